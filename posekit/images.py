@@ -1,0 +1,71 @@
+"""Reading photographs as they are shown, with one clear error for each way in which a file can be bad."""
+
+from pathlib import Path
+
+import numpy as np
+
+from posekit.errors import ImageError
+from posekit.opencv import cv2
+
+# A complete JPEG ends in this marker; cv2 decodes a truncated one to a half-grey picture without a word.
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_TAIL = 1024
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a photograph as 8-bit colour, turned as its EXIF orientation says.
+
+    Grey is repeated over the channels, 16 bits are reduced to 8, an alpha channel is dropped.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    (H, W, 3) uint8, in OpenCV's order of channels (blue, green, red).
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, cannot be read, is truncated, or is no image that OpenCV knows.
+    """
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such image") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+    if not data.size:
+        raise ImageError(f"{path}: the file is empty")
+    return decode_image(data, str(path))
+
+
+def decode_image(data: np.ndarray, name: str) -> np.ndarray:
+    """Decode an encoded picture; see `read_image`.
+
+    Parameters
+    ----------
+    data : (bytes,) uint8
+    name : str
+        What the error calls it.
+    """
+    _require_whole(data, name)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ImageError(f"{name}: not an image that OpenCV can decode, or a damaged one")
+    return image
+
+
+def _require_whole(data: np.ndarray, name: str) -> None:
+    if data[:2].tobytes() != _JPEG_START or _JPEG_END in data[-_TAIL:].tobytes():
+        return
+    # Some cameras append data behind the picture: only a full decode by a strict reader can tell.
+    import io
+
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(data.tobytes())).load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{name}: truncated or damaged JPEG ({error})") from error

@@ -1,0 +1,270 @@
+"""What travels from a data set to the loss: `People` (annotations), `Person`, `Sample` (one crop), `Batch`.
+
+All are frozen and check their own shapes. Whether a joint is labelled is a boolean, never a
+coordinate's value: the coordinates of a joint that is not labelled mean nothing (they are 0).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from posekit.errors import DataError
+from posekit.geometry import Box, Crop
+from posekit.skeletons import Skeleton, joint_mapping
+
+# Beyond this a coordinate is a broken annotation, not a joint outside its picture.
+_ABSURD_PX = 1e5
+
+
+def _require(name: str, array, shape: tuple, kind: str) -> None:
+    expected = ", ".join(map(str, shape))
+    fits = array.ndim == len(shape) and all(want in ("N", "B", "S", got) for want, got in zip(shape, array.shape, strict=True))
+    if not fits:
+        raise ValueError(f"{name}: expected ({expected}), got {tuple(array.shape)}")
+    if kind not in str(array.dtype):
+        raise ValueError(f"{name}: expected {kind}, got {array.dtype}")
+
+
+@dataclass(frozen=True)
+class Person:
+    """One annotated person.
+
+    Parameters
+    ----------
+    image : str
+        Path of the photograph.
+    joints : (K, 2) float64
+        Image pixels.
+    labelled, visible : (K,) bool
+        Whether the joint is annotated; whether it can be seen.
+    box : Box
+        Image pixels.
+    head_size : float
+        PCKh's head size in image pixels; NaN where the data set has none.
+    """
+
+    image: str
+    joints: np.ndarray
+    labelled: np.ndarray
+    visible: np.ndarray
+    box: Box
+    head_size: float = float("nan")
+
+
+@dataclass(frozen=True)
+class People:
+    """The annotated people of one data set's split, by columns.
+
+    Parameters
+    ----------
+    name, split : str
+        Data set and split, as reports print them.
+    skeleton : Skeleton
+        K joints.
+    images : (N,) str
+        Paths of the photographs. They are opened only when a crop is made.
+    joints : (N, K, 2) float64
+        Image pixels; 0 where not labelled.
+    labelled, visible : (N, K) bool
+        Whether a joint is annotated; whether it can be seen (always False where not labelled).
+    centres : (N, 2) float64
+        Centres of the persons' boxes, image pixels.
+    sides : (N,) float64
+        Sides of the persons' boxes, image pixels.
+    head_sizes : (N,) float64
+        PCKh's head size (0.6 of the head box's diagonal), image pixels; NaN where there is none.
+    box_source : str
+        Where the boxes come from, for the metrics file.
+    left_out : mapping of str to int
+        Reasons for which the loader left persons out, and how many.
+
+    Raises
+    ------
+    ValueError
+        If an array has the wrong shape or dtype.
+    DataError
+        If a labelled coordinate or a box is not finite or absurd; the message names the person.
+    """
+
+    name: str
+    split: str
+    skeleton: Skeleton
+    images: np.ndarray
+    joints: np.ndarray
+    labelled: np.ndarray
+    visible: np.ndarray
+    centres: np.ndarray
+    sides: np.ndarray
+    head_sizes: np.ndarray
+    box_source: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        n, k = len(self.images), len(self.skeleton)
+        _require("images", self.images, (n,), "<U")
+        _require("joints", self.joints, (n, k, 2), "float64")
+        _require("labelled", self.labelled, (n, k), "bool")
+        _require("visible", self.visible, (n, k), "bool")
+        _require("centres", self.centres, (n, 2), "float64")
+        _require("sides", self.sides, (n,), "float64")
+        _require("head_sizes", self.head_sizes, (n,), "float64")
+        sane = np.abs(self.joints) < _ABSURD_PX  # NaN is not sane either
+        self._require_all(sane.all(-1) | ~self.labelled, "joint coordinates", lambda i: self.joints[i].tolist())
+        self._require_all(np.abs(self.centres) < _ABSURD_PX, "box centre", lambda i: self.centres[i].tolist())
+        self._require_all((self.sides > 0) & (self.sides < _ABSURD_PX), "box side", lambda i: self.sides[i])
+
+    def _require_all(self, good: np.ndarray, what: str, show) -> None:
+        bad = np.flatnonzero(~good.reshape(len(self), -1).all(1)) if len(self) else ()
+        if len(bad):
+            i = int(bad[0])
+            raise DataError(
+                f"{self.name} {self.split}: {len(bad)} of {len(self)} persons have impossible {what}; the first is person {i} "
+                f"({self.images[i]}): {show(i)}. Correct the annotation file or remove them."
+            )
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Person:
+        return Person(
+            image=str(self.images[index]),
+            joints=self.joints[index],
+            labelled=self.labelled[index],
+            visible=self.visible[index],
+            box=Box(tuple(self.centres[index]), self.sides[index]),
+            head_size=float(self.head_sizes[index]),
+        )
+
+    def __iter__(self) -> Iterator[Person]:
+        return (self[index] for index in range(len(self)))
+
+    def select(self, indices: np.ndarray, split: str | None = None) -> "People":
+        """The persons at `indices` (integers or a mask), in that order."""
+        columns = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes")
+        return replace(self, split=split or self.split, **{name: getattr(self, name)[indices] for name in columns})
+
+    def without_unlabelled(self) -> "People":
+        """Leave out persons with no labelled joint, and count them in `left_out`."""
+        some = self.labelled.any(1)
+        if some.all():
+            return self
+        left_out = {**self.left_out, "no labelled joint": int((~some).sum())}
+        return replace(self.select(some), left_out=left_out)
+
+    def mapped_to(self, skeleton: Skeleton) -> "People":
+        """The same people with another skeleton's joints, matched by name; joints that are lacking are not labelled.
+
+        Raises
+        ------
+        DataError
+            If the two skeletons share no joint.
+        """
+        if skeleton == self.skeleton:
+            return self
+        source = joint_mapping(self.skeleton, skeleton)
+        has = source >= 0
+        if not has.any():
+            raise DataError(f"{self.name}: its skeleton {self.skeleton.name} shares no joint with {skeleton.name}")
+        labelled = self.labelled[:, source] & has
+        return replace(
+            self,
+            skeleton=skeleton,
+            joints=np.where(labelled[..., None], self.joints[:, source], 0.0),
+            labelled=labelled,
+            visible=self.visible[:, source] & has,
+        )
+
+
+def concatenate(parts: Sequence[People]) -> People:
+    """Join several data sets; all are mapped to the first one's skeleton.
+
+    Raises
+    ------
+    DataError
+        If there is none, or if two share no joint.
+    """
+    if not parts:
+        raise DataError("no data set to concatenate: name at least one")
+    if len(parts) == 1:
+        return parts[0]
+    parts = [part.mapped_to(parts[0].skeleton) for part in parts]
+    columns = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes")
+    reasons = {reason for part in parts for reason in part.left_out}
+    return People(
+        name=" + ".join(part.name for part in parts),
+        split=" + ".join(part.split for part in parts),
+        skeleton=parts[0].skeleton,
+        box_source="; ".join(dict.fromkeys(part.box_source for part in parts)),
+        left_out={reason: sum(part.left_out.get(reason, 0) for part in parts) for reason in sorted(reasons)},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One person's crop, as a loader's worker returns it.
+
+    Parameters
+    ----------
+    image : (S, S, 3) uint8
+        Blue, green, red.
+    joints : (K, 2) float32
+        Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
+    labelled : (K,) bool
+    crop : Crop
+        The way back to the photograph.
+    index : int
+        The person's place in its `People`.
+    """
+
+    image: np.ndarray
+    joints: np.ndarray
+    labelled: np.ndarray
+    crop: Crop
+    index: int
+
+    def __post_init__(self):
+        _require("image", self.image, ("S", "S", 3), "uint8")
+        _require("joints", self.joints, (len(self.labelled), 2), "float32")
+        _require("labelled", self.labelled, (len(self.labelled),), "bool")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of several people, as tensors on one device.
+
+    Parameters
+    ----------
+    images : (B, S, S, 3) uint8
+        Blue, green, red.
+    joints : (B, K, 2) float32
+        Crop pixels.
+    labelled : (B, K) bool
+    index : (B,) int64
+        The persons' places in their `People`.
+    failures : tuple of str
+        Samples that could not be read: one message each. They are not among the B.
+    """
+
+    images: torch.Tensor
+    joints: torch.Tensor
+    labelled: torch.Tensor
+    index: torch.Tensor
+    failures: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        b, k = self.labelled.shape
+        _require("images", self.images, (b, "S", "S", 3), "uint8")
+        _require("joints", self.joints, (b, k, 2), "float32")
+        _require("labelled", self.labelled, (b, k), "bool")
+        _require("index", self.index, (b,), "int64")
+
+    def __len__(self):
+        return len(self.index)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        move = {name: getattr(self, name).to(device, non_blocking=True) for name in ("images", "joints", "labelled", "index")}
+        return replace(self, **move)

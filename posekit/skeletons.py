@@ -1,0 +1,220 @@
+"""Skeletons: joint names, left/right pairs, limbs, result groups, OKS sigmas, and the mapping between them by name.
+
+Sources: the MPII Human Pose release (16 joints), Leeds Sports Pose (14 joints), the COCO keypoint
+challenge (17 keypoints and their OKS sigmas). MPII and LSP have no sigmas of their own: they borrow
+those of the matching COCO keypoints; pelvis borrows the hips', and thorax, neck and head top, which
+COCO lacks, borrow the shoulders'.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from posekit.errors import DataError
+
+# Joints that two data sets name differently and that are trained as one.
+_SAME_JOINT = {"neck": "upper_neck"}
+
+_COCO_SIGMAS = {
+    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072,
+    "wrist": 0.062, "hip": 0.107, "knee": 0.087, "ankle": 0.089,
+}  # fmt: skip
+_BORROWED_SIGMAS = {"pelvis": "hip", "thorax": "shoulder", "upper_neck": "shoulder", "neck": "shoulder", "head_top": "shoulder"}
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A set of named joints.
+
+    Parameters
+    ----------
+    name : str
+        Name by which files and configurations refer to it.
+    joints : tuple of str
+        Joint names in file order; ``left_X`` and ``right_X`` form a pair.
+    limbs : tuple of (str, str)
+        Joints that are drawn connected.
+    groups : mapping of str to tuple of str
+        Columns of the result tables, in order.
+    sigmas : tuple of float or None
+        OKS constants, one per joint; None where the skeleton has none.
+
+    Raises
+    ------
+    DataError
+        If joint names repeat, or a limb or group names a joint that is not there.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...] = ()
+    groups: Mapping[str, tuple[str, ...]] | None = None
+    sigmas: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        if not self.joints or len(set(self.joints)) != len(self.joints):
+            raise DataError(f"skeleton {self.name}: joint names must be there and differ, got {list(self.joints)}")
+        if self.groups is None:
+            object.__setattr__(self, "groups", {joint: (joint,) for joint in self.joints})
+        named = [j for limb in self.limbs for j in limb] + [j for group in self.groups.values() for j in group]
+        unknown = sorted(set(named) - set(self.joints))
+        if unknown:
+            raise DataError(f"skeleton {self.name}: limbs or groups name joints it does not have: {unknown}")
+        if self.sigmas is not None and len(self.sigmas) != len(self.joints):
+            raise DataError(f"skeleton {self.name}: {len(self.joints)} joints but {len(self.sigmas)} sigmas")
+
+    def __len__(self):
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint.
+
+        Raises
+        ------
+        DataError
+            If the skeleton has no such joint; the message lists those it has.
+        """
+        try:
+            return self.joints.index(joint)
+        except ValueError:
+            raise DataError(f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}") from None
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
+        """(left, right) indices of the joints that exchange when a picture is mirrored."""
+        pairs = [(joint, "right_" + joint.removeprefix("left_")) for joint in self.joints if joint.startswith("left_")]
+        return tuple((self.index(left), self.index(right)) for left, right in pairs if right in self.joints)
+
+    @cached_property
+    def flip_order(self) -> np.ndarray:
+        """(K,) int64; ``joints[flip_order]`` exchanges left and right."""
+        order = np.arange(len(self.joints))
+        for left, right in self.flip_pairs:
+            order[[left, right]] = right, left
+        order.setflags(write=False)
+        return order
+
+    @cached_property
+    def limb_indices(self) -> tuple[tuple[int, int], ...]:
+        """Limbs as pairs of joint indices."""
+        return tuple((self.index(a), self.index(b)) for a, b in self.limbs)
+
+    @cached_property
+    def group_indices(self) -> dict[str, tuple[int, ...]]:
+        """Result groups as joint indices."""
+        return {name: tuple(self.index(joint) for joint in group) for name, group in self.groups.items()}
+
+    def to_dict(self) -> dict:
+        """Plain form for JSON; `from_dict` reads it back."""
+        return {
+            "name": self.name,
+            "joints": list(self.joints),
+            "limbs": [list(limb) for limb in self.limbs],
+            "groups": {name: list(group) for name, group in self.groups.items()},
+            "sigmas": None if self.sigmas is None else list(self.sigmas),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> "Skeleton":
+        """Rebuild a skeleton from `to_dict`'s form.
+
+        Raises
+        ------
+        DataError
+            If a field is missing or of the wrong kind.
+        """
+        try:
+            return cls(
+                name=str(data["name"]),
+                joints=tuple(map(str, data["joints"])),
+                limbs=tuple((str(a), str(b)) for a, b in data["limbs"]),
+                groups={str(name): tuple(map(str, group)) for name, group in data["groups"].items()},
+                sigmas=None if data["sigmas"] is None else tuple(map(float, data["sigmas"])),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"not a skeleton description: {error!r}") from error
+
+
+def _sigmas(joints: Sequence[str]) -> tuple[float, ...]:
+    parts = [joint.removeprefix("left_").removeprefix("right_") for joint in joints]
+    return tuple(_COCO_SIGMAS[_BORROWED_SIGMAS.get(part, part)] for part in parts)
+
+
+def _both(part: str) -> tuple[str, str]:
+    return f"left_{part}", f"right_{part}"
+
+
+def _chain(*joints: str) -> tuple[tuple[str, str], ...]:
+    return tuple(itertools.pairwise(joints))
+
+
+_LIMB_GROUPS = {part.capitalize(): _both(part) for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
+_LEG_LIMBS = tuple(limb for side in ("left", "right") for limb in _chain(*(f"{side}_{p}" for p in ("hip", "knee", "ankle"))))
+_ARM_LIMBS = tuple(limb for side in ("left", "right") for limb in _chain(*(f"{side}_{p}" for p in ("shoulder", "elbow", "wrist"))))
+_LEGS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle")
+_ARMS = ("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist")
+
+_MPII_JOINTS = (*_LEGS, "pelvis", "thorax", "upper_neck", "head_top", *_ARMS)
+MPII16 = Skeleton(
+    name="mpii16",
+    joints=_MPII_JOINTS,
+    limbs=(
+        *_chain("head_top", "upper_neck", "thorax", "pelvis"),
+        *_chain("left_shoulder", "thorax", "right_shoulder"),
+        *_chain("left_hip", "pelvis", "right_hip"),
+        *_ARM_LIMBS,
+        *_LEG_LIMBS,
+    ),
+    groups={"Head": ("head_top",), **_LIMB_GROUPS},
+    sigmas=_sigmas(_MPII_JOINTS),
+)
+
+_LSP_JOINTS = (*_LEGS, *_ARMS, "neck", "head_top")
+LSP14 = Skeleton(
+    name="lsp14",
+    joints=_LSP_JOINTS,
+    limbs=(
+        ("head_top", "neck"),
+        *_chain("left_shoulder", "neck", "right_shoulder"),
+        *_chain("left_shoulder", "left_hip", "right_hip", "right_shoulder"),
+        *_ARM_LIMBS,
+        *_LEG_LIMBS,
+    ),
+    groups={"Head": ("head_top", "neck"), **_LIMB_GROUPS},
+    sigmas=_sigmas(_LSP_JOINTS),
+)
+
+_COCO_JOINTS = (
+    "nose",
+    *(side for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in _both(part)),
+)
+COCO17 = Skeleton(
+    name="coco17",
+    joints=_COCO_JOINTS,
+    limbs=(
+        *_chain("left_ear", "left_eye", "nose", "right_eye", "right_ear"),
+        *_chain("left_shoulder", "left_hip", "right_hip", "right_shoulder", "left_shoulder"),
+        *_ARM_LIMBS,
+        *_LEG_LIMBS,
+    ),
+    groups={"Head": ("nose", *_both("eye"), *_both("ear")), **_LIMB_GROUPS},
+    sigmas=_sigmas(_COCO_JOINTS),
+)
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (MPII16, LSP14, COCO17)}
+
+
+def joint_mapping(source: Skeleton, target: Skeleton) -> np.ndarray:
+    """Find each target joint in a source skeleton, by name.
+
+    LSP's ``neck`` and MPII's ``upper_neck`` are taken as the same joint.
+
+    Returns
+    -------
+    (K_target,) int64 : index of the joint in `source`, -1 where `source` lacks it.
+    """
+    position = {_SAME_JOINT.get(joint, joint): i for i, joint in enumerate(source.joints)}
+    return np.array([position.get(_SAME_JOINT.get(joint, joint), -1) for joint in target.joints], dtype=np.int64)
