@@ -11,4 +11,8 @@ except ImportError as error:
         "pip uninstall opencv-python; pip install opencv-python-headless"
     ) from error
 
+# Parallelism comes from the loader's workers. OpenCV's own thread pool does not survive their fork: a
+# worker that used it would wait forever.
+cv2.setNumThreads(1)
+
 __all__ = ["cv2"]

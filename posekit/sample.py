@@ -4,7 +4,7 @@ All are frozen and check their own shapes. Whether a joint is labelled is a bool
 coordinate's value: the coordinates of a joint that is not labelled mean nothing (they are 0).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -232,6 +232,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A sample that could not be made: the person's place in its `People`, and why."""
+
+    index: int
+    message: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Crops of several people, as tensors on one device.
 
@@ -244,15 +252,15 @@ class Batch:
     labelled : (B, K) bool
     index : (B,) int64
         The persons' places in their `People`.
-    failures : tuple of str
-        Samples that could not be read: one message each. They are not among the B.
+    failures : tuple of Failure
+        Samples that could not be made. They are not among the B.
     """
 
     images: torch.Tensor
     joints: torch.Tensor
     labelled: torch.Tensor
     index: torch.Tensor
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     def __post_init__(self):
         b, k = self.labelled.shape
@@ -266,5 +274,11 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        move = {name: getattr(self, name).to(device, non_blocking=True) for name in ("images", "joints", "labelled", "index")}
-        return replace(self, **move)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory (what a DataLoader calls when it pins)."""
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        return replace(self, **{name: change(getattr(self, name)) for name in ("images", "joints", "labelled", "index")})

@@ -1,0 +1,40 @@
+"""Data sets: annotation files in, `posekit.sample.People` out."""
+
+from pathlib import Path
+
+from posekit.datasets.coco import open_coco
+from posekit.datasets.lsp import open_lsp
+from posekit.datasets.mpii import open_mpii
+from posekit.errors import ConfigError
+from posekit.sample import People
+from posekit.skeletons import Skeleton
+
+DATASETS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
+
+
+def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:
+    """Read a data set's annotated people. No photograph is opened.
+
+    Parameters
+    ----------
+    data : str
+        ``mpii``, ``lsp`` (LSP and LSPET, told apart by the file) or ``coco``.
+    root : str or Path
+        The data set's folder, or its annotation file.
+    split : str
+        ``train``, ``valid`` or ``test`` where the data set has it; ``all``; ``random:FRACTION:SEED``,
+        a share of the photographs, and ``random-rest:FRACTION:SEED``, the others.
+    skeleton : Skeleton, optional
+        Joints that are wanted, matched by name; those the data set lacks are not labelled.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such data set or split; the message lists those there are.
+    DataError
+        If the annotation cannot be read or used.
+    """
+    if data not in DATASETS:
+        raise ConfigError(f"no data set {data!r}; there are {', '.join(DATASETS)}")
+    people = DATASETS[data](root, split)
+    return people if skeleton is None else people.mapped_to(skeleton)

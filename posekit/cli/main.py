@@ -1,0 +1,30 @@
+"""`posekit COMMAND …`: the same commands as tools/*.py."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from posekit import __version__
+
+COMMANDS = {
+    "train": "train a pose model",
+    "eval": "score a model or a prediction file: PCKh@0.5, PCK@0.2",
+    "predict": "find keypoints in photographs",
+    "prepare": "make data sets and convert weights",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one of `COMMANDS`; the rest of the command line is its own."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] in COMMANDS:
+        return importlib.import_module(f"posekit.cli.{argv[0]}").main(argv[1:], prog=f"posekit {argv[0]}")
+    if argv and argv[0] == "--version":
+        print(f"posekit {__version__}")
+        return 0
+    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    print("usage: posekit COMMAND … (posekit COMMAND --help tells more)\n\n" + "\n".join(lines))
+    if not argv or argv[0] in ("-h", "--help"):
+        return 0
+    print(f"posekit: error: unknown command {argv[0]!r}", file=sys.stderr)
+    return 2

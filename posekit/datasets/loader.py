@@ -1,0 +1,135 @@
+"""From annotated people to batches of crops: what the loader's workers do."""
+
+import signal
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from posekit.datasets import augment
+from posekit.errors import BoxError, ImageError
+from posekit.images import read_image
+from posekit.sample import Batch, Failure, People, Sample
+
+
+class CropDataset(Dataset):
+    """One crop per person.
+
+    What a crop looks like depends on the seed, the epoch and the person alone, not on workers or on what
+    was read before, so that a run can be resumed at any batch.
+
+    Parameters
+    ----------
+    people : People
+    size : int
+        Side of the crops in pixels.
+    ranges : augment.Ranges, optional
+        Plain crops without.
+    seed : int
+    """
+
+    def __init__(self, people: People, *, size: int, ranges: augment.Ranges | None = None, seed: int = 0):
+        self.people, self.size, self.ranges, self.seed = people, size, ranges, seed
+
+    def __len__(self):
+        return len(self.people)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample | Failure:
+        """Crop of one person: `key` is the person's index, or (epoch, index)."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        view = augment.PLAIN
+        if self.ranges is not None:
+            view = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
+        person = self.people[index]
+        try:
+            image = read_image(person.image)
+            return augment.apply(image, person, view, size=self.size, flip_order=self.people.skeleton.flip_order, index=index)
+        except ImageError as error:
+            return Failure(index, f"person {index}: {error}")
+        except BoxError as error:
+            return Failure(index, f"person {index}: {person.image}: {error}")
+
+
+def collate(samples: Sequence[Sample | Failure]) -> Batch:
+    """Stack samples into a batch; those that failed are only named. B may be 0."""
+    good = [sample for sample in samples if isinstance(sample, Sample)]
+    if not good:
+        return Batch(
+            images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
+            joints=torch.zeros(0, 0, 2),
+            labelled=torch.zeros(0, 0, dtype=torch.bool),
+            index=torch.zeros(0, dtype=torch.int64),
+            failures=_failures(samples),
+        )
+    return Batch(
+        images=torch.from_numpy(np.stack([sample.image for sample in good])),
+        joints=torch.from_numpy(np.stack([sample.joints for sample in good])),
+        labelled=torch.from_numpy(np.stack([sample.labelled for sample in good])),
+        index=torch.tensor([sample.index for sample in good], dtype=torch.int64),
+        failures=_failures(samples),
+    )
+
+
+def _failures(samples: Sequence[Sample | Failure]) -> tuple[Failure, ...]:
+    return tuple(sample for sample in samples if isinstance(sample, Failure))
+
+
+class EpochBatches:
+    """Batches of (epoch, index) in an order that depends on seed and epoch alone; can start at any batch.
+
+    Parameters
+    ----------
+    people : int
+        How many there are.
+    batch_size : int
+        Per process. The last, incomplete batch of a shuffled epoch is left out, unless it is the only one.
+    seed : int
+    shuffle : bool
+        Without it everyone comes once, in order.
+    rank, world : int
+        This process, and how many there are: they share each epoch's people.
+
+    Attributes
+    ----------
+    epoch, start : int
+        What the next iteration yields: batches `start` … of `epoch`.
+    """
+
+    def __init__(self, people: int, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world: int = 1):
+        self.people, self.batch_size, self.seed, self.shuffle = people, batch_size, seed, shuffle
+        self.rank, self.world = rank, world
+        self.epoch = self.start = 0
+
+    def _count(self) -> int:
+        together = self.batch_size * self.world
+        return max(self.people // together, 1) if self.shuffle else -(-self.people // together)
+
+    def __len__(self):
+        return self._count() - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.arange(self.people)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
+        mine = order[self.rank :: self.world]
+        for batch in range(self.start, self._count()):
+            chosen = mine[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, int(index)) for index in chosen]
+
+
+def make_loader(dataset: CropDataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False) -> DataLoader:
+    """A loader whose workers leave Ctrl-C to the main process."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        worker_init_fn=_ignore_ctrl_c,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+    )
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

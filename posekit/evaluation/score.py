@@ -1,0 +1,327 @@
+"""Scores of predictions on annotated people: the table, and ``metrics.json`` that names every choice made."""
+
+import json
+import math
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from posekit import __version__
+from posekit.errors import DataError, PredictionsError
+from posekit.metrics import PCK, pck, pckh, torso_sizes
+from posekit.predictions import Predictions, replacing
+from posekit.sample import People
+from posekit.skeletons import joint_mapping
+
+# MPII's published means leave these two out.
+_NOT_IN_MEANS = ("pelvis", "thorax")
+_TORSO = ("left_shoulder", "right_hip")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score` found.
+
+    Parameters
+    ----------
+    people : People
+        The ground truth, N persons of K joints.
+    metric : str
+        "PCKh@0.5" or "PCK@0.2".
+    reference : str
+        What the distances are divided by.
+    pck : PCK
+        The outcome, in the order of `people` and its skeleton.
+    lacking : tuple of str
+        Joints that the predictions' skeleton lacks; they do not count.
+    """
+
+    people: People
+    metric: str
+    reference: str
+    pck: PCK
+    lacking: tuple[str, ...] = ()
+
+    @cached_property
+    def mean_joints(self) -> tuple[int, ...]:
+        """Indices of the joints that the means run over."""
+        joints = self.people.skeleton.joints
+        return tuple(i for i, joint in enumerate(joints) if joint not in (*_NOT_IN_MEANS, *self.lacking))
+
+    @cached_property
+    def groups(self) -> dict[str, float]:
+        """Percent of each of the skeleton's groups; NaN where nothing counted."""
+        return self.pck.group_values(self.people.skeleton.group_indices)
+
+    @cached_property
+    def joints(self) -> dict[str, float]:
+        """Percent of each joint; NaN where nothing counted."""
+        return dict(zip(self.people.skeleton.joints, self.pck.percent.tolist(), strict=True))
+
+    @cached_property
+    def pooled_mean(self) -> float:
+        """Percent of all counted joints together."""
+        return self.pck.pooled_mean(self.mean_joints)
+
+    @cached_property
+    def joint_mean(self) -> float:
+        """Plain mean of the joints' percentages."""
+        return self.pck.joint_mean(self.mean_joints)
+
+    @cached_property
+    def auc(self) -> float:
+        """Mean of the pooled mean over the metric's thresholds, in percent."""
+        return self.pck.auc(self.mean_joints)
+
+    @cached_property
+    def interval95(self) -> tuple[float, float]:
+        """Bootstrap 95 % interval of the pooled mean, in percent."""
+        return self.pck.interval95(self.mean_joints)
+
+    @property
+    def n_persons(self) -> int:
+        """Persons scored: those with a reference size."""
+        return len(self.people) - self.pck.n_left_out
+
+    def table(self) -> str:
+        """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
+        columns = {**self.groups, "Mean": self.pooled_mean}
+        width = max(7, *map(len, columns))
+        row = "  ".join(f"{_two(value):>{width}}" for value in columns.values())
+        low, high = self.interval95
+        counts = self.pck.counts[list(self.mean_joints)]
+        totals = {
+            f"mean, pooled over {counts.sum():,} joints": (f"{_two(self.pooled_mean)}   95 % interval {_two(low)} to {_two(high)}"),
+            f"mean, plain over {(counts > 0).sum()} kinds of joint": _two(self.joint_mean),
+            f"AUC, thresholds {_range(self.pck.auc_thresholds)}": _two(self.auc),
+        }
+        label = max(map(len, totals))
+        lines = [
+            f"{self.metric} in percent, {self.people.name} {self.people.split}, {self.n_persons:,} persons",
+            "",
+            "  ".join(f"{name:>{width}}" for name in columns),
+            row,
+            "",
+            *(f"{name:<{label}}   {value:>6}" for name, value in totals.items()),
+            *self._remarks(),
+        ]
+        return "\n".join(lines)
+
+    def _remarks(self) -> list[str]:
+        apart = [joint for joint in self.people.skeleton.joints if joint in _NOT_IN_MEANS]
+        facts = {
+            f"not in the means: {', '.join(apart)}": apart,
+            f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
+            f"left out: {self.pck.n_left_out:,} persons without {self.reference}": self.pck.n_left_out,
+            f"counted as wrong: {self.pck.n_not_predicted:,} joints whose prediction is NaN": self.pck.n_not_predicted,
+        }
+        return [fact for fact, present in facts.items() if present]
+
+    def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None) -> dict:
+        """The contents of ``metrics.json``; numbers in percent, None where nothing counted.
+
+        Parameters
+        ----------
+        weights : str, optional
+            The weights file that predicted.
+        choices : mapping, optional
+            Choices made outside this module (decoding, coordinate base, …), for "protocol".
+        """
+        return {
+            "metric": self.metric,
+            "protocol": {**self._protocol(), **(choices or {})},
+            "dataset": self.people.name,
+            "split": self.people.split,
+            "n_persons": self.n_persons,
+            "n_left_out": self.pck.n_left_out,
+            "n_joints": int(self.pck.counts[list(self.mean_joints)].sum()),
+            "n_joints_not_predicted": self.pck.n_not_predicted,
+            "groups": {name: _number(value) for name, value in self.groups.items()},
+            "joints": {name: _number(value) for name, value in self.joints.items()},
+            "pooled_mean": _number(self.pooled_mean),
+            "joint_mean": _number(self.joint_mean),
+            "auc": _number(self.auc),
+            "interval95": [_number(end) for end in self.interval95],
+            "weights": weights,
+            "posekit": __version__,
+            "commit": _commit(),
+        }
+
+    def _protocol(self) -> dict:
+        joints = self.people.skeleton.joints
+        return {
+            "threshold": self.pck.threshold,
+            "correct": "distance <= threshold * reference size",
+            "reference_size": self.reference,
+            "persons_without_reference_size": "left out",
+            "counted_joints": "labelled in the ground truth",
+            "joints_in_means": [joints[i] for i in self.mean_joints],
+            "joints_lacking_in_predictions": list(self.lacking),
+            "prediction_not_finite": "wrong",
+            "groups": "plain mean of the group's joints",
+            "pooled_mean": "correct among all counted joints of joints_in_means",
+            "joint_mean": "plain mean of the percentages of joints_in_means",
+            "auc": f"mean of pooled_mean over thresholds {_range(self.pck.auc_thresholds)}",
+            "interval95": "of pooled_mean; bootstrap over persons, 1000 resamples, seed 0",
+            "coordinates": "0-based pixel centres of the original image, not rounded",
+            "box_source": self.people.box_source,
+            "left_out_by_loader": dict(self.people.left_out),
+        }
+
+
+def score(people: People, predictions: Predictions) -> Scores:
+    """Score predictions: PCKh@0.5 where people have head sizes, else PCK@0.2 of the torso.
+
+    Predictions are matched to persons by `Predictions.index` and to joints by name. Joints that the
+    predictions' skeleton lacks do not count, and the scores name them.
+
+    Parameters
+    ----------
+    people : People
+        The ground truth.
+    predictions : Predictions
+        Of exactly these people.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    PredictionsError
+        If the predictions are for other people or another number of them, or lack more than half of the joints.
+    DataError
+        If people have neither head sizes nor the torso's joints.
+    """
+    lacking = _lacking(people, predictions)
+    predicted = _aligned(people, predictions)
+    counted = people.labelled & ~np.isin(people.skeleton.joints, lacking)
+    if np.isfinite(people.head_sizes).any():
+        outcome = pckh(predicted, people.joints, counted, head_size_N=people.head_sizes)
+        return Scores(people, "PCKh@0.5", "head size (0.6 * diagonal of the head box)", outcome, lacking)
+    _require_torso(people)
+    sizes = torso_sizes(people.joints, people.labelled, people.skeleton)
+    outcome = pck(predicted, people.joints, counted, reference_size_N=sizes)
+    return Scores(people, "PCK@0.2", "torso size (true left shoulder to right hip)", outcome, lacking)
+
+
+def mean_pose(train: People, people: People) -> Predictions:
+    """Predict for everybody the mean pose of the training people, put into the person's box.
+
+    The trivial yardstick: what a predictor that never looks at the picture can do.
+
+    Parameters
+    ----------
+    train : People
+        Their labelled joints are averaged, in units of each person's box.
+    people : People
+        Whose boxes are filled. Their joints are not looked at.
+
+    Returns
+    -------
+    Predictions : in the skeleton of `people`; NaN for joints that no training person has labelled.
+
+    Raises
+    ------
+    DataError
+        If the two share no joint.
+    """
+    train = train.mapped_to(people.skeleton)
+    placed = (train.joints - train.centres[:, None]) / train.sides[:, None, None]
+    total, times = (placed * train.labelled[..., None]).sum(0), train.labelled.sum(0)[:, None]
+    mean = np.divide(total, times, out=np.full_like(total, np.nan), where=times > 0)
+    joints = people.centres[:, None] + mean * people.sides[:, None, None]
+    scores = np.full(people.labelled.shape, np.nan)
+    return Predictions(joints, scores, np.arange(len(people)), people.skeleton, people.name, people.split)
+
+
+def write_metrics(out_dir: str | Path, scores: Scores, *, weights: str | None = None, choices: Mapping | None = None) -> Path:
+    """Write ``metrics.json`` (see `Scores.to_dict`); an existing one is replaced only by a whole one.
+
+    Returns
+    -------
+    Path : of the file.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = Path(out_dir) / "metrics.json"
+    text = json.dumps(scores.to_dict(weights=weights, choices=choices), indent=2, allow_nan=False)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _lacking(people: People, predictions: Predictions) -> tuple[str, ...]:
+    joints = people.skeleton.joints
+    found = joint_mapping(predictions.skeleton, people.skeleton) >= 0
+    lacking = tuple(joint for joint, has in zip(joints, found, strict=True) if not has)
+    if 2 * len(lacking) > len(joints):
+        raise PredictionsError(
+            f"the predictions have skeleton {predictions.skeleton.name} and lack {len(lacking)} of the {len(joints)} joints of "
+            f"{people.name} ({people.skeleton.name}): {', '.join(lacking)}. Score them on data with their own joints"
+        )
+    return lacking
+
+
+def _aligned(people: People, predictions: Predictions) -> np.ndarray:
+    """(N, K, 2) predictions in the order of the people and the joints of their skeleton; anything where one is lacking."""
+    whose, index = f"{people.name} {people.split}", predictions.index
+    source = {"data set": (predictions.dataset, people.name), "split": (predictions.split, people.split)}
+    for what, (theirs, ours) in source.items():
+        if theirs not in ("", ours):
+            raise PredictionsError(f"the predictions were made for {what} {theirs!r}, not for {ours!r}; name theirs")
+    outside = index[(index < 0) | (index >= len(people))]
+    if len(outside):
+        raise PredictionsError(
+            f"the predictions' index {outside[0]} is out of range: {whose} has {len(people)} persons ({len(outside)} indices are). "
+            "Score them on the split they were made for"
+        )
+    times = np.bincount(index, minlength=len(people))
+    if (times != 1).any():
+        raise PredictionsError(
+            f"{len(index)} predictions for the {len(people)} persons of {whose}: {(times == 0).sum()} persons have none, "
+            f"{(times > 1).sum()} have several. Score them on the split they were made for (--limit N: on its first N persons)"
+        )
+    joints = np.empty_like(predictions.joints)
+    joints[index] = predictions.joints
+    return joints[:, joint_mapping(predictions.skeleton, people.skeleton)]
+
+
+def _require_torso(people: People) -> None:
+    lacking = [joint for joint in _TORSO if joint not in people.skeleton.joints]
+    if lacking:
+        raise DataError(
+            f"{people.name} {people.split}: no head sizes for PCKh, and skeleton {people.skeleton.name} lacks {', '.join(lacking)} "
+            "for PCK's torso: these people cannot be scored"
+        )
+
+
+def _commit() -> str | None:
+    """The checkout's commit; None for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _two(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _range(thresholds: np.ndarray) -> str:
+    return f"{thresholds[0]:.2f} to {thresholds[-1]:.2f} in steps of {thresholds[1] - thresholds[0]:.2f}"

@@ -1,0 +1,138 @@
+"""Joints to heatmaps and back, for whole batches, on any device.
+
+Joints are in crop pixels; a map is `stride` times smaller than its crop. Both frames have integers at
+pixel centres, so that ``map = (crop + 0.5) / stride - 0.5``, and mirroring a crop mirrors its maps exactly.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# The hourglass: 256 px crops, 64 px maps.
+STRIDE = 4
+_CUT_SIGMAS = 3.0
+
+
+def encode(
+    joints_BK2: Tensor, labelled_BK: Tensor, *, size: int, stride: int = STRIDE, sigma: float = 1.0, subpixel: bool = False
+) -> Tensor:
+    """Draw target heatmaps: Gaussians of peak 1, exactly zero beyond 3 sigma.
+
+    Parameters
+    ----------
+    joints_BK2 : (B, K, 2) float
+        x, y in crop pixels.
+    labelled_BK : (B, K) bool
+        Maps of joints that are not labelled are zero everywhere.
+    size : int
+        Side of the maps in map pixels.
+    stride : int
+        Crop pixels per map pixel.
+    sigma : float
+        In map pixels.
+    subpixel : bool
+        Centre the Gaussian exactly on the joint ("unbiased"), instead of on the nearest map pixel
+        as the hourglass does.
+
+    Returns
+    -------
+    (B, K, size, size) float32, on the joints' device. A joint outside the crop leaves what of its
+    Gaussian reaches in, which may be nothing.
+    """
+    centres = (joints_BK2.float() + 0.5) / stride - 0.5
+    if not subpixel:
+        centres = centres.round()
+    # Coordinates of joints that are not labelled mean nothing, NaN included.
+    centres = centres.masked_fill(~labelled_BK[..., None], -1e4)
+    grid = torch.arange(size, device=centres.device, dtype=torch.float32)
+    profiles = torch.exp((grid - centres[..., None]).square() / (-2 * sigma**2))  # (B, K, 2, size)
+    maps = profiles[:, :, 1, :, None] * profiles[:, :, 0, None, :]
+    # A hair below the value at 3 sigma, so that rounding does not drop pixels at exactly that distance.
+    return F.threshold_(maps, math.exp(-(_CUT_SIGMAS**2) / 2) * (1 - 1e-4), 0.0)
+
+
+def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
+    """Find the joint in each map.
+
+    Parameters
+    ----------
+    maps_BKHW : (B, K, H, W) float
+        Activated maps (probabilities for a sigmoid head).
+    method : {"argmax", "quarter", "dark"}
+        The highest pixel; with a quarter pixel toward the larger neighbour on each axis (hourglass);
+        with a Taylor step on the logarithm of the smoothed map (Zhang et al., "Distribution-Aware
+        Coordinate Representation for Human Pose Estimation", CVPR 2020).
+    stride : int
+        Crop pixels per map pixel.
+
+    Returns
+    -------
+    joints : (B, K, 2) float32
+        x, y in crop pixels.
+    scores : (B, K) float32
+        Height of the map's highest pixel.
+
+    Raises
+    ------
+    ValueError
+        If the maps are not (B, K, H, W) or the method is unknown.
+    """
+    if maps_BKHW.ndim != 4:
+        raise ValueError(f"maps: expected (B, K, H, W), got {tuple(maps_BKHW.shape)}")
+    if method not in _OFFSETS:
+        raise ValueError(f"decode method {method!r}: choose from {', '.join(_OFFSETS)}")
+    maps = maps_BKHW.float()
+    scores, place = maps.flatten(2).max(-1)
+    peaks = torch.stack([place % maps.shape[-1], place // maps.shape[-1]], -1)
+    joints = peaks + _OFFSETS[method](maps, peaks)
+    return (joints + 0.5) * stride - 0.5, scores
+
+
+def _no_offset(maps: Tensor, peaks: Tensor) -> Tensor:
+    return torch.zeros_like(peaks, dtype=maps.dtype)
+
+
+def _quarter_offset(maps: Tensor, peaks: Tensor) -> Tensor:
+    patch = _patches(maps, peaks, 1)
+    right_left = patch[..., 1, 2] - patch[..., 1, 0]
+    down_up = patch[..., 2, 1] - patch[..., 0, 1]
+    inner = _distance_to_border(maps, peaks) >= 1
+    return 0.25 * torch.sign(torch.stack([right_left, down_up], -1)) * inner
+
+
+def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radius: int = 3) -> Tensor:
+    taps = torch.arange(-blur_radius, blur_radius + 1, device=maps.device, dtype=maps.dtype)
+    taps = torch.exp(taps.square() / (-2 * blur_sigma**2))
+    # Only the 3×3 pixels around the peak are needed of the smoothed map.
+    rows = _patches(maps, peaks, 1 + blur_radius).unfold(-2, len(taps), 1) @ taps
+    patch = torch.log((rows.unfold(-1, len(taps), 1) @ taps).clamp_min(1e-10))
+    dx, dy = (patch[..., 1, 2] - patch[..., 1, 0]) / 2, (patch[..., 2, 1] - patch[..., 0, 1]) / 2
+    dxx = patch[..., 1, 2] - 2 * patch[..., 1, 1] + patch[..., 1, 0]
+    dyy = patch[..., 2, 1] - 2 * patch[..., 1, 1] + patch[..., 0, 1]
+    dxy = (patch[..., 2, 2] - patch[..., 2, 0] - patch[..., 0, 2] + patch[..., 0, 0]) / 4
+    determinant = dxx * dyy - dxy.square()
+    # Newton's step leads to a maximum only where the Hessian is negative definite; borders distort the blur.
+    usable = (dxx < 0) & (determinant > 1e-9) & (_distance_to_border(maps, peaks) >= 1).all(-1)
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / determinant.masked_fill(~usable, 1.0)[..., None]
+    return (step * usable[..., None]).clamp(-1, 1)
+
+
+_OFFSETS = {"argmax": _no_offset, "quarter": _quarter_offset, "dark": _dark_offset}
+
+
+def _patches(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:
+    """(B, K, 2 radius + 1, 2 radius + 1) pixels around each peak; borders are repeated outward."""
+    b, k, height, width = maps.shape
+    around = torch.arange(-radius, radius + 1, device=maps.device)
+    columns = (peaks[..., 0, None] + around).clamp(0, width - 1)
+    rows = (peaks[..., 1, None] + around).clamp(0, height - 1)
+    places = rows[..., :, None] * width + columns[..., None, :]
+    return maps.flatten(2).gather(-1, places.flatten(2)).view(b, k, len(around), len(around))
+
+
+def _distance_to_border(maps: Tensor, peaks: Tensor) -> Tensor:
+    """(B, K, 2) pixels between each peak and the nearer border, along x and y."""
+    last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device)
+    return torch.minimum(peaks, last - peaks)

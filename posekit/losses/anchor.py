@@ -1,0 +1,61 @@
+"""Anchor loss's modulator, written once for heatmaps and classification.
+
+Source: Ryou, Jeong, Perona, "Anchor Loss: Modulating Loss Scale based on Prediction Difficulty", ICCV 2019.
+"""
+
+import torch
+from torch import Tensor
+
+
+def modulator(probability: Tensor, anchor: Tensor, gamma: float) -> Tensor:
+    """(1 + q - q*)^gamma, the factor by which anchor loss scales the cross entropy of a background output (eq. 1).
+
+    Below 1 where q < q* (easy), 1 where q = q*, above 1 where q > q* (hard), at most 2^gamma.
+
+    Parameters
+    ----------
+    probability : Tensor
+        q; the gradient flows through it.
+    anchor : Tensor
+        q*, broadcast against `probability`. It is detached: it scales the loss and gets no gradient.
+    gamma : float
+        Focusing exponent, >= 0.
+    """
+    base = 1 + probability - anchor.detach()
+    # At q = 0, q* = 1 the power's derivative is infinite for gamma < 1; the cross entropy beside it is 0.
+    return base.clamp_min(torch.finfo(base.dtype).eps) ** gamma
+
+
+def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
+    """q*, the highest predicted probability within the circle of high confidence, target > 0.5 (eq. 6).
+
+    Parameters
+    ----------
+    probability, target : (B, K, H, W)
+
+    Returns
+    -------
+    (B, K, 1, 1), detached; NaN for a map without any target above 0.5, which has no anchor.
+    """
+    inside = target > 0.5
+    highest = probability.detach().masked_fill(~inside, -torch.inf).amax((-2, -1), keepdim=True)
+    return highest.masked_fill(highest == -torch.inf, torch.nan)
+
+
+def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float) -> Tensor:
+    """Factor of every pixel of a heatmap: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
+
+    A map without an anchor (its joint lies outside the crop) has factor 1 everywhere.
+
+    Parameters
+    ----------
+    probability, target : (B, K, H, W)
+    gamma : float
+
+    Returns
+    -------
+    (B, K, H, W), at most 2^gamma.
+    """
+    anchor = heatmap_anchor(probability, target)
+    negative = (target == 0) & ~anchor.isnan()  # eq. 5
+    return torch.where(negative, modulator(probability, anchor.nan_to_num(0.0), gamma), 1.0)

@@ -1,0 +1,187 @@
+"""Losses on heatmaps, all computed from logits.
+
+Each takes the logits of one output, or of several stacks, whose losses are summed (intermediate
+supervision). Inputs of lower precision are computed in float32.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from posekit.losses.anchor import heatmap_modulator
+from posekit.losses.reduction import REDUCTIONS, masked_reduce
+
+
+class HeatmapLoss(nn.Module):
+    """Base of the heatmap losses: a subclass says what one pixel costs.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}
+        ``mean`` averages over the pixels of all labelled joints; ``none`` returns (B, K, H, W), weighted.
+
+    Raises
+    ------
+    ValueError
+        If the reduction is unknown.
+    """
+
+    head = "sigmoid"
+    """Activation that turns the logits into what the maps mean; the model's head must be the same."""
+
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
+        self.reduction = reduction
+
+    def per_pixel(self, logits: Tensor, target: Tensor) -> Tensor:
+        """(B, K, H, W) loss of every pixel, without weights."""
+        raise TypeError(f"{type(self).__name__} does not say what a pixel costs")
+
+    def reduce(self, loss: Tensor, weight: Tensor | None) -> Tensor:
+        """Weight and reduce the pixels' losses of one output."""
+        return masked_reduce(loss, weight, self.reduction)
+
+    def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Loss of one output, or the sum over the outputs of several stacks.
+
+        Parameters
+        ----------
+        logits : (B, K, H, W) or a sequence of such
+        target : (B, K, H, W)
+            Target heatmaps in [0, 1].
+        weight : (B, K), bool or float, optional
+            0 for joints that are not labelled.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        if not isinstance(logits, Tensor):
+            return torch.stack([self(stack, target, weight) for stack in logits]).sum(0)
+        if logits.ndim != 4 or logits.shape != target.shape:
+            raise ValueError(
+                f"logits and target: expected the same (B, K, H, W), got {tuple(logits.shape)} and {tuple(target.shape)}"
+            )
+        exact = torch.promote_types(logits.dtype, torch.float32)
+        return self.reduce(self.per_pixel(logits.to(exact), target.to(exact)), weight)
+
+
+def _bce(logits: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+class HeatmapBCE(HeatmapLoss):
+    """Binary cross entropy of every pixel."""
+
+    def per_pixel(self, logits, target):
+        """-p log q - (1 - p) log(1 - q)."""
+        return _bce(logits, target)
+
+
+class HeatmapAnchorLoss(HeatmapLoss):
+    """Anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7).
+
+    Background pixels cost the more the higher they stand above the anchor, the best score within the
+    true joint's circle; gamma 0 is binary cross entropy.
+
+    Parameters
+    ----------
+    gamma : float
+        Focusing exponent, >= 0. The paper's best on MPII is 2.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ValueError
+        If gamma is negative or not finite.
+    """
+
+    def __init__(self, gamma: float = 2.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.gamma = _exponent(gamma)
+
+    def per_pixel(self, logits, target):
+        """M (1 + q - q*)^gamma BCE + (1 - M) BCE (eq. 7)."""
+        return heatmap_modulator(logits.sigmoid(), target, self.gamma) * _bce(logits, target)
+
+
+class HeatmapFocalLoss(HeatmapLoss):
+    """Focal loss on heatmaps (Lin et al., ICCV 2017), with soft targets.
+
+    Parameters
+    ----------
+    gamma : float
+        Focusing exponent, >= 0; 0 is binary cross entropy.
+    reduction : {"mean", "sum", "none"}
+    """
+
+    def __init__(self, gamma: float = 2.0, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.gamma = _exponent(gamma)
+
+    def per_pixel(self, logits, target):
+        """-p (1 - q)^gamma log q - (1 - p) q^gamma log(1 - q)."""
+        # From log-sigmoids: powers of q itself have no derivative at q = 0 for gamma < 1.
+        log_q, log_not_q = F.logsigmoid(logits), F.logsigmoid(-logits)
+        positive = torch.exp(self.gamma * log_not_q) * log_q
+        negative = torch.exp(self.gamma * log_q) * log_not_q
+        return -target * positive - (1 - target) * negative
+
+
+class HeatmapMSE(HeatmapLoss):
+    """Squared error of every pixel, on a linear head: the hourglass's own loss."""
+
+    head = "linear"
+
+    def per_pixel(self, logits, target):
+        """(z - p)^2."""
+        return (logits - target).square()
+
+
+class OHKM(HeatmapLoss):
+    """Online hard keypoint mining (Chen et al., CVPR 2018) over any heatmap loss.
+
+    Of each person only the `top` labelled joints of highest loss count; the others get weight 0.
+
+    Parameters
+    ----------
+    base : HeatmapLoss
+        Its reduction is used.
+    top : int
+        Joints kept per person, >= 1.
+
+    Raises
+    ------
+    ValueError
+        If `top` is below 1.
+    """
+
+    def __init__(self, base: HeatmapLoss, top: int = 8):
+        super().__init__(base.reduction)
+        if top < 1:
+            raise ValueError(f"top: expected at least 1 joint, got {top}")
+        self.base, self.top, self.head = base, top, base.head
+
+    def per_pixel(self, logits, target):
+        """The base loss."""
+        return self.base.per_pixel(logits, target)
+
+    def reduce(self, loss, weight):
+        """The base loss's reduction over the hardest joints alone."""
+        if weight is None:
+            weight = loss.new_ones(loss.shape[:2])
+        hardness = (loss.detach().mean((-2, -1)) * weight).masked_fill(weight == 0, -torch.inf)
+        hardest = hardness.topk(min(self.top, hardness.shape[1]), dim=1).indices
+        kept = torch.zeros_like(hardness).scatter_(1, hardest, 1.0)
+        return self.base.reduce(loss, weight * kept)
+
+
+def _exponent(gamma: float) -> float:
+    if not 0 <= gamma < float("inf"):
+        raise ValueError(f"gamma: expected a finite number of at least 0, got {gamma}")
+    return float(gamma)

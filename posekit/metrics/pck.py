@@ -1,0 +1,247 @@
+"""Percentage of correct keypoints: PCKh (MPII) and PCK (LSP).
+
+A predicted joint is correct when its distance to the truth is at most `threshold` times a reference
+size of the person: the head size for PCKh (Andriluka et al., CVPR 2014), the torso for PCK (Yang &
+Ramanan, PAMI 2013, as used for LSP).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from posekit.skeletons import Skeleton
+
+# Quotients of whole numbers, so that a distance of exactly 0.3 head sizes is not lost to rounding.
+_AUC_PCKH = np.arange(1, 51) / 100
+_AUC_PCK = np.arange(1, 21) / 100
+
+
+@dataclass(frozen=True)
+class PCK:
+    """The outcome of `pckh` or `pck` for N persons of K joints.
+
+    Every mean takes the joints' indices it runs over (all by default), and is NaN where nothing counted.
+
+    Parameters
+    ----------
+    errors : (N, K) float64
+        Distance to the truth in reference sizes; inf where the prediction is not finite; NaN where
+        the joint does not count.
+    left_out : (N,) bool
+        Persons without a reference size: none of their joints counts.
+    threshold : float
+        In reference sizes.
+    auc_thresholds : (T,) float64
+        Ascending; those that `auc` averages over.
+    """
+
+    errors: np.ndarray
+    left_out: np.ndarray
+    threshold: float
+    auc_thresholds: np.ndarray
+
+    @cached_property
+    def counted(self) -> np.ndarray:
+        """(N, K) bool: labelled joints of persons who have a reference size."""
+        return ~np.isnan(self.errors)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """(N, K) bool: counted, and within the threshold."""
+        return self.errors <= self.threshold
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(K,) int64: how often each joint counted."""
+        return self.counted.sum(0)
+
+    @cached_property
+    def percent(self) -> np.ndarray:
+        """(K,) float64: correct among counted, in percent; NaN where nothing counted."""
+        return _percent(self.correct.sum(0), self.counts)
+
+    @cached_property
+    def n(self) -> int:
+        """Counted joints."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def n_left_out(self) -> int:
+        """Persons without a reference size."""
+        return int(self.left_out.sum())
+
+    @cached_property
+    def n_not_predicted(self) -> int:
+        """Counted joints whose prediction is not finite; they count as wrong."""
+        return int(np.isinf(self.errors).sum())
+
+    def pooled_mean(self, joints: Sequence[int] | None = None) -> float:
+        """Correct among all counted joints together, in percent."""
+        joints = self._chosen(joints)
+        return float(_percent(self.correct[:, joints].sum(), self.counts[joints].sum()))
+
+    def joint_mean(self, joints: Sequence[int] | None = None) -> float:
+        """Plain mean of the joints' percentages; joints that never counted are left out."""
+        values = self.percent[self._chosen(joints)]
+        values = values[~np.isnan(values)]
+        return float(values.mean()) if len(values) else float("nan")
+
+    def group_values(self, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
+        """Plain mean of the joints' percentages in each group, as MPII's published tables have it."""
+        return {name: self.joint_mean(joints) for name, joints in groups.items()}
+
+    def auc(self, joints: Sequence[int] | None = None) -> float:
+        """Mean of the pooled mean over `auc_thresholds`, in percent."""
+        errors = self.errors[:, self._chosen(joints)]
+        errors = errors[~np.isnan(errors)]
+        failed = np.searchsorted(self.auc_thresholds, errors, side="left")  # thresholds below the error
+        return 100 - float(_percent(failed.sum(), len(errors) * len(self.auc_thresholds)))
+
+    def interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
+        """Bootstrap 95 % interval of the pooled mean: percentiles over resamples of the persons.
+
+        Parameters
+        ----------
+        joints : sequence of int, optional
+        resamples : int
+        seed : int
+
+        Returns
+        -------
+        (low, high) : percent; NaN where nothing counted.
+        """
+        joints = self._chosen(joints)
+        persons = np.stack([self.correct[:, joints].sum(1), self.counted[:, joints].sum(1)], axis=1)
+        persons = persons[~self.left_out].astype(np.float64)  # as floats, the products below go through BLAS
+        n, rng = len(persons), np.random.default_rng(seed)
+        if not persons.any():
+            return float("nan"), float("nan")
+        drawn = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(resamples))
+        correct, counted = np.stack([times @ persons for times in drawn], axis=1)
+        low, high = np.percentile(_percent(correct, counted)[counted > 0], (2.5, 97.5))
+        return float(low), float(high)
+
+    def _chosen(self, joints: Sequence[int] | None) -> slice | list[int]:
+        return slice(None) if joints is None else list(joints)
+
+
+def pckh(
+    pred_NK2: ArrayLike, truth_NK2: ArrayLike, counted_NK: ArrayLike, *, head_size_N: ArrayLike, threshold: float = 0.5
+) -> PCK:
+    """PCKh: the reference size is the head's.
+
+    Parameters
+    ----------
+    pred_NK2, truth_NK2 : (N, K, 2) float
+        Image pixels, (x, y), both in one frame. A prediction that is not finite is wrong.
+    counted_NK : (N, K) bool
+        Whether the joint is labelled; the truth of others is not looked at.
+    head_size_N : (N,) float
+        0.6 times the diagonal of the head box, image pixels. Persons for whom it is NaN, infinite or
+        not above 0 are left out.
+    threshold : float
+        Largest distance of a correct joint, in head sizes.
+
+    Returns
+    -------
+    PCK : its `PCK.auc` averages over the thresholds 0.01, 0.02 … 0.50.
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit, or the truth of a counted joint is not finite.
+    """
+    return _pck(pred_NK2, truth_NK2, counted_NK, head_size_N, "head_size", threshold, _AUC_PCKH)
+
+
+def pck(
+    pred_NK2: ArrayLike, truth_NK2: ArrayLike, counted_NK: ArrayLike, *, reference_size_N: ArrayLike, threshold: float = 0.2
+) -> PCK:
+    """PCK: the reference size is given, usually `torso_sizes`.
+
+    Parameters
+    ----------
+    pred_NK2, truth_NK2, counted_NK
+        As for `pckh`.
+    reference_size_N : (N,) float
+        Image pixels. Persons for whom it is NaN, infinite or not above 0 are left out.
+    threshold : float
+        Largest distance of a correct joint, in reference sizes.
+
+    Returns
+    -------
+    PCK : its `PCK.auc` averages over the thresholds 0.01, 0.02 … 0.20.
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes do not fit, or the truth of a counted joint is not finite.
+    """
+    return _pck(pred_NK2, truth_NK2, counted_NK, reference_size_N, "reference_size", threshold, _AUC_PCK)
+
+
+def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton) -> np.ndarray:
+    """Distance from left shoulder to right hip.
+
+    Parameters
+    ----------
+    truth_NK2 : (N, K, 2) float
+        Image pixels.
+    labelled_NK : (N, K) bool
+    skeleton : Skeleton
+        K joints.
+
+    Returns
+    -------
+    (N,) float64 : image pixels; NaN where not both joints are labelled.
+
+    Raises
+    ------
+    DataError
+        If the skeleton lacks one of the two joints.
+    ValueError
+        If a shape does not fit.
+    """
+    truth, labelled = _checked(truth_NK2, labelled_NK, len(skeleton))
+    ends = [skeleton.index("left_shoulder"), skeleton.index("right_hip")]
+    across = truth[:, ends[0]] - truth[:, ends[1]]
+    return np.where(labelled[:, ends].all(1), np.hypot(across[:, 0], across[:, 1]), np.nan)
+
+
+def _pck(pred, truth, counted, reference, reference_name, threshold, auc_thresholds) -> PCK:
+    truth, counted = _checked(truth, counted)
+    pred, reference = np.asarray(pred, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    _require_shape("pred", pred, truth.shape)
+    _require_shape(reference_name, reference, truth.shape[:1])
+    if not np.isfinite(truth[counted]).all():
+        raise ValueError("truth: expected finite coordinates where counted, got NaN or infinity")
+    usable = np.isfinite(reference) & (reference > 0)
+    with np.errstate(invalid="ignore", over="ignore"):  # predictions may be anything
+        offset = pred - truth
+        errors = np.hypot(offset[..., 0], offset[..., 1]) / np.where(usable, reference, 1.0)[:, None]
+    errors = np.where(np.isfinite(pred).all(-1), errors, np.inf)
+    errors[~(counted & usable[:, None])] = np.nan
+    return PCK(errors, ~usable, threshold, auc_thresholds)
+
+
+def _checked(truth, counted, joints: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    truth, counted = np.asarray(truth, dtype=np.float64), np.asarray(counted)
+    if truth.ndim != 3 or truth.shape[2] != 2 or joints not in (None, truth.shape[1]):
+        raise ValueError(f"truth: expected (N, {'K' if joints is None else joints}, 2), got {truth.shape}")
+    _require_shape("counted", counted, truth.shape[:2])
+    if counted.dtype != bool:
+        raise ValueError(f"counted: expected bool, got {counted.dtype}")
+    return truth, counted
+
+
+def _require_shape(name: str, array: np.ndarray, expected: tuple) -> None:
+    if array.shape != expected:
+        raise ValueError(f"{name}: expected {expected}, got {array.shape}")
+
+
+def _percent(part, whole) -> np.ndarray:
+    """100 * part / whole, NaN where `whole` is 0."""
+    return 100 * np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

@@ -1,0 +1,231 @@
+import numpy as np
+import pytest
+import scipy.io
+
+from posekit.drawing import contact_sheet, draw_comparison, draw_pose, prediction_sheet
+from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, WRONG
+from posekit.geometry import Box, Crop
+from posekit.images import read_image
+from posekit.skeletons import COCO17, LSP14, MPII16, SKELETONS, Skeleton
+
+# Two legs and a head: what one can check by hand.
+LEGS = Skeleton(
+    name="legs",
+    joints=("head", "left_knee", "left_ankle", "right_knee", "right_ankle"),
+    limbs=(("left_knee", "left_ankle"), ("right_knee", "right_ankle"), ("head", "left_knee"), ("left_knee", "right_knee")),
+)
+
+
+def grey(height, width, value=128):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def legs(height, left=90.0, right=30.0):
+    """Joints of a person that is `height` px long."""
+    top = 10.0
+    return np.array([[60, top], [left, top + height / 2], [left, top + height], [right, top + height / 2], [right, top + height]])
+
+
+def has_colour(image, colour):
+    return (image == np.array(colour, np.uint8)).all(-1)
+
+
+def test_sides_have_their_own_colour():
+    image = draw_pose(grey(400, 150), legs(300), LEGS)
+    assert tuple(image[235, 90]) == LEFT
+    assert tuple(image[235, 30]) == RIGHT
+    assert tuple(image[10, 60]) == MIDDLE
+    assert tuple(image[85, 75]) == LEFT, "a limb from the middle to the left is the left's"
+    assert tuple(image[160, 60]) == MIDDLE, "a limb from left to right is the middle's"
+
+
+def test_input_is_not_changed():
+    image = grey(200, 150)
+    drawn = draw_pose(image, legs(150), LEGS)
+    assert (image == 128).all()
+    assert drawn.shape == image.shape
+    assert (drawn != image).any()
+
+
+@pytest.mark.parametrize("gone", [np.nan, np.inf, 1e12])
+def test_impossible_joint_is_left_out_with_its_limbs(gone):
+    joints = legs(300)
+    joints[2] = gone
+    image = draw_pose(grey(400, 150), joints, LEGS)
+    assert not has_colour(image[180:], LEFT).any(), "the left shank needs the left ankle"
+    assert has_colour(image[180:], RIGHT).any()
+
+
+def test_joint_that_is_not_shown_is_left_out_with_its_limbs():
+    shown = np.array([True, True, False, True, True])
+    image = draw_pose(grey(400, 150), legs(300), LEGS, shown_K=shown)
+    assert (image[200:, 60:] == 128).all()
+    assert has_colour(image[200:, :60], RIGHT).any()
+
+
+def test_nothing_to_draw_gives_the_picture_back():
+    image = grey(40, 30)
+    np.testing.assert_array_equal(draw_pose(image, np.full((5, 2), np.nan), LEGS), image)
+    np.testing.assert_array_equal(draw_pose(image, legs(30), LEGS, shown_K=np.zeros(5, bool)), image)
+
+
+@pytest.mark.parametrize(("height", "thinnest", "thickest"), [(60, 3, 6), (300, 5, 9), (1000, 13, 20)])
+def test_strokes_grow_with_the_person(height, thinnest, thickest):
+    image = draw_pose(grey(1100, 150), legs(height), LEGS)
+    row = 10 + height * 3 // 4
+    changed = (image[row, :60] != 128).any(-1).sum()
+    assert thinnest <= changed <= thickest
+
+
+def test_a_hidden_rubbish_joint_does_not_thicken_the_strokes():
+    joints, shown = legs(60), np.array([True, True, True, True, False])
+    clean = draw_pose(grey(200, 150), joints, LEGS, shown_K=shown)
+    joints[4] = -5000, 9000
+    np.testing.assert_array_equal(draw_pose(grey(200, 150), joints, LEGS, shown_K=shown), clean)
+
+
+def test_joints_beyond_the_border_are_cut_off():
+    image = draw_pose(grey(70, 100), legs(300), LEGS)
+    assert image.shape == (70, 100, 3)
+    assert has_colour(image, LEFT).any()
+
+
+def test_box_is_framed():
+    nobody = np.full((5, 2), np.nan)
+    image = draw_pose(grey(50, 80), nobody, LEGS, box=Box((40, 25), 20))
+    assert image[25, 30].min() > 200
+    assert image[15, 40].min() > 200
+    assert (image[20:31, 36:45] == 128).all(), "only a frame"
+
+
+@pytest.mark.parametrize(
+    ("image", "joints", "shown", "message"),
+    [
+        (grey(9, 9)[..., 0], legs(5), None, "image: expected"),
+        (grey(9, 9).astype(np.float32), legs(5), None, "image: expected"),
+        (grey(9, 9), legs(5)[:4], None, r"joints: expected \(5, 2\), got \(4, 2\)"),
+        (grey(9, 9), legs(5), np.ones(4, bool), r"shown: expected \(5,\), got \(4,\)"),
+    ],
+)
+def test_wrong_shapes_are_named(image, joints, shown, message):
+    with pytest.raises(ValueError, match=message):
+        draw_pose(image, joints, LEGS, shown_K=shown)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda s: s.name)
+def test_every_skeleton_shows_all_its_sides(skeleton):
+    rng = np.random.default_rng(0)
+    image = draw_pose(grey(400, 300), rng.uniform(20, 280, (len(skeleton), 2)), skeleton)
+    for colour in (LEFT, RIGHT, MIDDLE):
+        assert has_colour(image, colour).sum() > 50
+
+
+def test_contact_sheet_places_the_pictures_in_rows():
+    images = [grey(20, 30, 40 * i) for i in range(5)]
+    sheet = contact_sheet(images, columns=3)
+    height, width = sheet.shape[0] // 2, sheet.shape[1] // 3
+    assert sheet.shape[1] >= 3 * 30
+    for i, image in enumerate(images):
+        row, column = divmod(i, 3)
+        assert (sheet[row * height + height // 2, column * width + width // 2] == image[0, 0]).all()
+
+
+def test_contact_sheet_of_few_pictures_is_no_wider_than_they_are():
+    assert contact_sheet([grey(20, 20)] * 2, columns=9).shape[1] < 3 * 20
+
+
+def test_titles_stand_above_the_pictures_and_are_shortened():
+    plain, short = contact_sheet([grey(50, 90, 0)], 1), contact_sheet([grey(50, 90, 0)], 1, ["ankle"])
+    long = contact_sheet([grey(50, 90, 0)], 1, ["a title that is far too long for this picture"])
+    assert short.shape[0] > plain.shape[0]
+    assert short.shape == long.shape
+    strip = short[: short.shape[0] - plain.shape[0] + 4]
+    assert (strip > 150).sum() > 50, "there is text to read"
+    assert (long[:, -6:] < 60).all(), "the text ends before the picture does"
+
+
+@pytest.mark.parametrize(
+    ("images", "columns", "titles"),
+    [([], 2, None), ([grey(4, 4), grey(4, 5)], 2, None), ([grey(4, 4)], 0, None), ([grey(4, 4)], 1, ["a", "b"])],
+)
+def test_contact_sheet_refuses_what_it_cannot_arrange(images, columns, titles):
+    with pytest.raises(ValueError, match=r"contact sheet|zip"):
+        contact_sheet(images, columns, titles)
+
+
+def comparison(wrong, labelled=(True,) * 5, tile=256):
+    truth = legs(40) / 2  # in crops of 64 px
+    predicted = truth.copy()
+    predicted[wrong] += [10, 0]
+    correct = np.ones(5, bool)
+    correct[wrong] = False
+    return predicted, truth, draw_comparison(grey(64, 64), predicted, truth, np.array(labelled), correct, LEGS, tile)
+
+
+def test_wrong_joint_is_ringed_and_tied_to_the_truth():
+    predicted, truth, pair = comparison([4])
+    strip = pair.shape[0] - 256
+    marked = has_colour(pair[strip:, :256], WRONG)
+    on_the_way = ((predicted[4] + truth[4]) / 2 + 0.5) * 4 - 0.5
+    assert marked[int(on_the_way[1]) - 1 : int(on_the_way[1]) + 3, int(on_the_way[0])].any(), "a line leads to the truth"
+    ring = (predicted[4] + 0.5) * 4 - 0.5
+    assert marked[:, int(ring[0]) + 4 :].any(), "the ring closes beyond the prediction"
+    assert not has_colour(pair[:, 256:], WRONG).any(), "nothing is marked in the truth"
+
+
+def test_right_and_unlabelled_joints_are_not_marked():
+    assert not has_colour(comparison([])[2], WRONG).any()
+    assert not has_colour(comparison([4], labelled=(True, True, True, True, False))[2], WRONG).any()
+
+
+def test_truth_shows_only_what_is_labelled():
+    pair = comparison([], labelled=(True, False, False, True, True))[2]
+    assert has_colour(pair[:, :256], LEFT).any()
+    assert not has_colour(pair[:, 260:], LEFT).any()
+
+
+def test_prediction_sheet_of_unequal_numbers():
+    n, k = 5, len(MPII16)
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(5, 90, (n, k, 2))
+    predicted = truth + rng.normal(0, 5, truth.shape)
+    predicted[1] = np.nan
+    labelled = rng.random((n, k)) > 0.2
+    correct = np.linalg.norm(predicted - truth, axis=-1) < 5
+    sheet = prediction_sheet([grey(96, 96)] * n, predicted, truth, labelled, correct, MPII16, columns=2, tile=64)
+    assert sheet.dtype == np.uint8
+    assert 2 * 2 * 64 < sheet.shape[1] < 2 * 2 * 64 + 40
+    assert sheet.shape[0] > 3 * 64
+    for colour in (LEFT, RIGHT, MIDDLE, WRONG):
+        assert has_colour(sheet, colour).any()
+
+
+def test_prediction_sheet_names_a_wrong_shape_and_refuses_an_empty_sheet():
+    joints, flags = np.zeros((2, 14, 2)), np.ones((2, 14), bool)
+    with pytest.raises(ValueError, match=r"truth: expected \(2, 14, 2\), got \(2, 16, 2\)"):
+        prediction_sheet([grey(8, 8)] * 2, joints, np.zeros((2, 16, 2)), flags, flags, LSP14)
+    with pytest.raises(ValueError, match="contact sheet"):
+        prediction_sheet([], joints[:0], joints[:0], flags[:0], flags[:0], LSP14)
+
+
+def test_coco_face_limbs_belong_to_their_side():
+    joints = np.full((17, 2), np.nan)
+    joints[[COCO17.index("nose"), COCO17.index("left_eye")]] = [[20, 100], [220, 100]]
+    assert tuple(draw_pose(grey(200, 300), joints, COCO17)[100, 120]) == LEFT
+
+
+def test_real_photographs(real_data):
+    """Every labelled joint inside its photograph carries a dot, in its side's colour unless a neighbour covers it."""
+    annotation = scipy.io.loadmat(real_data / "lspet" / "joints.mat")["joints"]
+    right_colour = total = 0
+    for i in range(0, 200, 10):
+        image = read_image(real_data / "lspet" / "images" / f"im{i + 1:05d}.jpg")
+        joints, labelled = annotation[:, :2, i] - 1, annotation[:, 2, i] > 0
+        crop = Crop(Box.around(joints[labelled]), 256)
+        drawn = draw_pose(crop.warp(image), crop.forward(joints), LSP14, shown_K=labelled)
+        for name, (x, y) in zip(np.array(LSP14.joints)[labelled], crop.forward(joints)[labelled].round().astype(int), strict=True):
+            colour = {"left": LEFT, "right": RIGHT}.get(name.split("_")[0], MIDDLE)
+            total += 1
+            right_colour += tuple(drawn[y, x]) == colour
+    assert total > 200
+    assert right_colour / total > 0.95

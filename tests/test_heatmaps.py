@@ -1,0 +1,125 @@
+"""Targets against the formula pixel by pixel; encode -> decode round trips."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from posekit.heatmaps import decode, encode
+
+
+def gaussian_by_hand(x, y, size, sigma):
+    heat = np.zeros((size, size))
+    for row, column in np.ndindex(size, size):
+        squared = (column - x) ** 2 + (row - y) ** 2
+        if squared <= (3 * sigma) ** 2:
+            heat[row, column] = math.exp(-squared / (2 * sigma**2))
+    return heat
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_integer_centre_equals_the_formula(sigma):
+    joints = torch.tensor([[[100.3, 57.9], [3.0, 250.0], [127.5, 0.0]]])  # map: 24.7 -> 25, 14.1 -> 14, ...
+    maps = encode(joints, torch.ones(1, 3, dtype=torch.bool), size=64, sigma=sigma)
+    for k, (x, y) in enumerate([(25, 14), (0, 62), (32, 0)]):
+        np.testing.assert_allclose(maps[0, k].numpy(), gaussian_by_hand(x, y, 64, sigma), atol=1e-6)
+    assert maps.amax((-2, -1)).eq(1).all()
+
+
+def test_subpixel_centre_equals_the_formula():
+    joints = torch.tensor([[[100.3, 57.9]]])
+    maps = encode(joints, torch.ones(1, 1, dtype=torch.bool), size=64, subpixel=True)
+    np.testing.assert_allclose(maps[0, 0].numpy(), gaussian_by_hand(24.7, 14.1, 64, 1.0), atol=1e-5)
+
+
+def test_exactly_zero_beyond_three_sigma():
+    maps = encode(torch.tensor([[[129.5, 129.5]]]), torch.ones(1, 1, dtype=torch.bool), size=64)
+    assert maps[0, 0, 32, 35] > 0  # at 3 sigma
+    assert maps[0, 0, 33, 35] == 0  # beyond
+    assert (maps > 0).sum() == 29  # lattice points within a circle of radius 3
+
+
+def test_unlabelled_and_far_joints_leave_nothing():
+    joints = torch.tensor([[[30.0, 30.0], [float("nan"), 1e9], [-500.0, 20.0], [-5.0, 20.0]]])
+    maps = encode(joints, torch.tensor([[False, False, True, True]]), size=16)
+    assert maps[0, :3].abs().max() == 0
+    assert 0 < maps[0, 3].max() < 1  # its centre is outside, its edge reaches in
+
+
+def test_mirroring_crop_mirrors_maps():
+    joints = torch.tensor([[[21.3, 40.0]]])
+    mirrored = joints.clone()
+    mirrored[..., 0] = 63 - mirrored[..., 0]
+    labelled = torch.ones(1, 1, dtype=torch.bool)
+    for subpixel in (False, True):
+        plain = encode(joints, labelled, size=16, subpixel=subpixel)
+        torch.testing.assert_close(encode(mirrored, labelled, size=16, subpixel=subpixel), plain.flip(-1))
+
+
+@pytest.mark.parametrize(
+    ("method", "subpixel", "limit_px"),
+    # Limits in crop pixels, stride 4: half a map pixel on each axis; a quarter offset cannot see inside an
+    # integer target; DARK on a sub-pixel target is exact but for the Gaussian's cut at 3 sigma.
+    [
+        ("argmax", False, 2 * math.sqrt(2)),
+        ("argmax", True, 2 * math.sqrt(2)),
+        ("quarter", True, 1 * math.sqrt(2)),
+        ("dark", True, 0.1),
+    ],
+)
+def test_round_trip(method, subpixel, limit_px):
+    generator = torch.Generator().manual_seed(1)
+    joints = 12 + 230 * torch.rand(4, 16, 2, generator=generator)
+    maps = encode(joints, torch.ones(4, 16, dtype=torch.bool), size=64, subpixel=subpixel)
+    decoded, scores = decode(maps, method=method)
+    assert (decoded - joints).norm(dim=-1).max() <= limit_px + 1e-3
+    assert scores.shape == (4, 16)
+
+
+def test_dark_beats_quarter_beats_argmax():
+    generator = torch.Generator().manual_seed(2)
+    joints = 12 + 230 * torch.rand(50, 4, 2, generator=generator)
+    maps = encode(joints, torch.ones(50, 4, dtype=torch.bool), size=64, subpixel=True)
+    errors = {m: (decode(maps, method=m)[0] - joints).norm(dim=-1).mean().item() for m in ("argmax", "quarter", "dark")}
+    assert errors["dark"] < 0.1 * errors["quarter"]
+    assert errors["quarter"] < 0.7 * errors["argmax"]
+
+
+def test_quarter_offset_by_hand():
+    maps = torch.zeros(1, 2, 5, 7)
+    maps[0, 0, 2, 3], maps[0, 0, 2, 4], maps[0, 0, 1, 3] = 1.0, 0.5, 0.2
+    maps[0, 1, 0, 6] = 0.9  # in a corner: no offset
+    joints, scores = decode(maps, method="quarter", stride=1)
+    torch.testing.assert_close(joints, torch.tensor([[[3.25, 1.75], [6.0, 0.0]]]))
+    torch.testing.assert_close(scores, torch.tensor([[1.0, 0.9]]))
+
+
+def test_decode_on_unequal_sizes_and_stride():
+    maps = torch.zeros(2, 3, 5, 7)
+    maps[:, :, 4, 1] = 1
+    joints, _ = decode(maps, method="argmax", stride=4)
+    assert joints.shape == (2, 3, 2)
+    torch.testing.assert_close(joints[0, 0], torch.tensor([5.5, 17.5]))
+
+
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
+@pytest.mark.parametrize("fill", [0.0, 1.0, -3.0])
+def test_flat_maps_decode_to_a_finite_place(method, fill):
+    joints, scores = decode(torch.full((1, 2, 4, 4), fill), method=method)
+    assert joints.isfinite().all()
+    assert scores.eq(fill).all()
+
+
+def test_empty_batch():
+    assert encode(torch.zeros(0, 5, 2), torch.zeros(0, 5, dtype=torch.bool), size=8).shape == (0, 5, 8, 8)
+    joints, scores = decode(torch.zeros(0, 5, 8, 8), method="dark")
+    assert joints.shape == (0, 5, 2)
+    assert scores.shape == (0, 5)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match=r"expected \(B, K, H, W\), got \(3, 4, 4\)"):
+        decode(torch.zeros(3, 4, 4))
+    with pytest.raises(ValueError, match="choose from argmax, quarter, dark"):
+        decode(torch.zeros(1, 3, 4, 4), method="softmax")

@@ -1,0 +1,5 @@
+import sys
+
+from posekit.cli.eval import main
+
+sys.exit(main())

@@ -1,0 +1,5 @@
+import sys
+
+from posekit.cli.predict import main
+
+sys.exit(main())

@@ -1,0 +1,5 @@
+import sys
+
+from posekit.cli.prepare import main
+
+sys.exit(main())

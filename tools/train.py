@@ -1,0 +1,5 @@
+import sys
+
+from posekit.cli.train import main
+
+sys.exit(main())
