@@ -5,6 +5,7 @@ class PosekitError(Exception):
     """Base of every error a user can cause; the message says what is wrong, where, and what to do."""
 
     exit_status = 1
+    label = "error"
 
 
 class ConfigError(PosekitError):

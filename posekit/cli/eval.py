@@ -3,15 +3,14 @@
 import argparse
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.command import run_command
+from posekit.cli.command import run_command, writable_folder
 from posekit.datasets import DATASETS, open_people
-from posekit.errors import ConfigError, OutputError
+from posekit.errors import ConfigError
 from posekit.evaluation import score, write_metrics
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.sample import People
@@ -114,7 +113,7 @@ def _run(args: argparse.Namespace) -> None:
         people = people.select(np.arange(min(args.limit, len(people))))
     out = args.out or _default_out(args)
     if out:
-        _require_writable(out)
+        writable_folder(out)
     predictions, choices = _predict(args, people) if args.weights else _read(args, people)
     written = _write_predictions(out, predictions, args.predictions) if out else []
     scores = score(people, predictions)
@@ -141,15 +140,6 @@ def _default_out(args: argparse.Namespace) -> Path | None:
     weights = Path(args.weights)
     words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split])
     return Path("runs") / ("eval-" + re.sub(r"[^\w.]+", "-", words))
-
-
-def _require_writable(out: Path) -> None:
-    """Find out before the work, not after it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
 def _write_predictions(out: Path, predictions: Predictions, source: Path | None) -> list[Path]:

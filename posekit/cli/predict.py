@@ -17,6 +17,7 @@ from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.inference import Pose, Predictor, load
 from posekit.opencv import cv2
+from posekit.predictions import replacing
 from posekit.skeletons import Skeleton
 
 _DESCRIPTION = """\
@@ -31,7 +32,7 @@ examples:
     %(prog)s runner.jpg --weights runs/lspet/best.safetensors --out poses
   two people in one picture; rectangles tight around them, the model looks a quarter further
     %(prog)s street.jpg --weights W --box 40,60,120,310 --box 300,55,110,305
-  a folder of photographs from one fixed camera: every --box holds for every photograph
+  photographs from one fixed camera: every --box holds for every photograph
     %(prog)s shots/*.jpg --weights W --box 200,80,400,600
   a rectangle that begins left of the picture needs an equals sign: --box=-10,20,200,400
 
@@ -104,8 +105,8 @@ def _box(text: str) -> Box:
 
 
 def _run(args: argparse.Namespace) -> None:
-    listing = _prepare_folder(args.out, args.inputs)
     predictor = load(args.weights, device=args.device, decode=args.decode)
+    listing = _prepare_folder(args.out, args.inputs)
     overlays = _overlay_paths(args.inputs, args.out)
     content = _empty_listing(predictor, args.weights)
     failures = []
@@ -119,7 +120,7 @@ def _run(args: argparse.Namespace) -> None:
                 tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
                 continue
             _add(content, path, image, poses)
-            _write(overlay, _encoded(_drawn(image, poses, args)))
+            _write(overlay, cv2.imencode(".png", _drawn(image, poses, args))[1].tobytes())
     finally:  # what is done is kept, whatever stops the rest
         if content["images"]:
             _write(listing, json.dumps(content, indent=1, allow_nan=False).encode())
@@ -194,15 +195,9 @@ def _drawn(image: np.ndarray, poses: Sequence[Pose], args: argparse.Namespace) -
     return image
 
 
-def _encoded(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", image)[1].tobytes()
-
-
 def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
 
 
 def _conclude(content: dict, failures: Sequence[Exception], args: argparse.Namespace) -> None:

@@ -158,8 +158,8 @@ def _reason(person: dict, labelled: bool, box: Box | None) -> str:
 
 def _images_folder(path: Path, root: Path, names: list[str]) -> Path:
     """The first folder that has the first photograph."""
-    if root.is_file():
-        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+    folder = path.parent if root.is_file() else root
+    root = folder.parent if folder.name == "annotations" else folder
     tops = [root / "images", root]
     inner = (folder for top in tops if top.is_dir() for folder in sorted(top.iterdir()) if folder.is_dir())
     return next((folder for folder in itertools.chain(tops, inner) if names and (folder / names[0]).is_file()), tops[0])

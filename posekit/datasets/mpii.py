@@ -100,8 +100,8 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
 
 
 def _images_folder(root: Path) -> Path:
-    if root.is_file():
-        root = root.parent.parent if root.parent.name in _FOLDERS[1:] else root.parent
+    folder = root.parent if root.is_file() else root
+    root = folder.parent if folder.name in _FOLDERS[1:] else folder
     return root / "images" if (root / "images").is_dir() else root
 
 
@@ -189,7 +189,8 @@ def _read_mat(path: Path) -> _Rows:
     points = [_points(rectangle, name) for name, _, rectangle in found]
     placed = np.array([_placement(rectangle) for _, _, rectangle in found], np.float64).reshape(-1, 3)
     known = np.isfinite(placed).all(1)
-    centres, sides = _hourglass_box(*np.split(np.where(known[:, None], placed, 1.0), [2], axis=1))
+    placed[~known] = 1  # any box: they are left out
+    centres, sides = _hourglass_box(placed[:, :2], placed[:, 2])
     labelled = np.array([flags for _, flags, _ in points], bool).reshape(-1, _K)
     return _Rows(
         images=[name for name, _, _ in found],

@@ -24,6 +24,18 @@ from posekit.sample import People, concatenate
 OFFICIAL_SPLITS = ("train", "valid", "test")
 _RANDOM = re.compile(r"(random|random-rest):(\d*\.?\d+):(\d+)")
 _FILE_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+# What scipy raises on damaged files.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    UnboundLocalError,
+    NotImplementedError,
+    MatReadError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -180,5 +192,5 @@ def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
         if missing:
             raise DataError(f"{path}: no variable {missing[0]} among {', '.join(sorted(found)) or 'none'}; is it the right file?")
         return loadmat(path, appendmat=False, variable_names=names)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, MatReadError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error

@@ -19,6 +19,7 @@ from posekit.skeletons import joint_mapping
 
 # MPII's published means leave these two out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
+_TABLE_WIDTH = 100
 _TORSO = ("left_shoulder", "right_hip")
 
 
@@ -89,13 +90,9 @@ class Scores:
 
     def table(self) -> str:
         """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
-        columns = {**self.groups, "Mean": self.pooled_mean}
-        width = max(7, *map(len, columns))
-        row = "  ".join(f"{_two(value):>{width}}" for value in columns.values())
-        low, high = self.interval95
-        counts = self.pck.counts[list(self.mean_joints)]
+        (low, high), counts = self.interval95, self.pck.counts[list(self.mean_joints)]
         totals = {
-            f"mean, pooled over {counts.sum():,} joints": (f"{_two(self.pooled_mean)}   95 % interval {_two(low)} to {_two(high)}"),
+            f"mean, pooled over {counts.sum():,} joints": f"{_two(self.pooled_mean)}   95 % interval {_two(low)} to {_two(high)}",
             f"mean, plain over {(counts > 0).sum()} kinds of joint": _two(self.joint_mean),
             f"AUC, thresholds {_range(self.pck.auc_thresholds)}": _two(self.auc),
         }
@@ -103,9 +100,7 @@ class Scores:
         lines = [
             f"{self.metric} in percent, {self.people.name} {self.people.split}, {self.n_persons:,} persons",
             "",
-            "  ".join(f"{name:>{width}}" for name in columns),
-            row,
-            "",
+            *_in_columns({**self.groups, "Mean": self.pooled_mean}),
             *(f"{name:<{label}}   {value:>6}" for name, value in totals.items()),
             *self._remarks(),
         ]
@@ -116,8 +111,8 @@ class Scores:
         facts = {
             f"not in the means: {', '.join(apart)}": apart,
             f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
-            f"left out: {self.pck.n_left_out:,} persons without {self.reference}": self.pck.n_left_out,
-            f"counted as wrong: {self.pck.n_not_predicted:,} joints whose prediction is NaN": self.pck.n_not_predicted,
+            f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} persons": self.pck.n_left_out,
+            f"predicted as NaN, so wrong: {self.pck.n_not_predicted:,} of {self.pck.n:,} joints": self.pck.n_not_predicted,
         }
         return [fact for fact, present in facts.items() if present]
 
@@ -133,7 +128,7 @@ class Scores:
         """
         return {
             "metric": self.metric,
-            "protocol": {**self._protocol(), **(choices or {})},
+            "protocol": {**self._protocol(), **{k: _number(v) if isinstance(v, float) else v for k, v in (choices or {}).items()}},
             "dataset": self.people.name,
             "split": self.people.split,
             "n_persons": self.n_persons,
@@ -289,9 +284,7 @@ def _aligned(people: People, predictions: Predictions) -> np.ndarray:
             f"{len(index)} predictions for the {len(people)} persons of {whose}: {(times == 0).sum()} persons have none, "
             f"{(times > 1).sum()} have several. Score them on the split they were made for (--limit N: on its first N persons)"
         )
-    joints = np.empty_like(predictions.joints)
-    joints[index] = predictions.joints
-    return joints[:, joint_mapping(predictions.skeleton, people.skeleton)]
+    return predictions.joints.take(np.argsort(index), axis=0).take(joint_mapping(predictions.skeleton, people.skeleton), axis=1)
 
 
 def _require_torso(people: People) -> None:
@@ -321,6 +314,15 @@ def _number(value: float) -> float | None:
 
 def _two(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def _in_columns(values: Mapping[str, float]) -> list[str]:
+    """Names above numbers, in as many blocks as the screen's width needs."""
+    width = max(7, *map(len, values))
+    columns = [(f"{name:>{width}}", f"{_two(value):>{width}}") for name, value in values.items()]
+    across = max(1, (_TABLE_WIDTH + 2) // (width + 2))
+    blocks = (columns[start : start + across] for start in range(0, len(columns), across))
+    return [line for block in blocks for line in (*map("  ".join, zip(*block, strict=True)), "")]
 
 
 def _range(thresholds: np.ndarray) -> str:

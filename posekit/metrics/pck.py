@@ -207,8 +207,8 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
     """
     truth, labelled = _checked(truth_NK2, labelled_NK, len(skeleton))
     ends = [skeleton.index("left_shoulder"), skeleton.index("right_hip")]
-    across = truth[:, ends[0]] - truth[:, ends[1]]
-    return np.where(labelled[:, ends].all(1), np.hypot(across[:, 0], across[:, 1]), np.nan)
+    across = _distances(truth[:, ends[0]], truth[:, ends[1]])
+    return np.where(labelled[:, ends].all(1), across, np.nan)
 
 
 def _pck(pred, truth, counted, reference, reference_name, threshold, auc_thresholds) -> PCK:
@@ -216,15 +216,23 @@ def _pck(pred, truth, counted, reference, reference_name, threshold, auc_thresho
     pred, reference = np.asarray(pred, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     _require_shape("pred", pred, truth.shape)
     _require_shape(reference_name, reference, truth.shape[:1])
-    if not np.isfinite(truth[counted]).all():
+    if not (_finite(truth) | ~counted).all():
         raise ValueError("truth: expected finite coordinates where counted, got NaN or infinity")
     usable = np.isfinite(reference) & (reference > 0)
-    with np.errstate(invalid="ignore", over="ignore"):  # predictions may be anything
-        offset = pred - truth
-        errors = np.hypot(offset[..., 0], offset[..., 1]) / np.where(usable, reference, 1.0)[:, None]
-    errors = np.where(np.isfinite(pred).all(-1), errors, np.inf)
+    errors = _distances(pred, truth) / np.where(usable, reference, 1.0)[:, None]
+    errors[~_finite(pred)] = np.inf
     errors[~(counted & usable[:, None])] = np.nan
     return PCK(errors, ~usable, threshold, auc_thresholds)
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):  # predictions may be anything
+        x, y = a[..., 0] - b[..., 0], a[..., 1] - b[..., 1]
+        return np.sqrt(x * x + y * y)
+
+
+def _finite(points: np.ndarray) -> np.ndarray:
+    return np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])  # many times faster than .all(-1)
 
 
 def _checked(truth, counted, joints: int | None = None) -> tuple[np.ndarray, np.ndarray]:

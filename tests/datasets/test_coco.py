@@ -91,7 +91,7 @@ def test_layouts(tmp_path, annotation_at, image_at):
     (tmp_path / "images").mkdir(exist_ok=True)
     (tmp_path / image_at).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / image_at).touch()
-    for root in (tmp_path, file):
+    for root in (tmp_path, file, file.parent):
         assert open_coco(root).images.tolist() == [str(tmp_path / image_at)]
 
 

@@ -1,0 +1,88 @@
+"""Reading the training configuration: YAML, overridden on the command line, every key and type checked."""
+
+import difflib
+import re
+from argparse import ArgumentError, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_args
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+
+from posekit.config import Config
+from posekit.errors import ConfigError
+
+# How jsonargparse names a key that it does not know.
+_UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
+
+
+def config_parser(prog: str | None, description: str) -> ArgumentParser:
+    """A parser with an option for every field of `Config`."""
+    parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
+    parser.formatter_class = _Help
+    parser.add_class_arguments(Config, as_group=True)
+    return parser
+
+
+class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """Fields with their defaults, and a description whose lines stay as they are."""
+
+
+def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[str]) -> Namespace:
+    """Read a configuration file and what the command line overrides.
+
+    Returns
+    -------
+    Namespace : the fields of `Config`, as plain values.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, a key is unknown (the message names the nearest valid one), or a
+        value is of the wrong kind.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: no such configuration file; see configs/")
+    try:
+        from_file = parser.parse_path(str(path), defaults=True)
+        return parser.parse_args(list(overrides), namespace=from_file)
+    except (ArgumentError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {_one_line(str(error))}") from error
+
+
+def make_config(parser: ArgumentParser, parsed: Namespace) -> Config:
+    """The configuration that was parsed.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+    made = parser.instantiate(parsed)
+    return Config(**{field.name: getattr(made, field.name) for field in fields(Config)})
+
+
+def write_config(parser: ArgumentParser, parsed: Namespace, path: Path) -> None:
+    """Write the resolved configuration as YAML that `--config` reads."""
+    only = {field.name for field in fields(Config)}
+    kept = parsed.clone()
+    for name in set(vars(kept)) - only:
+        kept.pop(name)
+    path.write_text(parser.dump(kept, skip_validation=True), encoding="utf-8")
+
+
+def _one_line(message: str) -> str:
+    message = " ".join(message.split())
+    unknown = _UNKNOWN.search(message)
+    near = difflib.get_close_matches(unknown[1], list(_keys(Config)), n=1, cutoff=0.5) if unknown else []
+    return message + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _keys(kind: type, prefix: str = "") -> Iterator[str]:
+    for field in fields(kind):
+        yield field.name
+        yield prefix + field.name
+        for part in (field.type, *get_args(field.type)):
+            if is_dataclass(part):
+                yield from _keys(part, f"{prefix}{field.name}.")

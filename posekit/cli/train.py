@@ -1,0 +1,133 @@
+"""`posekit train`: train a pose model, evaluate it, draw what it predicts."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import ArgumentParser
+
+from posekit import build
+from posekit.cli.command import DEBUG_HELP, guarded, writable_folder
+from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
+from posekit.config import Config
+from posekit.drawing.pose import prediction_sheet
+from posekit.drawing.training import training_curves
+from posekit.errors import ConfigError
+from posekit.evaluation.score import Scores, mean_pose, score, write_metrics
+from posekit.geometry import Crop
+from posekit.images import read_image
+from posekit.inference.predictor import Predictor
+from posekit.opencv import cv2
+from posekit.predictions import Predictions, write_predictions
+from posekit.sample import People
+from posekit.training.engine import Engine, Interrupted
+
+_DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw what it predicts.
+
+  posekit train --config configs/quickstart.yaml
+  posekit train --config configs/lspet/cpu_small.yaml --data.root DIR --train.epochs 5
+  posekit train --resume --out runs/quickstart
+
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
+best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
+Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it.
+Several GPUs: torchrun --nproc-per-node N tools/train.py …"""
+_DRAWN = 16
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = config_parser(prog, _DESCRIPTION)
+    _add_run_options(parser)
+    return guarded(parser.prog, lambda: _run(parser, argv), debug="--debug" in argv)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", help="YAML file, see configs/; every key can be overridden: --train.epochs 5")
+    parser.add_argument("--out", help="folder of the run (default: runs/ and the configuration's name)")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last with OUT/config.yaml, bit for bit on a CPU")
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
+
+
+def _run(parser: ArgumentParser, argv: list[str]) -> None:
+    run_options = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
+    _add_run_options(run_options)
+    options, overrides = run_options.parse_known_args(argv)
+    if {"-h", "--help"} & set(argv):
+        parser.print_help()
+        return
+    out = _run_folder(options)
+    source = out / "config.yaml" if options.resume else options.config
+    parsed = parse_config(parser, source, overrides)
+    config = make_config(parser, parsed)
+    accelerator = build.build_accelerator(config)
+    with accelerator.main_process_first():
+        train, valid = build.build_people(config.data)
+    if accelerator.is_main_process:
+        write_config(parser, parsed, out / "config.yaml")
+    engine = build.build_engine(config, train, valid, out=out, accelerator=accelerator, resume=options.resume)
+    yardstick = score(valid, mean_pose(train, valid))
+    if accelerator.is_main_process:
+        print(_summary(config, engine, train, valid, yardstick))
+    try:
+        engine.run()
+    except Interrupted as stop:
+        stop.args = (f"{stop}\ngo on with: {parser.prog} --resume --out {out}",)
+        raise
+    if accelerator.is_main_process:
+        _finish(out, train, valid, engine, yardstick)
+
+
+def _run_folder(options: argparse.Namespace) -> Path:
+    if not options.config and not (options.resume and options.out):
+        raise ConfigError("give --config FILE (try configs/quickstart.yaml), or --resume --out FOLDER to go on with a run")
+    out = Path(options.out or Path("runs") / Path(options.config).stem)
+    if options.resume and not (out / "config.yaml").exists():
+        raise ConfigError(f"{out}: no run to resume here (it has no config.yaml); leave out --resume to start one")
+    if not options.resume and (out / "config.yaml").exists():
+        raise ConfigError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
+    return writable_folder(out)
+
+
+def _summary(config: Config, engine: Engine, train: People, valid: People, yardstick: Scores) -> str:
+    parameters = sum(parameter.numel() for parameter in engine.plain_model.parameters())
+    model, loss = config.model, config.loss
+    left_out = "".join(f"; left out: {count} ({reason})" for reason, count in {**train.left_out, **valid.left_out}.items())
+    return (
+        f"train: {len(train):,} people of {train.name} ({train.split}), valid: {len(valid):,} ({valid.split}){left_out}\n"
+        f"model: {model.stacks} stack(s) of {model.features} features, {parameters / 1e6:.2f} M parameters, "
+        f"{model.input_size} px; loss: {loss.name}; device: {engine.accelerator.device}\n"
+        f"to beat: the mean pose has {yardstick.metric} {yardstick.pooled_mean:.2f}"
+    )
+
+
+def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: Scores) -> None:
+    weights = out / "best.safetensors"
+    predictor = Predictor(weights, device=str(engine.accelerator.device))
+    predictions = predictor.predict_people(valid)
+    scores = score(valid, predictions)
+    write_predictions(out / "predictions.h5", predictions)
+    choices = {"decode": predictor.decode, "mean_pose_pooled_mean": yardstick.pooled_mean}
+    write_metrics(out, scores, weights=str(weights), choices=choices)
+    figures = writable_folder(out / "figures")
+    training_curves(engine.log.rows, metric=scores.metric).savefig(figures / "training.png", dpi=150)
+    cv2.imwrite(str(figures / "validation.png"), _drawn(valid, predictions, scores, predictor.info.input_size))
+    print(f"\n{scores.table()}\n(the mean pose: {yardstick.pooled_mean:.2f})\n\nweights:  {weights}\npictures: {figures}")
+
+
+def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) -> np.ndarray:
+    """Some validation people, drawn at random: prediction beside truth."""
+    readable = np.flatnonzero(np.isfinite(predictions.joints).all((1, 2)))
+    chosen = np.random.default_rng(0).permutation(readable)[:_DRAWN]
+    crops = [Crop(people[i].box, size) for i in chosen]
+    return prediction_sheet(
+        [crop.warp(read_image(people.images[i])) for crop, i in zip(crops, chosen, strict=True)],
+        np.array([crop.forward(predictions.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
+        np.array([crop.forward(people.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
+        people.labelled[chosen],
+        scores.pck.correct[chosen],
+        people.skeleton,
+    )

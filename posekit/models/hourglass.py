@@ -1,0 +1,203 @@
+"""The stacked hourglass (Newell, Yang & Deng, "Stacked Hourglass Networks for Human Pose Estimation", ECCV 2016)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HEADS = ("sigmoid", "linear")
+# Deviation of the output weights: small, so that every pixel starts near the prior.
+_OUTPUT_STD = 0.01
+
+
+class Residual(nn.Module):
+    """Pre-activation bottleneck: three times BN, ReLU, convolution (1x1, 3x3, 1x1), added to its input.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels. Where they differ, a 1x1 convolution stands on the skip; the middle has ``outputs // 2``.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        middle = outputs // 2
+        # In place is safe: neither batch normalisation nor the convolutions need what is overwritten.
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(inputs, middle, 1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(middle, middle, 3, padding=1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(middle, outputs, 1),
+        )
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        return self.branch(x).add_(self.skip(x))
+
+
+def _residuals(count: int, features: int) -> nn.Sequential:
+    return nn.Sequential(*(Residual(features, features) for _ in range(count)))
+
+
+class Hourglass(nn.Module):
+    """One hourglass: halves its map `depth` times and comes back, with a skip at every size.
+
+    Parameters
+    ----------
+    depth : int
+        At least 1.
+    features : int
+        Channels, the same at every size.
+    blocks : int
+        Residuals at every place.
+    """
+
+    def __init__(self, depth: int, features: int, blocks: int = 1):
+        super().__init__()
+        self.across = _residuals(blocks, features)
+        self.down = _residuals(blocks, features)
+        self.inner = Hourglass(depth - 1, features, blocks) if depth > 1 else _residuals(blocks, features)
+        self.up = _residuals(blocks, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, features, H, W) to the same shape; H and W are multiples of ``2**depth``."""
+        low = self.up(self.inner(self.down(F.max_pool2d(x, 2))))
+        return self.across(x).add_(F.interpolate(low, scale_factor=2.0, mode="nearest"))
+
+
+class StackedHourglass(nn.Module):
+    """Heatmap logits from crops: one set per stack, each to be supervised.
+
+    Parameters
+    ----------
+    joints : int
+        Heatmaps per stack.
+    stacks : int
+        Hourglasses one after another; each sees the predictions of the one before.
+    features : int
+        Channels at a quarter of the input's size, a multiple of 4.
+    depth : int
+        Times that each hourglass halves its map.
+    head : {"sigmoid", "linear"}
+        What `activate` does to the logits.
+    prior : float
+        Probability that every pixel starts from (sigmoid head).
+    blocks : int
+        Residuals at every place of an hourglass, and after it. 1 in the published 2- and 8-stack networks.
+    stem : (int, int, int), optional
+        Channels after the first convolution and after the first two residuals. In proportion to `features`
+        by default, (F/4, F/2, F/2): with 256 features the paper's 64, 128, 128.
+
+    Raises
+    ------
+    ValueError
+        If `features` is not a multiple of 4, or `head` is unknown.
+    """
+
+    def __init__(
+        self,
+        joints: int = 16,
+        stacks: int = 2,
+        features: int = 256,
+        depth: int = 4,
+        head: str = "sigmoid",
+        prior: float = 0.01,
+        *,
+        blocks: int = 1,
+        stem: tuple[int, int, int] | None = None,
+    ):
+        super().__init__()
+        if features < 4 or features % 4:
+            raise ValueError(f"features: expected a multiple of 4, got {features}")
+        if head not in HEADS:
+            raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
+        self.head, self.multiple = head, 4 * 2**depth
+        first, second, third = stem or (features // 4, features // 2, features // 2)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, first, 7, stride=2, padding=3),
+            nn.BatchNorm2d(first),
+            nn.ReLU(inplace=True),
+            Residual(first, second),
+            nn.MaxPool2d(2),
+            Residual(second, third),
+            Residual(third, features),
+        )
+        self.hourglasses = nn.ModuleList(Hourglass(depth, features, blocks) for _ in range(stacks))
+        self.features = nn.ModuleList(_feature_head(features, blocks) for _ in range(stacks))
+        self.outputs = nn.ModuleList(nn.Conv2d(features, joints, 1) for _ in range(stacks))
+        self.merge_features = nn.ModuleList(nn.Conv2d(features, features, 1) for _ in range(stacks - 1))
+        self.merge_outputs = nn.ModuleList(nn.Conv2d(joints, features, 1) for _ in range(stacks - 1))
+        self._initialise(math.log(prior / (1 - prior)) if head == "sigmoid" else 0.0)
+
+    def _initialise(self, output_bias: float) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+        for output in self.outputs:
+            nn.init.normal_(output.weight, std=_OUTPUT_STD)
+            nn.init.constant_(output.bias, output_bias)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Predict heatmaps.
+
+        Parameters
+        ----------
+        images : (B, 3, H, W) float
+            Normalised RGB; H and W are multiples of ``4 * 2**depth``.
+
+        Returns
+        -------
+        list of (B, K, H/4, W/4) : logits, one per stack; the last is the network's answer.
+
+        Raises
+        ------
+        ValueError
+            If the images' shape does not fit.
+        """
+        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % self.multiple or images.shape[3] % self.multiple:
+            raise ValueError(f"images: expected (B, 3, H, W), H and W multiples of {self.multiple}, got {tuple(images.shape)}")
+        x = self.stem(images)
+        logits = []
+        for stack, hourglass in enumerate(self.hourglasses):
+            features = self.features[stack](hourglass(x))
+            logits.append(self.outputs[stack](features))
+            if stack < len(self.merge_features):
+                x = x + self.merge_features[stack](features) + self.merge_outputs[stack](logits[-1])
+        return logits
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Heatmaps from logits, any shape: probabilities (sigmoid head), or the logits themselves (linear head)."""
+        return logits.sigmoid() if self.head == "sigmoid" else logits
+
+
+def _feature_head(features: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(
+        _residuals(blocks, features), nn.Conv2d(features, features, 1), nn.BatchNorm2d(features), nn.ReLU(inplace=True)
+    )
+
+
+def normalise(images_BHWC: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
+    """Make network input of crops, on their device.
+
+    Parameters
+    ----------
+    images_BHWC : (B, H, W, 3) uint8
+        Blue, green, red.
+    mean, std : three floats
+        Of red, green and blue in [0, 1].
+
+    Returns
+    -------
+    (B, 3, H, W) float32, red, green, blue: ``(x / 255 - mean) / std``. A view in channels_last memory order.
+    """
+    scale = 1 / (255 * torch.tensor(std, device=images_BHWC.device))
+    shift = torch.tensor(mean, device=images_BHWC.device) / torch.tensor(std, device=images_BHWC.device)
+    return torch.addcmul(-shift, images_BHWC.flip(-1).float(), scale).permute(0, 3, 1, 2)

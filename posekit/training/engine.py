@@ -1,0 +1,277 @@
+"""The training loop. It knows nothing of poses: what is learned is the task's business."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from posekit.errors import DataError, PosekitError
+from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posekit.training.log import EpochLog
+
+_SHOW_EVERY = 10  # batches; reading the loss waits for the device
+_LARGEST_BAD_SHARE = 0.01
+
+
+class Interrupted(PosekitError):
+    """Training was asked to stop, and its checkpoint is written."""
+
+    label = "stopped"
+
+    def __init__(self, signum: int, folder: Path):
+        super().__init__(f"{signal.Signals(signum).name}; the checkpoint is written to {folder}")
+        self.exit_status = 128 + signum
+
+
+class Task(Protocol):
+    """What the engine needs to know of what is learned."""
+
+    loader: DataLoader
+    """Training batches; its ``batch_sampler`` has ``epoch`` and ``start``."""
+    metric: str
+    """The key of `evaluate` by which the best weights are chosen: higher is better."""
+
+    def loss(self, model: nn.Module, batch, epoch: int) -> Tensor:
+        """Mean loss of a batch, to be minimised."""
+
+    def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
+        """Validation figures; calls `check_stop` now and then, which may raise."""
+
+
+class Engine:
+    """Trains a model on a task, epoch by epoch.
+
+    Parameters
+    ----------
+    task : Task
+    model : nn.Module
+    optimizer : torch.optim.Optimizer
+    accelerator : Accelerator
+        Device, precision, processes.
+    learning_rate : callable
+        Epochs done (a fraction too) -> rate.
+    epochs : int
+    accumulate : int
+        Batches whose gradients are added up before each step.
+    ema : float
+        Decay of the weights' moving average; 0: none.
+    folder : Path
+        The run's: last/, best.safetensors, final.safetensors, metrics.csv.
+    save_weights : callable
+        (model, path, notes) -> writes a weights file.
+    resume : bool
+        Go on from last/.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        accelerator: Accelerator,
+        learning_rate: Callable[[float], float],
+        epochs: int,
+        accumulate: int,
+        ema: float,
+        folder: Path,
+        save_weights: Callable[[nn.Module, Path, dict], None],
+        resume: bool,
+    ):
+        self.task, self.accelerator, self.learning_rate = task, accelerator, learning_rate
+        self.epochs, self.accumulate, self.folder, self.save_weights = epochs, accumulate, folder, save_weights
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.plain_model = accelerator.unwrap_model(self.model)
+        self.average = None
+        if ema:
+            self.average = AveragedModel(self.plain_model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+        self.progress = Progress()
+        if resume:
+            self._load()
+        self.loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=accelerator.device)
+        self.log = EpochLog(folder, self.progress.epoch) if accelerator.is_main_process else None
+
+    @property
+    def best_model(self) -> nn.Module:
+        """The model that is validated and saved: the moving average where there is one."""
+        return self.plain_model if self.average is None else self.average.module
+
+    def run(self) -> None:
+        """Train to the last epoch.
+
+        Raises
+        ------
+        Interrupted
+            After SIGINT or SIGTERM; the checkpoint is written.
+        DataError
+            If more than 1 % of the people cannot be read, or the loss is no longer finite.
+        """
+        with _signals_noted() as received:
+            while self.progress.epoch < self.epochs:
+                self._train_epoch(received)
+                self._finish_epoch(received)
+        if self.accelerator.is_main_process:
+            self.save_weights(self.best_model, self.folder / "final.safetensors", self._notes())
+            self.log.close()
+
+    def _train_epoch(self, received: list[int]) -> None:
+        progress, sampler = self.progress, self.task.loader.batch_sampler
+        sampler.epoch, sampler.start = progress.epoch, progress.batch
+        self.batches = progress.batch + len(sampler)
+        self.model.train()
+        self.started, self.people_before = time.perf_counter(), progress.people
+        with self._bar() as bar:
+            for batch in self.task.loader if len(sampler) else ():
+                self._note_failures(batch.failures, bar)
+                if len(batch):
+                    self._step(batch)
+                progress.batch += 1
+                bar.update()
+                if progress.batch % _SHOW_EVERY == 0 or progress.batch == self.batches:
+                    self._show(bar)
+                if self._weights_settled() and self._asked_to_stop(received):
+                    self._save()
+                    raise Interrupted(received[0] if received else signal.SIGTERM, self.folder / "last")
+
+    def _step(self, batch) -> None:
+        rate = self.learning_rate(self.progress.epoch + self.progress.batch / self.batches)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        settles = self._settles(self.progress.batch + 1)
+        with nullcontext() if settles else self.accelerator.no_sync(self.model):
+            loss = self.task.loss(self.model, batch.to(self.accelerator.device), self.progress.epoch)
+            self.accelerator.backward(loss / self.accumulate)
+        if settles:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            if self.average is not None:
+                self.average.update_parameters(self.plain_model)
+        self.loss_sum += loss.detach() * len(batch)
+        self.progress.people += len(batch)
+
+    def _settles(self, batch: int) -> bool:
+        return batch % self.accumulate == 0 or batch == self.batches
+
+    def _weights_settled(self) -> bool:
+        """Whether no gradient waits for a step: only then a checkpoint tells everything."""
+        return self._settles(self.progress.batch)
+
+    def _asked_to_stop(self, received: list[int]) -> bool:
+        if self.accelerator.num_processes == 1:
+            return bool(received)
+        if received:
+            self.accelerator.set_trigger()
+        return self.accelerator.check_trigger()  # all processes stop at the same batch
+
+    def _note_failures(self, failures, bar: tqdm) -> None:
+        total = len(self.task.loader.dataset)
+        for failure in failures:
+            if failure.index not in self.progress.bad:
+                self.progress.bad.append(failure.index)
+                bar.write(f"skipped: {failure.message}")
+        if len(self.progress.bad) > _LARGEST_BAD_SHARE * total:
+            raise DataError(
+                f"{len(self.progress.bad)} of {total} training samples cannot be read, more than 1 %; "
+                f"the last: {failures[-1].message}. Check the data set's folder."
+            )
+
+    def _finish_epoch(self, received: list[int]) -> None:
+        progress, seconds = self.progress, time.perf_counter() - self.started
+        if self.accelerator.is_main_process:
+            self._save()  # so that nothing is lost if the validation is interrupted
+        figures = self.task.evaluate(self.best_model, lambda: self._check_validation(received))
+        row = {
+            "epoch": progress.epoch + 1,
+            "learning_rate": self.learning_rate(progress.epoch),
+            "loss": self.loss_sum.item() / max(progress.people, 1),
+            **figures,
+            "images_per_s": (progress.people - self.people_before) * self.accelerator.num_processes / seconds,
+            "bad_images": len(progress.bad),
+        }
+        score = figures[self.task.metric]
+        improved = score > progress.best
+        progress.epoch, progress.batch, progress.people = progress.epoch + 1, 0, 0
+        progress.best = max(progress.best, score) if not math.isnan(score) else progress.best
+        self.loss_sum.zero_()
+        if self.accelerator.is_main_process:
+            self.log.add(row)
+            if improved:
+                self.save_weights(self.best_model, self.folder / "best.safetensors", self._notes() | {self.task.metric: score})
+            self._save()
+
+    def _check_validation(self, received: list[int]) -> None:
+        # One process of several must not leave the others waiting: they stop at the next epoch's first step.
+        if received and self.accelerator.num_processes == 1:
+            raise Interrupted(received[0], self.folder / "last")
+
+    def _notes(self) -> dict:
+        return {"epochs": self.progress.epoch}
+
+    def _bar(self) -> tqdm:
+        return tqdm(
+            total=self.batches,
+            initial=self.progress.batch,
+            desc=f"epoch {self.progress.epoch + 1}/{self.epochs}",
+            unit="batch",
+            disable=not self.accelerator.is_main_process,
+            dynamic_ncols=True,
+        )
+
+    def _show(self, bar: tqdm) -> None:
+        loss = self.loss_sum.item() / max(self.progress.people, 1)
+        if not math.isfinite(loss):
+            raise DataError(f"the loss is {loss} in epoch {self.progress.epoch + 1}: lower optimizer.lr, or set train.precision no")
+        speed = (self.progress.people - self.people_before) / (time.perf_counter() - self.started)
+        shown = {"loss": f"{loss:.3g}", "images/s": f"{speed * self.accelerator.num_processes:.0f}"}
+        if math.isfinite(self.progress.best):
+            shown[f"best {self.task.metric}"] = f"{self.progress.best:.1f}"
+        bar.set_postfix(shown, refresh=False)
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        self.progress.loss_sum = self.loss_sum.item()
+        tensors = {"model": self.plain_model.state_dict()}
+        states = {"optimizer": self.optimizer.state_dict()}
+        if self.average is not None:
+            tensors["average"] = self.average.state_dict()
+        if self.accelerator.scaler is not None:
+            states["scaler"] = self.accelerator.scaler.state_dict()
+        save_checkpoint(self.folder / "last", self.progress, tensors, states)
+
+    def _load(self) -> None:
+        self.progress, tensors, states = load_checkpoint(self.folder / "last")
+        self.plain_model.load_state_dict(tensors["model"])
+        self.optimizer.load_state_dict(states["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(tensors["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(states["scaler"])
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM instead of dying of them; a second one interrupts at once."""
+    received: list[int] = []
+
+    def note(signum, frame):
+        received.append(signum)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

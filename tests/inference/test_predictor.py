@@ -1,0 +1,263 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import posekit
+from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
+from posekit.geometry import Box, Crop
+from posekit.inference import Pose, predictor
+from posekit.opencv import cv2
+from posekit.sample import People
+from posekit.skeletons import LSP14, Skeleton
+
+SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"),))
+SIZE = 128
+
+
+class SpotFinder(nn.Module):
+    """Right by construction: joint k is the brightest spot of channel k (blue, green, red). Only the last stack is right."""
+
+    def forward(self, images):
+        maps = F.avg_pool2d(images, 4)
+        return [-maps, torch.logit(maps.clamp(1e-4, 1 - 1e-4))]
+
+    def activate(self, logits):
+        return logits.sigmoid()
+
+
+@pytest.fixture
+def spot_predictor(monkeypatch):
+    info = SimpleNamespace(skeleton=SPOTS, input_size=SIZE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
+    return lambda **options: predictor.Predictor("spots.safetensors", device="cpu", **options)
+
+
+def spots(height, width, points, sigma=4.0):
+    """A picture with a blue, a green and a red spot at `points` (3, 2), x and y."""
+    y, x = np.mgrid[:height, :width]
+    channels = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
+    return (255 * np.stack(channels, -1)).round().astype(np.uint8)
+
+
+POINTS = np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
+
+
+@pytest.mark.parametrize("decode", ["quarter", "dark", "argmax"])
+@pytest.mark.parametrize("box", [Box((85, 85), 128), Box((90.5, 80.2), 100), Box((60, 100), 128.7)], ids=str)
+def test_finds_the_spots_in_image_pixels(spot_predictor, decode, box):
+    (pose,) = spot_predictor(decode=decode)(spots(150, 200, POINTS), [box])
+    # argmax alone is right to half a map pixel, which is 2 crop pixels.
+    assert np.abs(pose.keypoints - POINTS).max() <= (2.1 if decode == "argmax" else 1.0)
+    assert pose.box == box
+    assert pose.skeleton == SPOTS
+    assert pose.keypoints.dtype == pose.scores.dtype == np.float64
+    assert ((pose.scores > 0.5) & (pose.scores <= 1)).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(150, 90), (90, 150)])
+def test_whole_picture_is_the_box_where_none_is_given(spot_predictor, height, width):
+    points = np.array([[10.0, 12.0], [width - 12.0, height - 14.0], [width / 2, height / 2]])
+    (pose,) = spot_predictor(decode="dark")(spots(height, width, points, sigma=5))
+    assert pose.box.side == 150
+    assert pose.box.centre == (width / 2 - 0.5, height / 2 - 0.5)
+    assert np.abs(pose.keypoints - points).max() < 1
+
+
+def test_many_boxes_go_through_in_batches_and_come_back_in_order(spot_predictor):
+    image = spots(150, 200, POINTS)
+    boxes = [Box((85 + i, 85 - i), 120 + i) for i in range(7)]
+    together, apart = spot_predictor(batch_size=32)(image, boxes), spot_predictor(batch_size=3)(image, boxes)
+    assert [pose.box for pose in apart] == boxes
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+    assert spot_predictor()(image, []) == []
+
+
+def test_reads_a_file(spot_predictor, tmp_path):
+    cv2.imwrite(str(tmp_path / "spots.png"), spots(150, 200, POINTS))
+    (from_file,) = spot_predictor()(tmp_path / "spots.png")
+    (from_array,) = spot_predictor()(spots(150, 200, POINTS))
+    np.testing.assert_array_equal(from_file.keypoints, from_array.keypoints)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda image: image.astype(np.uint16) * 256,
+        lambda image: np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]),
+        lambda image: image[::-1, ::-1][::-1, ::-1],
+    ],
+    ids=["16-bit", "alpha", "strided"],
+)
+def test_other_forms_of_the_same_picture_give_the_same_pose(spot_predictor, convert):
+    image = spots(150, 200, POINTS)
+    find = spot_predictor()
+    np.testing.assert_array_equal(find(convert(image))[0].keypoints, find(image)[0].keypoints)
+
+
+@pytest.mark.parametrize("convert", [lambda image: image, lambda image: image[..., None]], ids=["HW", "HW1"])
+def test_grey_is_repeated_over_the_channels(spot_predictor, convert):
+    grey = spots(150, 200, POINTS)[..., 0]
+    (pose,) = spot_predictor(decode="dark")(convert(grey))
+    assert np.abs(pose.keypoints - POINTS[0]).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((9, 9, 3)), "float64.*astype"),
+        (np.zeros((9, 9, 3), bool), "bool"),
+        (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
+        (np.zeros((0, 9, 3), np.uint8), "not empty"),
+        (np.zeros(9, np.uint8), r"\(9, 1\)|\(9,\)"),
+    ],
+)
+def test_arrays_that_are_no_picture(spot_predictor, image, message):
+    with pytest.raises(ImageError, match=message):
+        spot_predictor()(image)
+
+
+def test_a_missing_file_is_named(spot_predictor, tmp_path):
+    with pytest.raises(ImageError, match=r"nowhere\.jpg"):
+        spot_predictor()(tmp_path / "nowhere.jpg")
+
+
+def test_a_box_outside_the_picture(spot_predictor):
+    with pytest.raises(BoxError, match="outside the picture of 200x150"):
+        spot_predictor()(spots(150, 200, POINTS), [Box((100, 80), 50), Box((400, 80), 50)])
+
+
+def test_predict_crops_stays_in_crop_pixels(spot_predictor):
+    crops = torch.from_numpy(np.stack([spots(SIZE, SIZE, POINTS), spots(SIZE, SIZE, POINTS - 5)]))
+    joints, scores = spot_predictor(decode="dark").predict_crops(crops)
+    assert joints.shape == (2, 3, 2)
+    assert scores.shape == (2, 3)
+    assert np.abs(joints.numpy() - np.stack([POINTS, POINTS - 5])).max() < 1
+
+
+def people(images, centres, sides, skeleton=SPOTS):
+    n, k = len(images), len(skeleton)
+    return People(
+        name="spots", split="valid", skeleton=skeleton, images=np.array(images, dtype=str), joints=np.zeros((n, k, 2)),
+        labelled=np.ones((n, k), bool), visible=np.ones((n, k), bool), centres=np.array(centres, float).reshape(n, 2),
+        sides=np.array(sides, float), head_sizes=np.full(n, np.nan), box_source="made for the test",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tmp_path, capsys, workers):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people(
+        [image, tmp_path / "gone.png", image, image, image],
+        [(85, 85), (85, 85), (95, 80), (900, 80), (80, 95)],
+        [128, 128, 110, 50, 120],
+    )
+    found = spot_predictor(batch_size=2, workers=workers).predict_people(crowd, progress=False)
+    assert (found.dataset, found.split, found.skeleton) == ("spots", "valid", SPOTS)
+    np.testing.assert_array_equal(found.index, np.arange(5))
+    np.testing.assert_array_equal(np.isnan(found.joints).any((1, 2)), [False, True, False, True, False])
+    np.testing.assert_array_equal(np.isnan(found.scores).all(1), [False, True, False, True, False])
+    assert np.abs(found.joints[[0, 2, 4]] - POINTS).max() <= 1
+    told = capsys.readouterr().err
+    assert "gone.png" in told
+    assert "outside the picture" in told
+    assert "2 of 5 people not predicted" in told
+
+
+def test_people_and_boxes_agree(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people([image] * 3, [(85, 85), (95, 80), (80.5, 95)], [128, 110, 120.25])
+    found = spot_predictor().predict_people(crowd, progress=False)
+    one_by_one = np.stack([spot_predictor()(image, [person.box])[0].keypoints for person in crowd])
+    np.testing.assert_allclose(found.joints, one_by_one, atol=1e-9)
+
+
+def test_nobody_readable_is_an_error(spot_predictor, tmp_path):
+    crowd = people([tmp_path / "gone.png"], [(5, 5)], [9])
+    with pytest.raises(ImageError, match=r"spots valid: not one of 1 .*gone\.png"):
+        spot_predictor().predict_people(crowd, progress=False)
+
+
+def test_no_people_give_no_predictions(spot_predictor):
+    assert len(spot_predictor().predict_people(people([], [], []), progress=False)) == 0
+
+
+def test_predictions_are_in_the_models_skeleton(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    reversed_spots = Skeleton(name="stops", joints=SPOTS.joints[::-1])
+    found = spot_predictor().predict_people(people([image], [(85, 85)], [128], reversed_spots), progress=False)
+    assert found.skeleton == SPOTS
+    assert np.abs(found.joints[0] - POINTS).max() <= 1
+    with pytest.raises(DataError, match="shares no joint"):
+        spot_predictor().predict_people(people([image], [(85, 85)], [128], LSP14), progress=False)
+
+
+def test_load_says_what_is_possible(tmp_path):
+    with pytest.raises(WeightsError, match=r"lspet-hg2: no such weights file.*\.safetensors"):
+        posekit.load("lspet-hg2")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        posekit.load(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(ConfigError, match=r"cannot be used.*choose auto, cpu, cuda"):
+        predictor.find_device(device)
+
+
+def test_auto_is_a_device_that_works():
+    assert predictor.find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pose(keypoints=POINTS, scores=(0.9, 0.6, 0.3)):
+    return Pose(np.array(keypoints, float), np.array(scores, float), Box((84.5, 69.5), 60), SPOTS)
+
+
+def test_coco_entry():
+    entry = pose().to_coco(image_id=7)
+    assert entry["image_id"] == 7
+    assert entry["category_id"] == 1
+    assert entry["keypoints"] == [80.3, 61.8, 0.9, 105.0, 90.5, 0.6, 62.6, 110.2, 0.3]
+    assert entry["score"] == pytest.approx(0.6)
+    # The frame of COCO's bbox: pixels' edges, so that centre 84.5 and side 60 begin at 55.
+    assert entry["box"] == [55, 40, 60, 60]
+
+
+def test_coco_entry_of_a_joint_without_a_place():
+    points = POINTS.copy()
+    points[1] = np.nan
+    entry = pose(points, [0.9, 0.6, np.nan]).to_coco(1)
+    assert entry["keypoints"] == [80.3, 61.8, 0.9, 0, 0, 0, 0, 0, 0]
+    assert entry["score"] == pytest.approx(0.3)
+
+
+def test_pose_draws_what_scores_enough():
+    image = np.zeros((150, 200, 3), np.uint8)
+    assert (pose().draw(image)[110, 60:65] > 0).any()
+    assert not (pose().draw(image, min_score=0.5)[110, 60:65] > 0).any()
+    assert (pose().draw(image, show_box=True)[60:80, 53:57] > 0).any()
+
+
+def test_pose_checks_its_shapes():
+    with pytest.raises(ValueError, match=r"expected keypoints \(3, 2\)"):
+        pose(POINTS[:2])
+
+
+def test_a_real_photograph_is_cut_as_the_crop_says(real_data, spot_predictor):
+    """The brightest blue the predictor reports is where the photograph is brightest, within the smoothing of the maps."""
+    image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
+    box = Box((255.5, 255.5), SIZE)
+    (found,) = spot_predictor(decode="argmax")(image, [box])
+    crop = Crop(box, SIZE).warp(image).astype(float)
+    blocks = crop.reshape(32, 4, 32, 4, 3).mean((1, 3)).reshape(-1, 3)
+    place = blocks.argmax(0)
+    corner = np.array(box.centre) - (SIZE - 1) / 2
+    expected = np.stack([place % 32, place // 32], -1) * 4 + 1.5 + corner
+    np.testing.assert_allclose(found.keypoints, expected, atol=0.01)

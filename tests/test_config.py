@@ -1,0 +1,92 @@
+"""The configuration: what is accepted, and what the errors say."""
+
+from pathlib import Path
+
+import pytest
+
+from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
+from posekit.config import Config
+from posekit.errors import ConfigError
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+SMALL = """
+data: {train: [{data: lsp, path: lspet}], valid: [{data: lsp, path: lsp, split: test}]}
+model: {input_size: 128}
+"""
+
+
+def read(text, tmp_path, *overrides) -> Config:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    parser = config_parser("train", "")
+    return make_config(parser, parse_config(parser, path, overrides))
+
+
+def test_yaml_then_command_line_then_defaults(tmp_path):
+    config = read(SMALL, tmp_path, "--model.stacks", "8", "--loss.name=bce")
+    assert config.model.input_size == 128
+    assert config.model.stacks == 8
+    assert config.loss.name == "bce"
+    assert config.loss.gamma == 2.0
+    assert config.data.valid[0].split == "test"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["--train.epoch", "5"], r"train\.epoch.*did you mean train\.epochs\?"),
+        (["--model.feature=5"], r"did you mean model\.features\?"),
+        (["--train.epochs", "five"], r"train\.epochs.*Expected a <class 'int'>"),
+        (["--train.epochs", "0"], r"train\.epochs: expected 1 or more, got 0"),
+        (["--model.input_size", "100"], r"multiple of 64 \(4 \* 2\^depth\), got 100"),
+        (["--loss.name", "anchors"], "loss.name: expected one of anchor, bce, focal, mse"),
+        (["--loss.name", "mse", "--loss.warmup_epochs", "2"], "linear"),
+        (["--optimizer.schedule", "step"], "expected one of constant, paper, cosine, onecycle"),
+        (["--augment.scale", "1.0"], "below 1"),
+        (["--train.ema", "1"], "below 1"),
+    ],
+)
+def test_wrong_overrides(tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        read(SMALL, tmp_path, *overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL.replace("input_size", "input_sise"), "input_sise.*did you mean input_size"),
+        (SMALL.replace("split", "splt"), "splt.*did you mean split"),
+        (SMALL.replace("data: lsp, path: lspet", "data: flic, path: lspet"), "one of mpii, lsp, coco"),
+        ("model: {stacks: 2}", "data.train: expected at least one data set"),
+        ("model: [", "c.yaml"),
+        ("just words", "c.yaml"),
+        ("", "c.yaml: Unexpected config"),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        read(text, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such configuration file"):
+        parse_config(config_parser("train", ""), tmp_path / "none.yaml", [])
+
+
+def test_written_configuration_reads_back_the_same(tmp_path):
+    parser = config_parser("train", "")
+    (tmp_path / "c.yaml").write_text(SMALL)
+    parsed = parse_config(parser, tmp_path / "c.yaml", ["--seed", "7", "--optimizer.lr", "1e-4"])
+    write_config(parser, parsed, tmp_path / "resolved.yaml")
+    again = make_config(parser, parse_config(parser, tmp_path / "resolved.yaml", []))
+    assert again == make_config(parser, parsed)
+    assert again.seed == 7
+    assert again.optimizer.lr == 1e-4
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configurations_are_valid(path):
+    parser = config_parser("train", "")
+    assert make_config(parser, parse_config(parser, path, [])).train.epochs > 0

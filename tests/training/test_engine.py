@@ -1,0 +1,208 @@
+"""The training loop on a toy task: resuming bit for bit, interruption, bad samples, accumulation."""
+
+import csv
+import os
+import signal
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from posekit.datasets.loader import EpochBatches
+from posekit.errors import DataError, OutputError, WeightsError
+from posekit.sample import Failure
+from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posekit.training.engine import Engine, Interrupted
+
+PEOPLE, BATCH = 20, 4
+
+
+@dataclass
+class Points:
+    x: torch.Tensor
+    failures: tuple = ()
+
+    def __len__(self):
+        return len(self.x)
+
+    def to(self, device):
+        return self
+
+
+class Loader:
+    """Yields what the sampler asks for; calls `before` with (epoch, batch) first."""
+
+    def __init__(self, before=lambda epoch, batch: None, bad=()):
+        self.batch_sampler = EpochBatches(PEOPLE, BATCH, seed=0, shuffle=True)
+        self.before, self.bad, self.dataset = before, bad, range(PEOPLE)
+        self.features = torch.randn(PEOPLE, 3, generator=torch.Generator().manual_seed(5))
+
+    def __iter__(self):
+        for number, keys in enumerate(self.batch_sampler, self.batch_sampler.start):
+            self.before(self.batch_sampler.epoch, number)
+            chosen = [index for _, index in keys if index not in self.bad]
+            failures = tuple(Failure(index, f"person {index}: gone.jpg") for _, index in keys if index in self.bad)
+            yield Points(self.features[chosen], failures)
+
+
+class ToyTask:
+    metric = "score"
+
+    def __init__(self, loader, during_validation=lambda: None):
+        self.loader, self.during_validation, self.epochs_seen = loader, during_validation, []
+
+    def loss(self, model, batch, epoch):
+        self.epochs_seen.append(epoch)
+        return (model(batch.x) - batch.x.sum(1, keepdim=True)).square().mean()
+
+    def evaluate(self, model, check_stop):
+        self.during_validation()
+        check_stop()
+        model.eval()
+        with torch.no_grad():
+            error = (model(self.loader.features) - self.loader.features.sum(1, keepdim=True)).square().mean()
+        return {"score": -error.item()}
+
+
+def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    return Engine(
+        task, model, torch.optim.RMSprop(model.parameters()), accelerator=Accelerator(cpu=True),
+        learning_rate=lambda epoch: 0.01 / (1 + epoch), epochs=epochs, accumulate=accumulate, ema=ema, folder=folder,
+        save_weights=lambda model, path, notes: save_file(model.state_dict(), path), resume=resume,
+    )  # fmt: skip
+
+
+def rows(folder):
+    """metrics.csv without the speed, which differs from run to run."""
+    with (folder / "metrics.csv").open() as file:
+        return [{name: value for name, value in row.items() if name != "images_per_s"} for row in csv.DictReader(file)]
+
+
+def same_weights(a, b):
+    a, b = (load_file(folder / "final.safetensors") for folder in (a, b))
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def interrupt_at(epoch, batch):
+    def before(at_epoch, at_batch):
+        if (at_epoch, at_batch) == (epoch, batch):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return before
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 4)])
+def test_resuming_is_bit_identical(tmp_path, place, accumulate):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    make_engine(whole, ToyTask(Loader()), accumulate=accumulate).run()
+    with pytest.raises(Interrupted, match="SIGTERM") as caught:
+        make_engine(cut, ToyTask(Loader(interrupt_at(*place))), accumulate=accumulate).run()
+    assert caught.value.exit_status == 143
+    make_engine(cut, ToyTask(Loader()), resume=True, accumulate=accumulate).run()
+    assert same_weights(whole, cut)
+    assert rows(whole) == rows(cut)
+    assert len(rows(whole)) == 3
+
+
+def test_interrupted_validation_is_done_again(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    make_engine(whole, ToyTask(Loader())).run()
+    with pytest.raises(Interrupted, match="SIGINT"):
+        make_engine(cut, ToyTask(Loader(), lambda: os.kill(os.getpid(), signal.SIGINT))).run()
+    assert not (cut / "metrics.csv").exists()
+    task = ToyTask(Loader())
+    make_engine(cut, task, resume=True).run()
+    assert 0 not in task.epochs_seen  # the first epoch was trained already
+    assert same_weights(whole, cut)
+    assert rows(whole) == rows(cut)
+
+
+def test_training_learns_and_best_is_kept(tmp_path):
+    engine = make_engine(tmp_path, ToyTask(Loader()), epochs=30)
+    engine.run()
+    scores = [float(row["score"]) for row in rows(tmp_path)]
+    assert scores[-1] > 0.3 * scores[0]  # scores are negative: the error fell
+    assert engine.progress.best == max(scores)
+    assert (tmp_path / "best.safetensors").exists()
+    assert float(rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
+
+
+def test_accumulation_takes_fewer_steps_and_settles_at_the_epochs_end(tmp_path):
+    engine = make_engine(tmp_path, ToyTask(Loader()), epochs=1, accumulate=2)
+    steps = []
+    engine.optimizer.step = lambda: steps.append(engine.progress.batch)
+    engine.run()
+    assert steps == [1, 3, 4]  # five batches: two pairs, and the one that is left
+
+
+def test_no_average(tmp_path):
+    engine = make_engine(tmp_path, ToyTask(Loader()), ema=0.0, epochs=1)
+    engine.run()
+    assert engine.best_model is engine.plain_model
+
+
+def test_average_moves_slower_than_the_model(tmp_path):
+    engine = make_engine(tmp_path, ToyTask(Loader()), ema=0.999, epochs=1)
+    first = engine.plain_model[0].weight.detach().clone()
+    engine.run()
+    moved = (engine.plain_model[0].weight - first).norm()
+    assert (engine.best_model[0].weight - first).norm() < moved
+
+
+def test_too_many_bad_samples_stop_the_run(tmp_path, capsys):
+    with pytest.raises(DataError, match=r"1 of 20 training samples cannot be read, more than 1 %.*gone\.jpg"):
+        make_engine(tmp_path, ToyTask(Loader(bad={7}))).run()
+
+
+def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("posekit.training.engine._LARGEST_BAD_SHARE", 0.3)
+    make_engine(tmp_path, ToyTask(Loader(bad={7, 3}))).run()
+    assert rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
+
+
+def test_loss_that_is_not_finite_stops_the_run(tmp_path):
+    task = ToyTask(Loader())
+    task.loss = lambda model, batch, epoch: model(batch.x).sum() * float("nan")
+    with pytest.raises(DataError, match=r"loss is nan in epoch 1: lower optimizer\.lr"):
+        make_engine(tmp_path, task).run()
+
+
+def test_resuming_from_nothing(tmp_path):
+    with pytest.raises(WeightsError, match="no checkpoint to resume from"):
+        make_engine(tmp_path, ToyTask(Loader()), resume=True)
+
+
+@pytest.mark.parametrize("name", ["progress.json", "model.safetensors", "states.pt"])
+def test_damaged_checkpoint(tmp_path, name):
+    make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
+    path = tmp_path / "last" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(WeightsError, match="damaged checkpoint"):
+        make_engine(tmp_path, ToyTask(Loader()), resume=True)
+
+
+def test_checkpoint_survives_a_save_that_was_cut_off(tmp_path):
+    folder = tmp_path / "last"
+    save_checkpoint(folder, Progress(epoch=4), {}, {})
+    folder.rename(folder.with_suffix(".old"))  # where the second rename did not come to pass
+    assert load_checkpoint(folder)[0].epoch == 4
+
+
+def test_checkpoint_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_checkpoint(tmp_path / "file" / "last", Progress(), {}, {})
+
+
+def test_checkpoint_refuses_foreign_objects(tmp_path):
+    save_checkpoint(tmp_path / "last", Progress(), {}, {})
+    torch.save({"optimizer": SimpleNamespace()}, tmp_path / "last" / "states.pt")
+    with pytest.raises(WeightsError, match="damaged checkpoint"):
+        load_checkpoint(tmp_path / "last")

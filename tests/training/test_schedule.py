@@ -1,0 +1,34 @@
+"""Learning rates at known points."""
+
+import pytest
+
+from posekit.training.schedule import learning_rate
+
+
+@pytest.mark.parametrize(
+    ("epoch", "factor"),
+    # Section 4.2 of the paper: 100 epochs, then times 0.5 and times 0.2 in turn every 20.
+    [(0, 1), (99.9, 1), (100, 0.5), (119.9, 0.5), (120, 0.1), (140, 0.05), (160, 0.01), (180, 0.005)],
+)
+def test_paper(epoch, factor):
+    assert learning_rate("paper", 1e-3, epoch=epoch, epochs=200) == pytest.approx(1e-3 * factor)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch", "factor"),
+    [
+        ("constant", 7, 1.0), ("cosine", 0, 1.0), ("cosine", 5, 0.5), ("cosine", 10, 0.0),
+        ("onecycle", 0, 0.04), ("onecycle", 3, 1.0), ("onecycle", 6.5, 0.5), ("onecycle", 10, 0.0),
+    ],
+)  # fmt: skip
+def test_others(schedule, epoch, factor):
+    assert learning_rate(schedule, 2.0, epoch=epoch, epochs=10) == pytest.approx(2 * factor, abs=1e-12)
+
+
+def test_beyond_the_end_stays_at_the_end():
+    assert learning_rate("cosine", 1.0, epoch=12, epochs=10) == pytest.approx(0)
+
+
+def test_unknown():
+    with pytest.raises(ValueError, match="choose from constant, paper, cosine, onecycle"):
+        learning_rate("steps", 1.0, epoch=0, epochs=1)
