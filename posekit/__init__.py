@@ -1,6 +1,10 @@
 """posekit: human pose estimation with anchor loss."""
 
+import os
 from importlib.metadata import PackageNotFoundError, version
+
+# Before torch loads OpenMP: threads that spin while they wait slow a busy machine down tenfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     __version__ = version("posekit")

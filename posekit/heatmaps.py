@@ -119,7 +119,8 @@ def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radi
     return (step * usable[..., None]).clamp(-1, 1)
 
 
-_OFFSETS = {"argmax": _no_offset, "quarter": _quarter_offset, "dark": _dark_offset}
+_OFFSETS = {"quarter": _quarter_offset, "dark": _dark_offset, "argmax": _no_offset}
+METHODS = tuple(_OFFSETS)
 
 
 def _patches(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:

@@ -1,10 +1,11 @@
-"""Reading photographs as they are shown, with one clear error for each way in which a file can be bad."""
+"""Reading photographs as they are shown, with one clear error for each way in which a file can be bad; writing pictures."""
 
 from pathlib import Path
 
 import numpy as np
 
 from posekit.errors import ImageError
+from posekit.files import replacing
 from posekit.opencv import cv2
 
 # A complete JPEG ends in this marker; cv2 decodes a truncated one to a half-grey picture without a word.
@@ -55,6 +56,24 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
     if image is None:
         raise ImageError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return image
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    image : (H, W, 3) uint8
+        Blue, green, red.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def _require_whole(data: np.ndarray, name: str) -> None:

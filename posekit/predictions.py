@@ -6,9 +6,7 @@ data set, split, skeleton and coordinate base they belong to. The hourglass auth
 """
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +14,8 @@ import h5py
 import numpy as np
 
 from posekit import __version__
-from posekit.errors import DataError, OutputError, PredictionsError
+from posekit.errors import DataError, PredictionsError
+from posekit.files import replacing
 from posekit.skeletons import MPII16, Skeleton
 
 
@@ -122,25 +121,6 @@ def read_predictions(path: str | Path, *, base: int | None = None, skeleton: Ske
         dataset=str(attributes.get("dataset", "")),
         split=str(attributes.get("split", "")),
     )
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it there once it is whole.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be made or the file cannot be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            yield Path(folder) / path.name
-            (Path(folder) / path.name).replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder with --out") from error
 
 
 def _numbers(file: h5py.File, name: str, kinds: str) -> np.ndarray:

@@ -121,5 +121,5 @@ def test_empty_batch():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"expected \(B, K, H, W\), got \(3, 4, 4\)"):
         decode(torch.zeros(3, 4, 4))
-    with pytest.raises(ValueError, match="choose from argmax, quarter, dark"):
+    with pytest.raises(ValueError, match="choose from quarter, dark, argmax"):
         decode(torch.zeros(1, 3, 4, 4), method="softmax")

@@ -1,12 +1,10 @@
-"""What every command shares: one-line errors, exit status, `--debug`, output folders."""
+"""What every command shares: one-line errors, exit status, `--debug`."""
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from posekit.errors import OutputError, PosekitError
+from posekit.errors import PosekitError
 
 DEBUG_HELP = "show the full traceback of an error"
 
@@ -43,20 +41,3 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
         print(f"{prog}: interrupted", file=sys.stderr)
         return 130
     return 0
-
-
-def writable_folder(folder: str | Path) -> Path:
-    """Make an output folder, and see now, before long work, that files can be written into it.
-
-    Raises
-    ------
-    OutputError
-        If not.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error

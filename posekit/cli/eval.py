@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.command import run_command, writable_folder
+from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
 from posekit.evaluation import score, write_metrics
+from posekit.files import writable_folder
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.sample import People
 

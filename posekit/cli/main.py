@@ -11,6 +11,7 @@ COMMANDS = {
     "eval": "score a model or a prediction file: PCKh@0.5, PCK@0.2",
     "predict": "find keypoints in photographs",
     "prepare": "make data sets and convert weights",
+    "benchmark": "measure the speed of the data path",
 }
 
 
@@ -28,3 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     print(f"posekit: error: unknown command {argv[0]!r}", file=sys.stderr)
     return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from tqdm import tqdm
 from posekit import __version__
 from posekit.cli.command import run_command
 from posekit.errors import BoxError, ImageError, OutputError
+from posekit.files import replacing, writable_folder
 from posekit.geometry import Box
-from posekit.images import read_image
+from posekit.images import read_image, write_image
 from posekit.inference import Pose, Predictor, load
-from posekit.opencv import cv2
-from posekit.predictions import replacing
 from posekit.skeletons import Skeleton
 
 _DESCRIPTION = """\
@@ -120,21 +118,16 @@ def _run(args: argparse.Namespace) -> None:
                 tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
                 continue
             _add(content, path, image, poses)
-            _write(overlay, cv2.imencode(".png", _drawn(image, poses, args))[1].tobytes())
+            write_image(overlay, _drawn(image, poses, args))
     finally:  # what is done is kept, whatever stops the rest
         if content["images"]:
-            _write(listing, json.dumps(content, indent=1, allow_nan=False).encode())
+            _write(listing, json.dumps(content, indent=1, allow_nan=False))
     _conclude(content, failures, args)
 
 
 def _prepare_folder(out: Path, inputs: Sequence[Path]) -> Path:
     """Path of the JSON file, in a folder that can be written: found out before the work, not after it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from error
-    listing = out / "predictions.json"
+    listing = writable_folder(out) / "predictions.json"
     if listing.resolve() in {path.resolve() for path in inputs}:
         raise OutputError(f"{listing} is an input and would be overwritten; choose another folder with --out")
     return listing
@@ -195,9 +188,9 @@ def _drawn(image: np.ndarray, poses: Sequence[Pose], args: argparse.Namespace) -
     return image
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, text: str) -> None:
     with replacing(path) as unfinished:
-        unfinished.write_bytes(data)
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def _conclude(content: dict, failures: Sequence[Exception], args: argparse.Namespace) -> None:

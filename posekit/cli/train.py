@@ -9,17 +9,17 @@ import numpy as np
 from jsonargparse import ArgumentParser
 
 from posekit import build
-from posekit.cli.command import DEBUG_HELP, guarded, writable_folder
+from posekit.cli.command import DEBUG_HELP, guarded
 from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
 from posekit.config import Config
 from posekit.drawing.pose import prediction_sheet
 from posekit.drawing.training import training_curves
 from posekit.errors import ConfigError
 from posekit.evaluation.score import Scores, mean_pose, score, write_metrics
+from posekit.files import writable_folder
 from posekit.geometry import Crop
-from posekit.images import read_image
+from posekit.images import read_image, write_image
 from posekit.inference.predictor import Predictor
-from posekit.opencv import cv2
 from posekit.predictions import Predictions, write_predictions
 from posekit.sample import People
 from posekit.training.engine import Engine, Interrupted
@@ -114,7 +114,7 @@ def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: 
     write_metrics(out, scores, weights=str(weights), choices=choices)
     figures = writable_folder(out / "figures")
     training_curves(engine.log.rows, metric=scores.metric).savefig(figures / "training.png", dpi=150)
-    cv2.imwrite(str(figures / "validation.png"), _drawn(valid, predictions, scores, predictor.info.input_size))
+    write_image(figures / "validation.png", _drawn(valid, predictions, scores, predictor.info.input_size))
     print(f"\n{scores.table()}\n(the mean pose: {yardstick.pooled_mean:.2f})\n\nweights:  {weights}\npictures: {figures}")
 
 

@@ -12,6 +12,8 @@ from posekit.errors import BoxError, ImageError
 from posekit.images import read_image
 from posekit.sample import Batch, Failure, People, Sample
 
+_GRACE_S = 60
+
 
 class CropDataset(Dataset):
     """One crop per person.
@@ -119,17 +121,20 @@ class EpochBatches:
 
 
 def make_loader(dataset: CropDataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False) -> DataLoader:
-    """A loader whose workers leave Ctrl-C to the main process."""
+    """A loader whose workers leave it to the main process to stop them."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=_ignore_ctrl_c,
+        worker_init_fn=_outlive_signals,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
     )
 
 
-def _ignore_ctrl_c(worker: int) -> None:
+def _outlive_signals(worker: int) -> None:
+    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They go on until the main process has stopped
+    # in good order; should it not release them, an alarm ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_S))

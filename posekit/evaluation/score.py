@@ -12,8 +12,9 @@ import numpy as np
 
 from posekit import __version__
 from posekit.errors import DataError, PredictionsError
+from posekit.files import replacing
 from posekit.metrics import PCK, pck, pckh, torso_sizes
-from posekit.predictions import Predictions, replacing
+from posekit.predictions import Predictions
 from posekit.sample import People
 from posekit.skeletons import joint_mapping
 

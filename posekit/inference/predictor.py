@@ -14,8 +14,7 @@ from posekit.errors import ConfigError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.inference.pose import Pose
-from posekit.models import normalise
-from posekit.models.weights import load_weights
+from posekit.models import load_weights, normalise
 from posekit.opencv import cv2
 from posekit.predictions import Predictions
 from posekit.sample import Failure, People
@@ -40,7 +39,7 @@ class Predictor:
     Attributes
     ----------
     model : torch.nn.Module
-    info : posekit.models.weights.WeightsInfo
+    info : posekit.models.ModelInfo
         Skeleton, input size, normalisation and head, from the weights file.
     device : torch.device
 
@@ -49,12 +48,14 @@ class Predictor:
     WeightsError
         If the weights file cannot be read.
     ConfigError
-        If there is no such device.
+        If there is no such device or decoding.
     """
 
     def __init__(
         self, weights: str | Path, *, device: str = "auto", decode: str = "quarter", batch_size: int = 32, workers: int = 0
     ):
+        if decode not in heatmaps.METHODS:
+            raise ConfigError(f"decode {decode!r}: choose from {', '.join(heatmaps.METHODS)}")
         self.device = find_device(device)
         self.model, self.info = load_weights(weights, self.device)
         self.model.eval().to(memory_format=torch.channels_last)
@@ -116,7 +117,7 @@ class Predictor:
             Peaks of the activated maps.
         """
         inputs = normalise(images_BHWC.to(self.device, non_blocking=True), self.info.mean, self.info.std)
-        logits = self.model(inputs.contiguous(memory_format=torch.channels_last))[-1]
+        logits = self.model(inputs)[-1]
         maps = self.model.activate(logits)
         return heatmaps.decode(maps, method=self.decode, stride=images_BHWC.shape[1] // maps.shape[-2])
 

@@ -1,0 +1,18 @@
+"""Networks, what they are fed, and the files their weights are kept in."""
+
+from posekit.models.foreign import convert_weights, load_foreign
+from posekit.models.hourglass import StackedHourglass
+from posekit.models.inputs import normalise
+from posekit.models.weights import ModelInfo, build_model, load_weights, read_info, save_weights
+
+__all__ = [
+    "ModelInfo",
+    "StackedHourglass",
+    "build_model",
+    "convert_weights",
+    "load_foreign",
+    "load_weights",
+    "normalise",
+    "read_info",
+    "save_weights",
+]

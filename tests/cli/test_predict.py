@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from torch.nn import functional as F
 from posekit.cli.predict import main
 from posekit.images import read_image
 from posekit.inference import predictor
+from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
-from posekit.skeletons import Skeleton
+from posekit.skeletons import MPII16, Skeleton
 
 SPOTS = Skeleton(
     name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"), ("nose", "left_hand"))
@@ -21,10 +21,10 @@ POINTS = np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
 
 
 class SpotFinder(nn.Module):
-    """Right by construction: joint k is the brightest spot of channel k."""
+    """Right by construction: joint k is the brightest spot of channel k of BGR (models get RGB)."""
 
     def forward(self, images):
-        return [torch.logit(F.avg_pool2d(images, 4).clamp(1e-4, 1 - 1e-4))]
+        return [torch.logit(F.avg_pool2d(images.flip(1), 4).clamp(1e-4, 1 - 1e-4))]
 
     def activate(self, logits):
         return logits.sigmoid()
@@ -33,7 +33,7 @@ class SpotFinder(nn.Module):
 @pytest.fixture
 def weights(monkeypatch, tmp_path):
     """Path of a weights file that stands for `SpotFinder`."""
-    info = SimpleNamespace(skeleton=SPOTS, input_size=128, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    info = ModelInfo(SPOTS, 128, stacks=1, features=4, depth=1, head="sigmoid", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
     path = tmp_path / "spots.safetensors"
     path.touch()
@@ -200,3 +200,31 @@ def test_help_teaches(capsys):
     text = capsys.readouterr().out
     assert "posekit predict runner.jpg --weights" in text
     assert "predictions.json" in text
+
+
+def test_real_photographs_through_a_real_model(real_data, tmp_path, capsys):
+    model = StackedHourglass(joints=16, stacks=1, features=8, depth=2)
+    info = ModelInfo(MPII16, 64, stacks=1, features=8, depth=2, head="sigmoid", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    save_weights(tmp_path / "w.safetensors", model, info)
+    photos = sorted((real_data / "mpii" / "images").glob("*.jpg"))[:3]
+    assert predict(*photos, "--weights", tmp_path / "w.safetensors", "--min-score", 0, "--out", tmp_path / "out") == 0
+    content = listing(tmp_path / "out")
+    for photo, image, person in zip(photos, content["images"], content["annotations"], strict=True):
+        height, width = read_image(photo).shape[:2]
+        assert (image["width"], image["height"]) == (width, height)
+        triples = np.reshape(person["keypoints"], (16, 3))
+        assert (triples[:, 2] > 0).all()
+        # The whole picture's box is as large as its longer side.
+        side = max(width, height)
+        assert np.abs(triples[:, :2] - [width / 2, height / 2]).max() <= side / 2
+        assert (read_image(tmp_path / "out" / f"{photo.stem}.overlay.png") != read_image(photo)).any()
+    assert capsys.readouterr().err == ""
+
+
+def test_damaged_weights(tmp_path, capsys):
+    (tmp_path / "w.safetensors").write_bytes(b"nothing of use")
+    assert predict(write_spots(tmp_path / "x.png"), "--weights", tmp_path / "w.safetensors", "--out", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "w.safetensors" in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -184,6 +184,16 @@ def test_truth_shows_only_what_is_labelled():
     assert not has_colour(pair[:, 260:], LEFT).any()
 
 
+def test_joints_keep_their_place_when_the_crop_is_enlarged():
+    truth, labelled = np.full((5, 2), 5.0), np.array([True, False, False, False, False])
+    truth[0] = 32, 20
+    pair = draw_comparison(grey(64, 64), truth, truth, labelled, labelled, LEGS, tile=256)
+    strip = pair.shape[0] - 256
+    dot = np.argwhere(has_colour(pair[strip:, -256:], MIDDLE)).mean(0)
+    # The crop's pixel 32 becomes the tile's pixels 128 … 131, whose middle is 129.5.
+    np.testing.assert_allclose(dot, [81.5, 129.5], atol=0.5)
+
+
 def test_prediction_sheet_of_unequal_numbers():
     n, k = 5, len(MPII16)
     rng = np.random.default_rng(1)

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ import posekit
 from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.inference import Pose, predictor
+from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
 from posekit.sample import People
 from posekit.skeletons import LSP14, Skeleton
@@ -19,10 +18,10 @@ SIZE = 128
 
 
 class SpotFinder(nn.Module):
-    """Right by construction: joint k is the brightest spot of channel k (blue, green, red). Only the last stack is right."""
+    """Right by construction: joint k is the brightest spot of channel k of BGR (models get RGB). Only the last stack is right."""
 
     def forward(self, images):
-        maps = F.avg_pool2d(images, 4)
+        maps = F.avg_pool2d(images.flip(1), 4)
         return [-maps, torch.logit(maps.clamp(1e-4, 1 - 1e-4))]
 
     def activate(self, logits):
@@ -31,7 +30,7 @@ class SpotFinder(nn.Module):
 
 @pytest.fixture
 def spot_predictor(monkeypatch):
-    info = SimpleNamespace(skeleton=SPOTS, input_size=SIZE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    info = ModelInfo(SPOTS, SIZE, stacks=2, features=4, depth=1, head="sigmoid", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
     return lambda **options: predictor.Predictor("spots.safetensors", device="cpu", **options)
 
@@ -261,3 +260,28 @@ def test_a_real_photograph_is_cut_as_the_crop_says(real_data, spot_predictor):
     corner = np.array(box.centre) - (SIZE - 1) / 2
     expected = np.stack([place % 32, place // 32], -1) * 4 + 1.5 + corner
     np.testing.assert_allclose(found.keypoints, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "linear"])
+def test_a_weights_file_is_enough(real_data, tmp_path, head):
+    """What comes out of the file is the model that went in: its last stack, its head, its way back to the photograph."""
+    torch.manual_seed(0)
+    model = StackedHourglass(joints=14, stacks=2, features=8, depth=2, head=head).eval()
+    nn.init.normal_(model.outputs[-1].weight)  # peaks that stand out
+    mean, std = (0.44, 0.45, 0.41), (0.2, 0.3, 0.25)
+    info = ModelInfo(LSP14, 64, stacks=2, features=8, depth=2, head=head, mean=mean, std=std)
+    save_weights(tmp_path / "w.safetensors", model, info)
+    image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
+    box = Box((250.0, 260.0), 400.0)
+    (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(real_data / "photos" / "man_running.jpg", [box])
+
+    crop = Crop(box, 64)
+    rgb = torch.from_numpy(crop.warp(image)[..., ::-1] / 255.0).permute(2, 0, 1).float()
+    inputs = (rgb - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    with torch.inference_mode():
+        maps = model.activate(model(inputs[None])[-1])[0]
+    np.testing.assert_allclose(found.scores, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
+    place = maps.flatten(1).argmax(1).numpy()
+    peaks = crop.inverse(np.stack([place % 16, place // 16], -1) * 4 + 1.5)
+    assert np.abs(found.keypoints - peaks).max() <= 400 / 64 * 1.01, "a quarter map pixel is one crop pixel"
+    assert found.skeleton == LSP14

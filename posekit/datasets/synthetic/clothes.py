@@ -1,0 +1,168 @@
+"""What people look like: skin, hair, and clothes as textures wrapped around the body.
+
+A texture is (rows, `AROUND`, 3) uint8: rows run from the upper to the lower end of a body part, columns
+around it. The middle column is the front; columns grow toward the person's left. Both arms share one
+texture and both legs share one: left and right look alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posekit.opencv import cv2
+
+AROUND = 64
+_FRONT = AROUND // 2
+_TRUNK_ROWS, _LIMB_ROWS = 40, 24
+
+_SKIN_LIGHT, _SKIN_DARK = np.array([185.0, 205, 240]), np.array([45.0, 65, 100])  # blue, green, red
+_HAIR = np.array([[25, 28, 32], [35, 55, 80], [60, 95, 135], [110, 165, 200], [40, 60, 125], [170, 175, 180]])
+_CLOTH = np.array(
+    [[30, 30, 34], [235, 235, 235], [50, 45, 165], [150, 75, 40], [60, 120, 50], [45, 170, 215], [110, 80, 60]]
+    + [[150, 140, 135], [120, 60, 120], [85, 60, 35], [190, 170, 130], [80, 110, 160]]
+)
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """One person's looks.
+
+    Parameters
+    ----------
+    skin, hair, shoes, hat : (3,) float64
+        Colours; blue, green, red.
+    trunk, pelvis, upper_arm, forearm, thigh, shin : (rows, AROUND, 3) uint8
+        Textures.
+    looseness : float
+        Factor by which clothes are wider than the limb.
+    hat_kind : str
+        ``none``, ``cap`` (with a brim in front) or ``beanie``.
+    hair_kind : str
+        ``short``, ``long``, ``tied`` (behind) or ``bald``.
+    beard, skirt, backpack : bool
+    """
+
+    skin: np.ndarray
+    hair: np.ndarray
+    shoes: np.ndarray
+    hat: np.ndarray
+    trunk: np.ndarray
+    pelvis: np.ndarray
+    upper_arm: np.ndarray
+    forearm: np.ndarray
+    thigh: np.ndarray
+    shin: np.ndarray
+    looseness: float
+    hat_kind: str
+    hair_kind: str
+    beard: bool
+    skirt: bool
+    backpack: bool
+
+
+def draw_outfit(rng: np.random.Generator) -> Outfit:
+    """Draw skin, hair and clothes."""
+    skin = _SKIN_LIGHT + rng.beta(0.9, 1.1) * (_SKIN_DARK - _SKIN_LIGHT) + rng.normal(0, 6, 3)
+    shirt, trousers = pattern(rng), pattern(rng, plain=0.65)
+    sleeve, leg = rng.choice([0.0, 0.55, 1.0], p=[0.2, 0.4, 0.4]), rng.choice([0.25, 0.6, 1.0], p=[0.1, 0.3, 0.6])
+    bare = _plain(rng, skin, _LIMB_ROWS)
+    return Outfit(
+        skin=skin,
+        hair=_HAIR[rng.integers(len(_HAIR))] + rng.normal(0, 8, 3),
+        shoes=cloth_colour(rng),
+        hat=cloth_colour(rng),
+        trunk=_trunk(rng, shirt, skin),
+        pelvis=trousers[:_LIMB_ROWS].copy(),
+        upper_arm=_covered(bare, shirt, sleeve),
+        forearm=_covered(bare, shirt, float(sleeve == 1)),
+        thigh=_covered(bare, trousers, leg),
+        shin=_socks(rng, _covered(bare, trousers, float(leg == 1))),
+        looseness=rng.uniform(1.0, 1.25),
+        hat_kind=str(rng.choice(["none", "cap", "beanie"], p=[0.8, 0.12, 0.08])),
+        hair_kind=str(rng.choice(["short", "long", "tied", "bald"], p=[0.5, 0.22, 0.18, 0.1])),
+        beard=bool(rng.random() < 0.15),
+        skirt=bool(rng.random() < 0.08),
+        backpack=bool(rng.random() < 0.08),
+    )
+
+
+def cloth_colour(rng: np.random.Generator) -> np.ndarray:
+    """(3,) float64 colour: of the usual ones for clothes, or any."""
+    if rng.random() < 0.7:
+        return _CLOTH[rng.integers(len(_CLOTH))] * rng.uniform(0.75, 1.1) + rng.normal(0, 8, 3)
+    return rng.uniform(15, 240, 3)
+
+
+def pattern(rng: np.random.Generator, plain: float = 0.4) -> np.ndarray:
+    """(_TRUNK_ROWS, AROUND, 3) uint8 cloth, plain with the given probability."""
+    ground, figure = cloth_colour(rng), cloth_colour(rng)
+    share = np.zeros((_TRUNK_ROWS, AROUND)) if rng.random() < plain else _figure(rng)
+    weave = 1 + rng.uniform(0.02, 0.09) * rng.standard_normal((_TRUNK_ROWS, AROUND))
+    cloth = (ground + share[..., None] * (figure - ground)) * (weave * _folds(rng))[..., None]
+    return np.clip(cloth, 0, 255).astype(np.uint8)
+
+
+def _figure(rng: np.random.Generator) -> np.ndarray:
+    """Where a pattern's second colour shows, 0 to 1."""
+    rows, columns = np.mgrid[:_TRUNK_ROWS, :AROUND]
+    period = int(rng.choice([4, 6, 8, 12]))
+    across, along = rows % period < period / 2, columns % period < period / 2
+    kind = rng.integers(6)
+    if kind == 5:
+        return cv2.resize(rng.random((8, 12)), (AROUND, _TRUNK_ROWS), interpolation=cv2.INTER_LINEAR) > 0.5
+    dots = (rows % period - period / 2) ** 2 + (columns % period - period / 2) ** 2 < (0.3 * period) ** 2
+    return (across, along, (across + 1.0 * along) / 2, dots, rows > _TRUNK_ROWS * rng.uniform(0.3, 0.7))[kind] * 1.0
+
+
+def _folds(rng: np.random.Generator) -> np.ndarray:
+    depth = rng.uniform(0.02, 0.14)
+    coarse = 1 + depth * rng.standard_normal((9, 9))
+    coarse[:, -1] = coarse[:, 0]  # the texture closes around the body
+    return cv2.resize(coarse, (AROUND, _TRUNK_ROWS), interpolation=cv2.INTER_CUBIC)
+
+
+def _plain(rng: np.random.Generator, colour: np.ndarray, rows: int) -> np.ndarray:
+    return np.clip(colour * (1 + 0.03 * rng.standard_normal((rows, AROUND, 1))), 0, 255).astype(np.uint8)
+
+
+def _covered(bare: np.ndarray, cloth: np.ndarray, share: float) -> np.ndarray:
+    """A limb whose upper share is covered with cloth."""
+    texture = bare.copy()
+    end = round(share * len(bare))
+    texture[:end] = cloth[:end]
+    if 0 < end < len(bare):
+        texture[end - 1] //= 2  # the hem
+    return texture
+
+
+def _socks(rng: np.random.Generator, shin: np.ndarray) -> np.ndarray:
+    if rng.random() < 0.4:
+        shin[-int(rng.integers(3, 9)) :] = np.clip(cloth_colour(rng), 0, 255)
+    return shin
+
+
+def _trunk(rng: np.random.Generator, shirt: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """A shirt with what tells its front from its back."""
+    trunk = shirt.copy()
+    colour = np.clip(cloth_colour(rng), 0, 255)
+    _cut_neckline(rng, trunk, np.clip(skin, 0, 255))
+    kind = rng.integers(5)
+    if kind == 0:  # buttons
+        trunk[6::5, _FRONT - 1 : _FRONT + 1] = colour
+    elif kind == 1:  # zip, or an open jacket
+        half = int(rng.integers(1, 6))
+        trunk[4:, _FRONT - half : _FRONT + half] = colour
+    elif kind == 2:  # emblem over the heart
+        trunk[9:15, _FRONT + 5 : _FRONT + 11] = colour
+    elif kind == 3:  # print on the chest
+        trunk[9:20, _FRONT - 9 : _FRONT + 9] = trunk[9:20, _FRONT - 9 : _FRONT + 9] // 3 + colour.astype(np.uint8) // 3 * 2
+    if rng.random() < 0.25:  # number on the back
+        trunk[10:24, 1:3] = trunk[10:24, -3:-1] = colour
+    return trunk
+
+
+def _cut_neckline(rng: np.random.Generator, trunk: np.ndarray, skin: np.ndarray) -> None:
+    depth, width = int(rng.integers(2, 11)), int(rng.integers(4, 8))
+    for row in range(depth):
+        half = round(width * (1 - row / depth))
+        trunk[row, _FRONT - half : _FRONT + half] = skin

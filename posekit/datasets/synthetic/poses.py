@@ -1,0 +1,181 @@
+"""Poses: joint angles drawn within what joints can do.
+
+Angles are degrees. At zero everywhere a person stands upright with hanging arms. Hips and shoulders
+flex forward, knees flex backward, elbows forward; ``spread`` is away from the body's midline, ``twist``
+turns a limb about its own axis, inward.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LegRange:
+    """From which ranges one leg's angles are drawn."""
+
+    flexion: Range
+    spread: Range
+    knee: Range
+
+
+@dataclass(frozen=True)
+class ArmRange:
+    """From which ranges one arm's angles are drawn."""
+
+    flexion: Range
+    spread: Range
+    twist: Range
+    elbow: Range
+
+
+@dataclass(frozen=True)
+class Stance:
+    """From which ranges legs and trunk are drawn.
+
+    Parameters
+    ----------
+    weight : float
+        How often, relative to the others.
+    lead, trail : LegRange
+        The two legs; a draw decides which of them is the left one.
+    bend : (float, float)
+        Of the spine, forward.
+    lean : (float, float)
+        Of the whole body, forward; 90 lies on the face.
+    roll : (float, float)
+        Of the whole body, sideways, as seen; 180 is upside down.
+    arms : tuple of str
+        Names in `ARMS`; empty allows all.
+    """
+
+    weight: float
+    lead: LegRange
+    trail: LegRange
+    bend: Range = (-5, 15)
+    lean: Range = (-5, 8)
+    roll: Range = (-7, 7)
+    arms: tuple[str, ...] = ()
+
+
+_STRAIGHT = LegRange((-8, 15), (2, 13), (0, 14))
+_SEATED = LegRange((65, 105), (2, 25), (55, 110))
+_FREE = LegRange((-15, 90), (2, 40), (0, 110))
+
+STANCES = {
+    "stand": Stance(0.20, _STRAIGHT, _STRAIGHT),
+    "walk": Stance(0.14, LegRange((12, 40), (0, 8), (0, 25)), LegRange((-25, -3), (0, 8), (5, 45)), bend=(-3, 12)),
+    "run": Stance(
+        0.13, LegRange((35, 90), (0, 10), (45, 115)), LegRange((-35, 5), (0, 10), (10, 95)), bend=(0, 25), lean=(0, 18)
+    ),
+    "sit": Stance(0.10, _SEATED, _SEATED, bend=(-8, 28)),
+    "squat": Stance(0.06, *(LegRange((70, 120), (8, 40), (75, 140)),) * 2, bend=(5, 40), lean=(0, 20)),
+    "lunge": Stance(0.06, LegRange((50, 100), (0, 20), (55, 110)), LegRange((-30, 0), (0, 20), (0, 60))),
+    "kick": Stance(0.06, LegRange((45, 120), (0, 45), (0, 60)), LegRange((-10, 12), (0, 10), (0, 22)), lean=(-22, 8)),
+    "star": Stance(0.06, *(LegRange((-10, 15), (15, 50), (0, 15)),) * 2, roll=(-15, 15)),
+    "jump": Stance(0.08, _FREE, _FREE, bend=(-15, 25), lean=(-15, 25), roll=(-20, 20)),
+    "bend": Stance(0.05, *(LegRange((25, 75), (2, 16), (0, 35)),) * 2, bend=(10, 55), lean=(15, 60)),
+    "lie": Stance(0.03, _FREE, _FREE, bend=(-10, 25), lean=(-20, 20), roll=(60, 120)),
+    "flip": Stance(0.03, _FREE, _FREE, bend=(-15, 15), lean=(-20, 20), roll=(140, 220), arms=("up", "free")),
+}
+
+ARMS = {
+    "down": ArmRange((-15, 18), (4, 20), (-20, 30), (4, 35)),
+    "forward_swing": ArmRange((10, 60), (2, 20), (0, 45), (30, 105)),
+    "backward_swing": ArmRange((-50, -5), (4, 22), (0, 35), (20, 95)),
+    "up": ArmRange((135, 180), (0, 40), (-30, 30), (0, 65)),
+    "side": ArmRange((-10, 25), (55, 110), (-30, 30), (0, 45)),
+    "flexed": ArmRange((-10, 25), (55, 105), (-90, -40), (50, 125)),
+    "akimbo": ArmRange((-30, -5), (30, 55), (40, 70), (75, 110)),
+    "reach": ArmRange((45, 110), (-8, 22), (-20, 40), (0, 55)),
+    "hold": ArmRange((5, 60), (5, 30), (15, 65), (70, 135)),
+    "free": ArmRange((-40, 165), (0, 100), (-60, 65), (0, 140)),
+}
+_ARM_NAMES = tuple(ARMS)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One draw of all angles, in degrees.
+
+    Parameters
+    ----------
+    stance : str
+        Which of `STANCES`.
+    yaw : float
+        The way the person faces: 0 to the viewer, 90 to the person's left, 180 away.
+    lean, roll : float
+    bend, side_bend, twist : float
+        Of the spine: forward, to the left, turning to the left.
+    gaze, nod : float
+        Of the head on the chest: turning to the left, forward.
+    legs, arms : mapping of side (1 left, -1 right) to angle name to float
+    """
+
+    stance: str
+    yaw: float
+    lean: float
+    roll: float
+    bend: float
+    side_bend: float
+    twist: float
+    gaze: float
+    nod: float
+    legs: dict[int, dict[str, float]] = field(default_factory=dict)
+    arms: dict[int, dict[str, float]] = field(default_factory=dict)
+
+
+def draw_pose(rng: np.random.Generator) -> Pose:
+    """Draw a stance, then its angles."""
+    weights = np.array([stance.weight for stance in STANCES.values()])
+    name = str(rng.choice(list(STANCES), p=weights / weights.sum()))
+    stance = STANCES[name]
+    left_leads = bool(rng.random() < 0.5)
+    sides = (1, -1) if left_leads else (-1, 1)
+    return Pose(
+        stance=name,
+        yaw=_draw_yaw(rng),
+        lean=rng.uniform(*stance.lean),
+        roll=rng.uniform(*stance.roll) * (1 if rng.random() < 0.5 else -1),
+        bend=rng.uniform(*stance.bend),
+        side_bend=rng.normal(0, 7),
+        twist=rng.normal(0, 12),
+        gaze=float(np.clip(rng.normal(0, 25), -65, 65)),
+        nod=rng.normal(4, 10),
+        legs=dict(zip(sides, (_draw_leg(rng, stance.lead), _draw_leg(rng, stance.trail)), strict=True)),
+        arms=_draw_arms(rng, name, stance, sides),
+    )
+
+
+def _draw_yaw(rng: np.random.Generator) -> float:
+    """Every direction occurs; as in photographs, more people face the viewer than turn away."""
+    kind = rng.random()
+    if kind < 0.5:
+        return rng.normal(0, 35)
+    return rng.normal(180, 30) if kind < 0.7 else rng.uniform(-180, 180)
+
+
+def _draw_leg(rng: np.random.Generator, ranges: LegRange) -> dict[str, float]:
+    return {
+        "flexion": rng.uniform(*ranges.flexion),
+        "spread": rng.uniform(*ranges.spread),
+        "twist": rng.uniform(-30, 5),  # feet point outward rather than inward
+        "knee": rng.uniform(*ranges.knee),
+        "foot": rng.uniform(-35, 12),
+    }
+
+
+def _draw_arms(rng: np.random.Generator, name: str, stance: Stance, sides: tuple[int, int]) -> dict[int, dict[str, float]]:
+    if name in ("walk", "run") and rng.random() < 0.75:
+        kinds = ("backward_swing", "forward_swing")  # opposite to the legs
+    else:
+        allowed = stance.arms or _ARM_NAMES
+        first = str(rng.choice(allowed))
+        kinds = (first, first if rng.random() < 0.5 else str(rng.choice(allowed)))
+    return {side: _draw_arm(rng, ARMS[kind]) for side, kind in zip(sides, kinds, strict=True)}
+
+
+def _draw_arm(rng: np.random.Generator, ranges: ArmRange) -> dict[str, float]:
+    return {name: rng.uniform(*getattr(ranges, name)) for name in ("flexion", "spread", "twist", "elbow")}

@@ -1,0 +1,30 @@
+"""From crops to what a network is fed."""
+
+import torch
+from torch import Tensor
+
+
+def normalise(images_BHWC: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
+    """Make network input of crops, on their device.
+
+    Parameters
+    ----------
+    images_BHWC : (B, H, W, 3) uint8
+        Blue, green, red.
+    mean, std : three floats
+        Of red, green and blue in [0, 1].
+
+    Returns
+    -------
+    (B, 3, H, W) float32 : ``(x / 255 - mean) / std``; red, green, blue. Its memory order is channels_last, for nothing.
+
+    Raises
+    ------
+    ValueError
+        If the crops' shape or dtype is another.
+    """
+    if images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3 or images_BHWC.dtype != torch.uint8:
+        raise ValueError(f"images: expected (B, H, W, 3) uint8, got {tuple(images_BHWC.shape)} {images_BHWC.dtype}")
+    mean, std = (torch.tensor(values, device=images_BHWC.device) for values in (mean, std))
+    rgb = images_BHWC.flip(-1).float()
+    return torch.addcmul(-mean / std, rgb, 1 / (255 * std)).permute(0, 3, 1, 2)

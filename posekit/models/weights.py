@@ -1,0 +1,260 @@
+"""Weights files: safetensors whose metadata rebuilds the model, so that one file is enough to predict.
+
+Everything posekit has to know stands as JSON under the metadata key ``posekit``. Tensors may be stored in
+half precision; they are loaded as float32. Nothing is ever unpickled.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from posekit.errors import DataError, OutputError, WeightsError
+from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
+from posekit.skeletons import Skeleton
+
+_KEY = "posekit"
+_VERSION = 1
+
+Note = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything but the weights that is needed to predict with a model.
+
+    Parameters
+    ----------
+    skeleton : Skeleton
+        What the heatmaps show, in order.
+    input_size : int
+        Side of the crops in pixels, a multiple of ``4 * 2**depth``.
+    stacks, features, depth : int
+        See `posekit.models.hourglass.StackedHourglass`.
+    head : {"sigmoid", "linear"}
+        How logits become heatmaps.
+    mean, std : three floats
+        Of red, green and blue in [0, 1]: the input is ``(x / 255 - mean) / std``.
+    blocks : int
+        Residuals at every place.
+    stem : (int, int, int), optional
+        Channels of the stem; in proportion to `features` by default.
+    notes : mapping of str to str, number, bool or None
+        What else is worth knowing: training data, scores, terms of use.
+
+    Raises
+    ------
+    ValueError
+        If a field's value is impossible.
+    """
+
+    skeleton: Skeleton
+    input_size: int
+    stacks: int
+    features: int
+    depth: int
+    head: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    blocks: int = 1
+    stem: tuple[int, int, int] | None = None
+    notes: Mapping[str, Note] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("input_size", "stacks", "features", "depth", "blocks"):
+            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a whole number of 1 or more")
+        multiple = 4 * 2**self.depth
+        _require(self.input_size % multiple == 0, "input_size", self.input_size, f"a multiple of {multiple} (4 * 2^depth)")
+        _require(self.head in HEADS, "head", self.head, "one of " + ", ".join(HEADS))
+        _require(_are_finite(self.mean), "mean", self.mean, "three numbers")
+        _require(_are_finite(self.std) and min(self.std) > 0, "std", self.std, "three numbers above 0")
+        _require(self.features % 4 == 0, "features", self.features, "a multiple of 4")
+        if self.stem is None:
+            object.__setattr__(self, "stem", default_stem(self.features))
+        _require(len(self.stem) == 3 and all(map(_is_count, self.stem)), "stem", self.stem, "three whole numbers of 1 or more")
+        _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
+
+    def with_notes(self, **notes: Note) -> "ModelInfo":
+        """The same, with notes added or replaced."""
+        return replace(self, notes={**self.notes, **notes})
+
+    def to_json(self) -> str:
+        """Text for the file's metadata; `from_json` reads it back."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return json.dumps({"version": _VERSION, **fields, "skeleton": self.skeleton.to_dict(), "notes": dict(self.notes)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelInfo":
+        """Rebuild from `to_json`'s text.
+
+        Raises
+        ------
+        ValueError
+            If it is another version's, or no such text.
+        """
+        fields = json.loads(text)
+        try:
+            version = fields.pop("version")
+            if version != _VERSION:
+                raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
+            skeleton = Skeleton.from_dict(fields.pop("skeleton"))
+            triples = {name: tuple(fields.pop(name)) for name in ("mean", "std", "stem")}
+            return cls(skeleton=skeleton, **triples, **fields)
+        except (TypeError, KeyError, AttributeError, DataError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _is_count(value) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _are_finite(values) -> bool:
+    return len(values) == 3 and all(map(math.isfinite, values))
+
+
+def _require(condition: bool, name: str, value, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+
+def build_model(info: ModelInfo) -> StackedHourglass:
+    """A model of that description, with fresh weights."""
+    return StackedHourglass(
+        joints=len(info.skeleton),
+        stacks=info.stacks,
+        features=info.features,
+        depth=info.depth,
+        head=info.head,
+        blocks=info.blocks,
+        stem=info.stem,
+    )
+
+
+def restore_model(info: ModelInfo, tensors: Mapping[str, Tensor], name: str) -> StackedHourglass:
+    """A model of that description with the given weights as float32, in eval mode.
+
+    Raises
+    ------
+    WeightsError
+        If the tensors do not fit the description; the message begins with `name`.
+    """
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
+        model = build_model(info)
+    misfit = _find_misfit(model.state_dict(), tensors)
+    if misfit:
+        raise WeightsError(f"{name}: the weights do not fit the model they are said to be of: {misfit}")
+    model.to_empty(device="cpu").load_state_dict(tensors)
+    return model.eval()
+
+
+def _find_misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    for what, names in (("lacks", expected.keys() - found.keys()), ("has besides", found.keys() - expected.keys())):
+        if names:
+            return f"it {what} {len(names)} tensors, such as {min(names)}"
+    for name, tensor in expected.items():
+        if found[name].shape != tensor.shape:
+            return f"{name} should be {tuple(tensor.shape)}, it is {tuple(found[name].shape)}"
+        if found[name].is_floating_point() != tensor.is_floating_point():
+            return f"{name} should be {tensor.dtype}, it is {found[name].dtype}"
+    return None
+
+
+def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo) -> None:
+    """Write a weights file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder is made if need be.
+    model : StackedHourglass
+        On any device, in any memory format.
+    info : ModelInfo
+        The model's own description.
+
+    Raises
+    ------
+    ValueError
+        If the description is not the model's.
+    OutputError
+        If the file cannot be written; one that was there before is kept.
+    """
+    path = Path(path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with torch.device("meta"):
+        misfit = _find_misfit(build_model(info).state_dict(), tensors)
+    if misfit:
+        raise ValueError(f"info: not the description of this model: {misfit}")
+    _write_whole(path, save(tensors, metadata={_KEY: info.to_json()}))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OutputError(
+            f"{path}: the weights cannot be written ({error.strerror}); choose another folder or free some space"
+        ) from error
+
+
+def read_info(path: str | Path) -> ModelInfo:
+    """Read what a weights file says of its model, without the weights.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged or not posekit's.
+    """
+    return _read(path)[0]
+
+
+def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[StackedHourglass, ModelInfo]:
+    """Rebuild the model of a weights file.
+
+    Returns
+    -------
+    model : StackedHourglass
+        float32, in eval mode, on `device`.
+    info : ModelInfo
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, not posekit's, or its tensors do not fit its description.
+    """
+    info, tensors = _read(path, weights=True)
+    return restore_model(info, tensors, str(path)).to(device), info
+
+
+def _read(path: str | Path, *, weights: bool = False) -> tuple[ModelInfo, dict[str, Tensor]]:
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            if text is None:
+                raise WeightsError(
+                    f"{path}: not posekit's weights (no {_KEY!r} in the metadata); tools/prepare.py convert-weights may help"
+                )
+            return ModelInfo.from_json(text), {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: its description of the model cannot be used ({error}); get or write it anew") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: damaged, or not a safetensors file ({error}); get or write it anew") from error

@@ -1,0 +1,33 @@
+"""The console command: its list of commands, and the way to each."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from posekit.cli.main import COMMANDS, main
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+def test_every_command_has_a_module_and_a_tool():
+    assert {path.stem for path in TOOLS.glob("*.py")} == set(COMMANDS)
+    for name in COMMANDS:
+        assert callable(importlib.import_module(f"posekit.cli.{name}").main)
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"]])
+def test_help(argv, capsys):
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_unknown_command(capsys):
+    assert main(["trian"]) == 2
+    assert "unknown command 'trian'" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("posekit ")

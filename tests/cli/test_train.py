@@ -1,0 +1,142 @@
+"""The training command, end to end on a tiny synthetic set and on a few real photographs."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from posekit.cli.train import main
+from posekit.datasets.synthetic import write_synthetic
+
+CONFIG = """
+data:
+  root: {root}
+  train: [{{data: mpii, path: synthetic, split: "random-rest:0.3:0"}}]
+  valid: [{{data: mpii, path: synthetic, split: "random:0.3:0"}}]
+model: {{stacks: 1, features: 8, depth: 2, input_size: 32}}
+optimizer: {{name: adamw, schedule: onecycle}}
+train: {{epochs: 2, batch_size: 4, ema: 0.9, device: cpu, workers: 0}}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic(folder / "synthetic", people=24, seed=0, workers=1, progress=False)
+    (folder / "tiny.yaml").write_text(CONFIG.format(root=folder))
+    return folder
+
+
+def rows(out):
+    with (out / "metrics.csv").open() as file:
+        return [{name: value for name, value in row.items() if name != "images_per_s"} for row in csv.DictReader(file)]
+
+
+@pytest.mark.slow
+def test_run_writes_what_the_contract_says(root, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 0
+    for name in ("config.yaml", "metrics.csv", "last", "best.safetensors", "final.safetensors", "figures/training.png",
+                 "figures/validation.png", "metrics.json", "predictions.h5"):  # fmt: skip
+        assert (out / name).exists(), name
+    shown = capsys.readouterr().out
+    assert "the mean pose" in shown
+    assert str(out / "figures") in shown
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["metric"] == "PCKh@0.5"
+    # The best epoch's validation score and the final evaluation are the same number, reached in two ways.
+    assert metrics["pooled_mean"] == pytest.approx(max(float(row["pck"]) for row in rows(out)), abs=1e-9)
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 2
+    assert "already holds a run: add --resume" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_terminated_run_resumes_bit_for_bit(root, tmp_path):
+    """A real process, real signals, loader workers, and the command that it prints."""
+    common = [sys.executable, "-m", "posekit.cli.main", "train", "--config", str(root / "tiny.yaml"), "--train.workers", "1"]
+    common += ["--train.epochs", "6"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*common, "--out", whole], check=True, env=environment, capture_output=True)
+    process = subprocess.Popen(
+        [*common, "--out", cut], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (cut / "metrics.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)  # the whole group, as a scheduler does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert f"go on with: posekit train --resume --out {cut}" in said
+    assert "Traceback" not in said
+    command = [sys.executable, "-m", "posekit.cli.main", "train", "--resume", "--out", str(cut)]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    assert rows(whole) == rows(cut)
+    for name in ("best.safetensors", "final.safetensors"):
+        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_trains_on_real_photographs_of_two_data_sets(real_data, tmp_path):
+    """LSPET and COCO together, in LSPET's skeleton: COCO's people have no neck and no head top."""
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        CONFIG.format(root=real_data)
+        .replace('[{data: mpii, path: synthetic, split: "random-rest:0.3:0"}]',
+                 '[{data: lsp, path: lspet, split: "random:0.004:0"}, {data: coco, path: coco/test_coco.json}]')
+        .replace('data: mpii, path: synthetic, split: "random:0.3:0"', 'data: lsp, path: lspet, split: "random:0.002:1"')
+    )  # fmt: skip
+    assert main(["--config", str(path), "--out", str(tmp_path / "run"), "--train.epochs", "1"]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["metric"] == "PCK@0.2"
+    assert metrics["n_persons"] + metrics["n_left_out"] > 10
+
+
+def test_missing_photographs_stop_the_run_with_the_first_named(root, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    (copy / "synthetic").mkdir(parents=True)
+    (copy / "synthetic" / "annot").symlink_to(root / "synthetic" / "annot")
+    (copy / "synthetic" / "images").mkdir()
+    assert main(["--config", str(root / "tiny.yaml"), "--data.root", str(copy), "--out", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "more than 1 %" in said
+    assert "no such image" in said
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "give --config FILE"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        (["--resume", "--out", "nowhere"], "no run to resume here"),
+    ],
+)
+def test_wrong_command_lines(argv, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_output_folder_that_cannot_be_written(root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(tmp_path / "file" / "run")]) == 1
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_help_lists_every_key(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for key in ("--train.epochs", "--loss.gamma", "--data.root", "--resume", "--model.stacks"):
+        assert key in shown
+
+
+def test_tool_is_the_same_command():
+    tool = Path(__file__).parents[2] / "tools" / "train.py"
+    shown = subprocess.run([sys.executable, tool, "--help"], check=True, capture_output=True, text=True).stdout
+    assert "--config" in shown

@@ -1,0 +1,229 @@
+import errno
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from posekit.errors import OutputError, WeightsError
+from posekit.models import ModelInfo, build_model, load_weights, read_info, save_weights
+from posekit.skeletons import COCO17, LSP14, Skeleton
+
+
+def describe(**changes):
+    fields = {
+        "skeleton": LSP14,
+        "input_size": 32,
+        "stacks": 2,
+        "features": 8,
+        "depth": 2,
+        "head": "sigmoid",
+        "mean": (0.4, 0.5, 0.6),
+        "std": (0.2, 0.25, 0.3),
+        "notes": {"trained_on": "LSPET — été", "pck": 61.25, "epochs": 3, "ema": True, "card": None},
+    }
+    return ModelInfo(**fields | changes)
+
+
+@pytest.fixture
+def info():
+    return describe()
+
+
+@pytest.fixture
+def model(info):
+    torch.manual_seed(0)
+    model = build_model(info).to(memory_format=torch.channels_last)
+    model(torch.randn(4, 3, 32, 32))  # moves the running statistics
+    return model
+
+
+@pytest.fixture
+def path(tmp_path, model, info):
+    save_weights(tmp_path / "w.safetensors", model, info)
+    return tmp_path / "w.safetensors"
+
+
+def rewrite(path, *, change_tensors=lambda tensors: None, **metadata_changes):
+    """Write the file anew with other tensors or another description; a field set to None is left out."""
+    description = json.loads(describe().to_json()) | metadata_changes
+    text = json.dumps({name: value for name, value in description.items() if value is not None})
+    tensors = load_file(path)
+    change_tensors(tensors)
+    save_file(tensors, path, metadata={"posekit": text})
+
+
+def message(call, *arguments):
+    with pytest.raises(WeightsError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_alone_rebuilds_model_and_description(path, model, info):
+    loaded, found = load_weights(path)
+    assert found == info == read_info(path)
+    assert not loaded.training
+    images = torch.randn(2, 3, 32, 32)
+    expected = model.to(memory_format=torch.contiguous_format).eval()(images)[-1]
+    assert torch.equal(loaded(images)[-1], expected)
+    assert torch.equal(loaded.activate(torch.zeros(1)), torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"skeleton": COCO17, "head": "linear", "stacks": 1, "blocks": 2},
+        {"stem": (4, 6, 6), "depth": 1},
+        {"skeleton": Skeleton("cat", ("nose", "tail"), (("nose", "tail"),)), "notes": {}},
+    ],
+)
+def test_other_networks_and_skeletons_come_back_too(tmp_path, changes):
+    info = describe(**changes)
+    model = build_model(info).eval()
+    save_weights(tmp_path / "w.safetensors", model, info)
+    loaded, found = load_weights(str(tmp_path / "w.safetensors"))
+    assert found == info
+    assert torch.equal(loaded(torch.ones(1, 3, 32, 32))[-1], model(torch.ones(1, 3, 32, 32))[-1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_files_load_as_float32(path, model, dtype):
+    def halve(tensors):
+        tensors.update({name: tensor.to(dtype) for name, tensor in tensors.items() if tensor.is_floating_point()})
+
+    rewrite(path, change_tensors=halve)
+    loaded, _ = load_weights(path)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32, torch.int64}
+    torch.testing.assert_close(loaded.outputs[0].weight, model.outputs[0].weight.detach().to(dtype).float(), atol=0, rtol=0)
+
+
+def test_a_loaded_model_does_not_depend_on_its_file(path):
+    loaded, _ = load_weights(path)
+    before = loaded.outputs[0].weight.clone()
+    path.write_bytes(b"")
+    assert torch.equal(loaded.outputs[0].weight, before)
+
+
+def test_notes_are_added_without_losing_others(info):
+    found = info.with_notes(pck=70.5, seed=1)
+    assert found.notes == {**info.notes, "pck": 70.5, "seed": 1}
+    assert info.notes["pck"] == 61.25
+
+
+@pytest.mark.parametrize("call", [load_weights, read_info])
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (b"", "damaged, or not a safetensors file"),
+        (b"<html>404: not found</html>" * 40, "damaged, or not a safetensors file"),
+        (slice(0, 5), "damaged, or not a safetensors file"),
+        (slice(0, 2000), "damaged, or not a safetensors file"),
+        (slice(0, -1), "damaged, or not a safetensors file"),
+    ],
+)
+def test_damaged_files(path, call, content, problem):
+    path.write_bytes(path.read_bytes()[content] if isinstance(content, slice) else content)
+    assert message(call, path).startswith(f"{path}: {problem}")
+
+
+def test_missing_files_and_folders(tmp_path):
+    assert message(load_weights, tmp_path / "no.safetensors") == f"{tmp_path / 'no.safetensors'}: no such weights file"
+    assert message(load_weights, tmp_path) == f"{tmp_path}: no such weights file"
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.abort, ()
+
+
+def test_pickles_are_not_opened(tmp_path):
+    torch.save({"weights": Bomb()}, tmp_path / "bomb.safetensors")
+    assert "not a safetensors file" in message(load_weights, tmp_path / "bomb.safetensors")
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_other_safetensors(path, metadata):
+    save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
+    assert message(load_weights, path).startswith(f"{path}: not posekit's weights")
+
+
+@pytest.mark.parametrize(
+    "changes, problem",
+    [
+        ({"version": 2}, "its format is 2, this posekit reads 1"),
+        ({"version": None}, "KeyError: 'version'"),
+        ({"features": None}, "features"),
+        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
+        ({"stacks": "two"}, "stacks: expected a whole number of 1 or more, got 'two'"),
+        ({"stacks": 0}, "stacks: expected a whole number of 1 or more, got 0"),
+        ({"depth": True}, "depth: expected a whole number"),
+        ({"features": 9}, "multiple of 4"),
+        ({"input_size": 40}, "input_size: expected a multiple of 16"),
+        ({"head": "softmax"}, "head: expected one of sigmoid, linear"),
+        ({"mean": [0.5, 0.5]}, "mean: expected three numbers"),
+        ({"mean": [0.5, 0.5, float("nan")]}, "mean: expected three numbers"),
+        ({"mean": ["a", "b", "c"]}, "TypeError"),
+        ({"std": [0.5, 0.5, 0]}, "std: expected three numbers above 0"),
+        ({"std": 0.5}, "TypeError"),
+        ({"stem": [4, 8]}, "stem: expected three whole numbers"),
+        ({"skeleton": {"name": "x"}}, "not a skeleton description"),
+        ({"skeleton": 14}, "not a skeleton description"),
+        ({"notes": "none"}, "notes: expected a mapping"),
+    ],
+)
+def test_damaged_descriptions(path, changes, problem):
+    rewrite(path, **changes)
+    found = message(load_weights, path)
+    assert found.startswith(f"{path}: its description of the model cannot be used (")
+    assert problem in found
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "null"])
+def test_descriptions_that_are_none(path, text):
+    save_file(load_file(path), path, metadata={"posekit": text})
+    assert "its description of the model cannot be used" in message(load_weights, path)
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (lambda t: t.pop("outputs.1.bias"), "it lacks 1 tensors, such as outputs.1.bias"),
+        (lambda t: t.update(extra=torch.zeros(1)), "it has besides 1 tensors, such as extra"),
+        (lambda t: t.update({"outputs.1.bias": torch.zeros(16)}), "outputs.1.bias should be (14,), it is (16,)"),
+        (lambda t: t.update({"outputs.1.bias": torch.zeros(14, dtype=torch.int32)}), "should be torch.float32, it is torch.int32"),
+    ],
+)
+def test_tensors_that_do_not_fit(path, change, problem):
+    rewrite(path, change_tensors=change)
+    found = message(load_weights, path)
+    assert found.startswith(f"{path}: the weights do not fit the model")
+    assert problem in found
+
+
+def test_another_models_description_is_not_written(tmp_path, model):
+    with pytest.raises(ValueError, match="not the description of this model"):
+        save_weights(tmp_path / "w.safetensors", model, describe(stacks=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_keeps_the_old_file(path, model, info, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="w.safetensors: the weights cannot be written .No space left on device.") as caught:
+        save_weights(path, model, info.with_notes(pck=99))
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_folders_are_made_and_files_in_their_place_are_named(tmp_path, model, info):
+    save_weights(tmp_path / "new" / "run" / "w.safetensors", model, info)
+    assert read_info(tmp_path / "new" / "run" / "w.safetensors") == info
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file/w.safetensors: the weights cannot be written"):
+        save_weights(tmp_path / "file" / "w.safetensors", model, info)

@@ -1,0 +1,5 @@
+import sys
+
+from posekit.cli.benchmark import main
+
+sys.exit(main())
