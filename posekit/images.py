@@ -1,5 +1,6 @@
 """Reading photographs as they are shown, with one clear error for each way in which a file can be bad; writing pictures."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ from posekit.errors import ImageError
 from posekit.files import replacing
 from posekit.opencv import cv2
 
-# A complete JPEG ends in this marker; cv2 decodes a truncated one to a half-grey picture without a word.
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+# A complete JPEG has its end behind its last scan; OpenCV 4 decodes a truncated one to a half-grey picture without a word.
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _TAIL = 1024
 
 
@@ -37,8 +38,6 @@ def read_image(path: str | Path) -> np.ndarray:
         raise ImageError(f"{path}: no such image") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
-    if not data.size:
-        raise ImageError(f"{path}: the file is empty")
     return decode_image(data, str(path))
 
 
@@ -51,8 +50,13 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
     name : str
         What the error calls it.
     """
+    if not data.size:
+        raise ImageError(f"{name}: the file is empty")
     _require_whole(data, name)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:  # a header that claims more pixels than OpenCV allows
+        raise ImageError(f"{name}: a damaged image, or one too large for OpenCV ({error.err})") from error
     if image is None:
         raise ImageError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return image
@@ -77,14 +81,14 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def _require_whole(data: np.ndarray, name: str) -> None:
-    if data[:2].tobytes() != _JPEG_START or _JPEG_END in data[-_TAIL:].tobytes():
+    tail = data[-_TAIL:].tobytes()
+    # An embedded thumbnail has an end of its own, before the picture's scan.
+    if data[:2].tobytes() != _JPEG_START or tail.rfind(_JPEG_END) > tail.rfind(_JPEG_SCAN):
         return
     # Some cameras append data behind the picture: only a full decode by a strict reader can tell.
-    import io
-
     from PIL import Image
 
     try:
         Image.open(io.BytesIO(data.tobytes())).load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name}: truncated or damaged JPEG ({error})") from error

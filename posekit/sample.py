@@ -19,12 +19,13 @@ _ABSURD_PX = 1e5
 
 
 def _require(name: str, array, shape: tuple, kind: str) -> None:
-    expected = ", ".join(map(str, shape))
-    fits = array.ndim == len(shape) and all(want in ("N", "B", "S", got) for want, got in zip(shape, array.shape, strict=True))
-    if not fits:
-        raise ValueError(f"{name}: expected ({expected}), got {tuple(array.shape)}")
-    if kind not in str(array.dtype):
-        raise ValueError(f"{name}: expected {kind}, got {array.dtype}")
+    """Check a shape (a letter stands for any size, the same wherever it stands) and the beginning of a dtype's name."""
+    found, dtype = tuple(array.shape), str(array.dtype).removeprefix("torch.")
+    sizes = [found[shape.index(size)] if isinstance(size, str) and len(found) == len(shape) else size for size in shape]
+    if found != tuple(sizes):
+        raise ValueError(f"{name}: expected {str(shape).replace(chr(39), '')}, got {found}")
+    if not dtype.startswith(kind):
+        raise ValueError(f"{name}: expected {kind}, got {dtype}")
 
 
 @dataclass(frozen=True)

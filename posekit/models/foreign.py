@@ -145,9 +145,14 @@ def _read_state_dict(path: str | Path) -> dict[str, Tensor]:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"{path}: the checkpoint cannot be read ({reason})") from error
     tensors = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+    if not _is_state_dict(tensors):
         raise WeightsError(f"{path}: holds no state dict (tensors by name)")
     return tensors
+
+
+def _is_state_dict(content: object) -> bool:
+    items = content.items() if isinstance(content, Mapping) else [(None, None)]
+    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in items)
 
 
 def _translate(tensors: Mapping[str, Tensor], naming: _Naming) -> dict[str, Tensor]:

@@ -6,9 +6,7 @@ half precision; they are loaded as float32. Nothing is ever unpickled.
 
 import json
 import math
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from posekit.errors import DataError, OutputError, WeightsError
+from posekit.errors import DataError, WeightsError
+from posekit.files import replacing
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
 from posekit.skeletons import Skeleton
 
@@ -186,30 +185,13 @@ def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo) -> 
     OutputError
         If the file cannot be written; one that was there before is kept.
     """
-    path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with torch.device("meta"):
         misfit = _find_misfit(build_model(info).state_dict(), tensors)
     if misfit:
         raise ValueError(f"info: not the description of this model: {misfit}")
-    _write_whole(path, save(tensors, metadata={_KEY: info.to_json()}))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise OutputError(
-            f"{path}: the weights cannot be written ({error.strerror}); choose another folder or free some space"
-        ) from error
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(save(tensors, metadata={_KEY: info.to_json()}))
 
 
 def read_info(path: str | Path) -> ModelInfo:
@@ -251,7 +233,8 @@ def _read(path: str | Path, *, weights: bool = False) -> tuple[ModelInfo, dict[s
                 raise WeightsError(
                     f"{path}: not posekit's weights (no {_KEY!r} in the metadata); tools/prepare.py convert-weights may help"
                 )
-            return ModelInfo.from_json(text), {name: file.get_tensor(name) for name in file.keys()} if weights else {}  # noqa: SIM118
+            names = file.keys() if weights else ()
+            return ModelInfo.from_json(text), {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:

@@ -191,7 +191,7 @@ def test_truncated_missing_and_folder(tmp_path):
     message(tmp_path)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"state_dict": 3}, {"epoch": 3}, torch.zeros(2)], ids=str)
+@pytest.mark.parametrize("content", [[1, 2], {"state_dict": 3}, {"epoch": 3}, {1: torch.zeros(2)}, torch.zeros(2)], ids=str)
 def test_checkpoints_without_a_state_dict(tmp_path, content):
     torch.save(content, tmp_path / "x.pth")
     assert "holds no state dict" in message(tmp_path / "x.pth")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.datasets.synthetic.clothes import Outfit
-from posekit.datasets.synthetic.render import Camera, Canvas, Light
+from posekit.datasets.synthetic.render import Camera, Canvas, Light, cross
 from posekit.opencv import cv2
 
 WIDTH, DEPTH = 0.37, 0.43  # half axes, as shares of the length from neck to top
@@ -60,7 +60,7 @@ class Head:
         normals = points @ (self.frame / (WIDTH, 0.5, DEPTH)).T.astype(np.float32)
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
         brightness = light.shade(normals).astype(np.float32)
-        colours = self._palette()[self._paint_by_number(*np.moveaxis(points, -1, 0))] * brightness[..., None]
+        colours = self._palette()[self._paint_by_number(points[..., 0], points[..., 1], points[..., 2])] * brightness[..., None]
         cv2.copyTo(np.clip(colours, 0, 255).astype(np.uint8), inside, canvas.image[region])
         canvas.owners[region][inside > 0] = owner
 
@@ -70,7 +70,7 @@ class Head:
         axes = self.axes * scale
         # Rows of the orthonormal base: two that the picture's x and y depend on, and one toward the viewer.
         base, triangle = np.linalg.qr(axes[:2].T)
-        toward = np.cross(base[:, 0], base[:, 1])
+        toward = cross(base[:, 0], base[:, 1])
         toward *= np.sign(axes[2] @ toward)
         inverse = np.linalg.inv(triangle.T)
         x = np.arange(columns.start, columns.stop, dtype=np.float32) - centre[0]

@@ -156,7 +156,14 @@ def _arm(body: Body, outfit: Outfit, side: str) -> list[Hull]:
     loose = outfit.looseness
     skin = plain_texture(outfit.skin)
     return [
-        _hull(body, f"{side}_upper_arm", [(shoulder, 0.054 * loose), (elbow, 0.041 * loose)], (shoulder, elbow), upper, outfit.upper_arm),
+        _hull(
+            body,
+            f"{side}_upper_arm",
+            [(shoulder, 0.054 * loose), (elbow, 0.041 * loose)],
+            (shoulder, elbow),
+            upper,
+            outfit.upper_arm,
+        ),
         _hull(body, f"{side}_forearm", [(elbow, 0.041 * loose), (wrist, 0.029 * loose)], (elbow, wrist), fore, outfit.forearm),
         _hull(body, f"{side}_hand", [(wrist, 0.028), (hand, 0.034)], (wrist, hand), fore, skin),
     ]
@@ -172,11 +179,15 @@ def _around_head(head: Head) -> list[Hull]:
     outfit = head.outfit
     nose = [_knob(head, "nose", [(0, 0.02, 0.95), (0, -0.18, 1.12)], 0.05, outfit.skin * 0.95)]
     if outfit.hair_kind == "long":
-        nose.append(_knob(head, "hair", [(-0.5, 0.3, -0.6), (0.5, 0.3, -0.6), (-0.6, -1.1, -0.6), (0.6, -1.1, -0.6)], 0.14, outfit.hair))
+        nose.append(
+            _knob(head, "hair", [(-0.5, 0.3, -0.6), (0.5, 0.3, -0.6), (-0.6, -1.1, -0.6), (0.6, -1.1, -0.6)], 0.14, outfit.hair)
+        )
     elif outfit.hair_kind == "tied":
         nose.append(_knob(head, "hair", [(0, 0.4, -1.0), (0, 0.2, -1.4), (0, -0.7, -1.3)], 0.11, outfit.hair))
     if outfit.hat_kind == "cap":
-        nose.append(_knob(head, "brim", [(-0.6, 0.45, 0.7), (0.6, 0.45, 0.7), (-0.4, 0.4, 1.5), (0.4, 0.4, 1.5)], 0.035, outfit.hat))
+        nose.append(
+            _knob(head, "brim", [(-0.6, 0.45, 0.7), (0.6, 0.45, 0.7), (-0.4, 0.4, 1.5), (0.4, 0.4, 1.5)], 0.035, outfit.hat)
+        )
     return nose
 
 

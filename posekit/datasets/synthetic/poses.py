@@ -67,9 +67,7 @@ _FREE = LegRange((-15, 90), (2, 40), (0, 110))
 STANCES = {
     "stand": Stance(0.20, _STRAIGHT, _STRAIGHT),
     "walk": Stance(0.14, LegRange((12, 40), (0, 8), (0, 25)), LegRange((-25, -3), (0, 8), (5, 45)), bend=(-3, 12)),
-    "run": Stance(
-        0.13, LegRange((35, 90), (0, 10), (45, 115)), LegRange((-35, 5), (0, 10), (10, 95)), bend=(0, 25), lean=(0, 18)
-    ),
+    "run": Stance(0.13, LegRange((35, 90), (0, 10), (45, 115)), LegRange((-35, 5), (0, 10), (10, 95)), bend=(0, 25), lean=(0, 18)),
     "sit": Stance(0.10, _SEATED, _SEATED, bend=(-8, 28)),
     "squat": Stance(0.06, *(LegRange((70, 120), (8, 40), (75, 140)),) * 2, bend=(5, 40), lean=(0, 20)),
     "lunge": Stance(0.06, LegRange((50, 100), (0, 20), (55, 110)), LegRange((-30, 0), (0, 20), (0, 60))),

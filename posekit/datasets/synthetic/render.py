@@ -20,6 +20,12 @@ _BULGE = np.sqrt(1 - (0.98 * _ACROSS) ** 2)
 _EDGE = 1 - 0.3 * _ACROSS**6  # where limbs overlap their edges are dark
 
 
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(3,) cross product; numpy's own is made for large arrays."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+
+
 @dataclass(frozen=True)
 class Camera:
     """Perspective camera on the z axis.
@@ -149,12 +155,12 @@ class Hull:
         down = down / np.linalg.norm(down)
         length = np.hypot(down[0], down[1])
         across = np.array([down[1], -down[0], 0]) / length if length > 1e-6 else np.array([1.0, 0, 0])
-        return across, np.cross(across, down), down
+        return across, cross(across, down), down
 
     def _patch(self, across: np.ndarray, toward: np.ndarray, down: np.ndarray, light: Light) -> np.ndarray:
         """(rows, 20, 3) uint8: the visible half of the texture, unrolled and lit."""
         normals = np.outer(_ACROSS, across) + np.outer(_BULGE, toward)
-        left = np.cross(self.forward, down)
+        left = cross(self.forward, down)
         angles = np.arctan2(normals @ left, normals @ self.forward)
         columns = np.floor(angles / (2 * np.pi) * AROUND + AROUND / 2).astype(int) % AROUND
         brightness = light.shade(normals) * _EDGE

@@ -114,7 +114,7 @@ def _frame(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, wh
     low, high = points.min(0), points.max(0)
     share = rng.uniform(0.55, 0.86)
     focal = share * (size / (high - low)).min()
-    close = not whole and rng.random() < 0.14
+    close = not whole and len(subjects) == 1 and rng.random() < 0.14
     if close:
         focal *= rng.uniform(1.2, 1.7)
         middle = subjects[0].joints[[7, 8]].mean(0)

@@ -78,20 +78,22 @@ def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
 
 def draw_bars(rng: np.random.Generator, camera: Camera, canvas: Canvas, textures: list[np.ndarray]) -> list[Hull]:
     """Solids that limbs can be mistaken for: poles, and bars as thick and as dressed as arms and legs."""
-    height, width = canvas.owners.shape
-    bars = []
-    for _ in range(rng.integers(0, 7)):
-        pole = rng.random() < 0.3
-        length, radius = (rng.uniform(1.2, 3), rng.uniform(0.02, 0.07)) if pole else (rng.uniform(0.25, 0.55), rng.uniform(0.03, 0.08))
-        angle = rng.normal(0, 0.08) if pole else rng.uniform(0, np.pi)
-        depth = rng.uniform(-1.5, -0.4)
-        at = (rng.uniform(0, 1, 2) * (width, height) - camera.centre) * (1, -1) * (camera.distance - depth) / camera.focal
-        half = 0.5 * length * np.array([np.sin(angle), np.cos(angle), 0])
-        ends = np.array([[*at, depth] + half, [*at, depth] - half])
-        texture = textures[rng.integers(len(textures))] if rng.random() < 0.5 else pattern(rng)
-        radii = np.array([radius, radius * (1 if pole else rng.uniform(0.6, 1))])
-        bars.append(Hull("bar", ends, radii, ends, np.array([0.0, 0, 1]), texture))
-    return bars
+    size = np.array(canvas.owners.shape[::-1])
+    return [_draw_bar(rng, camera, rng.uniform(0, 1, 2) * size, textures) for _ in range(rng.integers(0, 7))]
+
+
+def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, textures: list[np.ndarray]) -> Hull:
+    """A bar behind the subject that shows its middle at a place on the canvas."""
+    if rng.random() < 0.3:  # a pole
+        length, angle, radii = rng.uniform(1.2, 3), rng.normal(0, 0.08), np.full(2, rng.uniform(0.02, 0.07))
+    else:
+        length, angle, radii = rng.uniform(0.25, 0.55), rng.uniform(0, np.pi), rng.uniform(0.03, 0.08) * rng.uniform(0.6, 1, 2)
+    depth = rng.uniform(-1.5, -0.4)
+    middle = (canvas_px - camera.centre) * (1, -1) * (camera.distance - depth) / camera.focal
+    half = 0.5 * length * np.array([np.sin(angle), np.cos(angle), 0])
+    ends = np.append(middle, depth) + np.stack([half, -half])
+    texture = textures[rng.integers(len(textures))] if rng.random() < 0.5 else pattern(rng)
+    return Hull("bar", ends, radii, ends, np.array([0.0, 0, 1]), texture)
 
 
 def draw_light(rng: np.random.Generator) -> Light:

@@ -1,0 +1,185 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posekit.errors import ImageError
+from posekit.images import decode_image, read_image, write_image
+from posekit.opencv import cv2
+
+HEIGHT, WIDTH = 60, 90
+
+
+def scene(height=HEIGHT, width=WIDTH):
+    """RGB, smooth enough for JPEG: red grows to the right, green downwards."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([255 * x / width, 255 * y / height, np.full_like(x, 60)], -1).astype(np.uint8)
+
+
+def encoded(image, kind, **options):
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def decode(content):
+    return decode_image(np.frombuffer(content, dtype=np.uint8), "picture")
+
+
+def message(call, *arguments):
+    with pytest.raises(ImageError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.png", "Läufer im Wald, № 7 (копия).png", "été/跑步者.png"])
+def test_reads_blue_green_red_from_any_path(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    Image.fromarray(scene()).save(tmp_path / name)
+    for path in (tmp_path / name, str(tmp_path / name)):
+        image = read_image(path)
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(image, scene()[..., ::-1])
+
+
+# JPEG shares colour between pixels and is not exact.
+@pytest.mark.parametrize(
+    "kind, options, tolerance",
+    [
+        ("JPEG", {}, 8),
+        ("JPEG", {"progressive": True}, 8),
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("TIFF", {}, 0),
+    ],
+)
+def test_kinds_of_files(kind, options, tolerance):
+    image = decode(encoded(Image.fromarray(scene()), kind, **options)).astype(int)
+    assert np.abs(image - scene()[..., ::-1]).max() <= tolerance
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_grey_is_repeated(kind):
+    image = decode(encoded(Image.fromarray(scene()[..., 0]), kind))
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert (image[..., :1] == image).all()
+    assert np.abs(image[..., 0].astype(int) - scene()[..., 0]).max() <= 3
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3)], ids=["grey", "colour"])
+def test_16_bits_become_8(shape):
+    deep = np.linspace(0, 65535, np.prod(shape)).reshape(shape).astype(np.uint16)
+    image = decode(cv2.imencode(".png", deep)[1].tobytes())
+    assert image.dtype == np.uint8
+    expected = np.broadcast_to((deep / 257).reshape(2, 3, -1), (2, 3, 3))
+    assert np.abs(image - expected).max() <= 1
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_alpha_is_dropped(alpha):
+    rgba = np.dstack([scene(), np.full((HEIGHT, WIDTH), alpha, dtype=np.uint8)])
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(rgba), "PNG")), scene()[..., ::-1])
+
+
+def test_palette_and_one_bit():
+    assert decode(encoded(Image.fromarray(scene()).convert("P"), "PNG")).shape == (HEIGHT, WIDTH, 3)
+    assert set(np.unique(decode(encoded(Image.fromarray(scene()).convert("1"), "PNG")))) == {0, 255}
+
+
+# EXIF 2.3: which side of the stored picture is the first row and the first column as shown.
+SHOWN = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_exif_orientation_is_applied(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = decode(encoded(Image.fromarray(scene()), "JPEG", exif=exif, quality=95))
+    expected = SHOWN[orientation](scene())[..., ::-1]
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).max() <= 8
+
+
+def test_missing_folder_empty(tmp_path):
+    assert message(read_image, tmp_path / "no.jpg") == f"{tmp_path / 'no.jpg'}: no such image"
+    assert message(read_image, tmp_path) == f"{tmp_path}: cannot be read (Is a directory)"
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    assert message(read_image, tmp_path / "empty.jpg") == f"{tmp_path / 'empty.jpg'}: the file is empty"
+    assert message(decode, b"") == "picture: the file is empty"
+
+
+@pytest.mark.parametrize("content", [b"x", b"<html>no picture</html>" * 99, b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n"])
+def test_files_that_are_no_images(tmp_path, content):
+    (tmp_path / "x.jpg").write_bytes(content)
+    assert message(read_image, tmp_path / "x.jpg").startswith(f"{tmp_path / 'x.jpg'}: ")
+
+
+def noisy():
+    noise = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3))
+    return Image.fromarray((scene() // 2 + noise).astype(np.uint8))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9, 0.99, 1.0], ids=lambda share: f"{share:.0%}")
+@pytest.mark.parametrize(
+    "kind, options", [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("BMP", {}), ("WEBP", {})], ids=str
+)
+def test_truncated_files(capfd, kind, options, share):
+    content = encoded(noisy(), kind, **options)
+    assert decode(content).shape == (HEIGHT, WIDTH, 3)
+    assert message(decode, content[: int(share * len(content)) - 1]).startswith("picture: ")
+
+
+def test_a_thumbnails_end_is_not_the_pictures():
+    thumbnail = encoded(noisy().resize((24, 16)), "JPEG", quality=20)
+    assert len(thumbnail) < 900
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + thumbnail
+    plain = encoded(noisy(), "JPEG")
+    content = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    assert decode(content).shape == (HEIGHT, WIDTH, 3)
+    scan = content.rfind(b"\xff\xda")
+    assert b"\xff\xd9" in content[: scan + 200][-1024:]
+    assert "truncated or damaged JPEG" in message(decode, content[: scan + 200])
+
+
+def test_data_behind_a_jpeg_does_no_harm():
+    content = encoded(noisy(), "JPEG")
+    np.testing.assert_array_equal(decode(content + bytes(5000)), decode(content))
+
+
+def test_a_header_that_claims_too_much():
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    assert "too large for OpenCV" in message(decode, content)
+
+
+def test_what_is_written_is_read(tmp_path):
+    image = np.ascontiguousarray(scene()[..., ::-1])
+    write_image(tmp_path / "new" / "x.png", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "new" / "x.png"), image)
+
+
+def test_real_photographs_all_read(real_data):
+    folders = [real_data / "mpii" / "images", real_data / "coco", real_data / "photos"]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".jpeg", ".png")]
+    paths += sorted((real_data / "lspet" / "images").glob("*.jpg"))[::100]
+    assert len(paths) >= 12 + 4 + 1 + 90
+    for path in paths:
+        with Image.open(path) as header:
+            assert sorted(read_image(path).shape) == sorted((*header.size, 3)), path
