@@ -18,7 +18,7 @@ from posekit.datasets.synthetic import write_synthetic
 from posekit.errors import ConfigError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
-from posekit.models import ModelInfo, StackedHourglass, normalise, save_weights
+from posekit.models import ModelInfo, build_model, normalise, save_weights
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate
 from posekit.skeletons import Skeleton
@@ -72,19 +72,6 @@ def build_info(config: Config, skeleton: Skeleton) -> ModelInfo:
     )
 
 
-def build_model(config: Config, skeleton: Skeleton) -> StackedHourglass:
-    """The network with its first weights, which depend on the seed alone."""
-    torch.manual_seed(config.seed)
-    return StackedHourglass(
-        joints=len(skeleton),
-        stacks=config.model.stacks,
-        features=config.model.features,
-        depth=config.model.depth,
-        head=build_loss(config.loss).head,
-        prior=config.model.prior,
-    ).to(memory_format=torch.channels_last)
-
-
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer, at the configured rate."""
     makers = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -101,7 +88,8 @@ def build_accelerator(config: Config) -> Accelerator:
 def build_engine(config: Config, train: People, valid: People, *, out: Path, accelerator: Accelerator, resume: bool) -> Engine:
     """Everything that trains, ready to run."""
     info = build_info(config, train.skeleton)
-    model = build_model(config, train.skeleton)
+    torch.manual_seed(config.seed)
+    model = build_model(info, prior=config.model.prior).to(memory_format=torch.channels_last)
     return Engine(
         _pose_task(config, train, valid, info, accelerator),
         model,

@@ -42,19 +42,7 @@ _MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "wor
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The command line without the program's name; `sys.argv`'s if None.
-    prog : str, optional
-        The program's name in help and errors.
-
-    Returns
-    -------
-    int : exit status.
-    """
+    """Run the command; returns the exit status."""
     return run_command(_parser(prog), _run, argv)
 
 

@@ -45,19 +45,7 @@ A photograph that cannot be read, or that a box misses, is named and skipped; ex
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The command line without the program's name; `sys.argv`'s if None.
-    prog : str, optional
-        The program's name in help and errors.
-
-    Returns
-    -------
-    int : exit status.
-    """
+    """Run the command; returns the exit status."""
     return run_command(_parser(prog), _run, argv)
 
 

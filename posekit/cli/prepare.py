@@ -1,4 +1,4 @@
-"""`posekit prepare`: make data sets."""
+"""`posekit prepare`: make data sets, convert weights."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from posekit.cli.command import run_command
 from posekit.datasets.synthetic import FORMATS, write_synthetic
+from posekit.models import convert_weights
 
 _SYNTHETIC = """\
 Render people and write them as a genuine MPII, LSP or LSPET data set.
@@ -35,28 +36,23 @@ what is written:
 The same options give the same files, whatever the number of workers. A folder that holds the very same
 set is left as it is; one that holds anything else is refused. Some 15 ms a picture and processor."""
 
+_CONVERT = """\
+Turn a published PyTorch checkpoint of the stacked hourglass (MPII, 16 joints) into a posekit weights file.
+
+Known are those of bearpaw/pytorch-pose (checkpoint or model_best .pth.tar) and of
+princeton-vl/pytorch_stacked_hourglass. Nothing in the file is executed."""
+
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The command line without the program's name; `sys.argv`'s if None.
-    prog : str, optional
-        The program's name in help and errors.
-
-    Returns
-    -------
-    int : exit status.
-    """
+    """Run the command; returns the exit status."""
     return run_command(_parser(prog), lambda args: args.run(args), argv)
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Make data sets.")
+    parser = argparse.ArgumentParser(prog=prog, description="Make data sets, convert weights.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_synthetic(commands)
+    _add_convert_weights(commands)
     return parser
 
 
@@ -80,3 +76,20 @@ def _synthetic(args: argparse.Namespace) -> None:
     folder = write_synthetic(args.out, people=args.people, seed=args.seed, format=args.format, workers=args.workers)
     pictures = json.loads((folder / "synthetic.json").read_text(encoding="utf-8"))["pictures"]
     print(f"{folder}: {args.people:,} annotated people in {pictures:,} pictures ({args.format})")
+
+
+def _add_convert_weights(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "convert-weights",
+        help="turn a published hourglass checkpoint into a posekit weights file",
+        description=_CONVERT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, metavar="CHECKPOINT", help="the published .pth or .pth.tar file")
+    parser.add_argument("target", type=Path, metavar="WEIGHTS", help="the .safetensors file to write")
+    parser.set_defaults(run=_convert_weights)
+
+
+def _convert_weights(args: argparse.Namespace) -> None:
+    info = convert_weights(args.source, args.target)
+    print(f"{args.target}: {info.stacks} stacks of {info.features} features, {len(info.skeleton)} joints, {info.input_size} px")

@@ -124,14 +124,15 @@ def _require(condition: bool, name: str, value, expected: str) -> None:
         raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
 
-def build_model(info: ModelInfo) -> StackedHourglass:
-    """A model of that description, with fresh weights."""
+def build_model(info: ModelInfo, *, prior: float = 0.01) -> StackedHourglass:
+    """A model of that description, with fresh weights; `prior` as for `StackedHourglass`."""
     return StackedHourglass(
         joints=len(info.skeleton),
         stacks=info.stacks,
         features=info.features,
         depth=info.depth,
         head=info.head,
+        prior=prior,
         blocks=info.blocks,
         stem=info.stem,
     )

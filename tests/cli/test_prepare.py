@@ -1,9 +1,13 @@
-"""`posekit prepare synthetic`."""
+"""`posekit prepare`."""
+
+from pathlib import Path
 
 import pytest
 
 from posekit.cli.prepare import main
 from posekit.datasets import open_people
+from posekit.models import ModelInfo
+from posekit.skeletons import MPII16
 
 
 def test_writes_a_set_that_the_loader_reads_and_says_where(tmp_path, capsys):
@@ -54,3 +58,25 @@ def test_help_teaches(argv, capsys):
     if argv[0] == "synthetic":
         assert "posekit prepare synthetic --out" in text
         assert "--split random" in text
+
+
+def test_convert_weights_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def convert(source, target):
+        asked.append((source, target))
+        return ModelInfo(MPII16, 256, 2, 256, 4, "linear", (0, 0, 0), (1, 1, 1))
+
+    monkeypatch.setattr("posekit.cli.prepare.convert_weights", convert)
+    assert main(["convert-weights", "hg.pth.tar", "hg.safetensors"]) == 0
+    assert asked == [(Path("hg.pth.tar"), Path("hg.safetensors"))]
+    assert "hg.safetensors: 2 stacks of 256 features, 16 joints, 256 px" in capsys.readouterr().out
+
+
+def test_convert_weights_of_something_else(tmp_path, capsys):
+    (tmp_path / "notes.pth").write_text("no checkpoint")
+    assert main(["convert-weights", str(tmp_path / "notes.pth"), str(tmp_path / "w.safetensors")], prog="posekit prepare") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "notes.pth" in error
+    assert not (tmp_path / "w.safetensors").exists()

@@ -62,7 +62,7 @@ class Outfit:
 def draw_outfit(rng: np.random.Generator) -> Outfit:
     """Draw skin, hair and clothes."""
     skin = _SKIN_LIGHT + rng.beta(0.9, 1.1) * (_SKIN_DARK - _SKIN_LIGHT) + rng.normal(0, 6, 3)
-    shirt, trousers = pattern(rng), pattern(rng, plain=0.65)
+    shirt, trousers = pattern(rng), pattern(rng, plain=0.75)
     sleeve, leg = rng.choice([0.0, 0.55, 1.0], p=[0.2, 0.4, 0.4]), rng.choice([0.25, 0.6, 1.0], p=[0.1, 0.3, 0.6])
     bare = _plain(rng, skin, _LIMB_ROWS)
     return Outfit(
@@ -92,9 +92,10 @@ def cloth_colour(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(15, 240, 3)
 
 
-def pattern(rng: np.random.Generator, plain: float = 0.4) -> np.ndarray:
+def pattern(rng: np.random.Generator, plain: float = 0.55) -> np.ndarray:
     """(_TRUNK_ROWS, AROUND, 3) uint8 cloth, plain with the given probability."""
-    ground, figure = cloth_colour(rng), cloth_colour(rng)
+    ground = cloth_colour(rng)
+    figure = ground + rng.uniform(0.3, 0.9) * (cloth_colour(rng) - ground)
     share = np.zeros((_TRUNK_ROWS, AROUND)) if rng.random() < plain else _figure(rng)
     weave = 1 + rng.uniform(0.02, 0.09) * rng.standard_normal((_TRUNK_ROWS, AROUND))
     cloth = (ground + share[..., None] * (figure - ground)) * (weave * _folds(rng))[..., None]

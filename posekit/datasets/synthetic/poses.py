@@ -23,8 +23,9 @@ class LegRange:
 
 @dataclass(frozen=True)
 class ArmRange:
-    """From which ranges one arm's angles are drawn."""
+    """From which ranges one arm's angles are drawn, and how often relative to the others."""
 
+    weight: float
     flexion: Range
     spread: Range
     twist: Range
@@ -65,33 +66,32 @@ _SEATED = LegRange((65, 105), (2, 25), (55, 110))
 _FREE = LegRange((-15, 90), (2, 40), (0, 110))
 
 STANCES = {
-    "stand": Stance(0.20, _STRAIGHT, _STRAIGHT),
-    "walk": Stance(0.14, LegRange((12, 40), (0, 8), (0, 25)), LegRange((-25, -3), (0, 8), (5, 45)), bend=(-3, 12)),
-    "run": Stance(0.13, LegRange((35, 90), (0, 10), (45, 115)), LegRange((-35, 5), (0, 10), (10, 95)), bend=(0, 25), lean=(0, 18)),
-    "sit": Stance(0.10, _SEATED, _SEATED, bend=(-8, 28)),
-    "squat": Stance(0.06, *(LegRange((70, 120), (8, 40), (75, 140)),) * 2, bend=(5, 40), lean=(0, 20)),
+    "stand": Stance(0.32, _STRAIGHT, _STRAIGHT),
+    "walk": Stance(0.22, LegRange((12, 40), (0, 8), (0, 25)), LegRange((-25, -3), (0, 8), (5, 45)), bend=(-3, 12)),
+    "run": Stance(0.12, LegRange((35, 90), (0, 10), (45, 115)), LegRange((-35, 5), (0, 10), (10, 95)), bend=(0, 25), lean=(0, 18)),
+    "sit": Stance(0.06, _SEATED, _SEATED, bend=(-8, 28)),
+    "squat": Stance(0.03, *(LegRange((70, 120), (8, 40), (75, 140)),) * 2, bend=(5, 40), lean=(0, 20)),
     "lunge": Stance(0.06, LegRange((50, 100), (0, 20), (55, 110)), LegRange((-30, 0), (0, 20), (0, 60))),
-    "kick": Stance(0.06, LegRange((45, 120), (0, 45), (0, 60)), LegRange((-10, 12), (0, 10), (0, 22)), lean=(-22, 8)),
-    "star": Stance(0.06, *(LegRange((-10, 15), (15, 50), (0, 15)),) * 2, roll=(-15, 15)),
-    "jump": Stance(0.08, _FREE, _FREE, bend=(-15, 25), lean=(-15, 25), roll=(-20, 20)),
-    "bend": Stance(0.05, *(LegRange((25, 75), (2, 16), (0, 35)),) * 2, bend=(10, 55), lean=(15, 60)),
-    "lie": Stance(0.03, _FREE, _FREE, bend=(-10, 25), lean=(-20, 20), roll=(60, 120)),
-    "flip": Stance(0.03, _FREE, _FREE, bend=(-15, 15), lean=(-20, 20), roll=(140, 220), arms=("up", "free")),
+    "kick": Stance(0.04, LegRange((45, 120), (0, 45), (0, 60)), LegRange((-10, 12), (0, 10), (0, 22)), lean=(-22, 8)),
+    "star": Stance(0.07, *(LegRange((-10, 15), (15, 50), (0, 15)),) * 2, roll=(-15, 15)),
+    "jump": Stance(0.04, _FREE, _FREE, bend=(-15, 25), lean=(-15, 25), roll=(-20, 20)),
+    "bend": Stance(0.02, *(LegRange((25, 75), (2, 16), (0, 35)),) * 2, bend=(10, 55), lean=(15, 60)),
+    "lie": Stance(0.01, _FREE, _FREE, bend=(-10, 25), lean=(-20, 20), roll=(60, 120)),
+    "flip": Stance(0.01, _FREE, _FREE, bend=(-15, 15), lean=(-20, 20), roll=(140, 220), arms=("up", "free")),
 }
 
 ARMS = {
-    "down": ArmRange((-15, 18), (4, 20), (-20, 30), (4, 35)),
-    "forward_swing": ArmRange((10, 60), (2, 20), (0, 45), (30, 105)),
-    "backward_swing": ArmRange((-50, -5), (4, 22), (0, 35), (20, 95)),
-    "up": ArmRange((135, 180), (0, 40), (-30, 30), (0, 65)),
-    "side": ArmRange((-10, 25), (55, 110), (-30, 30), (0, 45)),
-    "flexed": ArmRange((-10, 25), (55, 105), (-90, -40), (50, 125)),
-    "akimbo": ArmRange((-30, -5), (30, 55), (40, 70), (75, 110)),
-    "reach": ArmRange((45, 110), (-8, 22), (-20, 40), (0, 55)),
-    "hold": ArmRange((5, 60), (5, 30), (15, 65), (70, 135)),
-    "free": ArmRange((-40, 165), (0, 100), (-60, 65), (0, 140)),
+    "down": ArmRange(0.24, (-15, 18), (4, 20), (-20, 30), (4, 35)),
+    "forward_swing": ArmRange(0.1, (10, 60), (2, 20), (0, 45), (30, 105)),
+    "backward_swing": ArmRange(0.06, (-50, -5), (4, 22), (0, 35), (20, 95)),
+    "up": ArmRange(0.14, (135, 180), (0, 40), (-30, 30), (0, 65)),
+    "side": ArmRange(0.14, (-10, 25), (55, 110), (-30, 30), (0, 45)),
+    "flexed": ArmRange(0.08, (-10, 25), (55, 105), (-90, -40), (50, 125)),
+    "akimbo": ArmRange(0.1, (-30, -5), (30, 55), (40, 70), (75, 110)),
+    "reach": ArmRange(0.06, (45, 110), (-8, 22), (-20, 40), (0, 55)),
+    "hold": ArmRange(0.06, (5, 60), (5, 30), (15, 65), (70, 135)),
+    "free": ArmRange(0.03, (-40, 165), (0, 100), (-60, 65), (0, 140)),
 }
-_ARM_NAMES = tuple(ARMS)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def draw_pose(rng: np.random.Generator) -> Pose:
         bend=rng.uniform(*stance.bend),
         side_bend=rng.normal(0, 7),
         twist=rng.normal(0, 12),
-        gaze=float(np.clip(rng.normal(0, 25), -65, 65)),
+        gaze=float(np.clip(rng.normal(0, 20), -65, 65)),
         nod=rng.normal(4, 10),
         legs=dict(zip(sides, (_draw_leg(rng, stance.lead), _draw_leg(rng, stance.trail)), strict=True)),
         arms=_draw_arms(rng, name, stance, sides),
@@ -150,9 +150,9 @@ def draw_pose(rng: np.random.Generator) -> Pose:
 def _draw_yaw(rng: np.random.Generator) -> float:
     """Every direction occurs; as in photographs, more people face the viewer than turn away."""
     kind = rng.random()
-    if kind < 0.5:
-        return rng.normal(0, 35)
-    return rng.normal(180, 30) if kind < 0.7 else rng.uniform(-180, 180)
+    if kind < 0.58:
+        return rng.normal(0, 27)
+    return rng.normal(180, 25) if kind < 0.8 else rng.uniform(-180, 180)
 
 
 def _draw_leg(rng: np.random.Generator, ranges: LegRange) -> dict[str, float]:
@@ -169,9 +169,10 @@ def _draw_arms(rng: np.random.Generator, name: str, stance: Stance, sides: tuple
     if name in ("walk", "run") and rng.random() < 0.75:
         kinds = ("backward_swing", "forward_swing")  # opposite to the legs
     else:
-        allowed = stance.arms or _ARM_NAMES
-        first = str(rng.choice(allowed))
-        kinds = (first, first if rng.random() < 0.5 else str(rng.choice(allowed)))
+        allowed = stance.arms or tuple(ARMS)
+        weights = np.array([ARMS[kind].weight for kind in allowed])
+        first, second = (str(kind) for kind in rng.choice(allowed, 2, p=weights / weights.sum()))
+        kinds = (first, first if rng.random() < 0.6 else second)
     return {side: _draw_arm(rng, ARMS[kind]) for side, kind in zip(sides, kinds, strict=True)}
 
 

@@ -90,10 +90,10 @@ def render_scene(rng: np.random.Generator, *, subjects: int = 1, whole: bool = F
 
 def _cast(rng: np.random.Generator, subjects: int) -> list[Actor]:
     """The subjects, and sometimes others behind, beside or before them."""
-    camera = turn(2, rng.normal(0, 4)) @ turn(0, float(np.clip(rng.normal(8, 12), -15, 45)))
+    camera = turn(2, rng.normal(0, 4)) @ turn(0, float(np.clip(rng.normal(7, 9), -15, 40)))
     beside = rng.uniform(0.7, 1.1) * (1 if rng.random() < 0.5 else -1)
     places = [np.zeros(3), np.array([beside, 0, rng.uniform(-0.4, 0.3)])][:subjects]
-    for _ in range(rng.choice(3, p=[0.62, 0.28, 0.1])):
+    for _ in range(rng.choice(3, p=[0.72, 0.22, 0.06])):
         places.append(_companion_place(rng))
     return [draw_actor(rng, camera=camera, position=camera @ place) for place in places]
 
@@ -114,7 +114,7 @@ def _frame(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, wh
     low, high = points.min(0), points.max(0)
     share = rng.uniform(0.55, 0.86)
     focal = share * (size / (high - low)).min()
-    close = not whole and len(subjects) == 1 and rng.random() < 0.14
+    close = not whole and len(subjects) == 1 and rng.random() < 0.1
     if close:
         focal *= rng.uniform(1.2, 1.7)
         middle = subjects[0].joints[[7, 8]].mean(0)

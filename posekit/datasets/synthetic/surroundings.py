@@ -18,25 +18,25 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> np.nda
     if rng.random() < 0.6:
         horizon = int(rng.uniform(0.35, 0.9) * small[1])
         image[horizon:] = _clouds(rng, small)[horizon:]
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         _ruled(rng, image)
-    for _ in range(rng.integers(3, 16)):
+    for _ in range(rng.integers(0, 10)):
         _shape(rng, image)
-    if rng.random() < 0.4:
+    if rng.random() < 0.7:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 3))
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _muted(rng: np.random.Generator) -> np.ndarray:
     """(3,) float64 colour, mostly greyish as walls, ground and leaves are."""
-    return np.clip(rng.uniform(25, 225) + rng.uniform(2, 38) * rng.standard_normal(3), 5, 250)
+    return np.clip(rng.uniform(25, 225) + rng.uniform(2, 26) * rng.standard_normal(3), 5, 250)
 
 
 def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Noise of three scales around a colour: the coarse one has hues, the finer ones are grey."""
     image = np.empty((size[1], size[0], 3), np.uint8)
     image[:] = _muted(rng)
-    contrast = rng.uniform(8, 45)
+    contrast = rng.uniform(5, 32)
     for cells, hue in ((3, 0.4), (12, 0.2), (int(rng.integers(30, 100)), 0)):
         grey = rng.standard_normal((cells, cells, 1)) + hue * rng.standard_normal((cells, cells, 3))
         grid = np.clip(128 + contrast * grey, 0, 255).astype(np.uint8)
@@ -79,7 +79,7 @@ def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
 def draw_bars(rng: np.random.Generator, camera: Camera, canvas: Canvas, textures: list[np.ndarray]) -> list[Hull]:
     """Solids that limbs can be mistaken for: poles, and bars as thick and as dressed as arms and legs."""
     size = np.array(canvas.owners.shape[::-1])
-    return [_draw_bar(rng, camera, rng.uniform(0, 1, 2) * size, textures) for _ in range(rng.integers(0, 7))]
+    return [_draw_bar(rng, camera, rng.uniform(0, 1, 2) * size, textures) for _ in range(rng.integers(0, 4))]
 
 
 def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, textures: list[np.ndarray]) -> Hull:
@@ -106,13 +106,13 @@ def draw_light(rng: np.random.Generator) -> Light:
 def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """What a camera does to a picture: uneven light, colour cast, contrast, blur, noise."""
     height, width = image.shape[:2]
-    cast = rng.uniform(0.6, 1.1) * rng.uniform(0.85, 1.12, 3)
+    cast = rng.uniform(0.85, 1.12) * rng.uniform(0.88, 1.1, 3)
     field = np.clip(128 * cast * (1 + rng.uniform(0, 0.2) * rng.standard_normal((3, 3, 1))), 20, 255).astype(np.uint8)
     image = cv2.multiply(image, cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR), scale=1 / 128)
     curve = 255 * np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.35)
     image = cv2.LUT(image, curve.astype(np.uint8))
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.3))
-    noise = np.clip(128 + _NORMAL * (rng.uniform(0, 9) / 32), 0, 255).round().astype(np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.0))
+    noise = np.clip(128 + _NORMAL * (rng.uniform(0, 7) / 32), 0, 255).round().astype(np.uint8)
     bytes_ = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     return cv2.addWeighted(image, 1, cv2.LUT(bytes_, noise), 1, -128)
