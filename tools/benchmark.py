@@ -1,5 +1,5 @@
 import sys
 
-from posekit.cli.benchmark import main
+from posekit.cli.main import main
 
-sys.exit(main())
+sys.exit(main(["benchmark", *sys.argv[1:]]))

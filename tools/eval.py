@@ -1,5 +1,5 @@
 import sys
 
-from posekit.cli.eval import main
+from posekit.cli.main import main
 
-sys.exit(main())
+sys.exit(main(["eval", *sys.argv[1:]]))

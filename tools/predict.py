@@ -1,5 +1,5 @@
 import sys
 
-from posekit.cli.predict import main
+from posekit.cli.main import main
 
-sys.exit(main())
+sys.exit(main(["predict", *sys.argv[1:]]))

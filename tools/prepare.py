@@ -1,5 +1,5 @@
 import sys
 
-from posekit.cli.prepare import main
+from posekit.cli.main import main
 
-sys.exit(main())
+sys.exit(main(["prepare", *sys.argv[1:]]))

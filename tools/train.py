@@ -1,5 +1,5 @@
 import sys
 
-from posekit.cli.train import main
+from posekit.cli.main import main
 
-sys.exit(main())
+sys.exit(main(["train", *sys.argv[1:]]))

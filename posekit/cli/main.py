@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from posekit import __version__
+from posekit.errors import PosekitError
 
 COMMANDS = {
     "train": "train a pose model",
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one of `COMMANDS`; the rest of the command line is its own."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
-        return importlib.import_module(f"posekit.cli.{argv[0]}").main(argv[1:], prog=f"posekit {argv[0]}")
+        return _run(argv[0], argv[1:])
     if argv and argv[0] == "--version":
         print(f"posekit {__version__}")
         return 0
@@ -29,6 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     print(f"posekit: error: unknown command {argv[0]!r}", file=sys.stderr)
     return 2
+
+
+def _run(command: str, argv: Sequence[str]) -> int:
+    try:
+        module = importlib.import_module(f"posekit.cli.{command}")
+    except PosekitError as error:  # OpenCV cannot be loaded
+        print(f"posekit {command}: error: {error}", file=sys.stderr)
+        return error.exit_status
+    return module.main(argv, prog=f"posekit {command}")
 
 
 if __name__ == "__main__":

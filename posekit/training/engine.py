@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from posekit.errors import DataError, PosekitError
+from posekit.errors import DataError, PosekitError, WeightsError
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.log import EpochLog
 
@@ -251,12 +251,19 @@ class Engine:
 
     def _load(self) -> None:
         self.progress, tensors, states = load_checkpoint(self.folder / "last")
-        self.plain_model.load_state_dict(tensors["model"])
-        self.optimizer.load_state_dict(states["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(tensors["average"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(states["scaler"])
+        try:
+            self.plain_model.load_state_dict(tensors["model"])
+            self.optimizer.load_state_dict(states["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(tensors["average"])
+            if self.accelerator.scaler is not None:
+                self.accelerator.scaler.load_state_dict(states["scaler"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(
+                f"{self.folder / 'last'}: the checkpoint is of another model, optimizer or precision ({reason}); "
+                "resume with the settings it was made with"
+            ) from error
 
 
 @contextmanager

@@ -188,6 +188,12 @@ def test_damaged_checkpoint(tmp_path, name):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
 
 
+def test_checkpoint_of_other_settings(tmp_path):
+    make_engine(tmp_path, ToyTask(Loader()), epochs=1, ema=0.0).run()
+    with pytest.raises(WeightsError, match="another model, optimizer or precision"):
+        make_engine(tmp_path, ToyTask(Loader()), resume=True, ema=0.9)
+
+
 def test_checkpoint_survives_a_save_that_was_cut_off(tmp_path):
     folder = tmp_path / "last"
     save_checkpoint(folder, Progress(epoch=4), {}, {})

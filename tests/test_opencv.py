@@ -1,0 +1,32 @@
+"""What a user is told where OpenCV's system library is missing."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run code in a Python whose cv2 does not load."""
+    (tmp_path / "cv2.py").write_text('raise ImportError("libGL.so.1: cannot open shared object file")')
+
+    def run(code):
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    return run
+
+
+def test_missing_system_library_names_the_package(run):
+    said = run("import posekit.opencv").stderr
+    assert "libGL.so.1" in said
+    assert "apt-get install libgl1" in said
+    assert "opencv-python-headless" in said
+
+
+def test_command_says_so_in_one_line(run):
+    ended = run("from posekit.cli.main import main; sys.exit(main(['predict', '--help']))")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "opencv-python-headless" in ended.stderr
