@@ -14,7 +14,7 @@ from posekit.cli.configuration import config_parser, make_config, parse_config, 
 from posekit.config import Config
 from posekit.drawing.pose import prediction_sheet
 from posekit.drawing.training import training_curves
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import Scores, mean_pose, score, write_metrics
 from posekit.files import writable_folder
 from posekit.geometry import Crop
@@ -66,11 +66,10 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     accelerator = build.build_accelerator(config)
     with accelerator.main_process_first():
         train, valid = build.build_people(config.data)
+    yardstick = _mean_pose_scores(train, valid)
+    engine = build.build_engine(config, train, valid, out=out, accelerator=accelerator, resume=options.resume)
     if accelerator.is_main_process:
         write_config(parser, parsed, out / "config.yaml")
-    engine = build.build_engine(config, train, valid, out=out, accelerator=accelerator, resume=options.resume)
-    yardstick = score(valid, mean_pose(train, valid))
-    if accelerator.is_main_process:
         print(_summary(config, engine, train, valid, yardstick))
     try:
         engine.run()
@@ -81,13 +80,22 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
         _finish(out, train, valid, engine, yardstick)
 
 
+def _mean_pose_scores(train: People, valid: People) -> Scores:
+    scores = score(valid, mean_pose(train, valid))
+    if not scores.n_persons:
+        raise DataError(
+            f"{valid.name} {valid.split}: nobody has a {scores.reference}, so PCK cannot be told; choose another data.valid"
+        )
+    return scores
+
+
 def _run_folder(options: argparse.Namespace) -> Path:
     if not options.config and not (options.resume and options.out):
         raise ConfigError("give --config FILE (try configs/quickstart.yaml), or --resume --out FOLDER to go on with a run")
     out = Path(options.out or Path("runs") / Path(options.config).stem)
     if options.resume and not (out / "config.yaml").exists():
         raise ConfigError(f"{out}: no run to resume here (it has no config.yaml); leave out --resume to start one")
-    if not options.resume and (out / "config.yaml").exists():
+    if not options.resume and (out / "last").exists():
         raise ConfigError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     return writable_folder(out)
 
