@@ -74,7 +74,11 @@ def build_info(config: Config, skeleton: Skeleton) -> ModelInfo:
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer, at the configured rate."""
-    makers = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    makers = {
+        "rmsprop": torch.optim.RMSprop,
+        "adam": partial(torch.optim.Adam, fused=True),
+        "adamw": partial(torch.optim.AdamW, fused=True),
+    }
     return makers[config.name](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
 

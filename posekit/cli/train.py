@@ -128,8 +128,8 @@ def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: 
 
 def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) -> np.ndarray:
     """Some validation people, drawn at random: prediction beside truth."""
-    readable = np.flatnonzero(np.isfinite(predictions.joints).all((1, 2)))
-    chosen = np.random.default_rng(0).permutation(readable)[:_DRAWN]
+    scored = np.flatnonzero(np.isfinite(predictions.joints).all((1, 2)) & ~scores.pck.left_out)
+    chosen = np.random.default_rng(0).permutation(scored)[:_DRAWN]
     crops = [Crop(people[i].box, size) for i in chosen]
     return prediction_sheet(
         [crop.warp(read_image(people.images[i])) for crop, i in zip(crops, chosen, strict=True)],

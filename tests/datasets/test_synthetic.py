@@ -138,7 +138,7 @@ def test_a_scene_follows_from_the_generator_alone():
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [render_scene(np.random.default_rng([5, i])) for i in range(60)]
+    return [render_scene(np.random.default_rng([5, i])) for i in range(40)]
 
 
 def test_pictures_are_near_256_px_and_full_of_contrast(scenes):
@@ -221,7 +221,7 @@ def test_files_do_not_depend_on_the_number_of_workers(tmp_path):
 
 @pytest.fixture(scope="module")
 def mpii(tmp_path_factory):
-    return write_synthetic(tmp_path_factory.mktemp("mpii") / "set", people=150, seed=1)
+    return write_synthetic(tmp_path_factory.mktemp("mpii") / "set", people=100, seed=1)
 
 
 def rectangles(release):
@@ -243,7 +243,7 @@ def test_the_mpii_file_has_the_real_structure_and_its_nuisances(mpii):
         assert (mpii / "images" / image["image"][0, 0]["name"][0]).is_file()
     found = [rectangle for _, rectangle in rectangles(release)]
     pointed = [r for r in found if "annopoints" in r.dtype.names and r["annopoints"].size]
-    assert len(pointed) == 150
+    assert len(pointed) == 100
     assert len(found) > len(pointed)  # rectangles without points
     assert any(not image["annorect"].size for image in release["annolist"][0])
     assert (release["img_train"] == 0).any()
@@ -273,7 +273,7 @@ def test_a_scale_is_48_head_box_diagonals_as_in_the_real_file(mpii):
 
 def test_the_loader_reads_the_joints_that_were_drawn(mpii):
     people = open_people("mpii", mpii)
-    assert len(people) == 150
+    assert len(people) == 100
     drawn = [figure for image in dict.fromkeys(people.images) for figure in redrawn(image, people, seed=1)]
     for person, figure in zip(people, drawn, strict=True):
         assert np.array_equal(person.labelled, figure.inside)
@@ -385,7 +385,7 @@ def test_arguments_out_of_range(tmp_path, arguments, message):
 
 def test_the_recipe_says_what_was_asked_for(mpii):
     recipe = json.loads((mpii / "synthetic.json").read_text())
-    assert recipe["people"] == 150
+    assert recipe["people"] == 100
     assert recipe["seed"] == 1
     assert recipe["format"] == "mpii"
     assert recipe["pictures"] == len(list((mpii / "images").iterdir()))

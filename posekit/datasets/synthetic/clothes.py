@@ -15,8 +15,9 @@ AROUND = 64
 _FRONT = AROUND // 2
 _TRUNK_ROWS, _LIMB_ROWS = 40, 24
 
-_SKIN_LIGHT, _SKIN_DARK = np.array([185.0, 205, 240]), np.array([45.0, 65, 100])  # blue, green, red
+_SKIN_LIGHT, _SKIN_DARK = np.array([185.0, 205, 240]), np.array([62.0, 88, 132])  # blue, green, red
 _HAIR = np.array([[25, 28, 32], [35, 55, 80], [60, 95, 135], [110, 165, 200], [40, 60, 125], [170, 175, 180]])
+_HAIR_CONTRAST = 55
 _DARK_CLOTH = [[30, 30, 34], [50, 45, 165], [150, 75, 40], [60, 120, 50], [110, 80, 60], [120, 60, 120], [85, 60, 35]]
 _LIGHT_CLOTH = [[235, 235, 235], [45, 170, 215], [150, 140, 135], [190, 170, 130], [80, 110, 160]]
 _CLOTH = np.array([*_DARK_CLOTH, *_LIGHT_CLOTH])
@@ -67,7 +68,7 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
     bare = _plain(rng, skin, _LIMB_ROWS)
     return Outfit(
         skin=skin,
-        hair=_HAIR[rng.integers(len(_HAIR))] + rng.normal(0, 8, 3),
+        hair=_hair_colour(rng, skin),
         shoes=cloth_colour(rng),
         hat=cloth_colour(rng),
         trunk=_trunk(rng, shirt, skin),
@@ -78,11 +79,17 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
         shin=_socks(rng, _covered(bare, trousers, float(leg == 1))),
         looseness=rng.uniform(1.0, 1.25),
         hat_kind=str(rng.choice(["none", "cap", "beanie"], p=[0.8, 0.12, 0.08])),
-        hair_kind=str(rng.choice(["short", "long", "tied", "bald"], p=[0.5, 0.22, 0.18, 0.1])),
+        hair_kind=str(rng.choice(["short", "long", "tied", "bald"], p=[0.5, 0.27, 0.2, 0.03])),
         beard=bool(rng.random() < 0.15),
         skirt=bool(rng.random() < 0.08),
-        backpack=bool(rng.random() < 0.08),
+        backpack=bool(rng.random() < 0.1),
     )
+
+
+def _hair_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    """A colour that can be told from the skin: else a small picture would not show which way somebody looks."""
+    candidates = _HAIR[np.abs(_HAIR - skin).mean(1) > _HAIR_CONTRAST]
+    return candidates[rng.integers(len(candidates))] + rng.normal(0, 6, 3)
 
 
 def cloth_colour(rng: np.random.Generator) -> np.ndarray:
@@ -162,7 +169,7 @@ def _trunk(rng: np.random.Generator, shirt: np.ndarray, skin: np.ndarray) -> np.
 
 
 def _cut_neckline(rng: np.random.Generator, trunk: np.ndarray, skin: np.ndarray) -> None:
-    depth, width = int(rng.integers(2, 11)), int(rng.integers(4, 8))
+    depth, width = int(rng.integers(3, 12)), int(rng.integers(4, 9))
     for row in range(depth):
         half = round(width * (1 - row / depth))
         trunk[row, _FRONT - half : _FRONT + half] = skin

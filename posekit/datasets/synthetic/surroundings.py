@@ -99,7 +99,7 @@ def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, t
 def draw_light(rng: np.random.Generator) -> Light:
     """A lamp that stands on the viewer's side, mostly above."""
     direction = np.array([rng.normal(0, 0.8), rng.normal(0.6, 0.5), rng.uniform(0.15, 1)])
-    ambient = rng.uniform(0.4, 0.8)
+    ambient = rng.uniform(0.5, 0.85)
     return Light(direction / np.linalg.norm(direction), ambient, 1.15 - ambient + rng.uniform(-0.1, 0.2))
 
 
