@@ -1,6 +1,7 @@
 """From a configuration to the objects it describes: the only file that knows both."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -86,7 +87,10 @@ def build_accelerator(config: Config) -> Accelerator:
     """Device, precision and processes (as `torchrun` or `accelerate launch` set them)."""
     if config.train.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device cuda: this machine has no GPU that PyTorch can use; choose auto or cpu")
-    return Accelerator(cpu=config.train.device == "cpu", mixed_precision=config.train.precision)
+    cpu = config.train.device == "cpu" or not torch.cuda.is_available()
+    if cpu and config.train.precision == "fp16":
+        raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
+    return Accelerator(cpu=cpu, mixed_precision=config.train.precision)
 
 
 def build_engine(config: Config, train: People, valid: People, *, out: Path, accelerator: Accelerator, resume: bool) -> Engine:
@@ -115,20 +119,12 @@ def _pose_task(config: Config, train: People, valid: People, info: ModelInfo, ac
     size, targets = info.input_size, config.targets
     share = {"rank": accelerator.process_index, "world": accelerator.num_processes}
     loading = {"workers": config.train.workers, "pin_memory": accelerator.device.type == "cuda"}
-    augment = config.augment
-    ranges = Ranges(
-        scale=augment.scale,
-        rotation=augment.rotation,
-        rotation_probability=augment.rotation_probability,
-        mirror_probability=augment.mirror_probability,
-        colour=augment.colour,
-    )
+    ranges = Ranges(**asdict(config.augment))
     batches = EpochBatches(len(train), config.train.batch_size, seed=config.seed, shuffle=True, **share)
     return PoseTask(
         loader=make_loader(CropDataset(train, size=size, ranges=ranges, seed=config.seed), batches, **loading),
         valid_loader=make_loader(CropDataset(valid, size=size), EpochBatches(len(valid), 64, **share), **loading),
         valid_people=valid,
-        size=size,
         prepare=partial(normalise, mean=info.mean, std=info.std),
         encode=partial(heatmaps.encode, size=size // heatmaps.STRIDE, sigma=targets.sigma, subpixel=targets.subpixel),
         loss=build_loss(config.loss),

@@ -59,6 +59,7 @@ class SyntheticConfig:
 
     def __post_init__(self):
         _require(self.people >= 0, "data.synthetic.people", self.people, "0 or more")
+        _require(self.seed >= 0, "data.synthetic.seed", self.seed, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class OptimizerConfig:
     name : str
         rmsprop (the papers'), adam or adamw.
     lr : float
-        Learning rate.
+        The highest learning rate.
     weight_decay : float
         L2 penalty (adamw: decoupled).
     schedule : str
@@ -246,7 +247,7 @@ class TrainConfig:
     ema : float
         Decay of the moving average of the weights that is validated and saved; 0: none.
     precision : str
-        no (float32), bf16 or fp16: mixed precision.
+        no (float32), or mixed precision: bf16, or fp16 (GPU only).
     device : str
         auto (a GPU where there is one), cpu or cuda.
     workers : int
@@ -302,3 +303,8 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
+
+    def __post_init__(self):
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        one_pixel = self.model.input_size == 4 * 2**self.model.depth and self.train.batch_size == 1
+        _require(not one_pixel, "train.batch_size", 1, "2 or more where the innermost map has one pixel (batch normalisation)")

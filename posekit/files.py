@@ -24,7 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             yield Path(folder) / path.name
             (Path(folder) / path.name).replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder with --out") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def writable_folder(folder: str | Path) -> Path:

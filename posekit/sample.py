@@ -16,6 +16,7 @@ from posekit.skeletons import Skeleton, joint_mapping
 
 # Beyond this a coordinate is a broken annotation, not a joint outside its picture.
 _ABSURD_PX = 1e5
+_COLUMNS = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes")
 
 
 def _require(name: str, array, shape: tuple, kind: str) -> None:
@@ -143,15 +144,15 @@ class People:
 
     def select(self, indices: np.ndarray, split: str | None = None) -> "People":
         """The persons at `indices` (integers or a mask), in that order."""
-        columns = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes")
-        return replace(self, split=split or self.split, **{name: getattr(self, name)[indices] for name in columns})
+        return replace(self, split=split or self.split, **{name: getattr(self, name)[indices] for name in _COLUMNS})
 
     def without_unlabelled(self) -> "People":
         """Leave out persons with no labelled joint, and count them in `left_out`."""
         some = self.labelled.any(1)
         if some.all():
             return self
-        left_out = {**self.left_out, "no labelled joint": int((~some).sum())}
+        reason = "no labelled joint"
+        left_out = {**self.left_out, reason: self.left_out.get(reason, 0) + int((~some).sum())}
         return replace(self.select(some), left_out=left_out)
 
     def mapped_to(self, skeleton: Skeleton) -> "People":
@@ -191,7 +192,6 @@ def concatenate(parts: Sequence[People]) -> People:
     if len(parts) == 1:
         return parts[0]
     parts = [part.mapped_to(parts[0].skeleton) for part in parts]
-    columns = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes")
     reasons = {reason for part in parts for reason in part.left_out}
     return People(
         name=" + ".join(part.name for part in parts),
@@ -199,7 +199,7 @@ def concatenate(parts: Sequence[People]) -> People:
         skeleton=parts[0].skeleton,
         box_source="; ".join(dict.fromkeys(part.box_source for part in parts)),
         left_out={reason: sum(part.left_out.get(reason, 0) for part in parts) for reason in sorted(reasons)},
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS},
     )
 
 
@@ -218,6 +218,8 @@ class Sample:
         The way back to the photograph.
     index : int
         The person's place in its `People`.
+    failure : str, optional
+        Why the crop could not be made. It is then black, with no joint labelled.
     """
 
     image: np.ndarray
@@ -225,6 +227,7 @@ class Sample:
     labelled: np.ndarray
     crop: Crop
     index: int
+    failure: str | None = None
 
     def __post_init__(self):
         _require("image", self.image, ("S", "S", 3), "uint8")
@@ -254,7 +257,7 @@ class Batch:
     index : (B,) int64
         The persons' places in their `People`.
     failures : tuple of Failure
-        Samples that could not be made. They are not among the B.
+        Those of the B whose crop could not be made: it is black, and no joint is labelled, so that it costs nothing.
     """
 
     images: torch.Tensor

@@ -44,6 +44,8 @@ def test_yaml_then_command_line_then_defaults(tmp_path):
         (["--optimizer.schedule", "step"], "expected one of constant, paper, cosine, onecycle"),
         (["--augment.scale", "1.0"], "below 1"),
         (["--train.ema", "1"], "below 1"),
+        (["--seed=-1"], "seed: expected 0 or more, got -1"),
+        (["--model.input_size", "64", "--train.batch_size", "1"], "2 or more"),
     ],
 )
 def test_wrong_overrides(tmp_path, overrides, message):
@@ -62,6 +64,7 @@ def test_wrong_overrides(tmp_path, overrides, message):
         ("model: [", "c.yaml"),
         ("just words", "c.yaml"),
         ("", "c.yaml: Unexpected config"),
+        (SMALL + "out: runs/x", "'out' is not expected|does not accept|not accepted|out"),
     ],
 )
 def test_wrong_files(tmp_path, text, message):

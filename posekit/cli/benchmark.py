@@ -14,6 +14,7 @@ from posekit.cli.command import run_command
 from posekit.datasets import open_people
 from posekit.datasets.augment import Ranges
 from posekit.datasets.loader import CropDataset, collate
+from posekit.errors import ConfigError, ImageError
 from posekit.files import replacing
 from posekit.geometry import Crop
 from posekit.heatmaps import STRIDE, encode
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     people = open_people(args.data, args.root, args.split)
+    if args.people < 1 or not len(people):
+        raise ConfigError("nobody to measure on: give --people 1 or more, and a split that is not empty")
     people = people.select(np.arange(min(args.people, len(people))))
     posekit_ms, yardstick_ms = _input_path(people, args.size)
     figures = {
@@ -87,7 +90,10 @@ def _yardstick(people: People, indices: Sequence[int], size: int) -> list[torch.
 
 
 def _plain_tensor(path: str, matrix: np.ndarray, size: int) -> torch.Tensor:
-    crop = cv2.warpAffine(cv2.imread(path), matrix, (size, size))
+    image = cv2.imread(path)
+    if image is None:
+        raise ImageError(f"{path}: cannot be read; measure on a data set whose photographs are there")
+    crop = cv2.warpAffine(image, matrix, (size, size))
     return torch.from_numpy(crop).permute(2, 0, 1).float().div_(255)
 
 

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from posekit.config import Config
 from posekit.errors import ConfigError
+from posekit.files import replacing
 
 # How jsonargparse names a key that it does not know.
 _UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
@@ -69,7 +70,8 @@ def write_config(parser: ArgumentParser, parsed: Namespace, path: Path) -> None:
     kept = parsed.clone()
     for name in set(vars(kept)) - only:
         kept.pop(name)
-    path.write_text(parser.dump(kept, skip_validation=True), encoding="utf-8")
+    with replacing(path) as unfinished:
+        unfinished.write_text(parser.dump(kept, skip_validation=True), encoding="utf-8")
 
 
 def _one_line(message: str) -> str:

@@ -20,7 +20,7 @@ _DESCRIPTION = """\
 Score a model, or predictions that are stored in a file.
 
 The metric follows the data: PCKh@0.5 where people have head sizes (MPII), otherwise PCK@0.2 of the
-torso (LSP, LSPET, COCO). Both means in use are printed and named: pooled over all labelled joints,
+torso (LSP, LSPET, COCO). Both means in use are printed and named: pooled over the labelled joints (without pelvis and thorax),
 and the plain mean over the kinds of joint."""
 
 _EPILOG = """\
@@ -127,7 +127,8 @@ def _default_out(args: argparse.Namespace) -> Path | None:
     if not args.weights:
         return None
     weights = Path(args.weights)
-    words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split])
+    changes = [f"{name}-{value}" for name in ("decode", "limit") if (value := getattr(args, name))]
+    words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split, *changes])
     return Path("runs") / ("eval-" + re.sub(r"[^\w.]+", "-", words))
 
 

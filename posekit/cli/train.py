@@ -1,6 +1,7 @@
 """`posekit train`: train a pose model, evaluate it, draw what it predicts."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ _DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw
 
 Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
 best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
-Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it.
+Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it; a second Ctrl-C stops at once.
 Several GPUs: torchrun --nproc-per-node N tools/train.py …"""
 _DRAWN = 16
 
@@ -41,13 +42,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = config_parser(prog, _DESCRIPTION)
-    _add_run_options(parser)
+    if {"-h", "--help"} & set(argv):
+        _add_run_options(parser)  # they are no keys of a configuration file, so the parser knows them for its help alone
+        parser.print_help()
+        return 0
     return guarded(parser.prog, lambda: _run(parser, argv), debug="--debug" in argv)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="YAML file, see configs/; every key can be overridden: --train.epochs 5")
-    parser.add_argument("--out", help="folder of the run (default: runs/ and the configuration's name)")
+    parser.add_argument("--out", help="folder of the run (default: runs/ and the configuration's folder and name)")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last with OUT/config.yaml, bit for bit on a CPU")
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
 
@@ -56,13 +60,11 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     run_options = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
     _add_run_options(run_options)
     options, overrides = run_options.parse_known_args(argv)
-    if {"-h", "--help"} & set(argv):
-        parser.print_help()
-        return
     out = _run_folder(options)
-    source = out / "config.yaml" if options.resume else options.config
-    parsed = parse_config(parser, source, overrides)
+    parsed = parse_config(parser, out / "config.yaml" if options.resume else options.config, overrides)
     config = make_config(parser, parsed)
+    if options.resume and options.config and make_config(parser, parse_config(parser, options.config, overrides)) != config:
+        raise ConfigError(f"{out} was started with other settings than {options.config}: leave out --config to go on with its own")
     accelerator = build.build_accelerator(config)
     with accelerator.main_process_first():
         train, valid = build.build_people(config.data)
@@ -74,7 +76,7 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     try:
         engine.run()
     except Interrupted as stop:
-        stop.args = (f"{stop}\ngo on with: {parser.prog} --resume --out {out}",)
+        stop.args = (f"{stop}\ngo on with: {parser.prog} --resume --out {shlex.quote(str(out))}",)
         raise
     if accelerator.is_main_process:
         _finish(out, train, valid, engine, yardstick)
@@ -92,24 +94,33 @@ def _mean_pose_scores(train: People, valid: People) -> Scores:
 def _run_folder(options: argparse.Namespace) -> Path:
     if not options.config and not (options.resume and options.out):
         raise ConfigError("give --config FILE (try configs/quickstart.yaml), or --resume --out FOLDER to go on with a run")
-    out = Path(options.out or Path("runs") / Path(options.config).stem)
+    out = Path(options.out or _default_folder(Path(options.config)))
     if options.resume and not (out / "config.yaml").exists():
         raise ConfigError(f"{out}: no run to resume here (it has no config.yaml); leave out --resume to start one")
-    if not options.resume and (out / "last").exists():
+    if not options.resume and any((out / name).exists() for name in ("last", "last.old")):
         raise ConfigError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     return writable_folder(out)
+
+
+def _default_folder(config: Path) -> Path:
+    folder = config.absolute().parent.name
+    return Path("runs") / (config.stem if folder == "configs" else f"{folder}-{config.stem}")
 
 
 def _summary(config: Config, engine: Engine, train: People, valid: People, yardstick: Scores) -> str:
     parameters = sum(parameter.numel() for parameter in engine.plain_model.parameters())
     model, loss = config.model, config.loss
-    left_out = "".join(f"; left out: {count} ({reason})" for reason, count in {**train.left_out, **valid.left_out}.items())
     return (
-        f"train: {len(train):,} people of {train.name} ({train.split}), valid: {len(valid):,} ({valid.split}){left_out}\n"
+        f"train: {_described(train)}\nvalid: {_described(valid)}; {yardstick.n_persons:,} can be scored\n"
         f"model: {model.stacks} stack(s) of {model.features} features, {parameters / 1e6:.2f} M parameters, "
         f"{model.input_size} px; loss: {loss.name}; device: {engine.accelerator.device}\n"
         f"to beat: the mean pose has {yardstick.metric} {yardstick.pooled_mean:.2f}"
     )
+
+
+def _described(people: People) -> str:
+    left_out = "".join(f"; {count:,} left out: {reason}" for reason, count in people.left_out.items())
+    return f"{len(people):,} people of {people.name} {people.split}{left_out}"
 
 
 def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: Scores) -> None:

@@ -1,18 +1,26 @@
 """From annotated people to batches of crops: what the loader's workers do."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from posekit.datasets import augment
-from posekit.errors import BoxError, ImageError
+from posekit.errors import BoxError, DataError, ImageError
+from posekit.geometry import Crop
 from posekit.images import read_image
 from posekit.sample import Batch, Failure, People, Sample
 
 _GRACE_S = 60
+_LARGEST_BAD_SHARE = 0.01
+_EMPTY = Batch(
+    images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
+    joints=torch.zeros(0, 0, 2),
+    labelled=torch.zeros(0, 0, dtype=torch.bool),
+    index=torch.zeros(0, dtype=torch.int64),
+)
 
 
 class CropDataset(Dataset):
@@ -37,44 +45,45 @@ class CropDataset(Dataset):
     def __len__(self):
         return len(self.people)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Sample | Failure:
-        """Crop of one person: `key` is the person's index, or (epoch, index)."""
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
+        """Crop of one person: `key` is the person's index, or (epoch, index). A photograph that cannot be read makes it black."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         view = augment.PLAIN
         if self.ranges is not None:
             view = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
-        person = self.people[index]
+        person, flip_order = self.people[index], self.people.skeleton.flip_order
         try:
             image = read_image(person.image)
-            return augment.apply(image, person, view, size=self.size, flip_order=self.people.skeleton.flip_order, index=index)
+            return augment.apply(image, person, view, size=self.size, flip_order=flip_order, index=index)
         except ImageError as error:
-            return Failure(index, f"person {index}: {error}")
+            return self._blank(index, f"person {index}: {error}")
         except BoxError as error:
-            return Failure(index, f"person {index}: {person.image}: {error}")
+            return self._blank(index, f"person {index}: {person.image}: {error}")
 
-
-def collate(samples: Sequence[Sample | Failure]) -> Batch:
-    """Stack samples into a batch; those that failed are only named. B may be 0."""
-    good = [sample for sample in samples if isinstance(sample, Sample)]
-    if not good:
-        return Batch(
-            images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
-            joints=torch.zeros(0, 0, 2),
-            labelled=torch.zeros(0, 0, dtype=torch.bool),
-            index=torch.zeros(0, dtype=torch.int64),
-            failures=_failures(samples),
+    def _blank(self, index: int, failure: str) -> Sample:
+        # In its place in the batch, so that every batch has the same size and every process takes every step.
+        joints = len(self.people.skeleton)
+        return Sample(
+            image=np.zeros((self.size, self.size, 3), np.uint8),
+            joints=np.zeros((joints, 2), np.float32),
+            labelled=np.zeros(joints, bool),
+            crop=Crop(self.people[index].box, self.size),
+            index=index,
+            failure=failure,
         )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples into a batch, which may be empty."""
+    if not samples:
+        return _EMPTY
     return Batch(
-        images=torch.from_numpy(np.stack([sample.image for sample in good])),
-        joints=torch.from_numpy(np.stack([sample.joints for sample in good])),
-        labelled=torch.from_numpy(np.stack([sample.labelled for sample in good])),
-        index=torch.tensor([sample.index for sample in good], dtype=torch.int64),
-        failures=_failures(samples),
+        images=torch.from_numpy(np.stack([sample.image for sample in samples])),
+        joints=torch.from_numpy(np.stack([sample.joints for sample in samples])),
+        labelled=torch.from_numpy(np.stack([sample.labelled for sample in samples])),
+        index=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
+        failures=tuple(Failure(sample.index, sample.failure) for sample in samples if sample.failure),
     )
-
-
-def _failures(samples: Sequence[Sample | Failure]) -> tuple[Failure, ...]:
-    return tuple(sample for sample in samples if isinstance(sample, Failure))
 
 
 class EpochBatches:
@@ -138,3 +147,53 @@ def _outlive_signals(worker: int) -> None:
     # in good order; should it not release them, an alarm ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_S))
+
+
+def predict_batches(
+    loader: DataLoader, people: People, predict: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[Failure, ...]]]:
+    """Run a model over plain crops and bring what it finds into the photographs.
+
+    Parameters
+    ----------
+    loader : DataLoader
+        Plain (not augmented) crops of `people`.
+    people : People
+    predict : callable
+        (B, S, S, 3) uint8 crops -> joints (B, K, 2) in crop pixels and scores (B, K).
+
+    Yields
+    ------
+    index : (B,) int64
+        Places in `people`.
+    joints : (B, K, 2) float64
+        Image pixels; NaN for crops that could not be made.
+    scores : (B, K) float64
+        NaN likewise.
+    failures : tuple of Failure
+    """
+    for batch in loader:
+        if not len(batch):
+            continue
+        index = batch.index.numpy()
+        joints, scores = (found.cpu().double().numpy() for found in predict(batch.images))
+        size = batch.images.shape[1]
+        joints = np.array([Crop(people[i].box, size).inverse(points) for i, points in zip(index, joints, strict=True)])
+        failed = np.isin(index, [failure.index for failure in batch.failures])
+        joints[failed] = scores[failed] = np.nan
+        yield index, joints, scores, batch.failures
+
+
+def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:
+    """Go on with what can be read, as long as it is nearly everyone.
+
+    Raises
+    ------
+    DataError
+        If more than 1 % of the `people` failed; the message names the last of them.
+    """
+    if len(failures) > _LARGEST_BAD_SHARE * people:
+        raise DataError(
+            f"{len(failures)} of {people} {purpose} samples cannot be read, more than 1 %; the last: {failures[-1].message}. "
+            "Check the data set's folder."
+        )

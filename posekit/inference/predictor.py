@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from posekit import heatmaps
-from posekit.datasets.loader import CropDataset, EpochBatches, make_loader
+from posekit.datasets.loader import CropDataset, EpochBatches, make_loader, predict_batches
 from posekit.errors import ConfigError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
@@ -150,15 +150,10 @@ class Predictor:
         loader = make_loader(dataset, EpochBatches(n, self.batch_size), workers=self.workers)
         failures: list[Failure] = []
         with tqdm(total=n, desc="predict", unit="person", disable=not progress) as bar:
-            for batch in loader:
-                failures += batch.failures
-                if len(batch):
-                    index, found = batch.index.numpy(), self.predict_crops(batch.images)
-                    crop_joints, scores[index] = (result.cpu().double().numpy() for result in found)
-                    joints[index] = [
-                        Crop(people[i].box, self.info.input_size).inverse(j) for i, j in zip(index, crop_joints, strict=True)
-                    ]
-                bar.update(len(batch) + len(batch.failures))
+            for index, *found, failed in predict_batches(loader, people, self.predict_crops):
+                joints[index], scores[index] = found
+                failures += failed
+                bar.update(len(index))
         _report(failures, people)
         return Predictions(joints, scores, np.arange(n), self.info.skeleton, people.name, people.split)
 

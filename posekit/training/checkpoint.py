@@ -27,8 +27,8 @@ class Progress:
         Of those batches: losses times people, and people.
     best : float
         Best validation score so far.
-    bad : list of int
-        People whose sample could not be made.
+    bad : list of [int, str]
+        People whose sample could not be made, and why.
     """
 
     epoch: int = 0
@@ -36,7 +36,7 @@ class Progress:
     loss_sum: float = 0.0
     people: int = 0
     best: float = float("-inf")
-    bad: list[int] = field(default_factory=list)
+    bad: list[list] = field(default_factory=list)
 
 
 def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], states: dict) -> None:
@@ -64,8 +64,8 @@ def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], 
             save_file({key: value.contiguous() for key, value in state.items()}, new / f"{name}.safetensors")
         torch.save(states, new / "states.pt")
         (new / "progress.json").write_text(json.dumps(asdict(progress)))
-        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
@@ -92,6 +92,6 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
     try:
         progress = Progress(**json.loads((folder / "progress.json").read_text()))
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        return progress, tensors, torch.load(folder / "states.pt", weights_only=True)
+        return progress, tensors, torch.load(folder / "states.pt", map_location="cpu", weights_only=True)
     except (OSError, ValueError, TypeError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{folder}: damaged checkpoint ({error}); remove the folder to start again") from error
+        raise WeightsError(f"{folder}: damaged checkpoint ({error}); start the run again in another --out") from error

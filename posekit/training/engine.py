@@ -10,17 +10,19 @@ from typing import Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from posekit.datasets.loader import require_few_failures
 from posekit.errors import DataError, PosekitError, WeightsError
+from posekit.sample import Failure
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.log import EpochLog
 
 _SHOW_EVERY = 10  # batches; reading the loss waits for the device
-_LARGEST_BAD_SHARE = 0.01
 
 
 class Interrupted(PosekitError):
@@ -98,6 +100,7 @@ class Engine:
         self.progress = Progress()
         if resume:
             self._load()
+        self.bad = {index: Failure(index, message) for index, message in self.progress.bad}
         self.loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=accelerator.device)
         self.log = EpochLog(folder, self.progress.epoch) if accelerator.is_main_process else None
 
@@ -133,14 +136,14 @@ class Engine:
         with self._bar() as bar:
             for batch in self.task.loader if len(sampler) else ():
                 self._note_failures(batch.failures, bar)
-                if len(batch):
-                    self._step(batch)
+                self._step(batch)
                 progress.batch += 1
                 bar.update()
                 if progress.batch % _SHOW_EVERY == 0 or progress.batch == self.batches:
                     self._show(bar)
                 if self._weights_settled() and self._asked_to_stop(received):
                     self._save()
+                    self.accelerator.wait_for_everyone()
                     raise Interrupted(received[0] if received else signal.SIGTERM, self.folder / "last")
 
     def _step(self, batch) -> None:
@@ -156,8 +159,9 @@ class Engine:
             self.optimizer.zero_grad()
             if self.average is not None:
                 self.average.update_parameters(self.plain_model)
-        self.loss_sum += loss.detach() * len(batch)
-        self.progress.people += len(batch)
+        people = len(batch) - len(batch.failures)
+        self.loss_sum += loss.detach() * people
+        self.progress.people += people
 
     def _settles(self, batch: int) -> bool:
         return batch % self.accumulate == 0 or batch == self.batches
@@ -169,24 +173,22 @@ class Engine:
     def _asked_to_stop(self, received: list[int]) -> bool:
         if self.accelerator.num_processes == 1:
             return bool(received)
+        if self.progress.batch % _SHOW_EVERY and self.progress.batch != self.batches:
+            return False  # asking the others waits for the devices
         if received:
             self.accelerator.set_trigger()
         return self.accelerator.check_trigger()  # all processes stop at the same batch
 
     def _note_failures(self, failures, bar: tqdm) -> None:
-        total = len(self.task.loader.dataset)
         for failure in failures:
-            if failure.index not in self.progress.bad:
-                self.progress.bad.append(failure.index)
+            if failure.index not in self.bad:
+                self.bad[failure.index] = failure
                 bar.write(f"skipped: {failure.message}")
-        if len(self.progress.bad) > _LARGEST_BAD_SHARE * total:
-            raise DataError(
-                f"{len(self.progress.bad)} of {total} training samples cannot be read, more than 1 %; "
-                f"the last: {failures[-1].message}. Check the data set's folder."
-            )
+        require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
 
     def _finish_epoch(self, received: list[int]) -> None:
         progress, seconds = self.progress, time.perf_counter() - self.started
+        self._gather()
         if self.accelerator.is_main_process:
             self._save()  # so that nothing is lost if the validation is interrupted
         figures = self.task.evaluate(self.best_model, lambda: self._check_validation(received))
@@ -195,8 +197,8 @@ class Engine:
             "learning_rate": self.learning_rate(progress.epoch),
             "loss": self.loss_sum.item() / max(progress.people, 1),
             **figures,
-            "images_per_s": (progress.people - self.people_before) * self.accelerator.num_processes / seconds,
-            "bad_images": len(progress.bad),
+            "images_per_s": (progress.people - self.people_before) / seconds,
+            "bad_images": len(self.bad),
         }
         score = figures[self.task.metric]
         improved = score > progress.best
@@ -208,6 +210,16 @@ class Engine:
             if improved:
                 self.save_weights(self.best_model, self.folder / "best.safetensors", self._notes() | {self.task.metric: score})
             self._save()
+
+    def _gather(self) -> None:
+        """Add up what the processes saw in this epoch; nothing to do for a single one."""
+        if self.accelerator.num_processes == 1:
+            return
+        people = torch.tensor([self.progress.people, self.people_before], device=self.accelerator.device)
+        self.progress.people, self.people_before = self.accelerator.reduce(people).tolist()
+        self.loss_sum = self.accelerator.reduce(self.loss_sum)
+        self.bad = {failure.index: failure for failure in gather_object(list(self.bad.values()))}
+        require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
 
     def _check_validation(self, received: list[int]) -> None:
         # One process of several must not leave the others waiting: they stop at the next epoch's first step.
@@ -230,17 +242,22 @@ class Engine:
     def _show(self, bar: tqdm) -> None:
         loss = self.loss_sum.item() / max(self.progress.people, 1)
         if not math.isfinite(loss):
-            raise DataError(f"the loss is {loss} in epoch {self.progress.epoch + 1}: lower optimizer.lr, or set train.precision no")
+            self._refuse_loss(loss)
         speed = (self.progress.people - self.people_before) / (time.perf_counter() - self.started)
         shown = {"loss": f"{loss:.3g}", "images/s": f"{speed * self.accelerator.num_processes:.0f}"}
         if math.isfinite(self.progress.best):
             shown[f"best {self.task.metric}"] = f"{self.progress.best:.1f}"
         bar.set_postfix(shown, refresh=False)
 
+    def _refuse_loss(self, loss: float) -> None:
+        raise DataError(f"the loss is {loss} in epoch {self.progress.epoch + 1}: lower optimizer.lr, or set train.precision no")
+
     def _save(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        self.progress.loss_sum = self.loss_sum.item()
+        self.progress.loss_sum, self.progress.bad = self.loss_sum.item(), [[f.index, f.message] for f in self.bad.values()]
+        if not math.isfinite(self.progress.loss_sum):
+            self._refuse_loss(self.progress.loss_sum)  # and keep the checkpoint before it
         tensors = {"model": self.plain_model.state_dict()}
         states = {"optimizer": self.optimizer.state_dict()}
         if self.average is not None:

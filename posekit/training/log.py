@@ -32,7 +32,10 @@ class EpochLog:
     def __init__(self, folder: Path, epochs_done: int = 0):
         self._path = folder / "metrics.csv"
         self.rows = [row for row in read_metrics(self._path) if row["epoch"] <= epochs_done]
-        self._board = SummaryWriter(folder / "tensorboard", purge_step=epochs_done + 1)
+        try:
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=epochs_done + 1)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
 
     def add(self, row: dict[str, float]) -> None:
         """Append an epoch's row."""
@@ -40,7 +43,8 @@ class EpochLog:
         try:
             new = self._path.with_suffix(".new")
             with new.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(row))
+                # Earlier rows may have other columns, where a resumed run validates on other people.
+                writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in self.rows for name in row)))
                 writer.writeheader()
                 writer.writerows(self.rows)
             new.replace(self._path)
@@ -60,7 +64,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def _number(text: str) -> float:

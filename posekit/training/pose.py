@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from posekit.geometry import Crop
+from posekit.datasets.loader import predict_batches, require_few_failures
 from posekit.heatmaps import decode
 from posekit.losses import HeatmapLoss
 from posekit.sample import People
@@ -25,8 +26,6 @@ class PoseTask:
     valid_loader : DataLoader
         Plain crops of `valid_people`, each once.
     valid_people : People
-    size : int
-        Side of the crops in pixels.
     prepare : callable
         (B, S, S, 3) uint8 crops -> the network's input.
     encode : callable
@@ -47,7 +46,6 @@ class PoseTask:
         loader: DataLoader,
         valid_loader: DataLoader,
         valid_people: People,
-        size: int,
         prepare: Callable[[Tensor], Tensor],
         encode: Callable[[Tensor, Tensor], Tensor],
         loss: HeatmapLoss,
@@ -56,7 +54,7 @@ class PoseTask:
         score: Callable[[np.ndarray], dict[str, float]],
         metric: str,
     ):
-        self.loader, self.valid_loader, self.valid_people, self.size = loader, valid_loader, valid_people, size
+        self.loader, self.valid_loader, self.valid_people = loader, valid_loader, valid_people
         self.prepare, self.encode, self.score, self.metric = prepare, encode, score, metric
         self.losses, self.warmup_epochs = {True: warmup_loss, False: loss}, warmup_epochs
 
@@ -67,20 +65,24 @@ class PoseTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score the model's plain predictions (one crop each, quarter offset) on the validation people."""
+        """Score the model's plain predictions (one crop each, quarter offset) on the validation people.
+
+        Raises
+        ------
+        DataError
+            If more than 1 % of them cannot be read.
+        """
         model.eval()
         device = next(model.parameters()).device
-        found = []
-        for batch in tqdm(self.valid_loader, desc="validation", unit="batch", leave=False, dynamic_ncols=True):
-            check_stop()
-            if len(batch):
-                maps = model.activate(model(self.prepare(batch.images.to(device)))[-1])
-                found.append((batch.index.numpy(), decode(maps)[0].double().cpu().numpy()))
-        return self.score(self._in_images(gather_object(found)))
 
-    def _in_images(self, found: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        def predict(images: Tensor) -> tuple[Tensor, Tensor]:
+            check_stop()
+            return decode(model.activate(model(self.prepare(images.to(device)))[-1]))
+
+        bar = tqdm(self.valid_loader, desc="validation", unit="batch", leave=False, disable=not PartialState().is_main_process)
+        found = gather_object(list(predict_batches(bar, self.valid_people, predict)))
         joints = np.full_like(self.valid_people.joints, np.nan)
-        for indices, in_crops in found:
-            for index, points in zip(indices, in_crops, strict=True):
-                joints[index] = Crop(self.valid_people[int(index)].box, self.size).inverse(points)
-        return joints
+        for index, points, _, _ in found:
+            joints[index] = points
+        require_few_failures([failure for *_, failures in found for failure in failures], len(joints), "validation")
+        return self.score(joints)

@@ -127,7 +127,7 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     assert status == 0 and predictor.last.weights == "runs/lspet/best.safetensors"
     assert predictor.last.options == {"decode": "dark", "device": "auto", "batch_size": 7, "workers": 0}
     assert "90.00" in printed and "predicted as NaN, so wrong: 14 of 140 joints" in printed
-    out = tmp_path / "runs" / "eval-lspet-best-lsp-test"
+    out = tmp_path / "runs" / "eval-lspet-best-lsp-test-decode-dark-limit-10"
     assert f"wrote {out.relative_to(tmp_path) / 'predictions.h5'} and" in printed
     data = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert data["pooled_mean"] == 90 and data["weights"] == "runs/lspet/best.safetensors" and data["protocol"]["decode"] == "dark"

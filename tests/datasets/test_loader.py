@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from posekit.datasets.augment import Ranges
-from posekit.datasets.loader import CropDataset, EpochBatches, collate, make_loader
+from posekit.datasets.loader import CropDataset, EpochBatches, collate, make_loader, predict_batches, require_few_failures
+from posekit.errors import DataError
 from posekit.opencv import cv2
-from posekit.sample import People
+from posekit.sample import Failure, People
 from posekit.skeletons import LSP14
 
 
@@ -29,24 +30,49 @@ def people(tmp_path):
     )  # fmt: skip
 
 
-def test_batch_holds_the_good_and_names_the_bad(people):
+def test_bad_samples_are_named_and_leave_blank_crops(people):
     dataset = CropDataset(people, size=32)
     batch = collate([dataset[i] for i in range(5)])
-    assert batch.images.shape == (3, 32, 32, 3)
-    assert batch.joints.shape == (3, 14, 2)
-    assert batch.index.tolist() == [0, 1, 2]
+    assert batch.images.shape == (5, 32, 32, 3)
+    assert batch.joints.shape == (5, 14, 2)
+    assert batch.index.tolist() == [0, 1, 2, 3, 4]
+    assert batch.images[:3].float().mean((1, 2, 3)).min() > 0
+    assert batch.labelled[:3].all()
+    assert not batch.images[3:].any()
+    assert not batch.labelled[3:].any()
     assert [failure.index for failure in batch.failures] == [3, 4]
     assert "person 3" in batch.failures[0].message
     assert "3.png: no such image" in batch.failures[0].message
     assert "wholly outside" in batch.failures[1].message
 
 
-def test_batch_of_nothing(people):
-    dataset = CropDataset(people, size=32)
-    batch = collate([dataset[3]])
+def test_batch_of_nothing():
+    batch = collate([])
     assert len(batch) == 0
-    assert len(batch.failures) == 1
+    assert batch.failures == ()
     assert len(batch.to("cpu")) == 0
+
+
+def test_predictions_come_back_in_image_pixels_and_failures_as_nan(people):
+    loader = make_loader(CropDataset(people, size=32), EpochBatches(5, 2))
+
+    def predict(images):
+        return torch.full((len(images), 14, 2), 15.5), torch.full((len(images), 14), 0.5)  # the crop's middle
+
+    found = list(predict_batches(loader, people, predict))
+    joints, scores = (np.concatenate([part[i] for part in found]) for i in (1, 2))
+    np.testing.assert_allclose(joints[:3], 30.0)  # the boxes' centre
+    assert np.isnan(joints[3:]).all()
+    assert np.isnan(scores[3:]).all()
+    assert (scores[:3] == 0.5).all()
+    assert [failure.index for *_, failures in found for failure in failures] == [3, 4]
+
+
+def test_few_failures_pass_and_many_do_not():
+    failures = [Failure(3, "person 3: gone.jpg")]
+    require_few_failures(failures, 100, "validation")
+    with pytest.raises(DataError, match=r"1 of 99 validation samples cannot be read, more than 1 %.*gone\.jpg"):
+        require_few_failures(failures, 99, "validation")
 
 
 def test_augmentation_depends_on_seed_epoch_and_person_alone(people):

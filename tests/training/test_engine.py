@@ -44,8 +44,8 @@ class Loader:
     def __iter__(self):
         for number, keys in enumerate(self.batch_sampler, self.batch_sampler.start):
             self.before(self.batch_sampler.epoch, number)
-            chosen = [index for _, index in keys if index not in self.bad]
-            failures = tuple(Failure(index, f"person {index}: gone.jpg") for _, index in keys if index in self.bad)
+            chosen = [index for _, index in keys]
+            failures = tuple(Failure(index, f"person {index}: gone.jpg") for index in chosen if index in self.bad)
             yield Points(self.features[chosen], failures)
 
 
@@ -162,7 +162,7 @@ def test_too_many_bad_samples_stop_the_run(tmp_path, capsys):
 
 
 def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("posekit.training.engine._LARGEST_BAD_SHARE", 0.3)
+    monkeypatch.setattr("posekit.datasets.loader._LARGEST_BAD_SHARE", 0.3)
     make_engine(tmp_path, ToyTask(Loader(bad={7, 3}))).run()
     assert rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
 
@@ -177,6 +177,16 @@ def test_loss_that_is_not_finite_stops_the_run(tmp_path):
 def test_resuming_from_nothing(tmp_path):
     with pytest.raises(WeightsError, match="no checkpoint to resume from"):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
+
+
+def test_loss_that_is_not_finite_leaves_the_checkpoint_alone(tmp_path):
+    make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
+    before = (tmp_path / "last" / "model.safetensors").read_bytes()
+    task = ToyTask(Loader(interrupt_at(1, 1)))
+    task.loss = lambda model, batch, epoch: model(batch.x).sum() * float("nan")
+    with pytest.raises(DataError, match="loss is nan"):
+        make_engine(tmp_path, task, resume=True, epochs=2).run()
+    assert (tmp_path / "last" / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["progress.json", "model.safetensors", "states.pt"])
