@@ -108,6 +108,8 @@ def test_persons_without_a_label_are_left_out_and_counted():
     some = people(labelled=labelled, left_out={"no torso": 4}).without_unlabelled()
     assert some.images.tolist() == ["im0.jpg", "im2.jpg"]
     assert some.left_out == {"no torso": 4, "no labelled joint": 1}
+    earlier = people(labelled=labelled, left_out={"no labelled joint": 50})  # counted by the loader
+    assert earlier.without_unlabelled().left_out == {"no labelled joint": 51}
     assert people().without_unlabelled().left_out == {}
 
 

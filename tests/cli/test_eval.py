@@ -150,7 +150,7 @@ def test_the_default_folder_has_no_odd_letters(real_data, predictor, tmp_path):
     ]
     assert main(options) == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert folder.name.endswith("-w-lsp-random-0.1-0")
+    assert folder.name.endswith("-w-lsp-random-0.1-0-limit-2")
 
 
 def test_an_output_folder_that_cannot_be_written_is_found_before_the_work(real_data, predictor, tmp_path, capsys):
