@@ -5,6 +5,7 @@ integer is a pixel's centre. A picture of W pixels thus spans -0.5 … W - 0.5, 
 x to W - 1 - x.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -37,7 +38,7 @@ class Box:
     def __post_init__(self):
         object.__setattr__(self, "centre", (float(self.centre[0]), float(self.centre[1])))
         object.__setattr__(self, "side", float(self.side))
-        if not (np.isfinite(self.centre).all() and np.isfinite(self.side)):
+        if not all(map(math.isfinite, (*self.centre, self.side))):
             raise BoxError(f"box with centre {self.centre} and side {self.side}: the numbers must be finite")
         if self.side <= 0:
             raise BoxError(f"box with centre {self.centre} and side {self.side} has no area")
@@ -99,19 +100,21 @@ class Crop:
     @cached_property
     def matrix(self) -> np.ndarray:
         """(2, 3) float64, image pixels to crop pixels; the mirror is folded in."""
-        scale = self.size / self.box.side
-        cos, sin = scale * np.cos(np.deg2rad(self.rotation)), scale * np.sin(np.deg2rad(self.rotation))
-        linear = np.array([[cos, -sin], [sin, cos]])
-        if self.mirror:
-            linear[0] *= -1
-        middle = (self.size - 1) / 2
-        return np.column_stack([linear, middle - linear @ np.array(self.box.centre)])
+        (a, b), (c, d) = self._turn(self.size / self.box.side)
+        (x, y), middle = self.box.centre, (self.size - 1) / 2
+        return np.array([[a, b, middle - a * x - b * y], [c, d, middle - c * x - d * y]])
 
     @cached_property
     def inverse_matrix(self) -> np.ndarray:
         """(2, 3) float64, crop pixels to image pixels."""
-        linear = np.linalg.inv(self.matrix[:, :2])
-        return np.column_stack([linear, -linear @ self.matrix[:, 2]])
+        (a, c), (b, d) = self._turn(self.box.side / self.size)  # a turn's inverse is its transpose, and so is a mirrored one's
+        (x, y), middle = self.box.centre, (self.size - 1) / 2
+        return np.array([[a, b, x - (a + b) * middle], [c, d, y - (c + d) * middle]])
+
+    def _turn(self, scale: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        angle, sign = math.radians(self.rotation), -1.0 if self.mirror else 1.0
+        cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+        return (sign * cos, -sign * sin), (sin, cos)
 
     def forward(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) image pixels to crop pixels, float64. Order of the points is kept."""

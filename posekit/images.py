@@ -33,7 +33,8 @@ def read_image(path: str | Path) -> np.ndarray:
         If the file is missing, cannot be read, is truncated, or is no image that OpenCV knows.
     """
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        with Path(path).open("rb") as file:
+            data = np.frombuffer(file.read(), dtype=np.uint8)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None
     except OSError as error:

@@ -6,6 +6,7 @@ coordinate's value: the coordinates of a joint that is not labelled mean nothing
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -21,12 +22,17 @@ _COLUMNS = ("images", "joints", "labelled", "visible", "centres", "sides", "head
 
 def _require(name: str, array, shape: tuple, kind: str) -> None:
     """Check a shape (a letter stands for any size, the same wherever it stands) and the beginning of a dtype's name."""
-    found, dtype = tuple(array.shape), str(array.dtype).removeprefix("torch.")
+    found, dtype = tuple(array.shape), _dtype_name(array.dtype)
     sizes = [found[shape.index(size)] if isinstance(size, str) and len(found) == len(shape) else size for size in shape]
     if found != tuple(sizes):
         raise ValueError(f"{name}: expected {str(shape).replace(chr(39), '')}, got {found}")
     if not dtype.startswith(kind):
         raise ValueError(f"{name}: expected {kind}, got {dtype}")
+
+
+@cache  # numpy takes its time to spell a dtype, and every crop asks
+def _dtype_name(dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 @dataclass(frozen=True)

@@ -102,5 +102,5 @@ def apply(image: np.ndarray, person: Person, view: View, *, size: int, flip_orde
 
 
 def _coloured(image: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
-    levels = np.arange(256)[:, None] * np.array(gains)
-    return cv2.LUT(image, np.clip(levels + 0.5, 0, 255).astype(np.uint8)[:, None, :])
+    # A diagonal colour matrix: several times as fast as cv2.LUT or cv2.multiply.
+    return cv2.transform(image, np.diag(gains).astype(np.float32))

@@ -16,7 +16,7 @@ def normalise(images_BHWC: Tensor, mean: tuple[float, float, float], std: tuple[
 
     Returns
     -------
-    (B, 3, H, W) float32 : ``(x / 255 - mean) / std``; red, green, blue. Its memory order is channels_last, for nothing.
+    (B, 3, H, W) float32 : ``(x / 255 - mean) / std``; red, green, blue.
 
     Raises
     ------
@@ -25,6 +25,7 @@ def normalise(images_BHWC: Tensor, mean: tuple[float, float, float], std: tuple[
     """
     if images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3 or images_BHWC.dtype != torch.uint8:
         raise ValueError(f"images: expected (B, H, W, 3) uint8, got {tuple(images_BHWC.shape)} {images_BHWC.dtype}")
-    mean, std = (torch.tensor(values, device=images_BHWC.device) for values in (mean, std))
-    rgb = images_BHWC.flip(-1).float()
-    return torch.addcmul(-mean / std, rgb, 1 / (255 * std)).permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(values, device=images_BHWC.device).view(3, 1, 1) for values in (mean, std))
+    # Planes first: arithmetic along a last axis of three channels takes several times as long.
+    rgb = images_BHWC.permute(0, 3, 1, 2)[:, [2, 1, 0]].float()
+    return rgb.mul_(1 / (255 * std)).sub_(mean / std)
