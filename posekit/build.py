@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from posekit import heatmaps, losses
-from posekit.config import Config, DataConfig, LossConfig, OptimizerConfig, SourceConfig
+from posekit.config import Config, DataConfig, LossConfig, OptimizerConfig, SourceConfig, TrainConfig
 from posekit.datasets import open_people
 from posekit.datasets.augment import Ranges
 from posekit.datasets.loader import CropDataset, EpochBatches, make_loader
@@ -90,7 +90,19 @@ def build_accelerator(config: Config) -> Accelerator:
     cpu = config.train.device == "cpu" or not torch.cuda.is_available()
     if cpu and config.train.precision == "fp16":
         raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
-    return Accelerator(cpu=cpu, mixed_precision=config.train.precision)
+    return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
+
+
+def resolved_precision(config: TrainConfig) -> str:
+    """What "auto" means on this machine: bf16 where it is multiplied by the hardware (emulated, it is ten times as slow)."""
+    if config.precision != "auto":
+        return config.precision
+    if config.device != "cpu" and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        processor = getattr(torch.cpu, "get_capabilities", dict)()  # newer than the oldest PyTorch that we run on
+        fast = processor.get("avx512_bf16") or processor.get("amx_bf16")
+    return "bf16" if fast else "no"
 
 
 def build_engine(config: Config, train: People, valid: People, *, out: Path, accelerator: Accelerator, resume: bool) -> Engine:

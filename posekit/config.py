@@ -247,7 +247,8 @@ class TrainConfig:
     ema : float
         Decay of the moving average of the weights that is validated and saved; 0: none.
     precision : str
-        no (float32), or mixed precision: bf16, or fp16 (GPU only).
+        no (float32), or mixed precision: bf16, or fp16 (GPU only); auto: bf16 where the processor or GPU multiplies in it,
+        else no. The run's config.yaml says which it was.
     device : str
         auto (a GPU where there is one), cpu or cuda.
     workers : int
@@ -266,7 +267,7 @@ class TrainConfig:
         for key in ("epochs", "batch_size", "accumulate"):
             _require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "1 or more")
         _require(0 <= self.ema < 1, "train.ema", self.ema, "0 or more and below 1")
-        _choose("train.precision", self.precision, ("no", "bf16", "fp16"))
+        _choose("train.precision", self.precision, ("no", "bf16", "fp16", "auto"))
         _choose("train.device", self.device, ("auto", "cpu", "cuda"))
         _require(self.workers >= 0, "train.workers", self.workers, "0 or more")
 

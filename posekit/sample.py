@@ -216,7 +216,7 @@ class Sample:
     Parameters
     ----------
     image : (S, S, 3) uint8
-        Blue, green, red.
+        Red, green, blue.
     joints : (K, 2) float32
         Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
     labelled : (K,) bool
@@ -256,7 +256,7 @@ class Batch:
     Parameters
     ----------
     images : (B, S, S, 3) uint8
-        Blue, green, red.
+        Red, green, blue.
     joints : (B, K, 2) float32
         Crop pixels.
     labelled : (B, K) bool

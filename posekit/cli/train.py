@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from posekit import build
 from posekit.cli.command import DEBUG_HELP, guarded
@@ -62,8 +62,8 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     options, overrides = run_options.parse_known_args(argv)
     out = _run_folder(options)
     parsed = parse_config(parser, out / "config.yaml" if options.resume else options.config, overrides)
-    config = make_config(parser, parsed)
-    if options.resume and options.config and make_config(parser, parse_config(parser, options.config, overrides)) != config:
+    config = _settled_config(parser, parsed)
+    if options.resume and options.config and _settled_config(parser, parse_config(parser, options.config, overrides)) != config:
         raise ConfigError(f"{out} was started with other settings than {options.config}: leave out --config to go on with its own")
     accelerator = build.build_accelerator(config)
     with accelerator.main_process_first():
@@ -80,6 +80,12 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
         raise
     if accelerator.is_main_process:
         _finish(out, train, valid, engine, yardstick)
+
+
+def _settled_config(parser: ArgumentParser, parsed: Namespace) -> Config:
+    """The configuration, its precision settled in `parsed` too: a run must go on with what it began with."""
+    parsed.train.precision = build.resolved_precision(make_config(parser, parsed).train)
+    return make_config(parser, parsed)
 
 
 def _mean_pose_scores(train: People, valid: People) -> Scores:

@@ -43,14 +43,14 @@ class View:
     rotation : float
         Degrees, clockwise as seen.
     mirror : bool
-    gains : (float, float, float) or None
-        Factors on blue, green and red.
+    gains : (float, float, float)
+        Factors on red, green and blue.
     """
 
     scale: float = 1.0
     rotation: float = 0.0
     mirror: bool = False
-    gains: tuple[float, float, float] | None = None
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 PLAIN = View()
@@ -93,7 +93,7 @@ def apply(image: np.ndarray, person: Person, view: View, *, size: int, flip_orde
     order = crop.joint_order(flip_order)
     pixels = crop.warp(image)
     return Sample(
-        image=pixels if view.gains is None else _coloured(pixels, view.gains),
+        image=_rgb(pixels, view.gains),
         joints=crop.forward(person.joints[order]).astype(np.float32),
         labelled=person.labelled[order],
         crop=crop,
@@ -101,6 +101,6 @@ def apply(image: np.ndarray, person: Person, view: View, *, size: int, flip_orde
     )
 
 
-def _coloured(image: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
-    # A diagonal colour matrix: several times as fast as cv2.LUT or cv2.multiply.
-    return cv2.transform(image, np.diag(gains).astype(np.float32))
+def _rgb(image_bgr: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
+    # A colour matrix: several times as fast as cv2.LUT or cv2.multiply, and the channels' order comes for nothing.
+    return cv2.transform(image_bgr, np.diag(gains)[:, ::-1].astype(np.float32))

@@ -95,7 +95,7 @@ class Predictor:
 
     def _predict_boxes(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
         crops = [Crop(box, self.info.input_size) for box in boxes]
-        images = torch.from_numpy(np.stack([crop.warp(image) for crop in crops]))
+        images = torch.from_numpy(np.stack([cv2.cvtColor(crop.warp(image), cv2.COLOR_BGR2RGB) for crop in crops]))
         joints, scores = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
         rows = zip(crops, joints, scores, strict=True)
         return [Pose(crop.inverse(points), score, crop.box, self.info.skeleton) for crop, points, score in rows]
@@ -107,7 +107,7 @@ class Predictor:
         Parameters
         ----------
         images_BHWC : (B, S, S, 3) uint8
-            Blue, green, red; S the model's input size.
+            Red, green, blue; S the model's input size.
 
         Returns
         -------

@@ -51,9 +51,9 @@ def test_labels_follow_their_joints_into_the_mirror():
 
 def test_colour_gains_scale_each_channel_and_saturate():
     image, person = dotted_person()
-    image[:] = (100, 100, 240)
-    sample = apply(image, person, View(gains=(0.8, 1.2, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
-    assert sample.image[16, 16].tolist() == [80, 120, 255]
+    image[:] = (240, 90, 100)  # blue, green, red
+    sample = apply(image, person, View(gains=(0.8, 1.1, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
+    assert sample.image[16, 16].tolist() == [80, 99, 255]  # red, green, blue
 
 
 def test_plain_view_changes_nothing_but_the_crop():

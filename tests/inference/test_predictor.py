@@ -131,8 +131,8 @@ def test_a_box_outside_the_picture(spot_predictor):
 
 
 def test_predict_crops_stays_in_crop_pixels(spot_predictor):
-    crops = torch.from_numpy(np.stack([spots(SIZE, SIZE, POINTS), spots(SIZE, SIZE, POINTS - 5)]))
-    joints, scores = spot_predictor(decode="dark").predict_crops(crops)
+    crops = np.stack([spots(SIZE, SIZE, POINTS), spots(SIZE, SIZE, POINTS - 5)])
+    joints, scores = spot_predictor(decode="dark").predict_crops(torch.from_numpy(crops[..., ::-1].copy()))  # in RGB
     assert joints.shape == (2, 3, 2)
     assert scores.shape == (2, 3)
     assert np.abs(joints.numpy() - np.stack([POINTS, POINTS - 5])).max() < 1

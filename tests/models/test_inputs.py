@@ -4,11 +4,12 @@ import torch
 from posekit.models import normalise
 
 
-def test_known_values_in_rgb_order():
-    bgr = torch.tensor([255, 0, 51], dtype=torch.uint8).expand(2, 4, 5, 3)
-    out = normalise(bgr, mean=(0.1, 0.2, 0.3), std=(0.5, 2.0, 0.25))
+def test_known_values():
+    rgb = torch.tensor([51, 0, 255], dtype=torch.uint8).expand(2, 4, 5, 3)
+    out = normalise(rgb, mean=(0.1, 0.2, 0.3), std=(0.5, 2.0, 0.25))
     assert out.shape == (2, 3, 4, 5)
     assert out.dtype == torch.float32
+    assert out.is_contiguous(memory_format=torch.channels_last)  # as the network's convolutions like it
     # red (0.2 - 0.1) / 0.5, green (0 - 0.2) / 2, blue (1 - 0.3) / 0.25
     torch.testing.assert_close(out[1, :, 3, 4], torch.tensor([0.2, -0.1, 2.8]))
 
@@ -16,7 +17,7 @@ def test_known_values_in_rgb_order():
 def test_pixels_keep_their_place():
     images = torch.randint(0, 256, (2, 4, 5, 3), dtype=torch.uint8)
     out = normalise(images, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    torch.testing.assert_close(out[1, 0, 2, 3] * 255, images[1, 2, 3, 2].float())
+    torch.testing.assert_close(out[1, 0, 2, 3] * 255, images[1, 2, 3, 0].float())
 
 
 def test_no_images():
