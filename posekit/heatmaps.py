@@ -79,15 +79,55 @@ def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) 
     ValueError
         If the maps are not (B, K, H, W) or the method is unknown.
     """
-    if maps_BKHW.ndim != 4:
-        raise ValueError(f"maps: expected (B, K, H, W), got {tuple(maps_BKHW.shape)}")
+    maps = _checked(maps_BKHW, method)
+    scores, places = maps.flatten(2).max(-1)
+    return _points(maps, places, method, stride), scores
+
+
+def find_peaks(maps_BKHW: Tensor, *, count: int = 8, method: str = "quarter", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
+    """Find the highest local maxima of each map; the first is the joint that `decode` finds.
+
+    A local maximum is a pixel that none of its eight neighbours exceeds: on a plateau all pixels are.
+
+    Parameters
+    ----------
+    maps_BKHW, method, stride
+        As for `decode`.
+    count : int
+        How many to find in each map.
+
+    Returns
+    -------
+    peaks : (B, K, count, 2) float32
+        x, y in crop pixels, the highest first; NaN where the map has no more.
+    heights : (B, K, count) float32
+        NaN likewise.
+    """
+    maps = _checked(maps_BKHW, method)
+    flat = maps.flatten(2)
+    lower = maps < F.max_pool2d(maps, 3, stride=1, padding=1)
+    ranked = flat.masked_fill(lower.flatten(2), -torch.inf)
+    ranked = ranked.scatter(-1, flat.max(-1, keepdim=True).indices, torch.inf)  # of several equal ones, the one that `decode` takes
+    ranks, places = ranked.topk(min(count, flat.shape[-1]))
+    none = ranks == -torch.inf
+    points = _points(maps, places, method, stride).masked_fill(none[..., None], torch.nan)
+    heights = flat.gather(-1, places).masked_fill(none, torch.nan)
+    lacking = count - places.shape[-1]
+    return F.pad(points, (0, 0, 0, lacking), value=torch.nan), F.pad(heights, (0, lacking), value=torch.nan)
+
+
+def _checked(maps: Tensor, method: str) -> Tensor:
+    if maps.ndim != 4:
+        raise ValueError(f"maps: expected (B, K, H, W), got {tuple(maps.shape)}")
     if method not in _OFFSETS:
         raise ValueError(f"decode method {method!r}: choose from {', '.join(_OFFSETS)}")
-    maps = maps_BKHW.float()
-    scores, place = maps.flatten(2).max(-1)
-    peaks = torch.stack([place % maps.shape[-1], place // maps.shape[-1]], -1)
-    joints = peaks + _OFFSETS[method](maps, peaks)
-    return (joints + 0.5) * stride - 0.5, scores
+    return maps.float()
+
+
+def _points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
+    """(B, K, ..., 2) crop pixels of places (B, K, ...) in the flattened maps."""
+    peaks = torch.stack([places % maps.shape[-1], places // maps.shape[-1]], -1)
+    return (peaks + _OFFSETS[method](maps, peaks) + 0.5) * stride - 0.5
 
 
 def _no_offset(maps: Tensor, peaks: Tensor) -> Tensor:
@@ -124,16 +164,16 @@ METHODS = tuple(_OFFSETS)
 
 
 def _patches(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:
-    """(B, K, 2 radius + 1, 2 radius + 1) pixels around each peak; borders are repeated outward."""
-    b, k, height, width = maps.shape
+    """(B, K, ..., 2 radius + 1, 2 radius + 1) pixels around each of the peaks (B, K, ..., 2); borders are repeated outward."""
+    height, width = maps.shape[-2:]
     around = torch.arange(-radius, radius + 1, device=maps.device)
     columns = (peaks[..., 0, None] + around).clamp(0, width - 1)
     rows = (peaks[..., 1, None] + around).clamp(0, height - 1)
     places = rows[..., :, None] * width + columns[..., None, :]
-    return maps.flatten(2).gather(-1, places.flatten(2)).view(b, k, len(around), len(around))
+    return maps.flatten(2).gather(-1, places.flatten(2)).view(*places.shape)
 
 
 def _distance_to_border(maps: Tensor, peaks: Tensor) -> Tensor:
-    """(B, K, 2) pixels between each peak and the nearer border, along x and y."""
+    """(B, K, ..., 2) pixels between each peak and the nearer border, along x and y."""
     last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device)
     return torch.minimum(peaks, last - peaks)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.heatmaps import decode, encode
+from posekit.heatmaps import decode, encode, find_peaks
 
 
 def gaussian_by_hand(x, y, size, sigma):
@@ -123,3 +123,47 @@ def test_wrong_arguments():
         decode(torch.zeros(3, 4, 4))
     with pytest.raises(ValueError, match="choose from quarter, dark, argmax"):
         decode(torch.zeros(1, 3, 4, 4), method="softmax")
+
+
+def two_humps(size=32):
+    """A high peak at (20.2, 9.9), a lower one at (5.0, 25.1), map pixels."""
+    joints = 4 * torch.tensor([[[20.2, 9.9], [5.0, 25.1]]]) + 1.5
+    high, low = encode(joints, torch.ones(1, 2, dtype=torch.bool), size=size, subpixel=True)[0]
+    return (0.9 * high + 0.6 * low)[None, None]
+
+
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
+def test_peaks_come_highest_first_and_the_first_is_what_decode_finds(method):
+    maps = two_humps()
+    peaks, heights = find_peaks(maps, count=3, method=method)
+    assert peaks.shape == (1, 1, 3, 2)
+    joints, scores = decode(maps, method=method)
+    torch.testing.assert_close(peaks[:, :, 0], joints)
+    torch.testing.assert_close(heights[:, :, 0], scores)
+    assert (peaks[0, 0, 1] - torch.tensor([21.5, 101.9])).abs().max() < (2.1 if method == "argmax" else 1.1)
+    assert heights[0, 0, 1] == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_map_with_fewer_peaks_is_filled_with_nan():
+    x, y = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="xy")
+    cone = -((x - 2) ** 2 + (y - 3) ** 2)
+    peaks, heights = find_peaks(cone[None, None], count=4, method="argmax", stride=1)
+    assert peaks[0, 0, 0].tolist() == [2, 3]
+    assert heights[0, 0, 0] == 0
+    assert peaks[0, 0, 1:].isnan().all()
+    assert heights[0, 0, 1:].isnan().all()
+    assert find_peaks(torch.ones(2, 3, 1, 2), count=5)[0].shape == (2, 3, 5, 2)
+    assert find_peaks(torch.zeros(0, 3, 4, 4), count=2)[0].shape == (0, 3, 2, 2)
+
+
+def test_peaks_lie_on_borders_too():
+    maps = torch.zeros(1, 1, 6, 9)
+    maps[0, 0, 0, 8], maps[0, 0, 5, 0] = 0.7, 0.5
+    peaks, _ = find_peaks(maps, count=2, method="argmax", stride=1)
+    assert peaks[0, 0].tolist() == [[8, 0], [0, 5]]
+
+
+@pytest.mark.parametrize(("maps", "method"), [(torch.zeros(3, 4, 4), "dark"), (torch.zeros(1, 1, 4, 4), "best")])
+def test_peaks_of_other_input_are_refused(maps, method):
+    with pytest.raises(ValueError, match=r"expected \(B, K, H, W\)|choose from quarter, dark, argmax"):
+        find_peaks(maps, method=method)

@@ -8,7 +8,7 @@ import pytest
 
 import posekit
 
-BASE = {"errors", "opencv", "files", "skeletons", "geometry", "images", "sample"}
+BASE = {"errors", "opencv", "files", "skeletons", "geometry", "images", "matlab", "sample"}
 ONE = {"heatmaps", "losses", "metrics", "models"}
 TWO = {"datasets", "predictions", "drawing"}
 THREE = {"inference", "training", "evaluation"}
@@ -38,6 +38,7 @@ DOES_WITHOUT = {
     "skeletons": {"torch", "scipy"},
     "geometry": {"torch", "scipy"},
     "images": {"torch", "scipy"},
+    "matlab": {"torch"},
     "config": {"numpy", "torch", "scipy"},
 }
 # Names that the package itself offers, and the room they come from.

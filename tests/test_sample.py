@@ -64,6 +64,8 @@ def test_nobody():
         ("centres", np.zeros(3), r"centres: expected \(3, 2\), got \(3,\)"),
         ("sides", np.ones(4), r"sides: expected \(3,\), got \(4,\)"),
         ("head_sizes", np.ones((3, 1)), r"head_sizes: expected \(3,\), got \(3, 1\)"),
+        ("areas", np.ones(2), r"areas: expected \(3,\), got \(2,\)"),
+        ("areas", np.ones(3, dtype=int), "areas: expected float64, got int64"),
         ("images", np.arange(3), "images: expected <U, got int64"),
         ("skeleton", MPII16, r"joints: expected \(3, 16, 2\), got \(3, 14, 2\)"),
     ],
@@ -100,6 +102,13 @@ def test_select_by_index_and_mask():
     chosen = people().select(np.array([2, 0]), split="valid")
     assert (chosen.images.tolist(), chosen.sides.tolist(), chosen.split) == (["im2.jpg", "im0.jpg"], [102, 100], "valid")
     assert people().select(np.array([False, True, False])).images.tolist() == ["im1.jpg"]
+
+
+def test_areas_travel_with_their_persons_and_are_nan_where_there_are_none():
+    known = people(areas=np.array([400.0, np.nan, 900.0]))
+    np.testing.assert_array_equal(known.select(np.array([2, 0])).mapped_to(MPII16).areas, [900, 400])
+    np.testing.assert_array_equal(concatenate([people(), known]).areas, [np.nan] * 3 + [400, np.nan, 900])
+    assert people().areas.dtype == np.float64 and np.isnan(people().areas).all()
 
 
 def test_persons_without_a_label_are_left_out_and_counted():

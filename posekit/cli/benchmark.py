@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,78 +14,98 @@ from tqdm.auto import tqdm
 from posekit.cli.command import run_command
 from posekit.datasets import open_people
 from posekit.datasets.augment import Ranges
-from posekit.datasets.loader import CropDataset, collate
+from posekit.datasets.loader import CropDataset, PyramidDataset, collate
 from posekit.errors import ConfigError, ImageError
+from posekit.evaluation import score
 from posekit.files import replacing
 from posekit.heatmaps import STRIDE, encode
-from posekit.models import normalise
+from posekit.inference import PYRAMID, Predictor
+from posekit.models import ModelInfo, build_model, normalise, save_weights
 from posekit.opencv import cv2
+from posekit.predictions import read_predictions
 from posekit.sample import People
 
-_DESCRIPTION = """Measure the data path on your photographs, one thread, as a ratio to a yardstick in the same process.
+_DESCRIPTION = """Measure posekit's speed on your data, each figure as a ratio to a yardstick in the same process.
 
   posekit benchmark --data lsp --root DIR
+  posekit benchmark --data lsp --root DIR --only pyramid
+  posekit benchmark --data mpii --root DIR --split valid --only scoring --predictions valid-ours.h5
 
-posekit: read the photograph, draw an augmentation, one affine warp, colours, collate into batches,
-normalise, draw the target heatmaps. Yardstick: cv2.imread, one cv2.warpAffine
-to the same crops, a float CHW tensor."""
+input     read the photograph, draw an augmentation, one affine warp, colours, collate into batches, normalise, draw the
+          target heatmaps; one thread. Yardstick: cv2.imread, one cv2.warpAffine to the same crops, a float CHW tensor.
+pyramid   people from photograph to joints over six scales with flipping, by a 2-stack hourglass of 256 features.
+          Yardstick: as many plain forward passes of the same crops.
+scoring   read annotation and prediction file, score, print the table; one thread. Yardstick: the bare distances of the
+          same arrays compared with the threshold."""
 _BATCH = 32
 _EPOCH = 1  # whose augmentation is drawn
+_MEAN, _STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+_PYRAMID_PEOPLE, _ROUNDS = 4, 3
+_PARTS = ("input", "pyramid", "scoring")
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="lsp", help="kind of annotation: mpii, lsp, coco (default: lsp)")
-    parser.add_argument("--root", required=True, help="the data set's folder")
+    parser.add_argument("--root", required=True, type=Path, help="the data set's folder")
     parser.add_argument("--split", default="all", help="which of its people (default: all)")
-    parser.add_argument("--people", type=int, default=512, help="how many of them (default: 512)")
+    parser.add_argument(
+        "--only", choices=_PARTS, help="one part (default: input and pyramid, and scoring if --predictions is given)"
+    )
+    parser.add_argument("--people", type=int, default=512, help="how many of them the input path is measured on (default: 512)")
     parser.add_argument("--size", type=int, default=256, help="side of the crops in pixels (default: 256)")
+    parser.add_argument("--predictions", type=Path, help="prediction file of the split, 1-based if it does not say, for scoring")
     parser.add_argument("--json", help="write the figures to this file too")
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(1)
+    if args.people < 1:
+        raise ConfigError(f"--people {args.people}: nobody to measure on; give 1 or more")
+    if args.only == "scoring" and not args.predictions:
+        raise ConfigError("--only scoring needs --predictions FILE")
+    parts = {"input": _input, "pyramid": _pyramid, "scoring": _scoring}
+    chosen = [args.only] if args.only else [part for part in parts if part != "scoring" or args.predictions]
     people = open_people(args.data, args.root, args.split)
-    if args.people < 1 or not len(people):
-        raise ConfigError("nobody to measure on: give --people 1 or more, and a split that is not empty")
-    people = people.select(np.arange(min(args.people, len(people))))
-    posekit_ms, yardstick_ms = _input_path(people, args.size)
-    figures = {
-        "people": len(people),
-        "size": args.size,
-        "posekit_ms": posekit_ms,
-        "yardstick_ms": yardstick_ms,
-        "ratio": posekit_ms / yardstick_ms,
-    }
-    print(
-        f"data path at {args.size} px, {len(people)} people of {people.name}: {posekit_ms:.2f} ms a sample, "
-        f"yardstick {yardstick_ms:.2f} ms, ratio {figures['ratio']:.2f}"
-    )
+    figures = {}
+    for part in chosen:
+        figures[part] = parts[part](args, people)
+        print(f"{part}: {_described(figures[part])}")
     if args.json:
         with replacing(Path(args.json)) as unfinished:
-            unfinished.write_text(json.dumps({"input_path": figures}, indent=2) + "\n", encoding="utf-8")
+            unfinished.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def _input_path(people: People, size: int) -> tuple[float, float]:
-    """Milliseconds per sample: the medians over batches, taken in turn so that both see the same machine."""
-    dataset = CropDataset(people, size=size, ranges=Ranges())
+def _described(figures: dict) -> str:
+    facts = ", ".join(f"{figures[key]} {key}" for key in ("people", "size") if key in figures).replace(" size", " px")
+    return f"{figures['posekit_ms']:.2f} ms, yardstick {figures['yardstick_ms']:.2f} ms, ratio {figures['ratio']:.2f} ({facts})"
+
+
+def _figures(ours: Sequence[float], plain: Sequence[float], **facts) -> dict:
+    """Medians in milliseconds, taken in turn so that both saw the same machine, and their ratio."""
+    posekit_ms, yardstick_ms = float(np.median(ours)), float(np.median(plain))
+    return {**facts, "posekit_ms": posekit_ms, "yardstick_ms": yardstick_ms, "ratio": posekit_ms / yardstick_ms}
+
+
+def _input(args: argparse.Namespace, people: People) -> dict:
+    torch.set_num_threads(1)
+    people = people.select(np.arange(min(args.people, len(people))))
+    dataset = CropDataset(people, size=args.size, ranges=Ranges())
     matrices = [dataset[_EPOCH, index].crop.matrix for index in range(len(people))]
     batches = [range(start, min(start + _BATCH, len(people))) for start in range(0, len(people), _BATCH)]
     _ours(dataset, batches[0])
     ours, plain = [], []
     for batch in tqdm(batches, desc="batches", leave=False):
-        _yardstick(people, batch, matrices, size)  # so that neither finds the files colder than the other
+        _yardstick(people, batch, matrices, args.size)  # so that neither finds the files colder than the other
         ours.append(_ms(lambda batch=batch: _ours(dataset, batch)) / len(batch))
-        plain.append(_ms(lambda batch=batch: _yardstick(people, batch, matrices, size)) / len(batch))
-    return float(np.median(ours)), float(np.median(plain))
+        plain.append(_ms(lambda batch=batch: _yardstick(people, batch, matrices, args.size)) / len(batch))
+    return _figures(ours, plain, people=len(people), size=args.size)
 
 
 def _ours(dataset: CropDataset, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
     batch = collate([dataset[_EPOCH, index] for index in indices])
-    images = normalise(batch.images, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    return images, encode(batch.joints, batch.labelled, size=dataset.size // STRIDE)
+    return normalise(batch.images, _MEAN, _STD), encode(batch.joints, batch.labelled, size=dataset.size // STRIDE)
 
 
 def _yardstick(people: People, indices: Sequence[int], matrices: Sequence[np.ndarray], size: int) -> list[torch.Tensor]:
@@ -97,6 +118,50 @@ def _plain_tensor(path: str, matrix: np.ndarray, size: int) -> torch.Tensor:
         raise ImageError(f"{path}: cannot be read; measure on a data set whose photographs are there")
     crop = cv2.warpAffine(image, matrix, (size, size))
     return torch.from_numpy(crop).permute(2, 0, 1).float().div_(255)
+
+
+def _pyramid(args: argparse.Namespace, people: People) -> dict:
+    people = people.select(np.arange(min(_PYRAMID_PEOPLE, len(people))))
+    predictor = _untrained(people, args.size)
+    crops = PyramidDataset(people, size=args.size, scales=PYRAMID.scales)
+    images = collate([crops[index] for index in range(len(people))]).images
+    images = torch.cat([images, images.flip(2)]).split(predictor.persons_at_once * len(PYRAMID))
+    ours, plain = [], []
+    for _ in tqdm(range(_ROUNDS + 1), desc="rounds", leave=False):
+        ours.append(_ms(lambda: predictor.predict_people(people, progress=False)) / len(people))
+        plain.append(_ms(lambda: [_forward(predictor, batch) for batch in images]) / len(people))
+    return _figures(ours[1:], plain[1:], people=len(people), size=args.size)  # the first round warms up
+
+
+def _untrained(people: People, size: int) -> Predictor:
+    """Weights do not change the speed."""
+    info = ModelInfo(people.skeleton, size, stacks=2, features=256, depth=4, head="sigmoid", mean=_MEAN, std=_STD)
+    with tempfile.TemporaryDirectory() as folder:
+        save_weights(Path(folder) / "untrained.safetensors", build_model(info), info)
+        return Predictor(Path(folder) / "untrained.safetensors", views=PYRAMID, batch_size=len(PYRAMID))
+
+
+@torch.inference_mode()
+def _forward(predictor: Predictor, images: torch.Tensor) -> torch.Tensor:
+    return predictor.model(normalise(images.to(predictor.device), _MEAN, _STD))[-1].cpu()
+
+
+def _scoring(args: argparse.Namespace, people: People) -> dict:
+    torch.set_num_threads(1)
+
+    def from_files():
+        everyone = open_people(args.data, args.root, args.split)
+        return score(everyone, read_predictions(args.predictions, base=1, skeleton=everyone.skeleton))
+
+    scores = from_files()
+    predicted, truth, sizes = scores.predictions.joints, people.joints, scores.reference_sizes
+
+    def bare():
+        return np.linalg.norm(predicted - truth, axis=-1) <= scores.pck.threshold * sizes[:, None]
+
+    rounds = range(_ROUNDS + 2)
+    ours, plain = [_ms(lambda: from_files().table()) for _ in rounds], [_ms(bare) for _ in rounds]
+    return _figures(ours, plain, people=len(people))
 
 
 def _ms(work: Callable[[], object]) -> float:

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import numpy as np
 from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
-from posekit.evaluation import score, write_metrics
+from posekit.evaluation import Scores, score, write_metrics
+from posekit.evaluation.analysis import analysis_numbers, analysis_tables, write_analysis
+from posekit.evaluation.compare import Comparison
+from posekit.evaluation.oks import keypoint_ap
+from posekit.evaluation.protocols import conventions, conventions_table
 from posekit.files import writable_folder
-from posekit.predictions import Predictions, read_predictions, write_predictions
+from posekit.predictions import Predictions, read_predictions, stated_base, write_predictions
 from posekit.sample import People
 
 _DESCRIPTION = """\
@@ -25,20 +30,28 @@ and the plain mean over the kinds of joint."""
 
 _EPILOG = """\
 examples:
-  a model on MPII's validation set
-    %(prog)s --weights runs/mpii/best.safetensors --data mpii --root data/mpii --split valid
-  a model on a tenth of LSPET, drawn with seed 0; its first 200 people are enough for a look
-    %(prog)s --weights runs/lspet/best.safetensors --data lsp --root data/lspet --split random:0.1:0 --limit 200
-  predictions published by the hourglass authors, whose pixels count from 1
-    %(prog)s --predictions valid-ours.h5 --base 1 --data mpii --root data/mpii --split valid
+  a model on MPII's validation set, with the paper's six-scale pyramid and flipping
+    %(prog)s --weights runs/mpii/best.safetensors --data mpii --root data/mpii --split valid --pyramid
+  a model on a tenth of LSPET, drawn with seed 0, with a page to click through
+    %(prog)s --weights runs/lspet/best.safetensors --data lsp --root data/lspet --split random:0.1:0 --report report
+  predictions published by the hourglass authors, whose pixels count from 1, under every convention in use
+    %(prog)s --predictions valid-ours.h5 --base 1 --data mpii --root data/mpii --split valid --protocols
+  is A better than B, or is it luck
+    %(prog)s --predictions a.h5 --against b.h5 --data mpii --root data/mpii --split valid
+
+prediction files that are read (all but .mat say themselves, or by their format, where their pixels count from):
+  .h5    posekit's, or the hourglass authors'          .mat   pytorch-pose's preds.mat, HRNet's pred.mat
+  .json  COCO results, one for each person
 
 what is written:
   OUT/metrics.json     the scores in percent, with every choice of the protocol
-  OUT/predictions.h5   preds (0-based image pixels), scores, index; it can be scored again with
-                       --predictions"""
+  OUT/predictions.h5   preds (0-based image pixels), scores, index, the heatmaps' peaks; it can be
+                       scored again with --predictions
+  OUT/analysis/        with --analyse: tables and pictures"""
 
 # Options that only a model has use for, and what they are when not given.
 _MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0}
+_VIEW_OPTIONS = ("flip", "pyramid")
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -52,7 +65,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", metavar="W", help="score the model of this weights file (.safetensors)")
-    what.add_argument("--predictions", type=Path, metavar="FILE", help="score this prediction file (.h5)")
+    what.add_argument("--predictions", type=Path, metavar="FILE", help="score this prediction file (.h5, .mat, .json)")
     parser.add_argument("--data", required=True, choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
     parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder")
     parser.add_argument(
@@ -65,16 +78,45 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder to write (default: runs/eval-WEIGHTS-DATA-SPLIT for a model, nothing is written for a prediction file)",
     )
+    _add_metric_options(parser.add_argument_group("what is told"))
     _add_model_options(parser.add_argument_group("with --weights"))
     group = parser.add_argument_group("with --predictions")
     group.add_argument(
-        "--base", type=int, choices=(0, 1), help="number of the file's first pixel; needed where the file does not say it"
+        "--base",
+        type=int,
+        choices=(0, 1),
+        help="number of the first pixel in files that do not say it (default: detected on the truth, and told)",
     )
     return parser
 
 
+def _add_metric_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--normalise", choices=("auto", "head", "torso"), default="auto", help="PCKh or PCK (default: as the data has)"
+    )
+    group.add_argument("--threshold", type=_above_zero, metavar="T", help="in heads or torsos (default: 0.5 heads, 0.2 torsos)")
+    group.add_argument("--against", type=Path, metavar="FILE", help="compare with this prediction file, person by person")
+    group.add_argument("--protocols", action="store_true", help="the same predictions under every convention in use, side by side")
+    group.add_argument(
+        "--analyse", action="store_true", help="kinds of error and double counting: tables, and files in OUT/analysis"
+    )
+    group.add_argument("--oks", action="store_true", help="COCO's AP too (with --data coco it is told anyway)")
+    group.add_argument(
+        "--report", type=Path, metavar="DIR", help="write DIR/index.html: everything on one page, persons to click through"
+    )
+    group.add_argument(
+        "--save", type=Path, action="append", default=[], metavar="FILE",
+        help="write the predictions there too: .h5, .json (COCO results), .csv, .mat (MPII's submission); repeatable",
+    )  # fmt: skip
+
+
 def _add_model_options(group: argparse._ArgumentGroup) -> None:
     default = {name: f"(default: {value})" for name, value in _MODEL_DEFAULTS.items()}
+    group.add_argument("--flip", action="store_true", help="average with the mirrored crop")
+    group.add_argument(
+        "--pyramid", nargs="?", type=_scales, const=(), metavar="S,S,…",
+        help="average over crops at several scales, each also mirrored (default scales: 0.8,0.9,1.0,1.1,1.2,1.3)",
+    )  # fmt: skip
     group.add_argument("--decode", choices=("quarter", "dark", "argmax"), help=f"heatmap to point {default['decode']}")
     group.add_argument("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
     group.add_argument("--batch-size", type=_positive, metavar="N", help=f"crops at once {default['batch_size']}")
@@ -95,29 +137,50 @@ def _at_least(least: int, text: str) -> int:
     return int(text)
 
 
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return value
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    return tuple(map(_above_zero, text.split(",")))
+
+
 def _run(args: argparse.Namespace) -> None:
     _require_consistent(args)
     people = open_people(args.data, args.root, args.split)
     if args.limit:
         people = people.select(np.arange(min(args.limit, len(people))))
     out = args.out or _default_out(args)
-    if out:
-        writable_folder(out)
-    predictions, choices = _predict(args, people) if args.weights else _read(args, people)
-    written = _write_predictions(out, predictions, args.predictions) if out else []
-    scores = score(people, predictions)
+    for folder in filter(None, (out, args.report)):
+        writable_folder(folder)
+    predictor = _predictor(args) if args.weights else None
+    predictions, choices = _predict(predictor, people) if predictor else _read(args, args.predictions, people, args.base)
+    written = _write_predictions(args, out, predictions, people)
+    scores = score(people, predictions, normalise=args.normalise, threshold=args.threshold)
     print(scores.table() + "\n")
+    details = {"weights": args.weights, "choices": {"root": str(args.root), "limit": args.limit, **choices}}
+    models = _models(args, scores)
+    details["sections"], files = _more(args, models, out)
     if out:
-        choices = {"root": str(args.root), "limit": args.limit, **choices}
-        written.append(write_metrics(out, scores, weights=args.weights, choices=choices))
-    print(f"wrote {' and '.join(map(str, written))}" if written else "nothing written; see --out")
+        written.append(write_metrics(out, scores, **details))
+    if args.report:
+        files.append(_report(args.report, models, predictor, scores.to_dict(**details)))
+    written += files
+    print("wrote " + ", ".join(map(str, written)) if written else "nothing written; see --out")
 
 
 def _require_consistent(args: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
-    if args.weights and args.base is not None:
-        raise ConfigError("--base goes with --predictions: a model's coordinates are 0-based")
+    if args.weights and args.base is not None and not args.against:
+        raise ConfigError("--base goes with --predictions or --against: a model's coordinates are 0-based")
     idle = [name for name in _MODEL_DEFAULTS if getattr(args, name) is not None]
+    idle += [name for name in _VIEW_OPTIONS if getattr(args, name) not in (None, False)]
     if args.predictions and idle:
         names = ", ".join("--" + name.replace("_", "-") for name in idle)
         raise ConfigError(f"{names} would have no effect with --predictions; leave out")
@@ -128,37 +191,107 @@ def _default_out(args: argparse.Namespace) -> Path | None:
         return None
     weights = Path(args.weights)
     changes = [f"{name}-{value}" for name in ("decode", "limit") if (value := getattr(args, name))]
+    changes += [name for name in _VIEW_OPTIONS if getattr(args, name) not in (None, False)]
     words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split, *changes])
     return Path("runs") / ("eval-" + re.sub(r"[^\w.]+", "-", words))
 
 
-def _write_predictions(out: Path, predictions: Predictions, source: Path | None) -> list[Path]:
-    path = out / "predictions.h5"
-    if source is not None and path.resolve() == source.resolve():
-        return []  # with --limit it would lose the rest
-    write_predictions(path, predictions)
-    return [path]
+def _write_predictions(args: argparse.Namespace, out: Path | None, predictions: Predictions, people: People) -> list[Path]:
+    paths = [out / "predictions.h5"] if out else []
+    # With --limit, writing the file that was read would lose the rest.
+    paths = [path for path in [*paths, *args.save] if args.predictions is None or path.resolve() != args.predictions.resolve()]
+    for path in paths:
+        write_predictions(path, predictions, people=people)
+    return paths
 
 
-def _predict(args: argparse.Namespace, people: People) -> tuple[Predictions, dict]:
+def _predictor(args: argparse.Namespace):
     # torch takes a second to load, and a prediction file does not need it
-    from posekit.inference import load
+    from posekit.inference import PYRAMID, Views, load
 
     given = {name: getattr(args, name) for name in _MODEL_DEFAULTS}
     options = {name: _MODEL_DEFAULTS[name] if value is None else value for name, value in given.items()}
-    predictor = load(args.weights, **options)
+    views = Views(flip=args.flip) if args.pyramid is None else Views(args.pyramid or PYRAMID.scales, flip=True)
+    return load(args.weights, views=views, **options)
+
+
+def _predict(predictor, people: People) -> tuple[Predictions, dict]:
     predictions = predictor.predict_people(people, progress=sys.stderr.isatty())
-    choices = {"decode": options["decode"], "views": "one, neither mirrored nor scaled", "input_size": predictor.info.input_size}
-    return predictions, choices
+    return predictions, {"decode": predictor.decode, "views": str(predictor.views), "input_size": predictor.info.input_size}
 
 
-def _read(args: argparse.Namespace, people: People) -> tuple[Predictions, dict]:
-    predictions = read_predictions(args.predictions, base=args.base, skeleton=people.skeleton)
-    if args.limit:
-        predictions = predictions.select(predictions.index < args.limit)
+def _read(args: argparse.Namespace, path: Path, people: People, given: int | None) -> tuple[Predictions, dict]:
+    """Read a prediction file; its base is given, or stated by the file, or detected and told."""
+
+    def read(base: int | None) -> Predictions:
+        predictions = read_predictions(path, base=base, skeleton=people.skeleton, people=people)
+        return predictions.select(predictions.index < args.limit) if args.limit else predictions
+
+    stated = stated_base(path)
+    base, source = (stated, "stated by the file or its format") if given is None else (given, "given")
+    if base is None:
+        from posekit.evaluation.base import detect_base
+
+        found = detect_base(people, read, str(path))
+        base, source = found.base, "detected on the truth"
+        print(f"{path}: {found}\n")
     choices = {
-        "predictions": str(args.predictions),
-        "predictions_base": "as the file says" if args.base is None else args.base,
+        "predictions": str(path),
+        "predictions_base": base,
+        "predictions_base_source": source,
         "box_source": "that of whoever predicted; the predictions are read from a file",
     }
-    return predictions, choices
+    return read(None if base == stated else base), choices
+
+
+def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None) -> tuple[dict, list[Path]]:
+    """Whatever was asked for beyond the table: printed, and for metrics.json; and the files written on the way."""
+    scores, *_ = models.values()
+    sections, files = {}, []
+    if args.against:
+        comparison = Comparison(*models.values())
+        print(comparison.table(tuple(models)) + "\n")
+        sections["comparison"] = {"against": str(args.against), "first_minus_second": comparison.to_dict()}
+    if args.oks or args.data == "coco":
+        sections["oks"] = _oks(scores)
+    if args.protocols:
+        sections["conventions"] = _protocols(args, scores)
+    if args.analyse:
+        print(analysis_tables(models) + "\n")
+        sections["analysis"] = {name: analysis_numbers(found) for name, found in models.items()}
+        files += write_analysis(out / "analysis", models) if out else []
+    return sections, files
+
+
+def _models(args: argparse.Namespace, scores: Scores) -> dict[str, Scores]:
+    """The scored model and, if there is one, the other that it is compared with, by names that tell them apart."""
+    first = Path(args.weights or args.predictions)
+    if not args.against:
+        return {first.name: scores}
+    given = args.base if stated_base(args.against) is None else None
+    predictions, _ = _read(args, args.against, scores.people, given)
+    other = score(scores.people, predictions, normalise=args.normalise, threshold=args.threshold)
+    names = (first.name, args.against.name) if first.name != args.against.name else (str(first), str(args.against))
+    if names[0] == names[1]:
+        raise ConfigError(f"--against {args.against}: is the file that is scored; name another")
+    return dict(zip(names, (scores, other), strict=True))
+
+
+def _oks(scores: Scores) -> dict:
+    found = keypoint_ap(scores)
+    figures = "   ".join(f"{name} {value:.2f}" for name, value in found.items() if isinstance(value, float))
+    facts = "".join(f"  {name}: {found[name]}\n" for name in ("area", "sigmas", "scores"))
+    print(f"COCO's average precision, {found['persons']:,} persons, boxes given\n  {figures}\n{facts}")
+    return found
+
+
+def _protocols(args: argparse.Namespace, scores: Scores) -> list[dict]:
+    rows = conventions(scores.people, scores.predictions, root=args.root if args.data == "mpii" and not args.limit else None)
+    print(conventions_table(rows, scores) + "\n")
+    return [asdict(row) for row in rows]
+
+
+def _report(folder: Path, models: dict[str, Scores], predictor, details: dict) -> Path:
+    from posekit.evaluation.report import write_report
+
+    return write_report(folder, models, details=details, heatmaps=predictor.heatmaps if predictor else None)

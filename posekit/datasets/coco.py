@@ -90,6 +90,7 @@ def _annotations(path: Path, root: Path) -> Annotations:
         names = [coco.imgs[person["image_id"]]["file_name"] for person in persons]
         points = np.array([_keypoints(person, len(skeleton), path) for person in persons], dtype=np.float64)
         boxes = [_box(person) for person in persons]
+        areas = np.array([float(person.get("area") or "nan") for person in persons], dtype=np.float64)
     except (OSError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a COCO keypoint annotation that can be read ({error!r})") from error
     points = points.reshape(-1, len(skeleton), 3)
@@ -107,6 +108,7 @@ def _annotations(path: Path, root: Path) -> Annotations:
         sides=np.array([box.side if box else 1 for box in boxes], dtype=np.float64),
         head_sizes=np.full(len(persons), np.nan),
         box_source="bbox: its longer side times 1.25",
+        areas=areas,
     )
     reasons = [_reason(*each) for each in zip(persons, labelled.any(1), boxes, strict=True)]
     split = split_of_file(path)

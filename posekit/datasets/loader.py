@@ -51,14 +51,18 @@ class CropDataset(Dataset):
         view = augment.PLAIN
         if self.ranges is not None:
             view = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
+        return self._samples(index, [view])[0]
+
+    def _samples(self, index: int, views: Sequence[augment.View]) -> list[Sample]:
         person, flip_order = self.people[index], self.people.skeleton.flip_order
         try:
             image = read_image(person.image)
-            return augment.apply(image, person, view, size=self.size, flip_order=flip_order, index=index)
+            return [augment.apply(image, person, view, size=self.size, flip_order=flip_order, index=index) for view in views]
         except ImageError as error:
-            return self._blank(index, f"person {index}: {error}")
+            failure = f"person {index}: {error}"
         except BoxError as error:
-            return self._blank(index, f"person {index}: {person.image}: {error}")
+            failure = f"person {index}: {person.image}: {error}"
+        return [self._blank(index, failure)] * len(views)
 
     def _blank(self, index: int, failure: str) -> Sample:
         # In its place in the batch, so that every batch has the same size and every process takes every step.
@@ -73,8 +77,30 @@ class CropDataset(Dataset):
         )
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples into a batch, which may be empty."""
+class PyramidDataset(CropDataset):
+    """Plain crops of each person at several scales, which share one reading of the photograph.
+
+    Parameters
+    ----------
+    people : People
+    size : int
+        Side of the crops in pixels.
+    scales : sequence of float
+        Factors on the side of the person's box.
+    """
+
+    def __init__(self, people: People, *, size: int, scales: Sequence[float]):
+        super().__init__(people, size=size)
+        self.views = [augment.View(scale=scale) for scale in scales]
+
+    def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:
+        """One person's crops, in the order of the scales; all are black if the photograph cannot be read."""
+        return self._samples(key[1] if isinstance(key, tuple) else key, self.views)
+
+
+def collate(samples: Sequence[Sample] | Sequence[list[Sample]]) -> Batch:
+    """Stack samples into a batch, which may be empty; several of one person come one after the other."""
+    samples = [sample for item in samples for sample in (item if isinstance(item, list) else [item])]
     if not samples:
         return _EMPTY
     return Batch(
@@ -157,31 +183,32 @@ def predict_batches(
     Parameters
     ----------
     loader : DataLoader
-        Plain (not augmented) crops of `people`.
+        Plain (not augmented) crops of `people`, the same number V for each.
     people : People
     predict : callable
-        (B, S, S, 3) uint8 crops -> joints (B, K, 2) in crop pixels and scores (B, K).
+        (B V, S, S, 3) uint8 crops -> points (B, ..., 2) in pixels of the crop of the person's box, and scores (B, ...).
 
     Yields
     ------
     index : (B,) int64
         Places in `people`.
-    joints : (B, K, 2) float64
+    points : (B, ..., 2) float64
         Image pixels; NaN for crops that could not be made.
-    scores : (B, K) float64
+    scores : (B, ...) float64
         NaN likewise.
     failures : tuple of Failure
+        One for each person.
     """
     for batch in loader:
         if not len(batch):
             continue
-        index = batch.index.numpy()
-        joints, scores = (found.cpu().double().numpy() for found in predict(batch.images))
-        size = batch.images.shape[1]
-        joints = np.array([Crop(people[i].box, size).inverse(points) for i, points in zip(index, joints, strict=True)])
-        failed = np.isin(index, [failure.index for failure in batch.failures])
-        joints[failed] = scores[failed] = np.nan
-        yield index, joints, scores, batch.failures
+        points, scores = (found.cpu().double().numpy() for found in predict(batch.images))
+        size, views = batch.images.shape[1], len(batch) // len(points)
+        index, failures = batch.index.numpy()[::views], batch.failures[::views]
+        points = np.array([Crop(people[i].box, size).inverse(found) for i, found in zip(index, points, strict=True)])
+        failed = np.isin(index, [failure.index for failure in failures])
+        points[failed] = scores[failed] = np.nan
+        yield index, points, scores, failures
 
 
 def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.datasets.splits import Annotations, load_variables, parse_split
+from posekit.datasets.splits import Annotations, parse_split
 from posekit.errors import DataError
 from posekit.geometry import Box
+from posekit.matlab import load_variables
 from posekit.sample import People
 from posekit.skeletons import LSP14
 

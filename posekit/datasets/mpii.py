@@ -27,8 +27,9 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike
 
-from posekit.datasets.splits import Annotations, Split, join, load_variables, parse_split, split_of_file
+from posekit.datasets.splits import Annotations, Split, join, parse_split, split_of_file
 from posekit.errors import DataError
+from posekit.matlab import load_variables
 from posekit.sample import People
 from posekit.skeletons import MPII16
 
@@ -52,8 +53,8 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
     ----------
     root : str or Path
         The data set's folder (see data/README.md for the layouts), or an annotation file. A folder's
-        ``.mat`` is taken first, then ``mpii_annotations.json``, then one file per split;
-        `People.box_source` names the file.
+        ``.mat`` is taken first, then ``mpii_annotations.json``, then one file per split; for ``valid``, ``valid.h5``
+        beside an evaluation file goes before them all, as it is read at once. `People.box_source` names the file.
     split : str
         ``train``, ``valid`` (in the order of ``valid.h5``), ``all``, ``random:FRACTION:SEED`` or
         ``random-rest:FRACTION:SEED``; the last three divide all annotated people of the file.
@@ -76,6 +77,35 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
     return _with_evaluation(people, paths[0].parent) if wanted.kind == "valid" else people
 
 
+def validation_truths(root: str | Path) -> dict[str, People]:
+    """The official validation set's truth in every form that a folder holds, by the file's name; the evaluation file's first.
+
+    They differ in some joints, and the JSON form lacks head sizes: these are then the evaluation file's.
+
+    Parameters
+    ----------
+    root : str or Path
+        The data set's folder, or an annotation file beside the others.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one cannot be read.
+    """
+    wanted, root = parse_split("valid"), Path(root)
+    first, images = open_mpii(root, "valid"), _images_folder(root)
+    folders = _folders(root.parent if root.is_file() else root)
+    evaluation = next((folder / name for folder in folders for name in _EVALUATION if (folder / name).is_file()), None)
+    truths = {} if evaluation is None else {evaluation.name: first}
+    for pattern in (*_WHOLE, *_BY_SPLIT["valid"]):
+        for path in (path for folder in folders for path in sorted(folder.glob(pattern))):
+            people = _annotations(path, images).choose(wanted)
+            if np.array_equal(people.images, first.images):
+                heads = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
+                truths[path.name] = replace(people, head_sizes=heads)
+    return truths
+
+
 @cache
 def official_validation() -> tuple[tuple[str, int], ...]:
     """(image, rectangle) of the 2,958 validation persons, in the order of ``valid.h5``; rectangles count from 0."""
@@ -86,7 +116,10 @@ def official_validation() -> tuple[tuple[str, int], ...]:
 def _annotation_files(root: Path, split: Split) -> list[Path]:
     if root.is_file():
         return [root]
-    folders = [root / name for name in _FOLDERS]
+    folders = _folders(root)
+    at_once = [folder / "valid.h5" for folder in folders if any((folder / name).is_file() for name in _EVALUATION)]
+    if split.kind == "valid" and any(path.is_file() for path in at_once):
+        return [next(path for path in at_once if path.is_file())]
     for pattern in _WHOLE:
         found = [path for folder in folders for path in sorted(folder.glob(pattern))]
         if found:
@@ -97,6 +130,10 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
         names = ", ".join([*_WHOLE, *(name for kind in kinds for name in _BY_SPLIT[kind])])
         raise DataError(f"{root}: no MPII annotation there or in its annot/ or annotations/; expected one of {names}")
     return [path for path in found if path]
+
+
+def _folders(root: Path) -> list[Path]:
+    return [root / name for name in _FOLDERS]
 
 
 def _images_folder(root: Path) -> Path:

@@ -6,7 +6,6 @@ photographs, not persons, so that two persons of one photograph never lie on bot
 """
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,6 @@ from os.path import commonpath
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from posekit.errors import ConfigError, DataError
 from posekit.sample import People, concatenate
@@ -24,18 +21,6 @@ from posekit.sample import People, concatenate
 OFFICIAL_SPLITS = ("train", "valid", "test")
 _RANDOM = re.compile(r"(random|random-rest):(\d*\.?\d+):(\d+)")
 _FILE_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
-# What scipy raises on damaged files.
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    UnboundLocalError,
-    NotImplementedError,
-    MatReadError,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -176,21 +161,3 @@ def join(parts: Sequence[Annotations]) -> Annotations:
             official[name] = np.concatenate([official.get(name, np.empty(0, np.int64)), start + indices])
     source = " with ".join(part.source for part in parts)
     return Annotations(people, np.concatenate([part.reasons for part in parts]), source, official)
-
-
-def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Variables of a MATLAB file (version 5 to 7.2).
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or lacks a variable; the message lists those it has.
-    """
-    try:
-        found = {name for name, *_ in whosmat(path, appendmat=False)}
-        missing = [name for name in names if name not in found]
-        if missing:
-            raise DataError(f"{path}: no variable {missing[0]} among {', '.join(sorted(found)) or 'none'}; is it the right file?")
-        return loadmat(path, appendmat=False, variable_names=names)
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error

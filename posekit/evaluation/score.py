@@ -22,6 +22,8 @@ from posekit.skeletons import joint_mapping
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
 _TORSO = ("left_shoulder", "right_hip")
+HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
+TORSO_SIZE = "torso size (true left shoulder to right hip)"
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,14 @@ class Scores:
     ----------
     people : People
         The ground truth, N persons of K joints.
+    predictions : Predictions
+        Of these people, in their order and their skeleton; NaN for joints that are lacking.
     metric : str
-        "PCKh@0.5" or "PCK@0.2".
+        "PCKh@0.5", "PCK@0.2", or with another threshold.
     reference : str
         What the distances are divided by.
+    reference_sizes : (N,) float64
+        That size of each person, image pixels; NaN where there is none.
     pck : PCK
         The outcome, in the order of `people` and its skeleton.
     lacking : tuple of str
@@ -43,8 +49,10 @@ class Scores:
     """
 
     people: People
+    predictions: Predictions
     metric: str
     reference: str
+    reference_sizes: np.ndarray
     pck: PCK
     lacking: tuple[str, ...] = ()
 
@@ -84,6 +92,16 @@ class Scores:
         """Bootstrap 95 % interval of the pooled mean, in percent."""
         return self.pck.interval95(self.mean_joints)
 
+    @cached_property
+    def joint_mean_interval95(self) -> tuple[float, float]:
+        """Bootstrap 95 % interval of the plain mean, in percent."""
+        return self.pck.joint_mean_interval95(self.mean_joints)
+
+    @cached_property
+    def auc_interval95(self) -> tuple[float, float]:
+        """Bootstrap 95 % interval of the AUC, in percent."""
+        return self.pck.auc_interval95(self.mean_joints)
+
     @property
     def n_persons(self) -> int:
         """Persons scored: those with a reference size."""
@@ -91,18 +109,21 @@ class Scores:
 
     def table(self) -> str:
         """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
-        (low, high), counts = self.interval95, self.pck.counts[list(self.mean_joints)]
+        counts = self.pck.counts[list(self.mean_joints)]
         totals = {
-            f"mean, pooled over {counts.sum():,} joints": f"{_two(self.pooled_mean)}   95 % interval {_two(low)} to {_two(high)}",
-            f"mean, plain over {(counts > 0).sum()} kinds of joint": _two(self.joint_mean),
-            f"AUC, thresholds {_range(self.pck.auc_thresholds)}": _two(self.auc),
+            f"mean, pooled over {counts.sum():,} joints": (self.pooled_mean, self.interval95),
+            f"mean, plain over {(counts > 0).sum()} kinds of joint": (self.joint_mean, self.joint_mean_interval95),
+            f"AUC, thresholds {_range(self.pck.auc_thresholds)}": (self.auc, self.auc_interval95),
         }
         label = max(map(len, totals))
         lines = [
             f"{self.metric} in percent, {self.people.name} {self.people.split}, {self.n_persons:,} persons",
             "",
             *_in_columns({**self.groups, "Mean": self.pooled_mean}),
-            *(f"{name:<{label}}   {value:>6}" for name, value in totals.items()),
+            *(
+                f"{name:<{label}}   {_two(value):>6}   95 % interval {_two(low)} to {_two(high)}"
+                for name, (value, (low, high)) in totals.items()
+            ),
             *self._remarks(),
         ]
         return "\n".join(lines)
@@ -117,7 +138,7 @@ class Scores:
         }
         return [fact for fact, present in facts.items() if present]
 
-    def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None) -> dict:
+    def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None, sections: Mapping | None = None) -> dict:
         """The contents of ``metrics.json``; numbers in percent, None where nothing counted.
 
         Parameters
@@ -126,10 +147,12 @@ class Scores:
             The weights file that predicted.
         choices : mapping, optional
             Choices made outside this module (decoding, coordinate base, …), for "protocol".
+        sections : mapping, optional
+            Further entries (a comparison, AP, …).
         """
         return {
             "metric": self.metric,
-            "protocol": {**self._protocol(), **{k: _number(v) if isinstance(v, float) else v for k, v in (choices or {}).items()}},
+            "protocol": {**self._protocol(), **_numbers(choices or {})},
             "dataset": self.people.name,
             "split": self.people.split,
             "n_persons": self.n_persons,
@@ -142,6 +165,9 @@ class Scores:
             "joint_mean": _number(self.joint_mean),
             "auc": _number(self.auc),
             "interval95": [_number(end) for end in self.interval95],
+            "joint_mean_interval95": [_number(end) for end in self.joint_mean_interval95],
+            "auc_interval95": [_number(end) for end in self.auc_interval95],
+            **_numbers(sections or {}),
             "weights": weights,
             "posekit": __version__,
             "commit": _commit(),
@@ -162,15 +188,15 @@ class Scores:
             "pooled_mean": "correct among all counted joints of joints_in_means",
             "joint_mean": "plain mean of the percentages of joints_in_means",
             "auc": f"mean of pooled_mean over thresholds {_range(self.pck.auc_thresholds)}",
-            "interval95": "of pooled_mean; bootstrap over persons, 1000 resamples, seed 0",
+            "interval95": "of pooled_mean, the others as named; bootstrap over persons, 1000 resamples, seed 0",
             "coordinates": "0-based pixel centres of the original image, not rounded",
             "box_source": self.people.box_source,
             "left_out_by_loader": dict(self.people.left_out),
         }
 
 
-def score(people: People, predictions: Predictions) -> Scores:
-    """Score predictions: PCKh@0.5 where people have head sizes, else PCK@0.2 of the torso.
+def score(people: People, predictions: Predictions, *, normalise: str = "auto", threshold: float | None = None) -> Scores:
+    """Score predictions: PCKh@0.5 where people have head sizes, else PCK@0.2 of the torso, or as asked for.
 
     Predictions are matched to persons by `Predictions.index` and to joints by name. Joints that the
     predictions' skeleton lacks do not count, and the scores name them.
@@ -181,6 +207,10 @@ def score(people: People, predictions: Predictions) -> Scores:
         The ground truth.
     predictions : Predictions
         Of exactly these people.
+    normalise : {"auto", "head", "torso"}
+        What distances are divided by.
+    threshold : float, optional
+        Largest distance of a correct joint, in that size: 0.5 heads or 0.2 torsos without it.
 
     Returns
     -------
@@ -191,18 +221,22 @@ def score(people: People, predictions: Predictions) -> Scores:
     PredictionsError
         If the predictions are for other people or another number of them, or lack more than half of the joints.
     DataError
-        If people have neither head sizes nor the torso's joints.
+        If people lack head sizes or the torso's joints, whichever is needed.
     """
     lacking = _lacking(people, predictions)
-    predicted = _aligned(people, predictions)
+    predictions = _aligned(people, predictions)
     counted = people.labelled & ~np.isin(people.skeleton.joints, lacking)
-    if np.isfinite(people.head_sizes).any():
-        outcome = pckh(predicted, people.joints, counted, head_size_N=people.head_sizes)
-        return Scores(people, "PCKh@0.5", "head size (0.6 * diagonal of the head box)", outcome, lacking)
+    points = predictions.joints, people.joints, counted
+    has_heads = bool(np.isfinite(people.head_sizes).any())
+    if normalise == "head" or (normalise == "auto" and has_heads):
+        _require_heads(people, has_heads)
+        threshold, sizes = threshold or 0.5, people.head_sizes
+        outcome = pckh(*points, head_size_N=sizes, threshold=threshold)
+        return Scores(people, predictions, f"PCKh@{threshold:g}", HEAD_SIZE, sizes, outcome, lacking)
     _require_torso(people)
-    sizes = torso_sizes(people.joints, people.labelled, people.skeleton)
-    outcome = pck(predicted, people.joints, counted, reference_size_N=sizes)
-    return Scores(people, "PCK@0.2", "torso size (true left shoulder to right hip)", outcome, lacking)
+    threshold, sizes = threshold or 0.2, torso_sizes(people.joints, people.labelled, people.skeleton)
+    outcome = pck(*points, reference_size_N=sizes, threshold=threshold)
+    return Scores(people, predictions, f"PCK@{threshold:g}", TORSO_SIZE, sizes, outcome, lacking)
 
 
 def mean_pose(train: People, people: People) -> Predictions:
@@ -235,7 +269,14 @@ def mean_pose(train: People, people: People) -> Predictions:
     return Predictions(joints, scores, np.arange(len(people)), people.skeleton, people.name, people.split)
 
 
-def write_metrics(out_dir: str | Path, scores: Scores, *, weights: str | None = None, choices: Mapping | None = None) -> Path:
+def write_metrics(
+    out_dir: str | Path,
+    scores: Scores,
+    *,
+    weights: str | None = None,
+    choices: Mapping | None = None,
+    sections: Mapping | None = None,
+) -> Path:
     """Write ``metrics.json`` (see `Scores.to_dict`); an existing one is replaced only by a whole one.
 
     Returns
@@ -248,7 +289,7 @@ def write_metrics(out_dir: str | Path, scores: Scores, *, weights: str | None = 
         If it cannot be written.
     """
     path = Path(out_dir) / "metrics.json"
-    text = json.dumps(scores.to_dict(weights=weights, choices=choices), indent=2, allow_nan=False)
+    text = json.dumps(scores.to_dict(weights=weights, choices=choices, sections=sections), indent=2, allow_nan=False)
     with replacing(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
     return path
@@ -266,8 +307,8 @@ def _lacking(people: People, predictions: Predictions) -> tuple[str, ...]:
     return lacking
 
 
-def _aligned(people: People, predictions: Predictions) -> np.ndarray:
-    """(N, K, 2) predictions in the order of the people and the joints of their skeleton; anything where one is lacking."""
+def _aligned(people: People, predictions: Predictions) -> Predictions:
+    """The predictions in the order of the people and the joints of their skeleton; NaN where one is lacking."""
     whose, index = f"{people.name} {people.split}", predictions.index
     source = {"data set": (predictions.dataset, people.name), "split": (predictions.split, people.split)}
     for what, (theirs, ours) in source.items():
@@ -285,7 +326,15 @@ def _aligned(people: People, predictions: Predictions) -> np.ndarray:
             f"{len(index)} predictions for the {len(people)} persons of {whose}: {(times == 0).sum()} persons have none, "
             f"{(times > 1).sum()} have several. Score them on the split they were made for (--limit N: on its first N persons)"
         )
-    return predictions.joints.take(np.argsort(index), axis=0).take(joint_mapping(predictions.skeleton, people.skeleton), axis=1)
+    return predictions.select(np.argsort(index)).mapped_to(people.skeleton)
+
+
+def _require_heads(people: People, has_heads: bool) -> None:
+    if not has_heads:
+        raise DataError(
+            f"{people.name} {people.split}: nobody has a head size, so PCKh cannot be told. Normalise by the torso, or for MPII "
+            "put detections_our_format.mat, valid.h5 or the original .mat beside the annotation"
+        )
 
 
 def _require_torso(people: People) -> None:
@@ -311,6 +360,15 @@ def _commit() -> str | None:
 
 def _number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
+
+
+def _numbers(value):
+    """The same, with each number as JSON takes it, however deep it lies."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _two(value: float) -> str:

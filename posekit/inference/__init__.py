@@ -2,5 +2,6 @@
 
 from posekit.inference.pose import Pose
 from posekit.inference.predictor import Predictor, load
+from posekit.inference.testtime import PLAIN, PYRAMID, Views
 
-__all__ = ["Pose", "Predictor", "load"]
+__all__ = ["PLAIN", "PYRAMID", "Pose", "Predictor", "Views", "load"]

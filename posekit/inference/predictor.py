@@ -6,18 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from posekit import heatmaps
-from posekit.datasets.loader import CropDataset, EpochBatches, make_loader, predict_batches
+from posekit.datasets.loader import EpochBatches, PyramidDataset, make_loader, predict_batches
 from posekit.errors import ConfigError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.inference.pose import Pose
+from posekit.inference.testtime import PLAIN, Views, averaged_maps
 from posekit.models import load_weights, normalise
 from posekit.opencv import cv2
 from posekit.predictions import Predictions
 from posekit.sample import Failure, People
+
+# Local maxima of each heatmap that `predict_people` keeps, for the analysis of double counting.
+_PEAKS = 8
 
 
 class Predictor:
@@ -31,8 +36,11 @@ class Predictor:
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"quarter", "dark", "argmax"}
         How a heatmap becomes a point; see `posekit.heatmaps.decode`.
+    views : Views
+        Views of each person whose heatmaps are averaged: `posekit.inference.testtime.PYRAMID` is the paper's six
+        scales with flipping.
     batch_size : int
-        Crops that go through the model at once.
+        Crops that go through the model at once; at least all views of one person.
     workers : int
         Processes that read photographs in `predict_people`.
 
@@ -52,14 +60,23 @@ class Predictor:
     """
 
     def __init__(
-        self, weights: str | Path, *, device: str = "auto", decode: str = "quarter", batch_size: int = 32, workers: int = 0
+        self,
+        weights: str | Path,
+        *,
+        device: str = "auto",
+        decode: str = "quarter",
+        views: Views = PLAIN,
+        batch_size: int = 32,
+        workers: int = 0,
     ):
         if decode not in heatmaps.METHODS:
             raise ConfigError(f"decode {decode!r}: choose from {', '.join(heatmaps.METHODS)}")
         self.device = find_device(device)
         self.model, self.info = load_weights(weights, self.device)
         self.model.eval().to(memory_format=torch.channels_last)
-        self.decode, self.batch_size, self.workers = decode, batch_size, workers
+        self.decode, self.views, self.workers = decode, views, workers
+        self.persons_at_once = max(1, batch_size // len(views))
+        self.flip_order = torch.as_tensor(self.info.skeleton.flip_order.copy(), device=self.device)
 
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None) -> list[Pose]:
         """Find the joints of each boxed person in one photograph.
@@ -89,37 +106,57 @@ class Predictor:
         for box in boxes:
             box.require_overlap(width, height)
         poses = []
-        for start in range(0, len(boxes), self.batch_size):
-            poses += self._predict_boxes(image, boxes[start : start + self.batch_size])
+        for start in range(0, len(boxes), self.persons_at_once):
+            poses += self._predict_boxes(image, boxes[start : start + self.persons_at_once])
         return poses
 
     def _predict_boxes(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
-        crops = [Crop(box, self.info.input_size) for box in boxes]
-        images = torch.from_numpy(np.stack([cv2.cvtColor(crop.warp(image), cv2.COLOR_BGR2RGB) for crop in crops]))
+        size = self.info.input_size
+        crops = [Crop(box.scaled(scale), size).warp(image) for box in boxes for scale in self.views.scales]
+        images = torch.from_numpy(np.stack([cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) for crop in crops]))
         joints, scores = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
-        rows = zip(crops, joints, scores, strict=True)
-        return [Pose(crop.inverse(points), score, crop.box, self.info.skeleton) for crop, points, score in rows]
+        rows = zip(boxes, joints, scores, strict=True)
+        return [Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton) for box, points, score in rows]
 
-    @torch.inference_mode()
-    def predict_crops(self, images_BHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run the model on crops.
+    def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Find the joints in crops.
 
         Parameters
         ----------
-        images_BHWC : (B, S, S, 3) uint8
-            Red, green, blue; S the model's input size.
+        images_NHWC : (B V, S, S, 3) uint8
+            Red, green, blue; S the model's input size. Each person's crops at the V scales of `views`, one after the other.
 
         Returns
         -------
         joints : (B, K, 2) float32
-            Crop pixels, on the model's device.
+            Pixels of the crop of scale 1, on the model's device.
         scores : (B, K) float32
             Peaks of the activated maps.
         """
-        inputs = normalise(images_BHWC.to(self.device, non_blocking=True), self.info.mean, self.info.std)
-        logits = self.model(inputs)[-1]
-        maps = self.model.activate(logits)
-        return heatmaps.decode(maps, method=self.decode, stride=images_BHWC.shape[1] // maps.shape[-2])
+        maps = self.predict_maps(images_NHWC)
+        return heatmaps.decode(maps, method=self.decode, stride=images_NHWC.shape[1] // maps.shape[-2])
+
+    @torch.inference_mode()
+    def predict_maps(self, images_NHWC: torch.Tensor) -> torch.Tensor:
+        """Activated heatmaps of crops, averaged over each person's views.
+
+        Parameters
+        ----------
+        images_NHWC : (B V, S, S, 3) uint8
+            As for `predict_crops`.
+
+        Returns
+        -------
+        (B, K, H, W) float32, on the model's device.
+        """
+        return averaged_maps(self._maps, images_NHWC.to(self.device, non_blocking=True), self.views, self.flip_order)
+
+    def _maps(self, images: torch.Tensor) -> torch.Tensor:
+        return self.model.activate(self.model(normalise(images, self.info.mean, self.info.std))[-1])
+
+    def _peaks(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        maps = self.predict_maps(images)
+        return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=images.shape[1] // maps.shape[-2])
 
     def predict_people(self, people: People, *, progress: bool = True) -> Predictions:
         """Find the joints of all annotated people, from their boxes, for evaluation.
@@ -134,7 +171,7 @@ class Predictor:
 
         Returns
         -------
-        Predictions : in the model's skeleton, image pixels, one row for each person, in order.
+        Predictions : in the model's skeleton, image pixels, one row for each person, in order; with the peaks of the heatmaps.
 
         Raises
         ------
@@ -145,17 +182,39 @@ class Predictor:
         """
         people = people.mapped_to(self.info.skeleton)
         n, k = people.labelled.shape
-        joints, scores = np.full((n, k, 2), np.nan), np.full((n, k), np.nan)
-        dataset = CropDataset(people, size=self.info.input_size)
-        loader = make_loader(dataset, EpochBatches(n, self.batch_size), workers=self.workers)
+        peaks, heights = np.full((n, k, _PEAKS, 2), np.nan), np.full((n, k, _PEAKS), np.nan)
         failures: list[Failure] = []
         with tqdm(total=n, desc="predict", unit="person", disable=not progress) as bar:
-            for index, *found, failed in predict_batches(loader, people, self.predict_crops):
-                joints[index], scores[index] = found
+            for index, *found, failed in predict_batches(self._loader(people), people, self._peaks):
+                peaks[index], heights[index] = found
                 failures += failed
                 bar.update(len(index))
         _report(failures, people)
-        return Predictions(joints, scores, np.arange(n), self.info.skeleton, people.name, people.split)
+        return Predictions(
+            peaks[:, :, 0],
+            heights[:, :, 0],
+            np.arange(n),
+            self.info.skeleton,
+            people.name,
+            people.split,
+            peaks=peaks,
+            heights=heights,
+        )
+
+    def heatmaps(self, people: People) -> np.ndarray:
+        """Activated heatmaps of annotated people, averaged over the views, to be looked at.
+
+        Returns
+        -------
+        (N, K, H, W) float32 : in the frame of the crop of the person's box, four times smaller; of a black crop where a
+            photograph cannot be read.
+        """
+        maps = [self.predict_maps(batch.images).cpu() for batch in self._loader(people.mapped_to(self.info.skeleton)) if len(batch)]
+        return torch.cat(maps).numpy()
+
+    def _loader(self, people: People) -> DataLoader:
+        dataset = PyramidDataset(people, size=self.info.input_size, scales=self.views.scales)
+        return make_loader(dataset, EpochBatches(len(people), self.persons_at_once), workers=self.workers)
 
 
 def load(weights: str | Path, **options) -> Predictor:

@@ -1,5 +1,30 @@
 """Metrics: pure functions, arrays in, results out."""
 
-from posekit.metrics.pck import PCK, pck, pckh, torso_sizes
+from posekit.metrics.bootstrap import Difference, interval95, paired_difference
+from posekit.metrics.diagnosis import KINDS, Diagnosis, diagnose
+from posekit.metrics.double_counting import FINDINGS, DoubleCounting, double_counting
+from posekit.metrics.oks import average_precision, oks, tight_area
+from posekit.metrics.pck import PCK, compare, pck, pckh, torso_sizes
+from posekit.metrics.reliability import Reliability, reliability_bins
 
-__all__ = ["PCK", "pck", "pckh", "torso_sizes"]
+__all__ = [
+    "FINDINGS",
+    "KINDS",
+    "PCK",
+    "Diagnosis",
+    "Difference",
+    "DoubleCounting",
+    "Reliability",
+    "average_precision",
+    "compare",
+    "diagnose",
+    "double_counting",
+    "interval95",
+    "oks",
+    "paired_difference",
+    "pck",
+    "pckh",
+    "reliability_bins",
+    "tight_area",
+    "torso_sizes",
+]

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.metrics import bootstrap
+from posekit.metrics.bootstrap import Difference, in_percent
 from posekit.skeletons import Skeleton
 
 # Quotients of whole numbers, so that a distance of exactly 0.3 head sizes is not lost to rounding.
@@ -61,7 +63,7 @@ class PCK:
     @cached_property
     def percent(self) -> np.ndarray:
         """(K,) float64: correct among counted, in percent; NaN where nothing counted."""
-        return _percent(self.correct.sum(0), self.counts)
+        return in_percent(self.correct.sum(0), self.counts)
 
     @cached_property
     def n(self) -> int:
@@ -81,7 +83,7 @@ class PCK:
     def pooled_mean(self, joints: Sequence[int] | None = None) -> float:
         """Correct among all counted joints together, in percent."""
         joints = self._chosen(joints)
-        return float(_percent(self.correct[:, joints].sum(), self.counts[joints].sum()))
+        return float(in_percent(self.correct[:, joints].sum(), self.counts[joints].sum()))
 
     def joint_mean(self, joints: Sequence[int] | None = None) -> float:
         """Plain mean of the joints' percentages; joints that never counted are left out."""
@@ -98,7 +100,24 @@ class PCK:
         errors = self.errors[:, self._chosen(joints)]
         errors = errors[~np.isnan(errors)]
         failed = np.searchsorted(self.auc_thresholds, errors, side="left")  # thresholds below the error
-        return 100 - float(_percent(failed.sum(), len(errors) * len(self.auc_thresholds)))
+        return 100 - float(in_percent(failed.sum(), len(errors) * len(self.auc_thresholds)))
+
+    def curve(self, thresholds_T: ArrayLike, joints: Sequence[int] | None = None) -> np.ndarray:
+        """Pooled mean at other thresholds.
+
+        Parameters
+        ----------
+        thresholds_T : (T,) float
+            In reference sizes, in any order.
+        joints : sequence of int, optional
+
+        Returns
+        -------
+        (T,) float64 : percent; NaN where nothing counted.
+        """
+        errors = self.errors[:, self._chosen(joints)]
+        errors = np.sort(errors[~np.isnan(errors)])
+        return in_percent(np.searchsorted(errors, thresholds_T, side="right"), len(errors))
 
     def interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
         """Bootstrap 95 % interval of the pooled mean: percentiles over resamples of the persons.
@@ -113,16 +132,28 @@ class PCK:
         -------
         (low, high) : percent; NaN where nothing counted.
         """
-        joints = self._chosen(joints)
-        persons = np.stack([self.correct[:, joints].sum(1), self.counted[:, joints].sum(1)], axis=1)
-        persons = persons[~self.left_out].astype(np.float64)  # as floats, the products below go through BLAS
-        n, rng = len(persons), np.random.default_rng(seed)
-        if not persons.any():
-            return float("nan"), float("nan")
-        drawn = (np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(resamples))
-        correct, counted = np.stack([times @ persons for times in drawn], axis=1)
-        low, high = np.percentile(_percent(correct, counted)[counted > 0], (2.5, 97.5))
-        return float(low), float(high)
+        correct, counted = self._usable(self.correct, joints), self._usable(self.counted, joints)
+        return bootstrap.interval95(correct.sum(1), counted.sum(1), resamples=resamples, seed=seed)
+
+    def joint_mean_interval95(
+        self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0
+    ) -> tuple[float, float]:
+        """Like `interval95`, of `joint_mean`: a joint that a resample lacks is left out of that resample's mean."""
+        columns = np.concatenate([self._usable(self.correct, joints), self._usable(self.counted, joints)], axis=1)
+        correct, counted = np.split(bootstrap.resampled_sums(columns, resamples=resamples, seed=seed), 2, axis=1)
+        shares = np.divide(correct, counted, out=np.zeros_like(correct), where=counted > 0)
+        return bootstrap.percentiles95(in_percent(shares.sum(1), (counted > 0).sum(1)))
+
+    def auc_interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
+        """Like `interval95`, of `auc`."""
+        errors = self._usable(self.errors, joints)
+        whole = len(self.auc_thresholds) * (~np.isnan(errors)).sum(1)
+        reached = len(self.auc_thresholds) - np.searchsorted(self.auc_thresholds, errors, side="left")  # 0 for NaN
+        return bootstrap.interval95(reached.sum(1), whole, resamples=resamples, seed=seed)
+
+    def _usable(self, values_NK: np.ndarray, joints: Sequence[int] | None) -> np.ndarray:
+        """The joints' columns, and only persons who have a reference size."""
+        return values_NK[~self.left_out][:, self._chosen(joints)]
 
     def _chosen(self, joints: Sequence[int] | None) -> slice | list[int]:
         return slice(None) if joints is None else list(joints)
@@ -183,6 +214,36 @@ def pck(
     return _pck(pred_NK2, truth_NK2, counted_NK, reference_size_N, "reference_size", threshold, _AUC_PCK)
 
 
+def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> Difference:
+    """Difference of two models' pooled means, with its 95 % interval over the same resampled persons.
+
+    Parameters
+    ----------
+    a, b : PCK
+        Of the same N persons and K joints.
+    joints : sequence of int, optional
+    resamples : int
+    seed : int
+
+    Returns
+    -------
+    Difference : `a` minus `b`; NaN where nothing counted.
+
+    Raises
+    ------
+    ValueError
+        If the two have other thresholds, or did not count the same joints of the same persons.
+    """
+    if a.threshold != b.threshold:
+        raise ValueError(f"b: expected threshold {a.threshold}, got {b.threshold}")
+    require_shape("b", b.errors, a.errors.shape)
+    differ = (a.counted ^ b.counted)[:, a._chosen(joints)]
+    if differ.any():
+        raise ValueError(f"b: expected the joints that a counted, but {differ.sum()} were counted by only one of the two")
+    parts = (a._usable(values, joints).sum(1) for values in (a.correct, b.correct, a.counted))
+    return bootstrap.paired_difference(*parts, resamples=resamples, seed=seed)
+
+
 def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton) -> np.ndarray:
     """Distance from left shoulder to right hip.
 
@@ -214,8 +275,8 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
 def _pck(pred, truth, counted, reference, reference_name, threshold, auc_thresholds) -> PCK:
     truth, counted = _checked(truth, counted)
     pred, reference = np.asarray(pred, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    _require_shape("pred", pred, truth.shape)
-    _require_shape(reference_name, reference, truth.shape[:1])
+    require_shape("pred", pred, truth.shape)
+    require_shape(reference_name, reference, truth.shape[:1])
     if not (_finite(truth) | ~counted).all():
         raise ValueError("truth: expected finite coordinates where counted, got NaN or infinity")
     usable = np.isfinite(reference) & (reference > 0)
@@ -239,17 +300,13 @@ def _checked(truth, counted, joints: int | None = None) -> tuple[np.ndarray, np.
     truth, counted = np.asarray(truth, dtype=np.float64), np.asarray(counted)
     if truth.ndim != 3 or truth.shape[2] != 2 or joints not in (None, truth.shape[1]):
         raise ValueError(f"truth: expected (N, {'K' if joints is None else joints}, 2), got {truth.shape}")
-    _require_shape("counted", counted, truth.shape[:2])
+    require_shape("counted", counted, truth.shape[:2])
     if counted.dtype != bool:
         raise ValueError(f"counted: expected bool, got {counted.dtype}")
     return truth, counted
 
 
-def _require_shape(name: str, array: np.ndarray, expected: tuple) -> None:
+def require_shape(name: str, array: np.ndarray, expected: tuple) -> None:
+    """Raise ValueError, with the array's name, if it has another shape."""
     if array.shape != expected:
         raise ValueError(f"{name}: expected {expected}, got {array.shape}")
-
-
-def _percent(part, whole) -> np.ndarray:
-    """100 * part / whole, NaN where `whole` is 0."""
-    return 100 * np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

@@ -1,15 +1,15 @@
 import json
-import sys
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
-from scipy.io import loadmat
+from scipy.io import loadmat, savemat
 
 from posekit.cli.eval import main
 from posekit.datasets import open_people
 from posekit.evaluation import mean_pose
+from posekit.inference import PLAIN, PYRAMID, Views
 from posekit.predictions import read_predictions, write_predictions
 
 LSP = ("--data", "lsp", "--split", "test")
@@ -59,7 +59,7 @@ def test_prints_the_reference_figures_of_the_hourglass(real_data, tmp_path, caps
     }
     reference["Mean"] = 88.035
     assert printed == pytest.approx(reference, abs=0.01)
-    assert "mean, plain over 14 kinds of joint" in lines[6] and lines[6].endswith("87.56")
+    assert lines[6].startswith("mean, plain over 14 kinds of joint") and lines[6].split("95 %")[0].split()[-1] == "87.56"
     data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert data["pooled_mean"] == pytest.approx(88.035, abs=0.001) and data["protocol"]["predictions_base"] == 1
     assert data["n_persons"] == 2958 and data["weights"] is None
@@ -76,10 +76,71 @@ def test_what_it_writes_can_be_scored_again(real_data, capsys):
     assert capsys.readouterr().out.splitlines()[:-1] == first.splitlines()[:-1]
 
 
-def test_without_the_base_it_says_how_to_find_out(real_data, capsys):
-    assert mpii_eval(real_data, "--predictions", real_data / "mpii" / "predictions" / "valid-ours.h5") == 1
+def test_without_the_base_it_is_detected_and_told(real_data, tmp_path, capsys):
+    assert mpii_eval(real_data, "--predictions", real_data / "mpii" / "predictions" / "valid-ours.h5", "--out", "out") == 0
+    assert "valid-ours.h5: pixels count from 1, as detected: AUC 59.69, against 59.50 if from 0" in capsys.readouterr().out
+    protocol = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["protocol"]
+    assert protocol["predictions_base"] == 1 and protocol["predictions_base_source"] == "detected on the truth"
+
+
+def test_a_base_that_the_scores_do_not_tell_must_be_given(real_data, capsys):
+    with h5py.File("rubbish.h5", "w") as rubbish:
+        rubbish["preds"] = np.random.default_rng(0).uniform(0, 900, (2958, 16, 2))
+    assert mpii_eval(real_data, "--predictions", "rubbish.h5") == 1
     error = capsys.readouterr().err
     assert "Give --base 1" in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+@pytest.fixture
+def published(real_data):
+    """The hourglass authors' predictions, and Tompson et al.'s as pytorch-pose would store them."""
+    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
+    savemat("tompson.mat", {"preds": file["pos_pred_src"].transpose(2, 0, 1)})
+    return str(real_data / "mpii" / "predictions" / "valid-ours.h5"), "tompson.mat"
+
+
+def test_two_files_are_compared_as_a_pair_and_the_numbers_kept(real_data, published, tmp_path, capsys):
+    ours, theirs = published
+    assert mpii_eval(real_data, "--predictions", ours, "--against", theirs, "--base", 1, "--analyse", "--oks", "--out", "out") == 0
+    text = capsys.readouterr().out
+    assert "A (valid-ours.h5) and B (tompson.mat)" in text and "+5.70   +5.23 to +6.16" in text
+    assert text.count("kinds of error in percent") == 2 and "AP75" in text
+    data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert data["comparison"]["first_minus_second"]["Mean"]["difference"] == pytest.approx(5.6987, abs=0.001)
+    assert data["analysis"]["tompson.mat"]["persons_mirrored"] == 84 and data["oks"]["persons"] == 2958
+    assert (tmp_path / "out" / "analysis" / "diagnosis.csv").is_file()
+
+
+def test_protocols_are_told_side_by_side_and_kept(real_data, published, tmp_path, capsys):
+    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--protocols", "--out", "out") == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "pooled over all 16" in line]
+    assert lines[0][0] == "71.524"
+    rows = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["conventions"]
+    assert {row["used_by"] for row in rows} >= {"pytorch-pose", "mmpose"} and len(rows) == 11
+
+
+def test_predictions_are_saved_in_every_form_and_score_alike(real_data, published, capsys):
+    saved = ["--save", "a.json", "--save", "a.csv", "--save", "a.mat", "--save", "a.h5"]
+    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, *saved) == 0
+    first = capsys.readouterr().out.splitlines()
+    assert first[-1] == "wrote a.json, a.csv, a.mat, a.h5"
+    for name in ("a.json", "a.h5"):
+        assert mpii_eval(real_data, "--predictions", name) == 0
+        assert capsys.readouterr().out.splitlines()[:-1] == first[:-1]
+
+
+def test_another_threshold_and_another_size(real_data, published, capsys):
+    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--threshold", 0.11) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("PCKh@0.11 in percent")
+    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--normalise", "torso") == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("PCK@0.2 in percent, mpii valid, 2,875")
+    assert lsp_eval(real_data, "--predictions", published[1], "--base", "1", "--normalise", "head") == 1
+    assert "lsp14" in capsys.readouterr().err
+
+
+def test_a_file_against_itself_is_refused(real_data, stored, capsys):
+    assert lsp_eval(real_data, "--predictions", stored, "--against", stored) == 2
+    assert "is the file that is scored" in capsys.readouterr().err
 
 
 def test_limit_takes_the_first_people_and_keeps_the_input(real_data, stored, tmp_path, capsys):
@@ -104,6 +165,7 @@ class FakePredictor:
 
     def __init__(self, weights, **options):
         self.weights, self.options = weights, options
+        self.decode, self.views = options["decode"], options["views"]
         type(self).last = self
 
     def predict_people(self, people, *, progress):
@@ -115,7 +177,7 @@ class FakePredictor:
 
 @pytest.fixture
 def predictor(monkeypatch):
-    monkeypatch.setitem(sys.modules, "posekit.inference", SimpleNamespace(load=FakePredictor))
+    monkeypatch.setattr("posekit.inference.load", FakePredictor)
     return FakePredictor
 
 
@@ -125,14 +187,30 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert status == 0 and predictor.last.weights == "runs/lspet/best.safetensors"
-    assert predictor.last.options == {"decode": "dark", "device": "auto", "batch_size": 7, "workers": 0}
+    assert predictor.last.options == {"views": PLAIN, "decode": "dark", "device": "auto", "batch_size": 7, "workers": 0}
     assert "90.00" in printed and "predicted as NaN, so wrong: 14 of 140 joints" in printed
     out = tmp_path / "runs" / "eval-lspet-best-lsp-test-decode-dark-limit-10"
-    assert f"wrote {out.relative_to(tmp_path) / 'predictions.h5'} and" in printed
+    assert f"wrote {out.relative_to(tmp_path) / 'predictions.h5'}, " in printed
     data = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert data["pooled_mean"] == 90 and data["weights"] == "runs/lspet/best.safetensors" and data["protocol"]["decode"] == "dark"
     assert data["protocol"]["box_source"].startswith("labelled joints") and data["protocol"]["limit"] == 10
     assert np.isnan(read_predictions(out / "predictions.h5").joints[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "views"),
+    [
+        (["--flip"], Views(flip=True)),
+        (["--pyramid"], PYRAMID),
+        (["--pyramid", "0.9,1,1.2"], Views((0.9, 1.0, 1.2), flip=True)),
+    ],
+)
+def test_views_are_chosen_and_named(real_data, predictor, tmp_path, options, views):
+    assert lsp_eval(real_data, "--weights", "w.safetensors", "--limit", "3", *options) == 0
+    assert predictor.last.options["views"] == views
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.endswith("limit-3-" + options[0].removeprefix("--"))
+    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["protocol"]["views"] == str(views)
 
 
 def test_the_default_folder_has_no_odd_letters(real_data, predictor, tmp_path):
@@ -161,7 +239,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_the_work(real_d
 
 
 def test_what_is_predicted_is_kept_when_it_cannot_be_scored(real_data, predictor, tmp_path, monkeypatch):
-    def lose(*args):
+    def lose(*args, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("posekit.cli.eval.score", lose)
@@ -173,6 +251,8 @@ def test_what_is_predicted_is_kept_when_it_cannot_be_scored(real_data, predictor
     ("options", "message"),
     [
         (["--weights", "w", "--base", "0"], "--base goes with --predictions"),
+        (["--predictions", "p", "--pyramid"], "--pyramid would have no effect"),
+        (["--predictions", "p", "--flip"], "--flip would have no effect"),
         (["--predictions", "p", "--decode", "dark", "--batch-size", "3"], "--decode, --batch-size would have no effect"),
     ],
 )
@@ -189,6 +269,8 @@ def test_options_without_effect_are_refused(options, message, capsys):
         (["--weights", "w", "--limit", "0"], "'0': expected a whole number of at least 1"),
         (["--weights", "w", "--workers", "-1"], "expected a whole number of at least 0"),
         (["--predictions", "p", "--base", "2"], "invalid choice: 2"),
+        (["--predictions", "p", "--threshold", "-0.5"], "expected a number above 0"),
+        (["--weights", "w", "--pyramid", "0.8,big"], "'big': expected a number above 0"),
     ],
 )
 def test_wrong_command_lines(options, message, capsys):

@@ -53,6 +53,13 @@ def test_box_is_the_longer_side_times_a_quarter_more(tmp_path):
     assert person.box.side == 50
 
 
+def test_areas_are_the_annotations_where_it_has_them(tmp_path):
+    areas = [321.5, 7, 0, None]
+    written = [annotation(id=2), *(annotation(id=3 + i, area=area) for i, area in enumerate(areas))]
+    people = open_coco(write(tmp_path / "cats.json", written))
+    np.testing.assert_array_equal(people.areas, [np.nan, 321.5, 7, np.nan, np.nan])
+
+
 def test_known_skeleton_is_recognised_by_its_joints(tmp_path):
     category = {"id": 7, "name": "person", "keypoints": [joint.replace("_", "-") for joint in COCO17.joints]}
     people = open_coco(write(tmp_path / "p.json", [annotation(keypoints=[1, 2, 2] * 17)], [category]))
@@ -135,7 +142,14 @@ def test_categories_that_make_no_skeleton(tmp_path, categories, message):
 
 @pytest.mark.parametrize(
     "broken",
-    [annotation(keypoints=[1, 2, 2]), annotation(image_id=99), annotation(bbox=[1, 2]), annotation(keypoints=["x"] * 9)],
+    [
+        annotation(keypoints=[1, 2, 2]),
+        annotation(image_id=99),
+        annotation(bbox=[1, 2]),
+        annotation(keypoints=["x"] * 9),
+        annotation(area=[1]),
+        annotation(area="large"),
+    ],
 )
 def test_broken_annotation_names_the_file(tmp_path, broken):
     with pytest.raises(DataError, match=r"cats.json: "):
@@ -166,6 +180,7 @@ def test_real_coco(real_data):
     assert people.labelled[0].all()
     np.testing.assert_array_equal(people.joints[0, 0], [367, 81])
     assert people.sides[0] == pytest.approx(1.25 * 346.68)
+    assert people.areas[0] == pytest.approx(27789.11055) and np.isfinite(people.areas).all()
     assert people.centres[0].tolist() == pytest.approx([280.79 + 218.7 / 2 - 0.5, 44.73 + 346.68 / 2 - 0.5])
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from posekit.datasets.augment import Ranges
-from posekit.datasets.loader import CropDataset, EpochBatches, collate, make_loader, predict_batches, require_few_failures
+from posekit.datasets.loader import (
+    CropDataset,
+    EpochBatches,
+    PyramidDataset,
+    collate,
+    make_loader,
+    predict_batches,
+    require_few_failures,
+)
 from posekit.errors import DataError
 from posekit.opencv import cv2
 from posekit.sample import Failure, People
@@ -120,3 +128,30 @@ def test_processes_share_the_people(world):
     seen = sorted(index for part in parts for batch in part for _, index in batch)
     assert seen == list(range(23))
     assert len({len(part) for part in parts}) == 1  # every process takes the same number of steps
+
+
+def test_a_pyramid_holds_each_persons_crops_at_all_scales(people):
+    dataset = PyramidDataset(people, size=32, scales=(0.8, 1.0, 1.3))
+    samples = dataset[0, 2]
+    assert [sample.crop.box.side for sample in samples] == pytest.approx([40, 50, 65])
+    np.testing.assert_array_equal(samples[1].image, CropDataset(people, size=32)[2].image)
+    batch = collate([dataset[i] for i in (2, 3)])
+    assert batch.index.tolist() == [2, 2, 2, 3, 3, 3]
+
+
+def test_several_crops_of_a_person_give_one_prediction_and_one_failure(people):
+    dataset = PyramidDataset(people, size=32, scales=(0.9, 1.1))
+    loader = make_loader(dataset, EpochBatches(5, 2))
+
+    def predict(images):  # the middle of the base crop, three peaks each
+        count = len(images) // 2
+        return torch.full((count, 14, 3, 2), 15.5), torch.full((count, 14, 3), 0.5)
+
+    found = list(predict_batches(loader, people, predict))
+    index, points, scores = (np.concatenate(parts) for parts in list(zip(*found, strict=True))[:3])
+    assert index.tolist() == [0, 1, 2, 3, 4]
+    assert points.shape == (5, 14, 3, 2)
+    np.testing.assert_allclose(points[:3], 30.0)
+    assert np.isnan(points[3:]).all()
+    assert np.isnan(scores[3:]).all()
+    assert [failure.index for *_, failures in found for failure in failures] == [3, 4]

@@ -7,7 +7,6 @@ from posekit.datasets.splits import (
     Annotations,
     Split,
     join,
-    load_variables,
     parse_split,
     random_photographs,
     split_of_file,
@@ -155,10 +154,3 @@ def test_join_keeps_each_files_splits():
     assert both.people.name == "few"
     assert {name: indices.tolist() for name, indices in both.official.items()} == {"train": [0, 1], "valid": [2]}
     assert both.reasons.tolist() == ["", "", "crowd"]
-
-
-def test_matlab_file_that_is_none(tmp_path):
-    path = tmp_path / "joints.mat"
-    path.write_bytes(b"not matlab at all" * 20)
-    with pytest.raises(DataError, match=r"joints.mat: not a MATLAB file that can be read"):
-        load_variables(path, "joints")

@@ -1,0 +1,194 @@
+"""Where the errors come from: diagnosis and double counting of scored predictions, as tables, pictures and lists of persons."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from posekit.evaluation.score import Scores
+from posekit.files import replacing
+from posekit.metrics import KINDS, Diagnosis, DoubleCounting, diagnose, double_counting
+
+_DOUBLE_FACTS = ("double", "top_right", "only_other_right", "other_opposite")
+_DIAGNOSIS_COLUMNS = ("model", "person", "photograph", "joint", "kind", "error in reference sizes")
+_DOUBLE_COLUMNS = (
+    "model",
+    "person",
+    "photograph",
+    "joint",
+    "highest peak right",
+    "truth under another",
+    "another on the opposite joint",
+)
+
+
+def diagnosis_of(scores: Scores) -> Diagnosis:
+    """Kind of every counted joint's error, at the metric's threshold."""
+    people = scores.people
+    return diagnose(
+        scores.predictions.joints,
+        people.joints,
+        scores.pck.counted,
+        reference_size_N=scores.reference_sizes,
+        threshold=scores.pck.threshold,
+        flip_order_K=people.skeleton.flip_order,
+    )
+
+
+def double_counting_of(scores: Scores) -> DoubleCounting | None:
+    """Maps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
+    people, predictions = scores.people, scores.predictions
+    if predictions.peaks is None:
+        return None
+    return double_counting(
+        predictions.peaks,
+        predictions.heights,
+        people.joints,
+        scores.pck.counted,
+        reference_size_N=scores.reference_sizes,
+        threshold=scores.pck.threshold,
+        flip_order_K=people.skeleton.flip_order,
+    )
+
+
+def diagnosis_shares(scores: Scores, found: Diagnosis) -> dict[str, np.ndarray]:
+    """Percent good, jitter, inversion, miss: of each of the skeleton's groups, and of all joints of the mean."""
+    counts = {name: found.counts[list(joints)].sum(0) for name, joints in _groups(scores).items()}
+    return {name: 100 * count / count.sum() if count.sum() else np.full(len(KINDS), np.nan) for name, count in counts.items()}
+
+
+def double_shares(scores: Scores, found: DoubleCounting) -> dict[str, list[float]]:
+    """Percent of maps with several peaks, of each group and of all; and among those, for how many the highest peak is right,
+    the truth lies under another peak alone, and another peak lies on the opposite joint."""
+    return {name: [found.total(fact, joints) for fact in _DOUBLE_FACTS] for name, joints in _groups(scores).items()}
+
+
+def analysis_numbers(scores: Scores) -> dict:
+    """Both analyses for ``metrics.json``, in percent and PCK points."""
+    found, double = diagnosis_of(scores), double_counting_of(scores)
+    shares = {name: dict(zip(KINDS, row.tolist(), strict=True)) for name, row in diagnosis_shares(scores, found).items()}
+    numbers = {"diagnosis": shares, "points_if_repaired": found.cost(scores.mean_joints), "persons_mirrored": found.n_mirrored}
+    if double is not None:
+        rows = double_shares(scores, double)
+        numbers["double_counting"] = {name: dict(zip(_DOUBLE_FACTS, row, strict=True)) for name, row in rows.items()}
+    return numbers
+
+
+def analysis_tables(models: Mapping[str, Scores]) -> str:
+    """Text for the screen: both analyses of each model."""
+    return "\n\n".join(table for name, scores in models.items() for table in _tables(name, scores))
+
+
+def _tables(name: str, scores: Scores) -> Iterator[str]:
+    found, double = diagnosis_of(scores), double_counting_of(scores)
+    threshold, unit = f"{scores.pck.threshold:g}", scores.reference.partition(" (")[0]
+    cost = ", ".join(f"{kind} {points:.2f}" for kind, points in found.cost(scores.mean_joints).items())
+    yield "\n".join(
+        [
+            f"{name}: kinds of error in percent of the joints (good within {threshold}; inversion within {threshold} of the",
+            f"opposite joint; jitter within {2 * scores.pck.threshold:g} of the truth, in {unit}s; else miss)",
+            "",
+            *_rows(KINDS, diagnosis_shares(scores, found)),
+            f"points of the pooled mean if repaired: {cost}",
+            f"persons who would be better with left and right exchanged: {found.n_mirrored:,} of {scores.n_persons:,}",
+        ]
+    )
+    if double is None:
+        yield f"{name}: double counting needs the heatmaps' peaks, which this file lacks; score the model with --weights"
+        return
+    yield "\n".join(
+        [
+            f"{name}: double counting (another peak, {threshold} or more away and at least half as high), in percent",
+            "",
+            *_rows(("double", "top right", "only other", "on opposite"), double_shares(scores, double)),
+            "double: of all maps; the others are shares of the double ones: the highest peak is right; the truth lies under",
+            "another peak alone; another peak lies on the same person's opposite joint",
+        ]
+    )
+
+
+def _rows(columns: Sequence[str], values: Mapping[str, Sequence[float]]) -> list[str]:
+    head = " " * 10 + "".join(f"{column:>13}" for column in columns)
+    return [head, *(f"{name:<10}" + "".join(f"{_one(value):>13}" for value in row) for name, row in values.items())]
+
+
+def _one(value: float) -> str:
+    return f"{value:.1f}" if np.isfinite(value) else "-"
+
+
+def _groups(scores: Scores) -> dict[str, tuple[int, ...]]:
+    return {**scores.people.skeleton.group_indices, "All": scores.mean_joints}
+
+
+def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Path]:
+    """Write both analyses of one or several models.
+
+    ``diagnosis.csv`` lists every counted joint that is not good, ``double_counting.csv`` every map with several peaks, each with
+    the person's index and photograph; ``diagnosis.png`` and ``double_counting.png`` show the shares, of all models side by side.
+
+    Parameters
+    ----------
+    folder : str or Path
+    models : mapping of str to Scores
+        By the names that the pictures print.
+
+    Returns
+    -------
+    list of Path : the files.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    from posekit.drawing.evaluation import diagnosis_bars, double_counting_bars
+
+    folder = Path(folder)
+    diagnoses = {name: diagnosis_of(scores) for name, scores in models.items()}
+    shares = {name: diagnosis_shares(models[name], found) for name, found in diagnoses.items()}
+    written = [
+        _write_csv(folder / "diagnosis.csv", _DIAGNOSIS_COLUMNS, _diagnosis_rows(models, diagnoses)),
+        _write_figure(folder / "diagnosis.png", diagnosis_bars(shares)),
+    ]
+    doubles = {name: found for name, scores in models.items() if (found := double_counting_of(scores)) is not None}
+    if doubles:
+        shares = {name: double_shares(models[name], found) for name, found in doubles.items()}
+        written.append(_write_csv(folder / "double_counting.csv", _DOUBLE_COLUMNS, _double_rows(models, doubles)))
+        written.append(_write_figure(folder / "double_counting.png", double_counting_bars(shares)))
+    return written
+
+
+def _diagnosis_rows(models: Mapping[str, Scores], diagnoses: Mapping[str, Diagnosis]) -> Iterator[tuple]:
+    for name, found in diagnoses.items():
+        for person, joint in np.argwhere(found.kind_NK > KINDS.index("good")):
+            error = models[name].pck.errors[person, joint]
+            yield (*_place(name, models[name], person, joint), KINDS[found.kind_NK[person, joint]], f"{error:.4f}")
+
+
+def _double_rows(models: Mapping[str, Scores], doubles: Mapping[str, DoubleCounting]) -> Iterator[tuple]:
+    for name, found in doubles.items():
+        for person, joint in np.argwhere(found.double):
+            facts = (int(fact[person, joint]) for fact in (found.top_right, found.other_right, found.other_opposite))
+            yield (*_place(name, models[name], person, joint), *facts)
+
+
+def _place(name: str, scores: Scores, person: int, joint: int) -> tuple:
+    return name, int(person), Path(scores.people.images[person]).name, scores.people.skeleton.joints[joint]
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[tuple]) -> Path:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def _write_figure(path: Path, figure) -> Path:
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=200)
+    return path

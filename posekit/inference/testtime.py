@@ -1,0 +1,83 @@
+"""Several views of one person, and the average of what a model sees in them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from posekit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Views:
+    """Which views of each person are averaged; the default is the plain crop alone.
+
+    Parameters
+    ----------
+    scales : tuple of float
+        Factors on the side of the person's box.
+    flip : bool
+        Whether each view is also looked at in the mirror.
+
+    Raises
+    ------
+    ConfigError
+        If there is no scale, or one is not within 0.1 … 10.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    def __post_init__(self):
+        if not self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise ConfigError(f"scales {list(self.scales)}: expected one or more factors on the box's side from 0.1 to 10")
+
+    def __len__(self):
+        return len(self.scales) * (1 + self.flip)
+
+    def __str__(self):
+        scales = ", ".join(f"{scale:g}" for scale in self.scales)
+        mirror = ", each also mirrored" if self.flip else ""
+        average = "; the average of their heatmaps in the frame of scale 1" if len(self) > 1 else ""
+        return f"{len(self)}: the box's side times {scales}{mirror}{average}"
+
+
+PLAIN = Views()
+# The paper's: a six-scale pyramid with flipping.
+PYRAMID = Views((0.8, 0.9, 1.0, 1.1, 1.2, 1.3), flip=True)
+
+
+def averaged_maps(predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, views: Views, flip_order: Tensor) -> Tensor:
+    """Heatmaps averaged over the views, all of which go through the model at once.
+
+    Parameters
+    ----------
+    predict : callable
+        (N, S, S, 3) crops -> (N, K, H, W) activated maps.
+    images_NSSC : (B V, S, S, 3)
+        Each person's crops at the V scales, one after the other.
+    views : Views
+    flip_order : (K,) int64
+        The skeleton's, on the device of the maps.
+
+    Returns
+    -------
+    (B, K, H, W) : in the frame of the crop of scale 1. Where that reaches beyond a smaller view, this view adds 0.
+    """
+    count = len(images_NSSC)
+    maps = predict(torch.cat([images_NSSC, images_NSSC.flip(2)]) if views.flip else images_NSSC)
+    if views.flip:
+        maps = (maps[:count] + maps[count:].flip(-1)[:, flip_order]) / 2
+    by_scale = maps.unflatten(0, (-1, len(views.scales))).unbind(1)
+    return sum(_in_base_frame(view, scale) for view, scale in zip(by_scale, views.scales, strict=True)) / len(views.scales)
+
+
+def _in_base_frame(maps: Tensor, scale: float) -> Tensor:
+    """Resample the maps of a crop whose side is `scale` times the base's; both have the same centre."""
+    if scale == 1:
+        return maps
+    turn = torch.tensor([[1 / scale, 0, 0], [0, 1 / scale, 0]], device=maps.device, dtype=maps.dtype)
+    grid = F.affine_grid(turn.expand(len(maps), 2, 3), list(maps.shape), align_corners=False)
+    return F.grid_sample(maps, grid, align_corners=False)

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+
+from posekit.drawing.penalty import overlay_heatmap, penalty_map
+from posekit.heatmaps import decode, encode
+
+K, H, W = 3, 5, 7
+
+
+def example(seed=0):
+    """Maps of random height, and a 3 x 3 target whose centre and four neighbours are above 0.5, at other places for each joint."""
+    probability = np.random.default_rng(seed).uniform(0.01, 0.99, (K, H, W))
+    target = np.zeros((K, H, W))
+    for k, (x, y) in enumerate([(1, 1), (4, 2), (5, 3)]):
+        target[k, y - 1 : y + 2, x - 1 : x + 2] = [[0.4, 0.6, 0.4], [0.6, 1.0, 0.6], [0.4, 0.6, 0.4]]
+    return probability, target
+
+
+def closed_form(q, p, gamma):
+    """anchor_loss (eq. 5-7) less cross entropy, pixel after pixel: q and p of one joint."""
+    anchor = q[p > 0.5].max()
+    out = np.zeros(q.shape)
+    for place in np.ndindex(q.shape):
+        if p[place] == 0 and q[place] > anchor:
+            out[place] = -np.log(1 - q[place]) * ((1 + q[place] - anchor) ** gamma - 1)
+    return out
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
+def test_agrees_with_the_closed_form(gamma):
+    q, p = example()
+    q[:, 0, 0] = 0.99  # surely above an anchor somewhere
+    q[p > 0.5] *= 0.6
+    found = penalty_map(q, p, gamma)
+    expected = np.stack([closed_form(q[k], p[k], gamma) for k in range(K)])
+    assert found.dtype == np.float32 and (expected > 0).any() and (expected == 0).any()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert (found[expected == 0] == 0).all()
+
+
+def test_nothing_is_added_on_the_true_joint_or_below_its_score():
+    q, p = example()
+    q[p > 0.5] = 0.995  # the best score is the true joint's
+    assert not penalty_map(q, p).any()
+    q[p > 0.5] = 0.1
+    assert not penalty_map(q, p)[p > 0].any()
+
+
+def test_gamma_zero_is_cross_entropy():
+    assert not penalty_map(*example(), gamma=0.0).any()
+
+
+def test_a_map_without_an_anchor_has_no_penalty():
+    q, p = example()
+    q[:, 0, 6], p[1] = 0.999, 0.0
+    p[2] *= 0.5  # only the edge of a joint outside the crop: nothing above 0.5
+    found = penalty_map(q, p)
+    assert found[0].any() and not found[1:].any()
+
+
+def test_certain_predictions_cost_much_but_not_infinitely():
+    q, p = np.zeros((1, H, W)), np.zeros((1, H, W))
+    p[0, 1, 1], q[0, 3, 5] = 1.0, 1.0
+    found = penalty_map(q.astype(np.float32), p)
+    # -log(1e-7) * ((1 + 1)^2 - 1)
+    assert found[0, 3, 5] == pytest.approx(3 * 7 * np.log(10), rel=1e-5)
+    assert np.count_nonzero(found) == 1
+    linear = np.where(q == 0, -0.1, 1.2)
+    np.testing.assert_array_equal(penalty_map(linear, p), found)
+
+
+def test_a_joint_counted_twice_is_penalised_at_the_wrong_peak():
+    true, wrong = torch.tensor([[[81.5, 41.5]]]), torch.tensor([[[181.5, 141.5]]])
+    labelled = torch.ones((1, 1), dtype=torch.bool)
+    target = encode(true, labelled, size=64)
+    q = 0.4 * target + 0.9 * encode(wrong, labelled, size=64)
+    found = penalty_map(q[0].numpy(), target[0].numpy())
+    where, _ = decode(torch.from_numpy(found)[None], method="argmax")
+    np.testing.assert_array_equal(where[0, 0], wrong[0, 0])
+
+
+def test_penalty_map_says_what_does_not_fit():
+    q, p = example()
+    with pytest.raises(ValueError, match=r"the same \(K, H, W\), got \(3, 5, 7\) and \(2, 5, 7\)"):
+        penalty_map(q, p[:2])
+    with pytest.raises(ValueError, match="got \\(5, 7\\)"):
+        penalty_map(q[0], p[0])
+    with pytest.raises(ValueError, match="finite"):
+        penalty_map(np.full_like(q, np.nan), p)
+    with pytest.raises(ValueError, match="gamma"):
+        penalty_map(q, p, gamma=-1.0)
+
+
+def grey(height, width):
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+@pytest.mark.parametrize("x, y, stride", [(10, 20, 4), (0, 0, 4), (63, 47, 4), (5, 7, 3)])
+def test_a_hot_map_pixel_lands_at_its_place(x, y, stride):
+    heat = np.zeros((48, 64))
+    heat[y, x] = 3.0
+    image = grey(48 * stride, 64 * stride)
+    drawn = overlay_heatmap(image, heat)
+    changed = np.abs(drawn.astype(int) - image).sum(-1)
+    assert (image == 128).all() and drawn.dtype == np.uint8
+    rows, columns = np.nonzero(changed)
+    # The pixel itself, and halfway to its neighbours where there are any.
+    centre = (np.array([x, y]) + 0.5) * stride - 0.5
+    assert np.abs(columns - centre[0]).max() < stride and np.abs(rows - centre[1]).max() < stride
+    if 0 < x < 63 and 0 < y < 47:
+        assert np.average(columns, weights=changed[rows, columns]) == pytest.approx(centre[0])
+        assert np.average(rows, weights=changed[rows, columns]) == pytest.approx(centre[1])
+
+
+def test_colour_and_opacity_grow_with_the_value():
+    heat = np.repeat(np.arange(6.0)[None], 2, axis=0)
+    drawn = overlay_heatmap(np.zeros((2, 6, 3), np.uint8), heat, alpha=1.0)
+    assert (drawn[:, 0] == 0).all()
+    # The last entry of matplotlib's inferno, in blue, green, red.
+    np.testing.assert_array_equal(drawn[0, 5], [164, 255, 252])
+    light = drawn[0].astype(float) @ [0.114, 0.587, 0.299]
+    assert (np.diff(light) > 0).all()
+
+
+def test_zero_and_below_leave_the_picture_alone():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for nothing in (np.zeros((5, 7)), np.full((5, 7), -1.0)):
+        np.testing.assert_array_equal(overlay_heatmap(image, nothing), image)
+    np.testing.assert_array_equal(overlay_heatmap(image, np.ones((5, 7)), alpha=0.0), image)
+
+
+def test_top_makes_maps_comparable():
+    heat = np.full((4, 4), 2.0)
+    assert (overlay_heatmap(grey(4, 4), heat) == overlay_heatmap(grey(4, 4), 2 * heat)).all()
+    assert (overlay_heatmap(grey(4, 4), heat, top=4.0) != overlay_heatmap(grey(4, 4), 2 * heat, top=4.0)).any()
+    np.testing.assert_array_equal(overlay_heatmap(grey(4, 4), 2 * heat, top=2.0), overlay_heatmap(grey(4, 4), heat, top=2.0))
+
+
+def test_overlay_says_what_does_not_fit():
+    with pytest.raises(ValueError, match="image: expected"):
+        overlay_heatmap(grey(4, 4).astype(float), np.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"map: expected \(h, w\), got \(1, 2, 2\)"):
+        overlay_heatmap(grey(4, 4), np.zeros((1, 2, 2)))
+    with pytest.raises(ValueError, match="finite"):
+        overlay_heatmap(grey(4, 4), np.full((2, 2), np.nan))
+    for options in ({"top": 0.0}, {"top": np.nan}, {"alpha": 1.5}):
+        with pytest.raises(ValueError, match="top > 0 and alpha"):
+            overlay_heatmap(grey(4, 4), np.zeros((2, 2)), **options)
