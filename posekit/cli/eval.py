@@ -12,11 +12,11 @@ import numpy as np
 from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
-from posekit.evaluation import Scores, score, write_metrics
+from posekit.evaluation import Comparison, Scores, score, write_metrics
 from posekit.evaluation.analysis import analysis_numbers, analysis_tables, write_analysis
-from posekit.evaluation.compare import Comparison
 from posekit.evaluation.oks import keypoint_ap
 from posekit.evaluation.protocols import conventions, conventions_table
+from posekit.evaluation.score import TORSO_SIZE
 from posekit.files import writable_folder
 from posekit.predictions import Predictions, read_predictions, stated_base, write_predictions
 from posekit.sample import People
@@ -164,6 +164,10 @@ def _run(args: argparse.Namespace) -> None:
     written = _write_predictions(args, out, predictions, people)
     scores = score(people, predictions, normalise=args.normalise, threshold=args.threshold)
     print(scores.table() + "\n")
+    if args.data == "mpii" and args.normalise == "auto" and scores.reference == TORSO_SIZE:
+        print(
+            "This annotation holds no head boxes, so the torso is the measure. For PCKh put detections_our_format.mat beside it.\n"
+        )
     details = {"weights": args.weights, "choices": {"root": str(args.root), "limit": args.limit, **choices}}
     models = _models(args, scores)
     details["sections"], files = _more(args, models, out)
@@ -294,4 +298,5 @@ def _protocols(args: argparse.Namespace, scores: Scores) -> list[dict]:
 def _report(folder: Path, models: dict[str, Scores], predictor, details: dict) -> Path:
     from posekit.evaluation.report import write_report
 
-    return write_report(folder, models, details=details, heatmaps=predictor.heatmaps if predictor else None)
+    maps = {"heatmaps": predictor.heatmaps, "heatmap_skeleton": predictor.info.skeleton} if predictor else {}
+    return write_report(folder, models, details=details, **maps)

@@ -21,6 +21,7 @@ from posekit.skeletons import joint_mapping
 # MPII's published means leave these two out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
+_SUSPICIOUS_SHARE = 0.1
 _TORSO = ("left_shoulder", "right_hip")
 HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
 TORSO_SIZE = "torso size (true left shoulder to right hip)"
@@ -107,6 +108,13 @@ class Scores:
         """Persons scored: those with a reference size."""
         return len(self.people) - self.pck.n_left_out
 
+    @cached_property
+    def n_elsewhere(self) -> int:
+        """Persons most of whose predicted joints lie farther from their box's centre than its side: nearly none, if all is well."""
+        people = self.people
+        away = np.abs(self.predictions.joints - people.centres[:, None]).max(-1) > people.sides[:, None]
+        return int((2 * away.sum(1) > len(people.skeleton)).sum())
+
     def table(self) -> str:
         """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
         counts = self.pck.counts[list(self.mean_joints)]
@@ -135,6 +143,9 @@ class Scores:
             f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
             f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} persons": self.pck.n_left_out,
             f"predicted as NaN, so wrong: {self.pck.n_not_predicted:,} of {self.pck.n:,} joints": self.pck.n_not_predicted,
+            f"LOOK: {self.n_elsewhere:,} of {len(self.people):,} persons are predicted far from their boxes; are these predictions "
+            "in this order of persons, of this split, in pixels of the photographs?": self.n_elsewhere
+            > _SUSPICIOUS_SHARE * len(self.people),
         }
         return [fact for fact, present in facts.items() if present]
 

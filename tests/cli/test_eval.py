@@ -1,4 +1,5 @@
 import json
+import shutil
 from types import SimpleNamespace
 
 import h5py
@@ -284,3 +285,13 @@ def test_help_teaches(capsys):
         main(["--help"], prog="posekit eval")
     text = capsys.readouterr().out
     assert stop.value.code == 0 and "posekit eval --predictions valid-ours.h5 --base 1 --data mpii" in text
+
+
+def test_mpii_without_head_boxes_says_so(real_data, published, tmp_path, capsys):
+    shutil.copy(real_data / "mpii" / "annot" / "mpii_annotations.json.gz", tmp_path)
+    argv = ["--data", "mpii", "--root", str(tmp_path), "--split", "valid", "--predictions", published[1], "--base", "1"]
+    assert main(argv) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("PCK@0.2") and "holds no head boxes, so the torso is the measure" in printed
+    assert main([*argv, "--normalise", "head"]) == 1
+    assert "nobody has a head size" in capsys.readouterr().err

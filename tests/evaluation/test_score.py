@@ -263,3 +263,20 @@ def test_mean_pose_on_real_people_is_a_poor_yardstick(real_data):
     scores = score(valid, mean_pose(train, valid))
     assert scores.metric == "PCK@0.2" and scores.n_persons + scores.pck.n_left_out == len(valid) and scores.pck.n_left_out > 0
     assert 3 < scores.pooled_mean < 8  # 4.6 where it was first measured: LSPET's people stand on their hands, too
+
+
+def test_predictions_in_another_order_are_suspected(mpii, hourglass):
+    assert score(mpii, hourglass).n_elsewhere < 30
+    assert "LOOK" not in score(mpii, hourglass).table()
+    shuffled = replace(hourglass, joints=hourglass.joints[np.random.default_rng(0).permutation(len(hourglass))])
+    scores = score(mpii, shuffled)
+    assert scores.n_elsewhere > 500
+    assert "persons are predicted far from their boxes; are these predictions in this order" in scores.table()
+
+
+def test_the_reference_size_and_the_threshold_can_be_chosen(mpii, hourglass):
+    by_torso = score(mpii, hourglass, normalise="torso", threshold=0.1)
+    assert by_torso.metric == "PCK@0.1" and by_torso.pck.threshold == 0.1
+    assert by_torso.n_persons < 2958
+    with pytest.raises(DataError, match="nobody has a head size, so PCKh cannot be told"):
+        score(people(), perfect(people()), normalise="head")
