@@ -1,6 +1,7 @@
 """What every command shares: one-line errors, exit status, `--debug`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -37,6 +38,9 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
             raise
         print(f"{prog}: {error.label}: {error}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:  # who reads our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return 1
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return 130

@@ -9,10 +9,10 @@ from posekit.errors import PosekitError
 
 COMMANDS = {
     "train": "train a pose model",
-    "eval": "score a model or a prediction file: PCKh@0.5, PCK@0.2",
+    "eval": "score a model or a prediction file, compare two, write a report",
     "predict": "find keypoints in photographs",
-    "prepare": "make data sets and convert weights",
-    "benchmark": "measure the speed of the data path",
+    "prepare": "make, check and convert data sets, convert weights",
+    "benchmark": "measure speed as ratios to plain yardsticks",
 }
 
 

@@ -25,7 +25,8 @@ _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 def open_coco(root: str | Path, split: str = "all") -> People:
     """Read the people (or other beings) of a keypoint annotation in COCO's format.
 
-    Crowds, persons without a labelled keypoint and persons whose box has no area are left out and counted.
+    Crowds, persons without a labelled keypoint and persons whose box has no area are left out and counted. An annotation
+    may hold PCKh's ``head_size`` in pixels, as ``posekit prepare convert`` writes it.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def _annotations(path: Path, root: Path) -> Annotations:
         visible=points[..., 2] == 2,
         centres=np.array([box.centre if box else (0, 0) for box in boxes], dtype=np.float64).reshape(-1, 2),
         sides=np.array([box.side if box else 1 for box in boxes], dtype=np.float64),
-        head_sizes=np.full(len(persons), np.nan),
+        head_sizes=np.array([person.get("head_size") or np.nan for person in persons], dtype=np.float64),
         box_source="bbox: its longer side times 1.25",
         areas=areas,
     )

@@ -4,7 +4,7 @@ Two files of one name that differ in all but the joints: LSP's array is (3, 14, 
 says that a joint is occluded; LSPET's is (14, 3, N) and its third entry says that a joint is labelled
 (the coordinates of the others are rubbish). The shape tells which it is.
 
-Pixels are taken to count from 0: in the real LSPET the labelled joints begin at 0 and, but for two broken
+Pixels are taken to count from 0: in the real LSPET the labelled joints begin at 0 and, but for five broken
 ones, end before the last pixel's centre (W - 1, H - 1). LSP, by the same authors, is read alike.
 """
 

@@ -1,4 +1,4 @@
-"""`posekit prepare`: make data sets, convert weights."""
+"""`posekit prepare`: make, check and convert data sets, convert weights."""
 
 import argparse
 import json
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.cli.command import run_command
+from posekit.cli.prepare.check import add_check
+from posekit.cli.prepare.convert import add_convert
 from posekit.datasets.synthetic import FORMATS, write_synthetic
 from posekit.models import convert_weights
 
@@ -36,7 +38,7 @@ what is written:
 The same options give the same files, whatever the number of workers. A folder that holds the very same
 set is left as it is; one that holds anything else is refused. Some 15 ms a picture and processor."""
 
-_CONVERT = """\
+_CONVERT_WEIGHTS = """\
 Turn a published PyTorch checkpoint of the stacked hourglass (MPII, 16 joints) into a posekit weights file.
 
 Known are those of bearpaw/pytorch-pose (checkpoint or model_best .pth.tar) and of
@@ -49,9 +51,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Make data sets, convert weights.")
+    parser = argparse.ArgumentParser(prog=prog, description="Make, check and convert data sets, convert weights.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_synthetic(commands)
+    add_check(commands)
+    add_convert(commands)
     _add_convert_weights(commands)
     return parser
 
@@ -82,7 +86,7 @@ def _add_convert_weights(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "convert-weights",
         help="turn a published hourglass checkpoint into a posekit weights file",
-        description=_CONVERT,
+        description=_CONVERT_WEIGHTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", type=Path, metavar="CHECKPOINT", help="the published .pth or .pth.tar file")

@@ -1,0 +1,121 @@
+"""`posekit prepare check`: a data set looked over."""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from posekit.datasets import DATASETS, open_people
+from posekit.datasets.check import check
+from posekit.datasets.findings import BAD, Finding, findings_table
+from posekit.datasets.photographs import Photographs, read_headers
+from posekit.datasets.splits import OFFICIAL_SPLITS
+from posekit.drawing.contact import named_sheet
+from posekit.errors import ConfigError, DataError, ImageError
+from posekit.files import writable_folder
+from posekit.images import read_image, write_image
+from posekit.sample import People, concatenate
+
+_DESCRIPTION = """\
+Look a data set over before training on it, as a careful person would.
+
+Each thing that was looked at is a line of the table: OK; LOOK where somebody should look or it cannot be told;
+BAD where training would fail or learn something wrong. The exit status is 1 if anything is BAD."""
+
+_EPILOG = """\
+examples:
+  MPII, its training and its validation part, and whether they share photographs
+    %(prog)s --data mpii --root data/mpii
+  the two parts into which LSPET is divided for training
+    %(prog)s --data lsp --root data/lspet --split random:0.9:1 random-rest:0.9:1
+  your own annotation in COCO's format
+    %(prog)s --data coco --root mydata/annotations.json
+
+what is looked at, for each split:
+  persons, repeated persons    how many, against the published numbers; who is left out, and why
+  photographs                  missing ones, and ones whose header cannot be read (only headers are read)
+  joints outside, at limits    labels outside their photograph; coordinates at exactly -1, 0 or the last pixel
+  head boxes, or torsos        whom PCKh (MPII) or PCK (others) must leave out
+  coordinate base              labels that are all one pixel off: a file that counts from 1 taken for one
+                               that counts from 0, or the reverse (photographs' sizes help to tell)
+  left and right               exchanged in the whole set, or shoulders against hips in single persons
+  joint order                  joints that are read in another order than the file's
+and photographs that two splits share.
+
+what is written:
+  OUT/check.png                persons drawn at random, with every joint's name: look at it"""
+
+# Those that there may be; to look for others means to read all files again.
+_OFFICIAL_SPLITS = {"mpii": ("train", "valid"), "lsp": ("train", "test"), "coco": OFFICIAL_SPLITS}
+_DRAWN = 12
+
+
+def add_check(commands: argparse._SubParsersAction) -> None:
+    """Add ``check`` to the commands."""
+    parser = commands.add_parser(
+        "check",
+        help="look a data set over before training on it",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", required=True, choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
+    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    parser.add_argument("--split", nargs="+", metavar="NAME", help="splits to look at (default: the official ones that are there)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for check.png (default: runs/check-DATA-ROOTNAME)")
+    parser.set_defaults(run=_check)
+
+
+def _check(args: argparse.Namespace) -> None:
+    root_name = re.sub(r"[^\w.]+", "-", args.root.absolute().name)
+    out = writable_folder(args.out or Path("runs") / f"check-{args.data}-{root_name}")
+    splits, lacking = _open_splits(args)
+    images = (image for people in splits.values() for image in people.images)
+    photographs = read_headers(images, progress=sys.stderr.isatty())
+    known_counts = not (args.root / "synthetic.json").is_file()
+    findings = [*lacking, *check(splits, photographs, known_counts=known_counts)]
+    print(findings_table(findings) + "\n")
+    print(_write_sheet(out / "check.png", splits, photographs))
+    bad = sum(finding.verdict == BAD for finding in findings)
+    if bad:
+        raise DataError(f"{args.root}: {bad} of {len(findings)} findings are BAD; see above")
+
+
+def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[Finding]]:
+    """The splits that are asked for, or all official ones, or everyone; and what was found while looking for them."""
+    if args.split:
+        return {name: open_people(args.data, args.root, name) for name in dict.fromkeys(args.split)}, []
+    splits, lacking = {}, []
+    for name in _OFFICIAL_SPLITS[args.data]:
+        try:
+            splits[name] = open_people(args.data, args.root, name)
+        except ConfigError:
+            continue  # the data set has no such split
+        except DataError as error:
+            lacking.append(Finding(BAD, "persons", str(error), split=name))
+    if splits:
+        return splits, lacking
+    return {"all": open_people(args.data, args.root)}, []
+
+
+def _write_sheet(path: Path, splits: Mapping[str, People], photographs: Photographs) -> str:
+    """Draw some persons whose photographs can be read; returns what to say about it."""
+    people = concatenate(list(splits.values()))
+    titles = [f"{name} {i}: {Path(image).name}" for name, part in splits.items() for i, image in enumerate(part.images)]
+    there = np.flatnonzero(np.isin(people.images, list(photographs.sizes)))
+    images = {}
+    for person in np.random.default_rng(0).permutation(there).tolist():
+        if len(images) == _DRAWN:
+            break
+        try:
+            images[person] = read_image(people.images[person])
+        except ImageError as error:
+            print(error)
+    if not images:
+        return "no photograph can be read: nobody is drawn"
+    persons = [people[i] for i in images]
+    write_image(path, named_sheet(list(images.values()), persons, people.skeleton, [titles[i] for i in images]))
+    return f"wrote {path}: look whether names and sides are right"
