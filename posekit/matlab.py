@@ -23,6 +23,20 @@ _UNREADABLE = (
 )
 
 
+def variable_names(path: Path) -> set[str]:
+    """Names of the variables in a MATLAB file.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    try:
+        return {name for name, *_ in whosmat(path, appendmat=False)}
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error
+
+
 def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
     """Variables of a MATLAB file (version 5 to 7.2).
 
@@ -31,11 +45,11 @@ def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
     DataError
         If the file cannot be read or lacks a variable; the message lists those it has.
     """
+    found = variable_names(path)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataError(f"{path}: no variable {missing[0]} among {', '.join(sorted(found)) or 'none'}; is it the right file?")
     try:
-        found = {name for name, *_ in whosmat(path, appendmat=False)}
-        missing = [name for name in names if name not in found]
-        if missing:
-            raise DataError(f"{path}: no variable {missing[0]} among {', '.join(sorted(found)) or 'none'}; is it the right file?")
         return loadmat(path, appendmat=False, variable_names=names)
     except _UNREADABLE as error:
         raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error

@@ -17,7 +17,7 @@ from posekit.skeletons import Skeleton, joint_mapping
 
 # Beyond this a coordinate is a broken annotation, not a joint outside its picture.
 _ABSURD_PX = 1e5
-_COLUMNS = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes", "areas")
+_COLUMNS = ("images", "joints", "labelled", "visible", "centres", "sides", "head_sizes", "areas", "image_ids")
 
 
 def _require(name: str, array, shape: tuple, kind: str) -> None:
@@ -89,6 +89,8 @@ class People:
         Reasons for which the loader left persons out, and how many.
     areas : (N,) float64, optional
         Areas of the persons' segments, for OKS, image pixels squared; NaN where there is none, and for all if not given.
+    image_ids : (N,) int64, optional
+        Numbers that the annotation gives the photographs, for COCO results; -1 where there is none, and for all if not given.
 
     Raises
     ------
@@ -111,11 +113,14 @@ class People:
     box_source: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     areas: np.ndarray | None = None
+    image_ids: np.ndarray | None = None
 
     def __post_init__(self):
         n, k = len(self.images), len(self.skeleton)
         if self.areas is None:
             object.__setattr__(self, "areas", np.full(n, np.nan))
+        if self.image_ids is None:
+            object.__setattr__(self, "image_ids", np.full(n, -1, np.int64))
         _require("images", self.images, (n,), "<U")
         _require("joints", self.joints, (n, k, 2), "float64")
         _require("labelled", self.labelled, (n, k), "bool")
@@ -124,6 +129,7 @@ class People:
         _require("sides", self.sides, (n,), "float64")
         _require("head_sizes", self.head_sizes, (n,), "float64")
         _require("areas", self.areas, (n,), "float64")
+        _require("image_ids", self.image_ids, (n,), "int64")
         sane = np.abs(self.joints) < _ABSURD_PX  # NaN is not sane either
         self._require_all(sane.all(-1) | ~self.labelled, "joint coordinates", lambda i: self.joints[i].tolist())
         self._require_all(np.abs(self.centres) < _ABSURD_PX, "box centre", lambda i: self.centres[i].tolist())

@@ -11,14 +11,15 @@ import numpy as np
 
 from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, PredictionsError
 from posekit.evaluation import Comparison, Scores, score, write_metrics
 from posekit.evaluation.analysis import analysis_numbers, analysis_tables, write_analysis
-from posekit.evaluation.oks import keypoint_ap
+from posekit.evaluation.base import detect_base
+from posekit.evaluation.oks import keypoint_ap, require_sigmas
 from posekit.evaluation.protocols import conventions, conventions_table
 from posekit.evaluation.score import TORSO_SIZE
 from posekit.files import writable_folder
-from posekit.predictions import Predictions, read_predictions, stated_base, write_predictions
+from posekit.predictions import Predictions, read_predictions, require_writable_kind, stated_base, write_predictions
 from posekit.sample import People
 
 _DESCRIPTION = """\
@@ -39,9 +40,11 @@ examples:
   is A better than B, or is it luck
     %(prog)s --predictions a.h5 --against b.h5 --data mpii --root data/mpii --split valid
 
-prediction files that are read (all but .mat say themselves, or by their format, where their pixels count from):
-  .h5    posekit's, or the hourglass authors'          .mat   pytorch-pose's preds.mat, HRNet's pred.mat
+prediction files that are read:
+  .h5    posekit's, or the hourglass authors'
+  .mat   pytorch-pose's preds.mat, HRNet's pred.mat, detections_our_format.mat (Tompson et al.'s)
   .json  COCO results, one for each person
+Where a file or its format does not say whether pixels count from 0 or 1, it is found out on the truth, and told.
 
 what is written:
   OUT/metrics.json     the scores in percent, with every choice of the protocol
@@ -100,7 +103,7 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--analyse", action="store_true", help="kinds of error and double counting: tables, and files in OUT/analysis"
     )
-    group.add_argument("--oks", action="store_true", help="COCO's AP too (with --data coco it is told anyway)")
+    group.add_argument("--oks", action="store_true", help="COCO's AP too (with --data coco and known sigmas it is told anyway)")
     group.add_argument(
         "--report", type=Path, metavar="DIR", help="write DIR/index.html: everything on one page, persons to click through"
     )
@@ -153,24 +156,29 @@ def _scales(text: str) -> tuple[float, ...]:
 
 def _run(args: argparse.Namespace) -> None:
     _require_consistent(args)
-    people = open_people(args.data, args.root, args.split)
-    if args.limit:
-        people = people.select(np.arange(min(args.limit, len(people))))
+    everyone = open_people(args.data, args.root, args.split)
+    people = _limited(args, everyone)
     out = args.out or _default_out(args)
+    to_write = _prediction_files(args, out)
+    _require_possible(args, people, to_write)
     for folder in filter(None, (out, args.report)):
         writable_folder(folder)
     predictor = _predictor(args) if args.weights else None
-    predictions, choices = _predict(predictor, people) if predictor else _read(args, args.predictions, people, args.base)
-    written = _write_predictions(args, out, predictions, people)
+    predictions, choices = _predict(predictor, people) if predictor else _read(args, args.predictions, everyone)
+    # What a model took long to predict is kept even if it cannot be scored; of a file, only what can be.
+    written = _write(to_write, predictions, people) if predictor else []
     scores = score(people, predictions, normalise=args.normalise, threshold=args.threshold)
+    written += [] if predictor else _write(to_write, predictions, people)
     print(scores.table() + "\n")
     if args.data == "mpii" and args.normalise == "auto" and scores.reference == TORSO_SIZE:
         print(
             "This annotation holds no head boxes, so the torso is the measure. For PCKh put detections_our_format.mat beside it.\n"
         )
     details = {"weights": args.weights, "choices": {"root": str(args.root), "limit": args.limit, **choices}}
-    models = _models(args, scores)
-    details["sections"], files = _more(args, models, out)
+    models = {Path(args.weights or args.predictions).name: scores}
+    sections = _compare(args, models, everyone) if args.against else {}
+    more, files = _more(args, models, out)
+    details["sections"] = sections | more
     if out:
         written.append(write_metrics(out, scores, **details))
     if args.report:
@@ -179,15 +187,38 @@ def _run(args: argparse.Namespace) -> None:
     print("wrote " + ", ".join(map(str, written)) if written else "nothing written; see --out")
 
 
+def _limited(args: argparse.Namespace, people: People) -> People:
+    return people.select(np.arange(min(args.limit, len(people)))) if args.limit else people
+
+
 def _require_consistent(args: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
     if args.weights and args.base is not None and not args.against:
         raise ConfigError("--base goes with --predictions or --against: a model's coordinates are 0-based")
+    if args.protocols and (args.threshold or args.normalise != "auto"):
+        raise ConfigError("--protocols has thresholds and sizes of its own; leave out --threshold and --normalise")
     idle = [name for name in _MODEL_DEFAULTS if getattr(args, name) is not None]
     idle += [name for name in _VIEW_OPTIONS if getattr(args, name) not in (None, False)]
     if args.predictions and idle:
         names = ", ".join("--" + name.replace("_", "-") for name in idle)
         raise ConfigError(f"{names} would have no effect with --predictions; leave out")
+
+
+def _require_possible(args: argparse.Namespace, people: People, to_write: Sequence[Path]) -> None:
+    """Find out before long work what cannot be done."""
+    read = [path for path in (args.predictions, args.against) if path]
+    unsaid = [path for path in read if stated_base(path) is None]  # which fails if there is no such file
+    if args.base is not None and not unsaid:
+        names = " and ".join(map(str, read))
+        raise ConfigError(f"--base {args.base} would have no effect: {names} or the format says the base; leave it out")
+    if args.against and args.predictions and args.against.resolve() == args.predictions.resolve():
+        raise ConfigError(f"--against {args.against} is the file that is scored; name another")
+    for path in to_write:
+        require_writable_kind(path)
+        if args.against and path.resolve() == args.against.resolve():
+            raise ConfigError(f"{path} would be overwritten before it is compared with (--against); choose another --out or --save")
+    if args.oks:
+        require_sigmas(people)
 
 
 def _default_out(args: argparse.Namespace) -> Path | None:
@@ -196,17 +227,21 @@ def _default_out(args: argparse.Namespace) -> Path | None:
     weights = Path(args.weights)
     changes = [f"{name}-{value}" for name in ("decode", "limit") if (value := getattr(args, name))]
     changes += [name for name in _VIEW_OPTIONS if getattr(args, name) not in (None, False)]
+    changes += [f"{scale:g}" for scale in args.pyramid or ()]
     words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split, *changes])
     return Path("runs") / ("eval-" + re.sub(r"[^\w.]+", "-", words))
 
 
-def _write_predictions(args: argparse.Namespace, out: Path | None, predictions: Predictions, people: People) -> list[Path]:
-    paths = [out / "predictions.h5"] if out else []
+def _prediction_files(args: argparse.Namespace, out: Path | None) -> list[Path]:
+    paths = [out / "predictions.h5", *args.save] if out else args.save
     # With --limit, writing the file that was read would lose the rest.
-    paths = [path for path in [*paths, *args.save] if args.predictions is None or path.resolve() != args.predictions.resolve()]
+    return [path for path in paths if args.predictions is None or path.resolve() != args.predictions.resolve()]
+
+
+def _write(paths: Sequence[Path], predictions: Predictions, people: People) -> list[Path]:
     for path in paths:
         write_predictions(path, predictions, people=people)
-    return paths
+    return list(paths)
 
 
 def _predictor(args: argparse.Namespace):
@@ -220,25 +255,29 @@ def _predictor(args: argparse.Namespace):
 
 
 def _predict(predictor, people: People) -> tuple[Predictions, dict]:
-    predictions = predictor.predict_people(people, progress=sys.stderr.isatty())
-    return predictions, {"decode": predictor.decode, "views": str(predictor.views), "input_size": predictor.info.input_size}
+    return predictor.predict_people(people, progress=sys.stderr.isatty()), predictor.choices
 
 
-def _read(args: argparse.Namespace, path: Path, people: People, given: int | None) -> tuple[Predictions, dict]:
-    """Read a prediction file; its base is given, or stated by the file, or detected and told."""
+def _read(args: argparse.Namespace, path: Path, everyone: People) -> tuple[Predictions, dict]:
+    """Read a prediction file; its base is stated by the file, or given, or detected; it is told."""
 
     def read(base: int | None) -> Predictions:
-        predictions = read_predictions(path, base=base, skeleton=people.skeleton, people=people)
-        return predictions.select(predictions.index < args.limit) if args.limit else predictions
+        predictions = read_predictions(path, base=base, skeleton=everyone.skeleton, people=everyone)
+        if not args.limit:
+            return predictions
+        beyond = predictions.index[predictions.index >= len(everyone)]
+        if len(beyond):  # without --limit, `score` would tell
+            raise PredictionsError(f"{path}: has a person {beyond[0]}, but {everyone.name} {everyone.split} has {len(everyone)}")
+        return predictions.select(predictions.index < args.limit)
 
     stated = stated_base(path)
-    base, source = (stated, "stated by the file or its format") if given is None else (given, "given")
+    base, source = (args.base, "given") if stated is None else (stated, "stated by the file or its format")
     if base is None:
-        from posekit.evaluation.base import detect_base
-
-        found = detect_base(people, read, str(path))
+        found = detect_base(_limited(args, everyone), read, str(path))
         base, source = found.base, "detected on the truth"
         print(f"{path}: {found}\n")
+    else:
+        print(f"{path}: pixels count from {base}, {source}\n")
     choices = {
         "predictions": str(path),
         "predictions_base": base,
@@ -252,11 +291,7 @@ def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None)
     """Whatever was asked for beyond the table: printed, and for metrics.json; and the files written on the way."""
     scores, *_ = models.values()
     sections, files = {}, []
-    if args.against:
-        comparison = Comparison(*models.values())
-        print(comparison.table(tuple(models)) + "\n")
-        sections["comparison"] = {"against": str(args.against), "first_minus_second": comparison.to_dict()}
-    if args.oks or args.data == "coco":
+    if args.oks or (args.data == "coco" and scores.people.skeleton.sigmas):
         sections["oks"] = _oks(scores)
     if args.protocols:
         sections["conventions"] = _protocols(args, scores)
@@ -267,18 +302,15 @@ def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None)
     return sections, files
 
 
-def _models(args: argparse.Namespace, scores: Scores) -> dict[str, Scores]:
-    """The scored model and, if there is one, the other that it is compared with, by names that tell them apart."""
-    first = Path(args.weights or args.predictions)
-    if not args.against:
-        return {first.name: scores}
-    given = args.base if stated_base(args.against) is None else None
-    predictions, _ = _read(args, args.against, scores.people, given)
-    other = score(scores.people, predictions, normalise=args.normalise, threshold=args.threshold)
-    names = (first.name, args.against.name) if first.name != args.against.name else (str(first), str(args.against))
-    if names[0] == names[1]:
-        raise ConfigError(f"--against {args.against}: is the file that is scored; name another")
-    return dict(zip(names, (scores, other), strict=True))
+def _compare(args: argparse.Namespace, models: dict[str, Scores], everyone: People) -> dict:
+    """Add the scores of --against to the models; print the comparison, and return it for metrics.json."""
+    ((name, first),) = models.items()
+    predictions, choices = _read(args, args.against, everyone)
+    second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
+    models[args.against.name if args.against.name != name else str(args.against)] = second
+    comparison = Comparison(first, second)
+    print(comparison.table(tuple(models)) + "\n")
+    return {"comparison": {**choices, "first_minus_second": comparison.to_dict()}}
 
 
 def _oks(scores: Scores) -> dict:

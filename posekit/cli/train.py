@@ -135,7 +135,7 @@ def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: 
     predictions = predictor.predict_people(valid)
     scores = score(valid, predictions)
     write_predictions(out / "predictions.h5", predictions)
-    choices = {"decode": predictor.decode, "mean_pose_pooled_mean": yardstick.pooled_mean}
+    choices = {**predictor.choices, "mean_pose_pooled_mean": yardstick.pooled_mean}
     write_metrics(out, scores, weights=str(weights), choices=choices)
     figures = writable_folder(out / "figures")
     training_curves(engine.log.rows, metric=scores.metric).savefig(figures / "training.png", dpi=150)

@@ -91,7 +91,9 @@ def _annotations(path: Path, root: Path) -> Annotations:
         names = [coco.imgs[person["image_id"]]["file_name"] for person in persons]
         points = np.array([_keypoints(person, len(skeleton), path) for person in persons], dtype=np.float64)
         boxes = [_box(person) for person in persons]
-        areas = np.array([float(person.get("area") or "nan") for person in persons], dtype=np.float64)
+        areas = _positive_numbers(persons, "area")
+        head_sizes = _positive_numbers(persons, "head_size")
+        image_ids = np.array([person["image_id"] for person in persons], dtype=np.int64)
     except (OSError, AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a COCO keypoint annotation that can be read ({error!r})") from error
     points = points.reshape(-1, len(skeleton), 3)
@@ -107,9 +109,10 @@ def _annotations(path: Path, root: Path) -> Annotations:
         visible=points[..., 2] == 2,
         centres=np.array([box.centre if box else (0, 0) for box in boxes], dtype=np.float64).reshape(-1, 2),
         sides=np.array([box.side if box else 1 for box in boxes], dtype=np.float64),
-        head_sizes=np.array([person.get("head_size") or np.nan for person in persons], dtype=np.float64),
+        head_sizes=head_sizes,
         box_source="bbox: its longer side times 1.25",
         areas=areas,
+        image_ids=image_ids,
     )
     reasons = [_reason(*each) for each in zip(persons, labelled.any(1), boxes, strict=True)]
     split = split_of_file(path)
@@ -142,6 +145,12 @@ def _keypoints(person: dict, count: int, path: Path) -> list[list[float]]:
     if len(flat) != 3 * count:
         raise DataError(f"{path}: annotation {person.get('id')}: {len(flat)} keypoint numbers, expected {3 * count} (x, y, v each)")
     return [flat[i : i + 3] for i in range(0, len(flat), 3)]
+
+
+def _positive_numbers(persons: list[dict], key: str) -> np.ndarray:
+    """NaN where there is none, or one that is not above 0."""
+    numbers = np.array([float(person.get(key) or "nan") for person in persons], dtype=np.float64)
+    return np.where(numbers > 0, numbers, np.nan)
 
 
 def _box(person: dict) -> Box | None:

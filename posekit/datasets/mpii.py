@@ -78,7 +78,7 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
 
 
 def validation_truths(root: str | Path) -> dict[str, People]:
-    """The official validation set's truth in every form that a folder holds, by the file's name; the evaluation file's first.
+    """The official validation set's truth in every form that a folder holds, by the file's path there; the evaluation file's first.
 
     They differ in some joints, and the JSON form lacks head sizes: these are then the evaluation file's.
 
@@ -93,16 +93,17 @@ def validation_truths(root: str | Path) -> dict[str, People]:
         If there is none, or one cannot be read.
     """
     wanted, root = parse_split("valid"), Path(root)
-    first, images = open_mpii(root, "valid"), _images_folder(root)
-    folders = _folders(root.parent if root.is_file() else root)
-    evaluation = next((folder / name for folder in folders for name in _EVALUATION if (folder / name).is_file()), None)
-    truths = {} if evaluation is None else {evaluation.name: first}
-    for pattern in (*_WHOLE, *_BY_SPLIT["valid"]):
-        for path in (path for folder in folders for path in sorted(folder.glob(pattern))):
-            people = _annotations(path, images).choose(wanted)
-            if np.array_equal(people.images, first.images):
-                heads = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
-                truths[path.name] = replace(people, head_sizes=heads)
+    first, images, top = open_mpii(root, "valid"), _images_folder(root), root.parent if root.is_file() else root
+    evaluation = _evaluation_file(_annotation_files(root, wanted)[0].parent)
+    truths = {} if evaluation is None else {str(evaluation.relative_to(top)): first}
+    for path in (
+        path for pattern in (*_WHOLE, *_BY_SPLIT["valid"]) for folder in _folders(top) for path in sorted(folder.glob(pattern))
+    ):
+        annotations = _annotations(path, images)
+        people = annotations.choose(wanted) if "valid" in annotations.official else None
+        if people is not None and np.array_equal(people.images, first.images):
+            heads = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
+            truths[str(path.relative_to(top))] = replace(people, head_sizes=heads)
     return truths
 
 
@@ -117,9 +118,9 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
     if root.is_file():
         return [root]
     folders = _folders(root)
-    at_once = [folder / "valid.h5" for folder in folders if any((folder / name).is_file() for name in _EVALUATION)]
-    if split.kind == "valid" and any(path.is_file() for path in at_once):
-        return [next(path for path in at_once if path.is_file())]
+    at_once = [folder / "valid.h5" for folder in folders if (folder / "valid.h5").is_file() and _evaluation_file(folder)]
+    if split.kind == "valid" and at_once:
+        return at_once[:1]
     for pattern in _WHOLE:
         found = [path for folder in folders for path in sorted(folder.glob(pattern))]
         if found:
@@ -366,8 +367,12 @@ def _unlabelled(labelled: np.ndarray) -> np.ndarray:
 # The evaluation file of the validation set
 
 
+def _evaluation_file(folder: Path) -> Path | None:
+    return next((folder / name for name in _EVALUATION if (folder / name).is_file()), None)
+
+
 def _with_evaluation(people: People, folder: Path) -> People:
-    path = next((folder / name for name in _EVALUATION if (folder / name).is_file()), None)
+    path = _evaluation_file(folder)
     if path is None:
         return people
     if [Path(image).name for image in people.images] != [image for image, _ in official_validation()]:

@@ -263,7 +263,8 @@ def difference_bars(differences: Mapping[str, tuple[float, float, float]], *, la
     figure, axes = _canvas(0.3 + _height(cells))
     rows, decided = np.arange(len(names)), (low > 0) | (high < 0)
     for which, face, name in ((decided, _BLUE, "decided"), (~decided, "none", "undecided: interval includes 0")):
-        axes.barh(rows[which], difference[which], 0.55, color=face, edgecolor=_BLUE, linewidth=0.8, label=name)
+        if which.any():
+            axes.barh(rows[which], difference[which], 0.55, color=face, edgecolor=_BLUE, linewidth=0.8, label=name)
     axes.hlines(rows, low, high, color=_INK, linewidth=0.8, label="95 % interval")
     axes.axvline(0, color=_INK, linewidth=0.8)
     _name_rows(axes, names)

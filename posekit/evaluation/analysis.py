@@ -53,27 +53,44 @@ def double_counting_of(scores: Scores) -> DoubleCounting | None:
     )
 
 
-def diagnosis_shares(scores: Scores, found: Diagnosis) -> dict[str, np.ndarray]:
-    """Percent good, jitter, inversion, miss: of each of the skeleton's groups, and of all joints of the mean."""
-    counts = {name: found.counts[list(joints)].sum(0) for name, joints in _groups(scores).items()}
+def diagnosis_shares(scores: Scores, found: Diagnosis, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, np.ndarray]:
+    """Percent good, jitter, inversion, miss: of groups of joints (the skeleton's, by default) and of all joints of the mean."""
+    counts = {name: found.counts[list(joints)].sum(0) for name, joints in _with_all(scores, groups).items()}
     return {name: 100 * count / count.sum() if count.sum() else np.full(len(KINDS), np.nan) for name, count in counts.items()}
 
 
-def double_shares(scores: Scores, found: DoubleCounting) -> dict[str, list[float]]:
-    """Percent of maps with several peaks, of each group and of all; and among those, for how many the highest peak is right,
-    the truth lies under another peak alone, and another peak lies on the opposite joint."""
-    return {name: [found.total(fact, joints) for fact in _DOUBLE_FACTS] for name, joints in _groups(scores).items()}
+def double_shares(
+    scores: Scores, found: DoubleCounting, groups: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, list[float]]:
+    """Percent of maps with several peaks, of groups of joints (the skeleton's, by default) and of all joints of the mean.
+
+    And among those: for how many the highest peak is right, the truth lies under another peak alone, and another peak lies
+    on the opposite joint.
+    """
+    return {name: [found.total(fact, joints) for fact in _DOUBLE_FACTS] for name, joints in _with_all(scores, groups).items()}
 
 
 def analysis_numbers(scores: Scores) -> dict:
-    """Both analyses for ``metrics.json``, in percent and PCK points."""
+    """Both analyses for ``metrics.json``: percent of each group and of all, PCK points, and how many of each joint."""
     found, double = diagnosis_of(scores), double_counting_of(scores)
-    shares = {name: dict(zip(KINDS, row.tolist(), strict=True)) for name, row in diagnosis_shares(scores, found).items()}
-    numbers = {"diagnosis": shares, "points_if_repaired": found.cost(scores.mean_joints), "persons_mirrored": found.n_mirrored}
+    joints = scores.people.skeleton.joints
+    numbers = {
+        "diagnosis": {name: _named(KINDS, row) for name, row in diagnosis_shares(scores, found).items()},
+        "diagnosis_counts": {joint: _named(KINDS, row) for joint, row in zip(joints, found.counts, strict=True)},
+        "points_if_repaired": found.cost(scores.mean_joints),
+        "persons_mirrored": found.n_mirrored,
+    }
     if double is not None:
-        rows = double_shares(scores, double)
-        numbers["double_counting"] = {name: dict(zip(_DOUBLE_FACTS, row, strict=True)) for name, row in rows.items()}
+        counts = np.stack([double.maps, *(double.counts(fact) for fact in _DOUBLE_FACTS)], axis=1)
+        numbers |= {
+            "double_counting": {name: _named(_DOUBLE_FACTS, row) for name, row in double_shares(scores, double).items()},
+            "double_counting_counts": {j: _named(("maps", *_DOUBLE_FACTS), row) for j, row in zip(joints, counts, strict=True)},
+        }
     return numbers
+
+
+def _named(names: Sequence[str], values: Sequence[float]) -> dict:
+    return dict(zip(names, np.asarray(values).tolist(), strict=True))
 
 
 def analysis_tables(models: Mapping[str, Scores]) -> str:
@@ -83,6 +100,7 @@ def analysis_tables(models: Mapping[str, Scores]) -> str:
 
 def _tables(name: str, scores: Scores) -> Iterator[str]:
     found, double = diagnosis_of(scores), double_counting_of(scores)
+    joints = {joint: (i,) for i, joint in enumerate(scores.people.skeleton.joints)}
     threshold, unit = f"{scores.pck.threshold:g}", scores.reference.partition(" (")[0]
     cost = ", ".join(f"{kind} {points:.2f}" for kind, points in found.cost(scores.mean_joints).items())
     yield "\n".join(
@@ -90,7 +108,7 @@ def _tables(name: str, scores: Scores) -> Iterator[str]:
             f"{name}: kinds of error in percent of the joints (good within {threshold}; inversion within {threshold} of the",
             f"opposite joint; jitter within {2 * scores.pck.threshold:g} of the truth, in {unit}s; else miss)",
             "",
-            *_rows(KINDS, diagnosis_shares(scores, found)),
+            *_rows(("joints", *KINDS), found.counts.sum(1), diagnosis_shares(scores, found, joints)),
             f"points of the pooled mean if repaired: {cost}",
             f"persons who would be better with left and right exchanged: {found.n_mirrored:,} of {scores.n_persons:,}",
         ]
@@ -102,24 +120,31 @@ def _tables(name: str, scores: Scores) -> Iterator[str]:
         [
             f"{name}: double counting (another peak, {threshold} or more away and at least half as high), in percent",
             "",
-            *_rows(("double", "top right", "only other", "on opposite"), double_shares(scores, double)),
+            *_rows(
+                ("maps", "double", "top right", "only other", "on opposite"), double.maps, double_shares(scores, double, joints)
+            ),
             "double: of all maps; the others are shares of the double ones: the highest peak is right; the truth lies under",
             "another peak alone; another peak lies on the same person's opposite joint",
         ]
     )
 
 
-def _rows(columns: Sequence[str], values: Mapping[str, Sequence[float]]) -> list[str]:
-    head = " " * 10 + "".join(f"{column:>13}" for column in columns)
-    return [head, *(f"{name:<10}" + "".join(f"{_one(value):>13}" for value in row) for name, row in values.items())]
+def _rows(columns: Sequence[str], counts: np.ndarray, shares: Mapping[str, Sequence[float]]) -> list[str]:
+    """A line for each joint, and one for all of the means'; `counts` are the joints'."""
+    width = max(map(len, shares)) + 1
+    lines = [" " * width + "".join(f"{column:>13}" for column in columns)]
+    for (name, row), count in zip(shares.items(), [*counts.tolist(), None], strict=True):
+        cells = ["" if count is None else f"{count:,}", *map(_one, row)]
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>13}" for cell in cells))
+    return lines
 
 
 def _one(value: float) -> str:
     return f"{value:.1f}" if np.isfinite(value) else "-"
 
 
-def _groups(scores: Scores) -> dict[str, tuple[int, ...]]:
-    return {**scores.people.skeleton.group_indices, "All": scores.mean_joints}
+def _with_all(scores: Scores, groups: Mapping[str, Sequence[int]] | None) -> dict[str, Sequence[int]]:
+    return {**(scores.people.skeleton.group_indices if groups is None else groups), "All": scores.mean_joints}
 
 
 def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Path]:

@@ -56,19 +56,21 @@ class Comparison:
         names : (str, str)
             What the two are called.
         """
+        rows = {**self.groups, "Mean": self.total}
+        width = max(map(len, rows)) + 2
         lines = [
             f"{self.first.metric}, pooled, of A ({names[0]}) and B ({names[1]});",
             "A - B in percentage points, with the 95 % interval of a paired bootstrap over persons",
             "",
-            f"{'':<10}{'A':>8}{'B':>8}{'A - B':>9}   95 % interval",
+            f"{'':<{width}}{'A':>8}{'B':>8}{'A - B':>9}   95 % interval",
         ]
-        rows = {**self.groups, "Mean": self.total}
         joints = {**self.first.people.skeleton.group_indices, "Mean": self.first.mean_joints}
         for name, found in rows.items():
             a, b = (scores.pck.pooled_mean(joints[name]) for scores in (self.first, self.second))
-            verdict = "" if found.decided else "   undecided: it includes 0"
+            verdict = "" if found.decided or np.isnan(found.low) else "   undecided: it includes 0"
             interval = f"{found.low:+.2f} to {found.high:+.2f}"
-            lines.append(f"{name:<10}{a:>8.2f}{b:>8.2f}{found.difference:>+9.2f}   {interval}{verdict}")
+            line = f"{name:<{width}}{a:>8.2f}{b:>8.2f}{found.difference:>+9.2f}   {interval}{verdict}"
+            lines.append(line.replace("+nan", "   -").replace("nan", "  -"))
         return "\n".join(lines)
 
     def to_dict(self) -> dict:

@@ -5,8 +5,15 @@ import numpy as np
 from posekit.errors import DataError
 from posekit.evaluation.score import Scores
 from posekit.metrics import average_precision, tight_area
+from posekit.sample import People
 
 _BORROWED = "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hip; thorax, neck, head top: shoulder)"
+
+
+def require_sigmas(people: People) -> None:
+    """Raise `DataError` if the people's skeleton has no OKS sigmas."""
+    if people.skeleton.sigmas is None:
+        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas, so AP cannot be told")
 
 
 def keypoint_ap(scores: Scores) -> dict:
@@ -27,27 +34,23 @@ def keypoint_ap(scores: Scores) -> dict:
         If the skeleton has no sigmas.
     """
     people, predictions = scores.people, scores.predictions
-    sigmas = people.skeleton.sigmas
-    if sigmas is None:
-        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas, so AP cannot be told")
+    require_sigmas(people)
     tight = tight_area(people.joints, people.labelled)
     has_area = np.isfinite(people.areas)
-    labelled = people.labelled & ~np.isin(people.skeleton.joints, scores.lacking)
     figures = average_precision(
         predictions.joints,
         _person_scores(predictions.scores),
         people.joints,
-        labelled,
+        scores.labelled,
         people.visible,
         area_N=np.where(has_area, people.areas, tight),
         image_N=people.images,
-        sigmas_K=np.array(sigmas),
+        sigmas_K=np.array(people.skeleton.sigmas),
     )
+    stand_in = "that of the tight box of the labelled joints, where the annotation has none"
     return {
         **figures,
-        "area": "the annotation's"
-        if has_area.all()
-        else "that of the tight box of the labelled joints, where the annotation has none",
+        "area": "the annotation's" if has_area.all() else stand_in,
         "sigmas": _BORROWED,
         "scores": "mean of the joints' scores" if np.isfinite(predictions.scores).any() else "none, so all predictions rank alike",
         "persons": len(people),
@@ -55,6 +58,6 @@ def keypoint_ap(scores: Scores) -> dict:
 
 
 def _person_scores(scores_NK: np.ndarray) -> np.ndarray:
-    """Mean of each person's joint scores; 1 for all where the source has none."""
+    """Mean of each person's joint scores; 0 for whoever has none."""
     known = np.isfinite(scores_NK)
-    return np.where(known.any(1), np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1), 1.0)
+    return np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1)

@@ -1,18 +1,16 @@
 """One prediction file under all the conventions in use: where published figures of the same predictions differ, this is why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from posekit.datasets.mpii import validation_truths
-from posekit.errors import DataError
-from posekit.evaluation.score import Scores, score
-from posekit.metrics import PCK, pck
+from posekit.datasets.mpii import official_validation, validation_truths
+from posekit.evaluation.score import HEAD_SIZE, Scores, score
+from posekit.metrics import PCK, pck, torso_sizes
 from posekit.predictions import Predictions
 from posekit.sample import People
-
-_OFFICIAL_VALIDATION = 2958
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Convention:
     name : str
         What is done.
     used_by : str
-        Who does it; "" for a slip or a variant that shows how much it matters.
+        Who does it; for a mistake, which it is; "" for a variant that shows how much it matters.
     percent : float
     """
 
@@ -33,7 +31,7 @@ class Convention:
     percent: float
 
 
-def conventions(people: People, predictions: Predictions, *, root: str | None = None) -> list[Convention]:
+def conventions(people: People, predictions: Predictions, *, root: str | Path | None = None) -> list[Convention]:
     """Score predictions under every convention.
 
     Parameters
@@ -42,7 +40,7 @@ def conventions(people: People, predictions: Predictions, *, root: str | None = 
         The ground truth that posekit takes.
     predictions : Predictions
         0-based.
-    root : str, optional
+    root : str or Path, optional
         MPII's folder, for the ground truths in other forms.
 
     Returns
@@ -50,10 +48,9 @@ def conventions(people: People, predictions: Predictions, *, root: str | None = 
     list of Convention : the first is posekit's own.
     """
     scores = score(people, predictions)
-    everywhere = _means(scores) + _inclusive(scores) + _shifts(people, predictions, scores)
-    if scores.metric.startswith("PCKh"):
-        return everywhere[:2] + _sixteen(scores) + _small_thresholds(scores) + everywhere[2:] + _truths(people, predictions, root)
-    return everywhere[:2] + _lsp_variants(scores) + everywhere[2:]
+    if scores.reference == HEAD_SIZE:
+        return [*_of_mpii(scores), *_shifts(people, predictions, scores), *_truths(people, predictions, root)]
+    return [*_of_lsp(scores), *_shifts(people, predictions, scores)]
 
 
 def conventions_table(rows: Sequence[Convention], scores: Scores) -> str:
@@ -67,67 +64,58 @@ def conventions_table(rows: Sequence[Convention], scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def _means(scores: Scores) -> list[Convention]:
-    n = len(scores.mean_joints)
+def _of_mpii(scores: Scores) -> list[Convention]:
+    joints, strict = scores.mean_joints, _strict(scores)
+    pooled, n, every = f"{scores.metric}, pooled over", len(joints), len(scores.people.skeleton) - len(scores.lacking)
+    tenth, eleventh = (replace(scores.pck, threshold=threshold) for threshold in (0.10, 0.11))
     return [
-        Convention(f"{scores.metric}, pooled over {n} joints", "posekit, HRNet, mmpose", scores.pooled_mean),
-        Convention(f"{scores.metric}, plain mean over {n} joints", "pytorch-pose", scores.joint_mean),
+        Convention(f"{pooled} {n} joints", "posekit, HRNet, mmpose", scores.pooled_mean),
+        Convention(f"{pooled} {n} joints, distance < threshold", "", strict.pooled_mean(joints)),
+        Convention(f"{pooled} all {every} joints, pelvis and thorax too", "", scores.pck.pooled_mean()),
+        Convention(f"{scores.metric}, plain mean over {n} joints", "", scores.joint_mean),
+        Convention(f"{scores.metric}, plain mean over {n} joints, distance < threshold", "pytorch-pose", strict.joint_mean(joints)),
+        Convention("PCKh at 0.10, pooled", "later mmpose, as PCKh@0.1", tenth.pooled_mean(joints)),
+        Convention("PCKh at 0.11, pooled", "HRNet and earlier mmpose, as PCKh@0.1", eleventh.pooled_mean(joints)),
     ]
 
 
-def _sixteen(scores: Scores) -> list[Convention]:
-    k = len(scores.people.skeleton)
-    return [Convention(f"{scores.metric}, pooled over all {k} joints, pelvis and thorax too", "", scores.pck.pooled_mean())]
-
-
-def _small_thresholds(scores: Scores) -> list[Convention]:
-    named = {0.10: ("PCKh@0.1, pooled", "mmpose"), 0.11: ("PCKh at 0.11, pooled", 'HRNet, called "Mean@0.1"')}
-    return [
-        Convention(*texts, replace(scores.pck, threshold=threshold).pooled_mean(scores.mean_joints))
-        for threshold, texts in named.items()
+def _of_lsp(scores: Scores) -> list[Convention]:
+    joints, n = scores.mean_joints, len(scores.mean_joints)
+    groups = np.array([value for value in scores.groups.values() if np.isfinite(value)])
+    rows = [
+        Convention(f"{scores.metric}, pooled over {n} joints", "posekit", scores.pooled_mean),
+        Convention(f"{scores.metric}, pooled over {n} joints, distance < threshold", "", _strict(scores).pooled_mean(joints)),
+        Convention(f"{scores.metric}, plain mean over {n} joints", "", scores.joint_mean),
+        Convention(f"{scores.metric}, mean of the {len(groups)} groups", "", groups.mean() if len(groups) else np.nan),
+        Convention("PCK@0.1, pooled", "", replace(scores.pck, threshold=0.1).pooled_mean(joints)),
     ]
-
-
-def _inclusive(scores: Scores) -> list[Convention]:
-    below = np.nextafter(scores.pck.threshold, 0)
-    strict = replace(scores.pck, threshold=float(below)).pooled_mean(scores.mean_joints)
-    return [Convention(f"{scores.metric}, pooled, distance < threshold instead of <=", "mmpose's older PCK", strict)]
-
-
-def _shifts(people: People, predictions: Predictions, scores: Scores) -> list[Convention]:
-    rows = []
-    for shift, mistake in ((1, "1-based predictions taken for 0-based"), (-1, "0-based predictions taken for 1-based")):
-        moved = score(people, replace(predictions, joints=predictions.joints + shift))
-        rows.append(Convention(f"{scores.metric}, pooled, predictions off by {shift:+d} pixel", mistake, moved.pooled_mean))
+    if {"right_shoulder", "left_hip"} <= set(scores.people.skeleton.joints):
+        across = _other_torso(scores).pooled_mean(joints)
+        rows.append(Convention(f"{scores.metric}, pooled, torso from right shoulder to left hip", "", across))
     return rows
 
 
-def _truths(people: People, predictions: Predictions, root: str | None) -> list[Convention]:
-    if root is None or people.split != "valid" or len(people) != _OFFICIAL_VALIDATION:
-        return []
-    truths: Mapping[str, People] = validation_truths(root)
-    scored = {name: score(truth, predictions) for name, truth in truths.items()}
-    return [Convention(f"{found.metric}, pooled, truth of {name}", "", found.pooled_mean) for name, found in scored.items()]
+def _strict(scores: Scores) -> PCK:
+    return replace(scores.pck, threshold=float(np.nextafter(scores.pck.threshold, 0)))
 
 
-def _lsp_variants(scores: Scores) -> list[Convention]:
-    groups = list(scores.groups.values())
-    rows = [Convention(f"{scores.metric}, mean of the {len(groups)} groups", "tables of LSP papers", float(np.nanmean(groups)))]
-    other = _other_torso(scores)
-    if other is not None:
-        mean = other.pooled_mean(scores.mean_joints)
-        rows.append(Convention(f"{scores.metric}, pooled, torso from right shoulder to left hip", "", mean))
-    stricter = replace(scores.pck, threshold=0.1).pooled_mean(scores.mean_joints)
-    return [*rows, Convention("PCK@0.1, pooled", "", stricter)]
-
-
-def _other_torso(scores: Scores) -> PCK | None:
+def _other_torso(scores: Scores) -> PCK:
     people = scores.people
-    try:
-        ends = [people.skeleton.index("right_shoulder"), people.skeleton.index("left_hip")]
-    except DataError:
-        return None
-    sizes = np.linalg.norm(people.joints[:, ends[0]] - people.joints[:, ends[1]], axis=-1)
-    sizes[~people.labelled[:, ends].all(1)] = np.nan
-    counted = people.labelled & ~np.isin(people.skeleton.joints, scores.lacking)
-    return pck(scores.predictions.joints, people.joints, counted, reference_size_N=sizes)
+    sizes = torso_sizes(people.joints, people.labelled, people.skeleton, ends=("right_shoulder", "left_hip"))
+    return pck(scores.predictions.joints, people.joints, scores.labelled, reference_size_N=sizes, threshold=scores.pck.threshold)
+
+
+def _shifts(people: People, predictions: Predictions, scores: Scores) -> list[Convention]:
+    mistakes = {1: "1-based predictions taken for 0-based", -1: "0-based predictions taken for 1-based"}
+    moved = {shift: score(people, replace(predictions, joints=predictions.joints + shift)) for shift in mistakes}
+    return [
+        Convention(f"{scores.metric}, pooled, predictions off by {shift:+d} pixel", mistake, moved[shift].pooled_mean)
+        for shift, mistake in mistakes.items()
+    ]
+
+
+def _truths(people: People, predictions: Predictions, root: str | Path | None) -> list[Convention]:
+    if root is None or people.split != "valid" or len(people) != len(official_validation()):
+        return []
+    scored = {name: score(truth, predictions) for name, truth in validation_truths(root).items()}
+    return [Convention(f"{found.metric}, pooled, truth of {name}", "", found.pooled_mean) for name, found in scored.items()]

@@ -13,7 +13,7 @@ import numpy as np
 from posekit import __version__
 from posekit.errors import DataError, PredictionsError
 from posekit.files import replacing
-from posekit.metrics import PCK, pck, pckh, torso_sizes
+from posekit.metrics import PCK, paired_difference, pck, pckh, torso_sizes
 from posekit.predictions import Predictions
 from posekit.sample import People
 from posekit.skeletons import joint_mapping
@@ -21,7 +21,8 @@ from posekit.skeletons import joint_mapping
 # MPII's published means leave these two out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
-_SUSPICIOUS_SHARE = 0.1
+# Fewer do not tell whether the predictions are theirs.
+_ENOUGH_PERSONS = 30
 _TORSO = ("left_shoulder", "right_hip")
 HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
 TORSO_SIZE = "torso size (true left shoulder to right hip)"
@@ -104,16 +105,44 @@ class Scores:
         return self.pck.auc_interval95(self.mean_joints)
 
     @property
+    def n_joints(self) -> int:
+        """Counted joints that the means run over."""
+        return int(self.pck.counts[list(self.mean_joints)].sum())
+
+    @property
     def n_persons(self) -> int:
         """Persons scored: those with a reference size."""
         return len(self.people) - self.pck.n_left_out
 
     @cached_property
-    def n_elsewhere(self) -> int:
-        """Persons most of whose predicted joints lie farther from their box's centre than its side: nearly none, if all is well."""
-        people = self.people
-        away = np.abs(self.predictions.joints - people.centres[:, None]).max(-1) > people.sides[:, None]
-        return int((2 * away.sum(1) > len(people.skeleton)).sum())
+    def labelled(self) -> np.ndarray:
+        """(N, K) bool: joints that are labelled, and not lacking in the predictions."""
+        return self.people.labelled & ~np.isin(self.people.skeleton.joints, self.lacking)
+
+    @cached_property
+    def n_not_predicted(self) -> int:
+        """Counted joints of the means whose prediction is not finite; they are wrong."""
+        return int(np.isinf(self.pck.errors[:, list(self.mean_joints)]).sum())
+
+    @cached_property
+    def warning(self) -> str | None:
+        """What makes one doubt that these are the people who were predicted.
+
+        Predictions should fit their own person better than the next one; the paired bootstrap says whether they do.
+        """
+        if self.n_persons < _ENOUGH_PERSONS:
+            return None
+        people, joints = self.people, list(self.mean_joints)
+        own = self.pck.correct[:, joints] & self.pck.counted[:, joints]
+        next_one = np.roll(self.predictions.joints, 1, axis=0)
+        sizes = {"reference_size_N": self.reference_sizes, "threshold": self.pck.threshold}
+        others = pck(next_one, people.joints, self.labelled, **sizes).correct[:, joints]
+        if paired_difference(own.sum(1), others.sum(1), self.pck.counted[:, joints].sum(1)).low > 0:
+            return None
+        return (
+            "LOOK: the predictions fit each person no better than the one before do; are they in the annotation's order of "
+            "persons, of this split, in pixels of its photographs?"
+        )
 
     def table(self) -> str:
         """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
@@ -142,10 +171,8 @@ class Scores:
             f"not in the means: {', '.join(apart)}": apart,
             f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
             f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} persons": self.pck.n_left_out,
-            f"predicted as NaN, so wrong: {self.pck.n_not_predicted:,} of {self.pck.n:,} joints": self.pck.n_not_predicted,
-            f"LOOK: {self.n_elsewhere:,} of {len(self.people):,} persons are predicted far from their boxes; are these predictions "
-            "in this order of persons, of this split, in pixels of the photographs?": self.n_elsewhere
-            > _SUSPICIOUS_SHARE * len(self.people),
+            f"predicted as NaN, so wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints": self.n_not_predicted,
+            self.warning: self.warning,
         }
         return [fact for fact, present in facts.items() if present]
 
@@ -168,8 +195,9 @@ class Scores:
             "split": self.people.split,
             "n_persons": self.n_persons,
             "n_left_out": self.pck.n_left_out,
-            "n_joints": int(self.pck.counts[list(self.mean_joints)].sum()),
-            "n_joints_not_predicted": self.pck.n_not_predicted,
+            "n_joints": self.n_joints,
+            "n_joints_not_predicted": self.n_not_predicted,
+            "warning": self.warning,
             "groups": {name: _number(value) for name, value in self.groups.items()},
             "joints": {name: _number(value) for name, value in self.joints.items()},
             "pooled_mean": _number(self.pooled_mean),

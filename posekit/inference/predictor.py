@@ -78,6 +78,11 @@ class Predictor:
         self.persons_at_once = max(1, batch_size // len(views))
         self.flip_order = torch.as_tensor(self.info.skeleton.flip_order.copy(), device=self.device)
 
+    @property
+    def choices(self) -> dict:
+        """What its predictions depend on besides the weights, for ``metrics.json``."""
+        return {"decode": self.decode, "views": str(self.views), "input_size": self.info.input_size}
+
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None) -> list[Pose]:
         """Find the joints of each boxed person in one photograph.
 

@@ -30,8 +30,8 @@ class Diagnosis:
         Persons of whom more joints would be good if left and right were exchanged in the whole prediction.
     """
 
-    kind_NK: np.ndarray  # noqa: N815
-    mirrored_N: np.ndarray  # noqa: N815
+    kind_NK: np.ndarray
+    mirrored_N: np.ndarray
 
     @cached_property
     def counts(self) -> np.ndarray:

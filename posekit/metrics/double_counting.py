@@ -36,6 +36,8 @@ class DoubleCounting:
         One of the other peaks is within the threshold of the same person's true opposite (left or right) joint.
     other_NK : (N, K) int64
         Index of the highest of the other peaks; -1 where the map is not double.
+    paired_K : (K,) bool
+        Joints that have an opposite.
     """
 
     counted: np.ndarray
@@ -43,7 +45,8 @@ class DoubleCounting:
     top_right: np.ndarray
     other_right: np.ndarray
     other_opposite: np.ndarray
-    other_NK: np.ndarray  # noqa: N815
+    other_NK: np.ndarray
+    paired_K: np.ndarray
 
     @cached_property
     def only_other_right(self) -> np.ndarray:
@@ -81,7 +84,10 @@ class DoubleCounting:
         return self.found(finding).sum(0)
 
     def percent(self, finding: str) -> np.ndarray:
-        """(K,) float64: "double" among the counted maps, any other finding among the double ones; NaN where there is none."""
+        """(K,) float64: a finding's share of the maps for which it could hold; NaN where there is none.
+
+        These are the counted maps for "double", the double maps of paired joints for "other_opposite", else the double maps.
+        """
         return in_percent(self.counts(finding), self._among(finding).sum(0))
 
     def total(self, finding: str, joints: Sequence[int] | None = None) -> float:
@@ -94,7 +100,9 @@ class DoubleCounting:
         return np.flatnonzero(self.found(finding)[:, joint])
 
     def _among(self, finding: str) -> np.ndarray:
-        return self.counted if finding == "double" else self.double
+        if finding == "double":
+            return self.counted
+        return self.double & self.paired_K if finding == "other_opposite" else self.double
 
 
 def double_counting(
@@ -165,6 +173,7 @@ def double_counting(
         other_right=(others & (to_truth <= threshold)).any(-1),
         other_opposite=(others & (to_opposite <= threshold)).any(-1),
         other_NK=np.where(double, others.argmax(-1), -1),
+        paired_K=paired,
     )
 
 

@@ -244,8 +244,10 @@ def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: i
     return bootstrap.paired_difference(*parts, resamples=resamples, seed=seed)
 
 
-def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton) -> np.ndarray:
-    """Distance from left shoulder to right hip.
+def torso_sizes(
+    truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton, *, ends: tuple[str, str] = ("left_shoulder", "right_hip")
+) -> np.ndarray:
+    """Distance from left shoulder to right hip, or between two other joints.
 
     Parameters
     ----------
@@ -254,6 +256,8 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
     labelled_NK : (N, K) bool
     skeleton : Skeleton
         K joints.
+    ends : (str, str)
+        Names of the two joints.
 
     Returns
     -------
@@ -267,9 +271,9 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
         If a shape does not fit.
     """
     truth, labelled = _checked(truth_NK2, labelled_NK, len(skeleton))
-    ends = [skeleton.index("left_shoulder"), skeleton.index("right_hip")]
-    across = _distances(truth[:, ends[0]], truth[:, ends[1]])
-    return np.where(labelled[:, ends].all(1), across, np.nan)
+    first, second = (skeleton.index(joint) for joint in ends)
+    across = _distances(truth[:, first], truth[:, second])
+    return np.where(labelled[:, first] & labelled[:, second], across, np.nan)
 
 
 def _pck(pred, truth, counted, reference, reference_name, threshold, auc_thresholds) -> PCK:

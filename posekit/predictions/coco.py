@@ -6,8 +6,8 @@ the split, and ``image``, the photograph's file name, which other readers ignore
 an ``index`` too, or must be one for each person in the annotation's order.
 
 ``keypoints`` are x, y and score of each joint; 0, 0, 0 is a joint that was not predicted. An ``image_id``
-is the last number in the photograph's file name (COCO's own ids), or, where such numbers are lacking or
-occur twice, the photograph's place among the people's, counted from 0.
+is the annotation's own; where it has none (MPII, LSP), the last number in the photograph's file name, or,
+where such numbers are lacking or occur twice, the photograph's place among the people's, counted from 0.
 """
 
 import json
@@ -28,6 +28,8 @@ _NEED = "give one result for each person in the annotation's order, or each resu
 
 def image_ids(people: People) -> np.ndarray:
     """(N,) int64: the number of each person's photograph in COCO results."""
+    if (people.image_ids >= 0).all():
+        return people.image_ids
     places = {image: place for place, image in enumerate(dict.fromkeys(people.images.tolist()))}
     numbers = {image: re.findall(r"\d{1,18}(?!\d)", Path(image).stem)[-1:] for image in places}
     named = {image: int(number[0]) for image, number in numbers.items() if number}

@@ -73,6 +73,12 @@ def stated_base(path: str | Path) -> int | None:
     return COCO_BASE if suffix == ".json" else None
 
 
+def require_writable_kind(path: str | Path) -> None:
+    """Raise `OutputError` if the end of the name is of no kind of prediction file that is written."""
+    if Path(path).suffix.lower() not in (*_HDF5, *_WITH_PEOPLE):
+        raise OutputError(f"{path}: predictions are written as {', '.join(('.h5', *_WITH_PEOPLE))}; choose one of these")
+
+
 def write_predictions(path: str | Path, predictions: Predictions, *, people: People | None = None) -> None:
     """Write a prediction file; an existing one is replaced only by a whole one.
 
@@ -102,9 +108,8 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
         If `people` are needed and not given.
     """
     path = Path(path)
+    require_writable_kind(path)
     suffix = path.suffix.lower()
-    if suffix not in (*_HDF5, *_WITH_PEOPLE):
-        raise OutputError(f"{path}: predictions are written as {', '.join(('.h5', *_WITH_PEOPLE))}; choose one of these")
     if suffix in _WITH_PEOPLE:
         _require_people(path, predictions, people)
     with replacing(path) as unfinished:

@@ -118,8 +118,11 @@ def _peaks(path: Path, arrays: Mapping[str, np.ndarray], shape: tuple[int, int])
     peaks, heights = arrays.get("peaks"), arrays.get("heights")
     if peaks is None and heights is None:
         return None, None
-    if peaks is None or heights is None or peaks.shape != (*shape, *peaks.shape[2:3], 2) or heights.shape != peaks.shape[:3]:
+    count = heights.shape[-1] if heights is not None and heights.ndim else 0
+    if peaks is None or not count or heights.shape != (*shape, count) or peaks.shape != (*shape, count, 2):
         found = " and ".join("none" if array is None else str(array.shape) for array in (peaks, heights))
         n, k = shape
         raise PredictionsError(f"{path}: peaks and heights: expected ({n}, {k}, P, 2) and ({n}, {k}, P), got {found}")
+    if (heights[..., 1:] > heights[..., :-1]).any():
+        raise PredictionsError(f"{path}: heights: expected each map's highest peak first, then in descending order")
     return peaks.astype(np.float64), heights.astype(np.float64)

@@ -11,7 +11,7 @@ from posekit.cli.eval import main
 from posekit.datasets import open_people
 from posekit.evaluation import mean_pose
 from posekit.inference import PLAIN, PYRAMID, Views
-from posekit.predictions import read_predictions, write_predictions
+from posekit.predictions import Predictions, read_predictions, write_predictions
 
 LSP = ("--data", "lsp", "--split", "test")
 
@@ -47,7 +47,8 @@ def test_prints_the_reference_figures_of_the_hourglass(real_data, tmp_path, caps
         == 0
     )
     lines = capsys.readouterr().out.splitlines()
-    printed = dict(zip(lines[2].split(), map(float, lines[3].split()), strict=True))
+    assert lines[0].endswith("valid-ours.h5: pixels count from 1, given")
+    printed = dict(zip(lines[4].split(), map(float, lines[5].split()), strict=True))
     # computed with the public evaluation
     reference = {
         "Head": 95.941,
@@ -60,21 +61,21 @@ def test_prints_the_reference_figures_of_the_hourglass(real_data, tmp_path, caps
     }
     reference["Mean"] = 88.035
     assert printed == pytest.approx(reference, abs=0.01)
-    assert lines[6].startswith("mean, plain over 14 kinds of joint") and lines[6].split("95 %")[0].split()[-1] == "87.56"
+    assert lines[8].startswith("mean, plain over 14 kinds of joint") and lines[8].split("95 %")[0].split()[-1] == "87.56"
     data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert data["pooled_mean"] == pytest.approx(88.035, abs=0.001) and data["protocol"]["predictions_base"] == 1
     assert data["n_persons"] == 2958 and data["weights"] is None
 
 
 def test_what_it_writes_can_be_scored_again(real_data, capsys):
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    with h5py.File("tompson.h5", "w") as tompson:
-        tompson["preds"] = file["pos_pred_src"].transpose(2, 0, 1)
-    assert mpii_eval(real_data, "--predictions", "tompson.h5", "--base", 1, "--out", "out") == 0
+    tompson = real_data / "mpii" / "annot" / "detections_our_format.mat"
+    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--out", "out") == 0
     first = capsys.readouterr().out
     assert " 82.34 " in first and " 81.46" in first
     assert mpii_eval(real_data, "--predictions", "out/predictions.h5") == 0
-    assert capsys.readouterr().out.splitlines()[:-1] == first.splitlines()[:-1]
+    second = capsys.readouterr().out.splitlines()
+    assert second[0] == "out/predictions.h5: pixels count from 0, stated by the file or its format"
+    assert second[1:-1] == first.splitlines()[1:-1]
 
 
 def test_without_the_base_it_is_detected_and_told(real_data, tmp_path, capsys):
@@ -107,6 +108,7 @@ def test_two_files_are_compared_as_a_pair_and_the_numbers_kept(real_data, publis
     assert "A (valid-ours.h5) and B (tompson.mat)" in text and "+5.70   +5.23 to +6.16" in text
     assert text.count("kinds of error in percent") == 2 and "AP75" in text
     data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert data["comparison"]["predictions_base"] == 1 and data["comparison"]["predictions"] == "tompson.mat"
     assert data["comparison"]["first_minus_second"]["Mean"]["difference"] == pytest.approx(5.6987, abs=0.001)
     assert data["analysis"]["tompson.mat"]["persons_mirrored"] == 84 and data["oks"]["persons"] == 2958
     assert (tmp_path / "out" / "analysis" / "diagnosis.csv").is_file()
@@ -117,7 +119,7 @@ def test_protocols_are_told_side_by_side_and_kept(real_data, published, tmp_path
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "pooled over all 16" in line]
     assert lines[0][0] == "71.524"
     rows = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["conventions"]
-    assert {row["used_by"] for row in rows} >= {"pytorch-pose", "mmpose"} and len(rows) == 11
+    assert {"pytorch-pose", "later mmpose, as PCKh@0.1"} <= {row["used_by"] for row in rows} and len(rows) == 12
 
 
 def test_predictions_are_saved_in_every_form_and_score_alike(real_data, published, capsys):
@@ -127,14 +129,14 @@ def test_predictions_are_saved_in_every_form_and_score_alike(real_data, publishe
     assert first[-1] == "wrote a.json, a.csv, a.mat, a.h5"
     for name in ("a.json", "a.h5"):
         assert mpii_eval(real_data, "--predictions", name) == 0
-        assert capsys.readouterr().out.splitlines()[:-1] == first[:-1]
+        assert capsys.readouterr().out.splitlines()[2:-1] == first[2:-1]
 
 
 def test_another_threshold_and_another_size(real_data, published, capsys):
     assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--threshold", 0.11) == 0
-    assert capsys.readouterr().out.splitlines()[0].startswith("PCKh@0.11 in percent")
+    assert capsys.readouterr().out.splitlines()[2].startswith("PCKh@0.11 in percent")
     assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--normalise", "torso") == 0
-    assert capsys.readouterr().out.splitlines()[0].startswith("PCK@0.2 in percent, mpii valid, 2,875")
+    assert capsys.readouterr().out.splitlines()[2].startswith("PCK@0.2 in percent, mpii valid, 2,875")
     assert lsp_eval(real_data, "--predictions", published[1], "--base", "1", "--normalise", "head") == 1
     assert "lsp14" in capsys.readouterr().err
 
@@ -142,6 +144,41 @@ def test_another_threshold_and_another_size(real_data, published, capsys):
 def test_a_file_against_itself_is_refused(real_data, stored, capsys):
     assert lsp_eval(real_data, "--predictions", stored, "--against", stored) == 2
     assert "is the file that is scored" in capsys.readouterr().err
+
+
+def test_what_is_compared_with_is_not_overwritten(real_data, predictor, stored, tmp_path, capsys):
+    before = (tmp_path / stored).read_bytes()
+    assert lsp_eval(real_data, "--weights", "w.safetensors", "--against", stored, "--save", stored, "--out", "out") == 2
+    assert "would be overwritten before it is compared with" in capsys.readouterr().err
+    assert (tmp_path / stored).read_bytes() == before
+
+
+def test_what_cannot_be_scored_replaces_nothing(real_data, stored, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "predictions.h5").write_bytes(b"of another run")
+    argv = ["--data", "lsp", "--root", str(real_data / "lsp"), "--split", "train", "--predictions", stored, "--out", "out"]
+    assert main(argv) == 1
+    assert (tmp_path / "out" / "predictions.h5").read_bytes() == b"of another run"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--against", "absent.h5"], 1, "absent.h5"),
+        (["--save", "p.xlsx"], 1, "predictions are written as .h5, .json, .csv, .mat"),
+    ],
+)
+def test_what_cannot_be_done_is_found_before_the_work(real_data, predictor, options, status, message, capsys):
+    predictor.last = None
+    assert lsp_eval(real_data, "--weights", "w.safetensors", *options) == status
+    assert message in capsys.readouterr().err and predictor.last is None
+
+
+def test_limit_does_not_hide_that_the_file_is_of_other_people(real_data, capsys):
+    with h5py.File("long.h5", "w") as file:
+        file["preds"] = np.ones((1001, 14, 2))
+    assert lsp_eval(real_data, "--predictions", "long.h5", "--base", "0", "--limit", "10") == 1
+    assert "long.h5: has a person 1000, but lsp test has 1000" in capsys.readouterr().err
 
 
 def test_limit_takes_the_first_people_and_keeps_the_input(real_data, stored, tmp_path, capsys):
@@ -166,7 +203,7 @@ class FakePredictor:
 
     def __init__(self, weights, **options):
         self.weights, self.options = weights, options
-        self.decode, self.views = options["decode"], options["views"]
+        self.choices = {"decode": options["decode"], "views": str(options["views"])}
         type(self).last = self
 
     def predict_people(self, people, *, progress):
@@ -210,8 +247,13 @@ def test_views_are_chosen_and_named(real_data, predictor, tmp_path, options, vie
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--limit", "3", *options) == 0
     assert predictor.last.options["views"] == views
     (folder,) = (tmp_path / "runs").iterdir()
-    assert folder.name.endswith("limit-3-" + options[0].removeprefix("--"))
+    assert folder.name.endswith("limit-3-" + "-".join(options).removeprefix("--").replace(",", "-"))
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["protocol"]["views"] == str(views)
+
+
+def test_a_base_that_no_file_needs_is_refused(real_data, stored, capsys):
+    assert lsp_eval(real_data, "--predictions", stored, "--base", "0") == 2
+    assert f"--base 0 would have no effect: {stored} or the format says the base" in capsys.readouterr().err
 
 
 def test_the_default_folder_has_no_odd_letters(real_data, predictor, tmp_path):
@@ -252,6 +294,7 @@ def test_what_is_predicted_is_kept_when_it_cannot_be_scored(real_data, predictor
     ("options", "message"),
     [
         (["--weights", "w", "--base", "0"], "--base goes with --predictions"),
+        (["--predictions", "p", "--protocols", "--threshold", "0.3"], "--protocols has thresholds and sizes of its own"),
         (["--predictions", "p", "--pyramid"], "--pyramid would have no effect"),
         (["--predictions", "p", "--flip"], "--flip would have no effect"),
         (["--predictions", "p", "--decode", "dark", "--batch-size", "3"], "--decode, --batch-size would have no effect"),
@@ -292,6 +335,33 @@ def test_mpii_without_head_boxes_says_so(real_data, published, tmp_path, capsys)
     argv = ["--data", "mpii", "--root", str(tmp_path), "--split", "valid", "--predictions", published[1], "--base", "1"]
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("PCK@0.2") and "holds no head boxes, so the torso is the measure" in printed
+    assert "\nPCK@0.2 in percent" in printed and "holds no head boxes, so the torso is the measure" in printed
     assert main([*argv, "--normalise", "head"]) == 1
     assert "nobody has a head size" in capsys.readouterr().err
+
+
+def test_limit_holds_for_every_kind_of_file_and_for_both_of_a_pair(real_data, stored, capsys):
+    assert lsp_eval(real_data, "--predictions", stored, "--save", "mean.json", "--save", "again.h5") == 0
+    capsys.readouterr()
+    assert lsp_eval(real_data, "--predictions", "mean.json", "--against", "again.h5", "--limit", "50") == 0
+    printed = capsys.readouterr().out
+    assert "lsp test, 50 persons" in printed and "+0.00" in printed
+
+
+def test_people_of_ones_own_skeleton_without_sigmas_are_scored_without_ap(tmp_path, capsys):
+    joints = ["left_shoulder", "right_hip", "tail"]
+    annotation = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50], "keypoints": [9, 9, 2, 40, 40, 2, 5, 30, 2]}
+        ],
+        "categories": [{"id": 1, "name": "hound", "keypoints": joints, "skeleton": []}],
+    }
+    (tmp_path / "hounds.json").write_text(json.dumps(annotation))
+    hounds = open_people("coco", tmp_path / "hounds.json")
+    write_predictions(tmp_path / "p.h5", Predictions(hounds.joints, np.ones((1, 3)), np.arange(1), hounds.skeleton))
+    argv = ["--data", "coco", "--root", str(tmp_path / "hounds.json"), "--split", "all", "--predictions", "p.h5"]
+    assert main(argv) == 0
+    assert "100.00" in capsys.readouterr().out
+    assert main([*argv, "--oks"]) == 1
+    assert "hound has no OKS sigmas" in capsys.readouterr().err

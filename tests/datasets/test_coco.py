@@ -54,10 +54,11 @@ def test_box_is_the_longer_side_times_a_quarter_more(tmp_path):
 
 
 def test_areas_are_the_annotations_where_it_has_them(tmp_path):
-    areas = [321.5, 7, 0, None]
+    areas = [321.5, 7, 0, None, -5]
     written = [annotation(id=2), *(annotation(id=3 + i, area=area) for i, area in enumerate(areas))]
     people = open_coco(write(tmp_path / "cats.json", written))
-    np.testing.assert_array_equal(people.areas, [np.nan, 321.5, 7, np.nan, np.nan])
+    np.testing.assert_array_equal(people.areas, [np.nan, 321.5, 7, np.nan, np.nan, np.nan])
+    assert people.image_ids.tolist() == [5] * 6
 
 
 def test_known_skeleton_is_recognised_by_its_joints(tmp_path):
@@ -149,6 +150,7 @@ def test_categories_that_make_no_skeleton(tmp_path, categories, message):
         annotation(keypoints=["x"] * 9),
         annotation(area=[1]),
         annotation(area="large"),
+        annotation(head_size="small"),
     ],
 )
 def test_broken_annotation_names_the_file(tmp_path, broken):

@@ -169,6 +169,11 @@ def test_decided_differences_are_filled():
     assert [path.vertices[:, 0].tolist() for path in axes.collections[0].get_paths()] == [[-0.3, 1], [4.6, 6.6], [-3, -1]]
 
 
+def test_the_legend_names_only_what_is_drawn():
+    (legend,) = difference_bars({"Hip": (5.6, 4.6, 6.6)}).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["95 % interval", "decided"]
+
+
 def figures(groups, models):
     """Every figure, of random numbers for these groups and models."""
     rng = np.random.default_rng(0)

@@ -29,7 +29,7 @@ def test_published_figures_of_tompson_et_al(real_data, mpii):
     assert found["PCKh@0.5, plain mean over 14 joints"] == pytest.approx(81.46, abs=0.005)
     assert found["PCKh@0.5, pooled over all 16 joints, pelvis and thorax too"] == pytest.approx(71.52, abs=0.005)
     # 11,135 of 38,430 joints, in float32 and float64 alike; quoted as 28.98, which is 28.975 rounded once more.
-    assert found["PCKh@0.1, pooled"] == pytest.approx(100 * 11135 / 38430)
+    assert found["PCKh at 0.10, pooled"] == pytest.approx(100 * 11135 / 38430)
     assert found["PCKh at 0.11, pooled"] == pytest.approx(33.14, abs=0.005)
 
 
@@ -40,13 +40,27 @@ def test_published_figures_of_the_hourglass_in_every_truth(real_data, mpii):
     assert found["PCKh@0.5, plain mean over 14 joints"] == pytest.approx(87.56, abs=0.005)
     truths = {name: value for name, value in found.items() if "truth of" in name}
     assert list(truths) == [
-        f"PCKh@0.5, pooled, truth of {name}" for name in ("detections_our_format.mat", "mpii_annotations.json.gz", "valid.h5")
+        f"PCKh@0.5, pooled, truth of annot/{name}" for name in ("detections_our_format.mat", "mpii_annotations.json.gz", "valid.h5")
     ]
-    assert truths["PCKh@0.5, pooled, truth of detections_our_format.mat"] == found["PCKh@0.5, pooled over 14 joints"]
+    assert truths["PCKh@0.5, pooled, truth of annot/detections_our_format.mat"] == found["PCKh@0.5, pooled over 14 joints"]
     assert 0 < max(truths.values()) - min(truths.values()) < 0.2
     # At this threshold a wrong base is all but invisible, which is why it goes unnoticed; the AUC tells it.
     assert found["PCKh@0.5, pooled, predictions off by +1 pixel"] < found["PCKh@0.5, pooled over 14 joints"]
-    assert found["PCKh@0.5, pooled, distance < threshold instead of <="] <= found["PCKh@0.5, pooled over 14 joints"]
+    assert found["PCKh@0.5, pooled, predictions off by -1 pixel"] == pytest.approx(87.92, abs=0.005)
+    # Three published truths, three figures; reproduced with numpy from the files.
+    assert truths["PCKh@0.5, pooled, truth of annot/mpii_annotations.json.gz"] == pytest.approx(88.04, abs=0.01)
+    assert truths["PCKh@0.5, pooled, truth of annot/valid.h5"] == pytest.approx(88.04, abs=0.02)
+
+
+def test_a_distance_of_exactly_the_threshold_is_within_and_not_below(mpii):
+    exactly = mpii.joints.copy()
+    exactly[:, 0, 0] += 0.5 * mpii.head_sizes
+    exactly[:, 0, 0] = np.where(
+        exactly[:, 0, 0] - mpii.joints[:, 0, 0] == 0.5 * mpii.head_sizes, exactly[:, 0, 0], mpii.joints[:, 0, 0]
+    )
+    found = figures(mpii, Predictions(exactly, np.full(exactly.shape[:2], np.nan), np.arange(len(exactly)), MPII16))
+    assert found["PCKh@0.5, pooled over 14 joints"] == 100
+    assert found["PCKh@0.5, pooled over 14 joints, distance < threshold"] < 100
 
 
 def test_conventions_of_lsp_and_their_table(real_data):

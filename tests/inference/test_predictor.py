@@ -7,7 +7,7 @@ from torch.nn import functional as F
 import posekit
 from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
-from posekit.inference import Pose, predictor
+from posekit.inference import PYRAMID, Pose, Views, predictor
 from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
 from posekit.sample import People
@@ -145,6 +145,32 @@ def people(images, centres, sides, skeleton=SPOTS):
         labelled=np.ones((n, k), bool), visible=np.ones((n, k), bool), centres=np.array(centres, float).reshape(n, 2),
         sides=np.array(sides, float), head_sizes=np.full(n, np.nan), box_source="made for the test",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("views", [Views(flip=True), Views((0.9, 1.0, 1.2)), PYRAMID], ids=str)
+def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    boxes = [Box((85, 85), 128), Box((95, 80), 110), Box((80.5, 95), 120.25)]
+    predictor = spot_predictor(decode="dark", views=views, batch_size=2 * len(views))
+    assert predictor.persons_at_once == 2
+    predictor.flip_order = torch.arange(3)  # colours, which the spot finder goes by, do not change sides in the mirror
+    poses = predictor(image, boxes)
+    assert np.abs(np.stack([pose.keypoints for pose in poses]) - POINTS).max() < 1
+    crowd = people([image] * 3, [box.centre for box in boxes], [box.side for box in boxes])
+    found = predictor.predict_people(crowd, progress=False)
+    np.testing.assert_allclose(found.joints, [pose.keypoints for pose in poses], atol=1e-6)
+    np.testing.assert_array_equal(found.peaks[:, :, 0], found.joints)
+    maps = predictor.heatmaps(crowd)
+    assert maps.shape == (3, 3, SIZE // 4, SIZE // 4)
+    np.testing.assert_allclose(maps.max((2, 3)), found.scores, atol=1e-6)
+
+
+def test_the_mirrored_view_exchanges_left_and_right(spot_predictor):
+    """The spot finder goes by colours, which stay in the mirror: exchanged, both hands show in both hands' maps, half as high."""
+    (pose,) = spot_predictor(views=Views(flip=True))(spots(150, 200, POINTS), [Box((85, 85), 128)])
+    assert pose.scores[0] > 0.7  # the nose has no opposite
+    assert (pose.scores[1:] < 0.6).all()
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -145,9 +145,10 @@ def test_shares_counts_and_persons():
     assert found.total("double", [1]) == found.percent("double")[1]
     for finding in FINDINGS[1:]:
         both = found.double & getattr(found, finding)
+        joints = [0, 1] if finding == "other_opposite" else [0, 2]  # the last has no opposite
         np.testing.assert_array_equal(found.counts(finding), both.sum(0))
-        np.testing.assert_allclose(found.percent(finding), 100 * both.sum(0) / found.double.sum(0))
-        assert found.total(finding, [0, 2]) == pytest.approx(100 * both[:, [0, 2]].sum() / found.double[:, [0, 2]].sum())
+        np.testing.assert_allclose(found.percent(finding)[joints], 100 * both.sum(0)[joints] / found.double.sum(0)[joints])
+        assert found.total(finding, joints) == pytest.approx(100 * both[:, joints].sum() / found.double[:, joints].sum())
         assert found.persons(finding, 0).tolist() == np.flatnonzero(both[:, 0]).tolist()
     with pytest.raises(ValueError, match=r"finding: expected one of double, top_right, .*, got 'triple'"):
         found.total("triple")
@@ -205,3 +206,14 @@ def test_real_predictions_as_the_only_peaks_score_as_in_pckh(real_data):
     paired = MPII16.flip_order != np.arange(16)
     opposite_labelled = people.labelled & people.labelled[:, MPII16.flip_order] & paired
     np.testing.assert_array_equal(found.other_opposite, found.double & opposite_labelled)
+
+
+def test_joints_without_an_opposite_have_no_share_of_maps_with_a_peak_on_it():
+    peaks = np.full((1, K, 2, 2), np.nan)
+    peaks[0, :, 0], peaks[0, :, 1] = TRUTH[0], TRUTH[0][FLIP] + [0, 40]
+    heights = np.tile([1.0, 0.9], (1, K, 1))
+    found = double_counting(peaks, heights, TRUTH, np.ones((1, K), bool), reference_size_N=[10.0], threshold=4.0, flip_order_K=FLIP)
+    assert found.double.all()
+    np.testing.assert_array_equal(found.percent("other_opposite"), [100, 100, np.nan])
+    assert found.total("other_opposite") == 100
+    assert np.isnan(found.total("other_opposite", [2]))

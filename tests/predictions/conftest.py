@@ -21,7 +21,7 @@ def make() -> Callable[..., Predictions]:
     def make(skeleton=LSP14, *, with_peaks=False, **changes):
         k, rng = len(skeleton), np.random.default_rng(0)
         fields = {"joints": rng.normal(300, 200, (N, k, 2)), "scores": rng.random((N, k)), "index": np.array([2, 0, 1])}
-        peaks = {"peaks": rng.normal(300, 200, (N, k, P, 2)), "heights": rng.random((N, k, P))} if with_peaks else {}
+        peaks = {"peaks": rng.normal(300, 200, (N, k, P, 2)), "heights": -np.sort(-rng.random((N, k, P)))} if with_peaks else {}
         return Predictions(skeleton=skeleton, dataset="lsp", split="test", **(fields | peaks | changes))
 
     return make

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,16 @@ def test_no_persons(tmp_path, make, people):
 )
 def test_numbers_of_photographs(make_people, images, ids):
     assert image_ids(make_people(*images)).tolist() == ids
+
+
+def test_the_annotations_own_numbers_go_before_those_in_file_names(tmp_path, make, make_people):
+    people = replace(make_people("frame_0012.jpg", "frame_0013.jpg", "frame_0012.jpg"), image_ids=np.array([1, 2, 1]))
+    assert image_ids(people).tolist() == [1, 2, 1]
+    write_predictions(tmp_path / "own.json", make(), people=people)
+    assert [result["image_id"] for result in json.loads((tmp_path / "own.json").read_text())] == [1, 1, 2]
+    foreign = [{key: value for key, value in result.items() if key not in ("index", "image")} for result in results(1, 2, 1)]
+    (tmp_path / "foreign.json").write_text(json.dumps(foreign))
+    assert read_predictions(tmp_path / "foreign.json", skeleton=people.skeleton, people=people).index.tolist() == [0, 1, 2]
 
 
 def test_results_in_the_annotations_order(tmp_path, people):

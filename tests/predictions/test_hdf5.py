@@ -115,6 +115,18 @@ def test_the_base_that_a_file_states(tmp_path, h5, make):
             {"preds": np.zeros((N, 16, 2)), "peaks": np.zeros((N, 5)), "heights": np.zeros(())},
             r"got \(3, 5\) and \(\)",
         ),
+        (
+            {"preds": np.zeros((N, 16, 2)), "peaks": np.zeros((N, 16, 2)), "heights": np.zeros((N, 16, 2))},
+            r"got \(3, 16, 2\) and \(3, 16, 2\)",
+        ),
+        (
+            {"preds": np.zeros((N, 16, 2)), "peaks": np.zeros((N, 16, 0, 2)), "heights": np.zeros((N, 16, 0))},
+            r"got \(3, 16, 0, 2\)",
+        ),
+        (
+            {"preds": np.zeros((N, 16, 2)), "peaks": np.zeros((N, 16, 2, 2)), "heights": np.tile([0.1, 0.2], (N, 16, 1))},
+            "heights: expected each map's highest peak first",
+        ),
     ],
 )
 def test_unfit_arrays(tmp_path, h5, arrays, message):

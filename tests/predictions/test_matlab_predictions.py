@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 from scipy.sparse import eye
 
 from posekit.errors import PredictionsError
@@ -68,3 +68,12 @@ def test_unreadable_files(tmp_path, real_data):
         read_predictions(path, base=1)
     with pytest.raises(PredictionsError, match=r"joints\.mat: no variable preds among joints; is it the right file\?"):
         read_predictions(real_data / "lsp" / "joints.mat", base=1)
+
+
+def test_the_predictions_that_mpiis_evaluation_file_brings_along(real_data):
+    path = real_data / "mpii" / "annot" / "detections_our_format.mat"
+    assert stated_base(path) is None
+    read = read_predictions(path, base=1)
+    file = loadmat(path, variable_names=["pos_pred_src"])["pos_pred_src"]
+    assert read.joints.shape == (2958, 16, 2)
+    assert read.joints[7, 9].tolist() == (file[9, :, 7] - 1).tolist()

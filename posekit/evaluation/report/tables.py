@@ -172,7 +172,8 @@ def left_out(scores: Scores) -> list[str]:
         f"{pck.n_left_out:,} of {len(people):,} persons have no {scores.reference}": pck.n_left_out,
         **{f"{count:,} persons left out by the loader: {reason}": count for reason, count in people.left_out.items()},
         f"joints that the predictions lack do not count: {', '.join(map(spoken, scores.lacking))}": scores.lacking,
-        f"{pck.n_not_predicted:,} of {pck.n:,} joints were predicted as NaN, which is wrong": pck.n_not_predicted,
+        f"{scores.n_not_predicted:,} of {scores.n_joints:,} joints were predicted as NaN, which is wrong": scores.n_not_predicted,
+        scores.warning: scores.warning,
     }
     return [fact for fact, present in facts.items() if present]
 
