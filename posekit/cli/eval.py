@@ -175,7 +175,7 @@ def _run(args: argparse.Namespace) -> None:
             "This annotation holds no head boxes, so the torso is the measure. For PCKh put detections_our_format.mat beside it.\n"
         )
     details = {"weights": args.weights, "choices": {"root": str(args.root), "limit": args.limit, **choices}}
-    models = {Path(args.weights or args.predictions).name: scores}
+    models = {_called(Path(args.weights or args.predictions), args.against): scores}
     sections = _compare(args, models, everyone) if args.against else {}
     more, files = _more(args, models, out)
     details["sections"] = sections | more
@@ -304,13 +304,18 @@ def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None)
 
 def _compare(args: argparse.Namespace, models: dict[str, Scores], everyone: People) -> dict:
     """Add the scores of --against to the models; print the comparison, and return it for metrics.json."""
-    ((name, first),) = models.items()
+    (first,) = models.values()
     predictions, choices = _read(args, args.against, everyone)
     second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
-    models[args.against.name if args.against.name != name else str(args.against)] = second
+    models[_called(args.against, Path(args.weights or args.predictions))] = second
     comparison = Comparison(first, second)
     print(comparison.table(tuple(models)) + "\n")
     return {"comparison": {**choices, "first_minus_second": comparison.to_dict()}}
+
+
+def _called(path: Path, other: Path | None) -> str:
+    """A file's name, with its folder's where the other's is the same."""
+    return path.name if other is None or other.name != path.name else f"{path.absolute().parent.name}/{path.name}"
 
 
 def _oks(scores: Scores) -> dict:

@@ -27,7 +27,7 @@ _KNOWN_COUNTS = {
     ("lspet", "all"): 10_000,
 }
 _RECORDS, _RECORD_COUNT = "mpii_annotations.json", 25_204  # the only form of MPII that holds the split's persons and no others
-# Training stops where more than this share of the photographs cannot be read.
+# Training stops where more than this share of the persons cannot be read.
 _FEW = 0.01
 
 
@@ -62,7 +62,7 @@ def _of_split(people: People, photographs: Photographs, known_counts: bool) -> l
         _photographs(people, photographs),
         _outside(people, sizes),
         _limits(people, sizes),
-        _head_boxes(people) if people.name == "mpii" else _torsos(people),
+        *_reference_sizes(people),
         coordinate_base(people, sizes),
         left_and_right(people),
         shoulders_and_hips(people),
@@ -101,11 +101,11 @@ def _photographs(people: People, photographs: Photographs) -> Finding:
     images = dict.fromkeys(people.images.tolist())
     lists = {"missing": photographs.missing, "unreadable": photographs.unreadable}
     lacking = {what: [path for path in paths if path in images] for what, paths in lists.items()}
-    bad = sum(map(len, lacking.values()))
+    bad = np.count_nonzero(np.isin(people.images, [path for paths in lacking.values() for path in paths]))
     message = "; ".join(f"{len(paths):,} {what}{_named(paths)}" for what, paths in lacking.items())
     if bad:
-        message += f"; looked for in {Path(people.images[0]).parent}"
-    verdict = OK if not bad else LOOK if bad <= _FEW * len(images) else BAD
+        message += f"; {bad:,} persons are in them; looked for in {Path(people.images[0]).parent}"
+    verdict = OK if not bad else LOOK if bad <= _FEW * len(people) else BAD
     return Finding(verdict, "photographs", f"{len(images):,}, of which {message}")
 
 
@@ -142,11 +142,20 @@ def _limits(people: People, sizes: np.ndarray) -> Finding:
     return Finding(LOOK if lost else OK, "joints at limits", f"a coordinate is exactly there: {message}", lost)
 
 
-def _head_boxes(people: People) -> Finding:
-    lacking = tuple(np.flatnonzero(~np.isfinite(people.head_sizes)).tolist())
+def _reference_sizes(people: People) -> list[Finding]:
+    """What scoring divides by: head sizes where there are any, as `posekit.evaluation.score` has it, else torsos."""
+    has_heads = bool((people.head_sizes > 0).any())
+    heads = [_head_boxes(people, has_heads)] if has_heads or people.name == "mpii" else []
+    return heads if has_heads else [*heads, _torsos(people)]
+
+
+def _head_boxes(people: People, has_heads: bool) -> Finding:
+    lacking = tuple(np.flatnonzero(~(people.head_sizes > 0)).tolist())
     message = f"{len(lacking):,} of {len(people):,} persons have none"
-    if lacking:
-        message += "; PCKh leaves them out (train without; for scoring put detections_our_format.mat beside the annotation)"
+    if not has_heads:
+        message += "; scoring takes the torso, or PCKh where detections_our_format.mat lies beside the annotation"
+    elif lacking:
+        message += "; PCKh leaves them out"
     return Finding(LOOK if lacking else OK, "head boxes", message, lacking)
 
 
@@ -154,7 +163,7 @@ def _torsos(people: People) -> Finding:
     joints = ("left_shoulder", "right_hip")
     if not set(joints) <= set(people.skeleton.joints):
         return Finding(LOOK, "torsos", f"skeleton {people.skeleton.name} lacks {' or '.join(joints)}: PCK cannot be computed")
-    lacking = tuple(np.flatnonzero(np.isnan(torso_sizes(people.joints, people.labelled, people.skeleton))).tolist())
+    lacking = tuple(np.flatnonzero(~(torso_sizes(people.joints, people.labelled, people.skeleton) > 0)).tolist())
     message = f"{len(lacking):,} of {len(people):,} persons lack {' or '.join(joints)}" + (
         "; PCK leaves them out" if lacking else ""
     )

@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, contact_sheet, draw_pose
+from posekit.drawing.pose import MIDDLE, contact_sheet, draw_pose, side_colour
 from posekit.geometry import Crop
 from posekit.opencv import cv2
 from posekit.sample import Person
 from posekit.skeletons import Skeleton
 
 _PICTURE, _COLUMN = 400, 104  # widths in pixels
+_ACROSS = 3  # persons in a row
 _DARK = (30, 30, 30)
 _FONT, _SCALE, _LINE = cv2.FONT_HERSHEY_SIMPLEX, 0.48, 20
 _LEGEND = "names in orange: the person's own left; in blue: right; in white: middle; in brackets: labelled, but hidden"
 
 
-def named_sheet(
-    images: Sequence[np.ndarray], persons: Sequence[Person], skeleton: Skeleton, titles: Sequence[str], columns: int = 3
-) -> np.ndarray:
+def named_sheet(images: Sequence[np.ndarray], persons: Sequence[Person], skeleton: Skeleton, titles: Sequence[str]) -> np.ndarray:
     """Show persons side by side, each as in `draw_named`, under a line that explains the colours.
 
     Parameters
@@ -28,8 +27,6 @@ def named_sheet(
     persons : sequence of Person
     skeleton : Skeleton
     titles : sequence of str
-    columns : int
-        Persons in a row.
 
     Returns
     -------
@@ -41,7 +38,7 @@ def named_sheet(
         If there is no person, or lengths or shapes do not fit.
     """
     tiles = [draw_named(image, person, skeleton) for image, person in zip(images, persons, strict=True)]
-    sheet = contact_sheet(tiles, columns, titles)
+    sheet = contact_sheet(tiles, _ACROSS, titles)
     strip = np.full((2 * _LINE, sheet.shape[1], 3), _DARK[0], np.uint8)
     _write(strip, _LEGEND, 8, _LINE, MIDDLE)
     return np.vstack([strip, sheet])
@@ -74,7 +71,7 @@ def draw_named(image_bgr: np.ndarray, person: Person, skeleton: Skeleton) -> np.
         for joint, y in zip(members, _rows(joints[members, 1]), strict=True):
             name = _short(skeleton.joints[joint])
             text = name if person.visible[joint] else f"({name})"
-            _name(canvas, text, side, y, joints[joint] + (_COLUMN, 0), _colour(skeleton.joints[joint]))
+            _name(canvas, text, side, y, joints[joint] + (_COLUMN, 0), side_colour(skeleton.joints[joint]))
     return canvas
 
 
@@ -113,7 +110,3 @@ def _write(canvas, text, x, y, colour) -> None:
 
 def _short(joint: str) -> str:
     return joint.replace("left_", "l ").replace("right_", "r ").replace("_", " ")
-
-
-def _colour(joint: str) -> tuple[int, int, int]:
-    return LEFT if joint.startswith("left_") else RIGHT if joint.startswith("right_") else MIDDLE

@@ -200,13 +200,13 @@ def _stroke(joints) -> float:
 def _draw_skeleton(canvas, joints, shown, skeleton, stroke) -> None:
     for a, b in skeleton.limb_indices:
         if shown[a] and shown[b]:
-            colour = _side_colour(skeleton.joints[a], skeleton.joints[b])
+            colour = side_colour(skeleton.joints[a], skeleton.joints[b])
             _line(canvas, joints[a], joints[b], colour, stroke)
     for i in np.flatnonzero(shown):
-        _dot(canvas, joints[i], _side_colour(skeleton.joints[i]), stroke)
+        _dot(canvas, joints[i], side_colour(skeleton.joints[i]), stroke)
 
 
-def _side_colour(*joints: str) -> tuple[int, int, int]:
+def side_colour(*joints: str) -> tuple[int, int, int]:
     """Colour of a joint or a limb; a limb from the middle to one side belongs to that side."""
     sides = {side for side in ("left", "right") for joint in joints if joint.startswith(f"{side}_")}
     return {"left": LEFT, "right": RIGHT}[sides.pop()] if len(sides) == 1 else MIDDLE

@@ -161,15 +161,17 @@ class Scores:
                 f"{name:<{label}}   {_two(value):>6}   95 % interval {_two(low)} to {_two(high)}"
                 for name, (value, (low, high)) in totals.items()
             ),
-            *self._remarks(),
+            *self.remarks(),
         ]
         return "\n".join(lines)
 
-    def _remarks(self) -> list[str]:
+    def remarks(self) -> list[str]:
+        """Whatever was left out, was not predicted, or makes one doubt."""
         apart = [joint for joint in self.people.skeleton.joints if joint in _NOT_IN_MEANS]
         facts = {
             f"not in the means: {', '.join(apart)}": apart,
             f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
+            **{f"left out by the loader, {reason}: {n:,} persons": n for reason, n in self.people.left_out.items()},
             f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} persons": self.pck.n_left_out,
             f"predicted as NaN, so wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints": self.n_not_predicted,
             self.warning: self.warning,

@@ -81,7 +81,9 @@ class Predictor:
     @property
     def choices(self) -> dict:
         """What its predictions depend on besides the weights, for ``metrics.json``."""
-        return {"decode": self.decode, "views": str(self.views), "input_size": self.info.input_size}
+        info = self.info
+        model = {"stacks": info.stacks, "features": info.features, "depth": info.depth, "head": info.head, **info.notes}
+        return {"decode": self.decode, "views": str(self.views), "input_size": info.input_size, "model": model}
 
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None) -> list[Pose]:
         """Find the joints of each boxed person in one photograph.

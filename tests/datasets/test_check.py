@@ -99,7 +99,17 @@ def test_missing_and_unreadable_photographs_are_one_line():
     images = given.images.tolist()
     finding = found(given, "photographs", Photographs({images[6]: (200, 100)}, tuple(images[:4]), tuple(images[4:6])))
     assert finding.verdict == "BAD"
-    assert finding.message == "7, of which 4 missing (0.jpg, 1.jpg, 2.jpg …); 2 unreadable (4.jpg, 5.jpg); looked for in images"
+    assert (
+        finding.message
+        == "7, of which 4 missing (0.jpg, 1.jpg, 2.jpg …); 2 unreadable (4.jpg, 5.jpg); 6 persons are in them; looked for in images"
+    )
+
+
+def test_missing_photographs_count_by_their_persons_as_training_counts_them():
+    given = people(200)
+    object.__setattr__(given, "images", np.array(["many.jpg"] * 60 + [f"{i}.jpg" for i in range(140)]))
+    sizes = {image: (200, 100) for image in given.images.tolist() if image != "many.jpg"}
+    assert found(given, "photographs", Photographs(sizes, ("many.jpg",), ())).verdict == "BAD"  # 1 of 141 photographs
 
 
 @pytest.mark.parametrize(("missing", "verdict"), [(1, "LOOK"), (2, "BAD")])
@@ -190,6 +200,12 @@ def test_head_boxes_are_for_mpii_and_torsos_for_the_others():
     assert "1 of 3 persons have none; PCKh leaves them out" in finding.message
     assert found(replace(mpii, head_sizes=np.full(3, 20.0)), "head boxes").verdict == "OK"
     assert "torsos" not in [each.subject for each in check({"all": mpii}, photographs_of(mpii))]
+    assert found(replace(mpii, head_sizes=np.array([20.0, 0.0, 20.0])), "head boxes").persons == (1,)
+    subjects = [each.subject for each in check({"all": people(head_sizes=heads)}, photographs_of(mpii))]
+    assert "head boxes" in subjects and "torsos" not in subjects  # as they are scored, whatever the set's name
+    none = replace(mpii, head_sizes=np.full(3, np.nan))
+    assert "scoring takes the torso" in found(none, "head boxes").message
+    assert found(none, "torsos").verdict == "OK"
 
 
 def test_persons_without_a_torso():

@@ -88,7 +88,7 @@ def test_long_names_are_cut_and_many_joints_find_room(written):
 
 def test_sheet_has_a_line_that_explains_and_a_title_for_each_person():
     images = [IMAGE] * 5
-    sheet = named_sheet(images, [person()] * 5, LSP14, list("abcde"), columns=3)
+    sheet = named_sheet(images, [person()] * 5, LSP14, list("abcde"))
     single = named_sheet(images[:1], [person()], LSP14, ["a"])
     assert sheet.shape[1] == 3 * single.shape[1]
     assert sheet.dtype == np.uint8

@@ -144,7 +144,7 @@ def test_the_page_says_what_was_scored(page, people):
         f"{scores.pooled_mean:.2f} % PCKh@0.5",
         f"95 % interval {low:.2f} to {high:.2f}",
         "6 of 6",
-        "2 persons left out by the loader",
+        "left out by the loader, no <labelled> joint: 2 persons",
         "PCKh@0.5, plain mean over 14 kinds of joint",
         "head size (0.6 * diagonal of the head box)",
         "Evaluation of",
@@ -294,7 +294,7 @@ def test_predictions_that_are_not_finite(people, tmp_path):
     predictions = make_predictions(people)
     predictions.joints[1:] = np.nan
     text = Page(write_report(tmp_path, {"m": score(people, predictions)}, details={})).text
-    assert "70 of 84 joints were predicted as NaN" in text and "not predicted wrong: miss" in text
+    assert "predicted as NaN, so wrong: 70 of 84 joints" in text and "not predicted wrong: miss" in text
 
 
 def test_predictions_without_scores(people, tmp_path):
@@ -314,7 +314,11 @@ def test_nobody_or_hardly_anybody(tmp_path, n):
 def test_people_of_whom_nobody_has_a_reference_size(people, tmp_path):
     nobody = replace(people, head_sizes=np.array([np.nan] * N), labelled=people.labelled & (np.arange(14) > 8))
     text = Page(write_report(tmp_path, {"m": score(nobody, make_predictions(people))}, details={})).text
-    assert "– % PCK@0.2" in text and "6 of 6 persons have no torso size" in text and "No person could be scored." in text
+    assert (
+        "– % PCK@0.2" in text
+        and "left out, without torso size (true left shoulder to right hip): 6 of 6 persons" in text
+        and "No person could be scored." in text
+    )
 
 
 def test_only_the_same_people_are_compared(people, tmp_path):

@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from posekit.datasets import DATASETS, open_people
 from posekit.datasets.check import check
 from posekit.datasets.findings import BAD, Finding, findings_table
 from posekit.datasets.photographs import Photographs, read_headers
-from posekit.datasets.splits import OFFICIAL_SPLITS
+from posekit.datasets.splits import OFFICIAL_SPLITS, split_of_file
 from posekit.drawing.contact import named_sheet
 from posekit.errors import ConfigError, DataError, ImageError
 from posekit.files import writable_folder
@@ -49,7 +49,7 @@ what is written:
   OUT/check.png                persons drawn at random, with every joint's name: look at it"""
 
 # Those that there may be; to look for others means to read all files again.
-_OFFICIAL_SPLITS = {"mpii": ("train", "valid"), "lsp": ("train", "test"), "coco": OFFICIAL_SPLITS}
+_OFFICIAL_SPLITS = {"mpii": ("train", "valid"), "lsp": ("train", "test")}
 _DRAWN = 12
 
 
@@ -89,7 +89,7 @@ def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[Find
     if args.split:
         return {name: open_people(args.data, args.root, name) for name in dict.fromkeys(args.split)}, []
     splits, lacking = {}, []
-    for name in _OFFICIAL_SPLITS[args.data]:
+    for name in _official_splits(args):
         try:
             splits[name] = open_people(args.data, args.root, name)
         except ConfigError:
@@ -99,6 +99,13 @@ def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[Find
     if splits:
         return splits, lacking
     return {"all": open_people(args.data, args.root)}, []
+
+
+def _official_splits(args: argparse.Namespace) -> Sequence[str]:
+    if args.data in _OFFICIAL_SPLITS:
+        return _OFFICIAL_SPLITS[args.data]
+    files = [args.root] if args.root.is_file() else [*args.root.glob("*.json"), *args.root.glob("annotations/*.json")]
+    return sorted({split_of_file(path) for path in files} & set(OFFICIAL_SPLITS))
 
 
 def _write_sheet(path: Path, splits: Mapping[str, People], photographs: Photographs) -> str:

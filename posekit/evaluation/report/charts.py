@@ -14,6 +14,8 @@ from posekit.evaluation.compare import Comparison
 from posekit.evaluation.score import Scores
 
 _CURVE_POINTS = 101
+# Of groups of joints, beside the mean's: more cannot be told apart.
+_MOST_CURVES = 8
 # What the page decides, by the scheme that the reader prefers.
 _COLOURS = {"#000000": "currentColor", "#ffffff": "var(--card)"}
 _NAMED = re.compile(r'(id="|url\(#|href="#)')
@@ -31,11 +33,12 @@ def of_errors(scores: Scores, name: str) -> list[Chart]:
     """Curves, bars, the histogram of errors, and the reliability of the scores where there are any."""
     pck, chosen = scores.pck, list(scores.mean_joints)
     size = {"threshold": pck.threshold, "reference": scores.reference}
-    together = {"Mean": scores.mean_joints, **scores.people.skeleton.group_indices}
+    groups = scores.people.skeleton.group_indices
+    together = {"Mean": scores.mean_joints, **(groups if len(groups) <= _MOST_CURVES else {})}
     curves = {group: _curve(scores, joints) for group, joints in together.items()}
     joints = {joint.replace("_", " "): percent for joint, percent in scores.joints.items()}
     charts = [
-        _chart(draw.pck_curves(curves, metric=scores.metric, **size), "curves", "Against the threshold, pooled over each group."),
+        _chart(draw.pck_curves(curves, metric=scores.metric, **size), "curves", "Against the threshold, pooled."),
         _chart(draw.joint_bars({name: joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
         _chart(draw.error_histogram(pck.errors[:, chosen], **size), "errors", "Distances of the means' joints from the truth."),
     ]

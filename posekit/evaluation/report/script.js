@@ -38,14 +38,16 @@ document.getElementById("close").addEventListener("click", () => viewer.close())
 
 viewer.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (step && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+  if (step && !event.target.closest(".table, .chart") && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
     show(shown + step);
   }
 });
-// Beside the dialog, on what lies behind it.
-viewer.addEventListener("click", (event) => {
-  if (event.target === viewer) {
+// Beside the dialog, on what lies behind it: its own padding counts as the dialog, and a drag that ends there as no click.
+viewer.addEventListener("pointerdown", (event) => {
+  const box = viewer.getBoundingClientRect();
+  const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+  if (event.target === viewer && !inside) {
     viewer.close();
   }
 });

@@ -165,19 +165,6 @@ def peaks_verdict(doubles: DoubleCounting, index: int, joint: int) -> str:
     return f"{verdict}, one is on the opposite joint" if doubles.other_opposite[index, joint] else verdict
 
 
-def left_out(scores: Scores) -> list[str]:
-    """Who and what was not scored, and why; and what was scored as wrong without having been predicted."""
-    pck, people = scores.pck, scores.people
-    facts = {
-        f"{pck.n_left_out:,} of {len(people):,} persons have no {scores.reference}": pck.n_left_out,
-        **{f"{count:,} persons left out by the loader: {reason}": count for reason, count in people.left_out.items()},
-        f"joints that the predictions lack do not count: {', '.join(map(spoken, scores.lacking))}": scores.lacking,
-        f"{scores.n_not_predicted:,} of {scores.n_joints:,} joints were predicted as NaN, which is wrong": scores.n_not_predicted,
-        scores.warning: scores.warning,
-    }
-    return [fact for fact, present in facts.items() if present]
-
-
 def conventions(rows: Sequence[Mapping]) -> Table:
     """The same predictions under each convention (see `posekit.evaluation.protocols.conventions`)."""
     cells = ((Cell(row["name"], row["used_by"]), number(row["percent"])) for row in rows)

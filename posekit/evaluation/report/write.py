@@ -18,9 +18,9 @@ from tqdm import tqdm
 from posekit import __version__
 from posekit.evaluation.analysis import diagnosis_of, double_counting_of
 from posekit.evaluation.report import persons
-from posekit.evaluation.report.pictures import LARGE, SMALL, THUMBNAIL, Pictures, read_pictures
+from posekit.evaluation.report.pictures import SMALL, THUMBNAIL, Pictures, read_pictures
 from posekit.evaluation.report.sections import all_sections
-from posekit.evaluation.report.tables import facts, interval, left_out, number, unit
+from posekit.evaluation.report.tables import facts, interval, number, unit
 from posekit.evaluation.report.views import Viewer
 from posekit.evaluation.score import Scores
 from posekit.files import replacing
@@ -30,6 +30,7 @@ from posekit.skeletons import Skeleton, joint_mapping
 
 # Of the details, besides the protocol.
 _ORIGIN = ("weights", "dataset", "split", "commit")
+_PATHS = ("weights", "root", "predictions")
 
 
 def write_report(
@@ -73,6 +74,7 @@ def write_report(
         If the heatmaps are not (n, K, h, w).
     """
     (name, scores), *_ = models.items()
+    details = _without_folders(details)
     viewer = Viewer(scores, persons.mean_errors(scores), diagnosis_of(scores), double_counting_of(scores))
     categories = persons.chosen(scores, viewer.errors, viewer.double)
     pictures = _pictures(scores, categories, heatmaps, heatmap_skeleton or scores.people.skeleton)
@@ -87,11 +89,11 @@ def write_report(
         unit=unit(scores),
         n_joints=scores.pck.counts[list(scores.mean_joints)].sum(),
         sections=all_sections(models, viewer.diagnosis, viewer.double, details),
-        left_out=left_out(scores),
+        remarks=scores.remarks(),
         galleries=[(category, viewer.cards(category, pictures, views)) for category in categories],
         views=views.values(),
         clipped_at=persons.CLIPPED_AT,
-        sizes={"large": LARGE, "small": SMALL, "thumbnail": THUMBNAIL},
+        sizes={"small": SMALL, "thumbnail": THUMBNAIL},
         protocol=facts("Protocol", {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}),
         versions=facts("Versions", _versions()),
         json=json.dumps(details, indent=2, ensure_ascii=False, default=str),
@@ -99,8 +101,14 @@ def write_report(
     )
     path = Path(folder) / "index.html"
     with replacing(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be any bytes
     return path
+
+
+def _without_folders(details: Mapping) -> dict:
+    """The page may go anywhere, and the folders of this machine are nobody's business."""
+    shown = {key: _without_folders(value) if isinstance(value, Mapping) else value for key, value in details.items()}
+    return shown | {key: Path(shown[key]).name for key in _PATHS if isinstance(shown.get(key), str)}
 
 
 def _pictures(
