@@ -16,7 +16,7 @@ from posekit.config import Config
 from posekit.drawing.pose import prediction_sheet
 from posekit.drawing.training import training_curves
 from posekit.errors import ConfigError, DataError
-from posekit.evaluation.score import Scores, mean_pose, score, write_metrics
+from posekit.evaluation import Scores, mean_pose, score, write_metrics
 from posekit.files import writable_folder
 from posekit.geometry import Crop
 from posekit.images import read_image, write_image

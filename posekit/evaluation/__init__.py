@@ -1,6 +1,7 @@
 """From predictions to metrics."""
 
 from posekit.evaluation.compare import Comparison
-from posekit.evaluation.score import Scores, mean_pose, score, write_metrics
+from posekit.evaluation.mean_pose import mean_pose
+from posekit.evaluation.score import Scores, score, write_metrics
 
 __all__ = ["Comparison", "Scores", "mean_pose", "score", "write_metrics"]
