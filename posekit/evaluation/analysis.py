@@ -9,7 +9,7 @@ import numpy as np
 
 from posekit.evaluation.score import Scores
 from posekit.files import replacing
-from posekit.metrics import KINDS, Diagnosis, DoubleCounting, diagnose, double_counting
+from posekit.metrics import KINDS, Diagnosis, DoubleCounting
 
 _DOUBLE_FACTS = ("double", "top_right", "only_other_right", "other_opposite")
 _DIAGNOSIS_COLUMNS = ("model", "person", "photograph", "joint", "kind", "error in reference sizes")
@@ -22,35 +22,6 @@ _DOUBLE_COLUMNS = (
     "truth under another",
     "another on the opposite joint",
 )
-
-
-def diagnosis_of(scores: Scores) -> Diagnosis:
-    """Kind of every counted joint's error, at the metric's threshold."""
-    people = scores.people
-    return diagnose(
-        scores.predictions.joints,
-        people.joints,
-        scores.pck.counted,
-        reference_size_N=scores.reference_sizes,
-        threshold=scores.pck.threshold,
-        flip_order_K=people.skeleton.flip_order,
-    )
-
-
-def double_counting_of(scores: Scores) -> DoubleCounting | None:
-    """Maps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
-    people, predictions = scores.people, scores.predictions
-    if predictions.peaks is None:
-        return None
-    return double_counting(
-        predictions.peaks,
-        predictions.heights,
-        people.joints,
-        scores.pck.counted,
-        reference_size_N=scores.reference_sizes,
-        threshold=scores.pck.threshold,
-        flip_order_K=people.skeleton.flip_order,
-    )
 
 
 def diagnosis_shares(scores: Scores, found: Diagnosis, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, np.ndarray]:
@@ -72,7 +43,7 @@ def double_shares(
 
 def analysis_numbers(scores: Scores) -> dict:
     """Both analyses for ``metrics.json``: percent of each group and of all, PCK points, and how many of each joint."""
-    found, double = diagnosis_of(scores), double_counting_of(scores)
+    found, double = scores.diagnosis, scores.double_counting
     joints = scores.people.skeleton.joints
     numbers = {
         "diagnosis": {name: _named(KINDS, row) for name, row in diagnosis_shares(scores, found).items()},
@@ -99,7 +70,7 @@ def analysis_tables(models: Mapping[str, Scores]) -> str:
 
 
 def _tables(name: str, scores: Scores) -> Iterator[str]:
-    found, double = diagnosis_of(scores), double_counting_of(scores)
+    found, double = scores.diagnosis, scores.double_counting
     joints = {joint: (i,) for i, joint in enumerate(scores.people.skeleton.joints)}
     threshold, unit = f"{scores.pck.threshold:g}", scores.reference.partition(" (")[0]
     cost = ", ".join(f"{kind} {points:.2f}" for kind, points in found.cost(scores.mean_joints).items())
@@ -171,13 +142,13 @@ def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Pat
     from posekit.drawing.evaluation import diagnosis_bars, double_counting_bars
 
     folder = Path(folder)
-    diagnoses = {name: diagnosis_of(scores) for name, scores in models.items()}
+    diagnoses = {name: scores.diagnosis for name, scores in models.items()}
     shares = {name: diagnosis_shares(models[name], found) for name, found in diagnoses.items()}
     written = [
         _write_csv(folder / "diagnosis.csv", _DIAGNOSIS_COLUMNS, _diagnosis_rows(models, diagnoses)),
         _write_figure(folder / "diagnosis.png", diagnosis_bars(shares)),
     ]
-    doubles = {name: found for name, scores in models.items() if (found := double_counting_of(scores)) is not None}
+    doubles = {name: found for name, scores in models.items() if (found := scores.double_counting) is not None}
     if doubles:
         shares = {name: double_shares(models[name], found) for name, found in doubles.items()}
         written.append(_write_csv(folder / "double_counting.csv", _DOUBLE_COLUMNS, _double_rows(models, doubles)))

@@ -13,7 +13,17 @@ import numpy as np
 from posekit import __version__
 from posekit.errors import DataError, PredictionsError
 from posekit.files import replacing
-from posekit.metrics import PCK, paired_difference, pck, pckh, torso_sizes
+from posekit.metrics import (
+    PCK,
+    Diagnosis,
+    DoubleCounting,
+    diagnose,
+    double_counting,
+    paired_difference,
+    pck,
+    pckh,
+    torso_sizes,
+)
 from posekit.predictions import Predictions
 from posekit.sample import People
 from posekit.skeletons import joint_mapping
@@ -123,6 +133,24 @@ class Scores:
     def n_not_predicted(self) -> int:
         """Counted joints of the means whose prediction is not finite; they are wrong."""
         return int(np.isinf(self.pck.errors[:, list(self.mean_joints)]).sum())
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """Kind of every counted joint's error, at the metric's threshold."""
+        return diagnose(self.predictions.joints, self.people.joints, self.pck.counted, **self._terms)
+
+    @cached_property
+    def double_counting(self) -> DoubleCounting | None:
+        """Maps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
+        found = self.predictions
+        if found.peaks is None:
+            return None
+        return double_counting(found.peaks, found.heights, self.people.joints, self.pck.counted, **self._terms)
+
+    @property
+    def _terms(self) -> dict:
+        order = self.people.skeleton.flip_order
+        return {"reference_size_N": self.reference_sizes, "threshold": self.pck.threshold, "flip_order_K": order}
 
     @cached_property
     def warning(self) -> str | None:

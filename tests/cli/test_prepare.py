@@ -216,3 +216,15 @@ def test_convert_refuses_with_the_reason(rendered, tmp_path, capsys, to, name, s
     assert message in error
     assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
     assert (tmp_path / "old.json").read_text() == "precious"
+
+
+def test_converts_mpiis_mat_to_coco_without_losing_anything(tmp_path):
+    assert main(["synthetic", "--out", str(tmp_path / "set"), "--people", "6", "--workers", "1"]) == 0
+    out = tmp_path / "set" / "people.json"
+    assert main(["convert", "--data", "mpii", "--root", str(tmp_path / "set"), "--to", "coco", "--out", str(out)]) == 0
+    mat, coco = open_people("mpii", tmp_path / "set"), open_people("coco", out)
+    assert coco.skeleton == MPII16
+    for column in ("joints", "centres", "sides", "head_sizes"):
+        np.testing.assert_allclose(getattr(coco, column), getattr(mat, column), atol=1e-6)
+    np.testing.assert_array_equal(coco.labelled, mat.labelled)
+    np.testing.assert_array_equal(coco.visible, mat.visible)

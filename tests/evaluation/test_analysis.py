@@ -9,7 +9,7 @@ import pytest
 
 from posekit.datasets import open_people
 from posekit.evaluation import score
-from posekit.evaluation.analysis import analysis_numbers, analysis_tables, diagnosis_of, double_counting_of, write_analysis
+from posekit.evaluation.analysis import analysis_numbers, analysis_tables, write_analysis
 from posekit.predictions import Predictions, read_predictions
 from posekit.skeletons import LSP14
 
@@ -46,8 +46,8 @@ def test_left_right_confusion_is_found_by_both(confused):
     far = np.linalg.norm(confused.people.joints[:, left] - confused.people.joints[:, LSP14.index("right_wrist")], axis=-1)
     apart = far > 0.2 * confused.reference_sizes
     assert apart.sum() >= 3  # or the test would show nothing
-    np.testing.assert_array_equal(diagnosis_of(confused).persons("inversion", left), np.flatnonzero(apart))
-    double = double_counting_of(confused)
+    np.testing.assert_array_equal(confused.diagnosis.persons("inversion", left), np.flatnonzero(apart))
+    double = confused.double_counting
     np.testing.assert_array_equal(double.double[:, left], apart)
     assert double.double.sum() == apart.sum()
     assert double.total("only_other_right") == 100

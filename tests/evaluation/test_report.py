@@ -11,7 +11,6 @@ import torch
 from posekit.datasets import open_people
 from posekit.errors import OutputError, PredictionsError
 from posekit.evaluation import mean_pose, score
-from posekit.evaluation.analysis import double_counting_of
 from posekit.evaluation.report import persons, tables, write_report
 from posekit.evaluation.report.pictures import SMALL, data_uri, read_pictures
 from posekit.geometry import Crop
@@ -278,7 +277,7 @@ def test_worst_median_and_best_of_many():
 
 def test_double_counting_shows_first_where_only_another_peak_is_right(people):
     scores = score(people, make_predictions(people))
-    category = persons.double_counted(scores, double_counting_of(scores))
+    category = persons.double_counted(scores, scores.double_counting)
     # The knee's second peak is at the truth, the first 12 px away, more than half a head: the higher the second, the earlier.
     assert category.persons.tolist() == [5, 4, 3, 2, 1, 0]
     assert set(category.joints.tolist()) == {LSP14.index("left_knee")}
@@ -406,6 +405,24 @@ def test_a_click_on_a_person_opens_the_details(opened):
     body = opened.find_element("id", "viewer-body")
     assert "im <i>&\"3'.png" in body.text and "left knee" in body.text and "Heatmaps" in body.text
     assert len(body.find_elements("tag name", "img")) > 14
+
+
+def test_a_click_beside_the_details_closes_them_and_one_on_their_margin_does_not(opened):
+    from selenium.webdriver import ActionChains
+
+    def click_from_the_left_edge(offset):
+        left, top = opened.execute_script(
+            "const box = document.getElementById('viewer').getBoundingClientRect(); return [box.left, box.top]"
+        )
+        actions = ActionChains(opened)
+        actions.w3c_actions.pointer_action.move_to_location(int(left + offset), int(top + 60))
+        actions.click().perform()
+
+    card(opened, 3).click()
+    click_from_the_left_edge(8)
+    assert viewer(opened)[0]
+    click_from_the_left_edge(-8)
+    assert not viewer(opened)[0]
 
 
 def test_arrow_keys_lead_to_the_next_person_and_back(opened):

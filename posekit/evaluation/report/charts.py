@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from posekit.drawing import evaluation as draw
-from posekit.evaluation.analysis import diagnosis_of, diagnosis_shares, double_counting_of, double_shares
+from posekit.evaluation.analysis import diagnosis_shares, double_shares
 from posekit.evaluation.compare import Comparison
 from posekit.evaluation.score import Scores
 
@@ -53,13 +53,13 @@ def of_errors(scores: Scores, name: str) -> list[Chart]:
 
 def of_diagnosis(models: Mapping[str, Scores]) -> Chart:
     """Shares of the kinds of error in each group."""
-    shares = {name: diagnosis_shares(scores, diagnosis_of(scores)) for name, scores in models.items()}
+    shares = {name: diagnosis_shares(scores, scores.diagnosis) for name, scores in models.items()}
     return _chart(draw.diagnosis_bars(shares), "diagnosis", "What became of the joints of each group.")
 
 
 def of_double_counting(models: Mapping[str, Scores]) -> Chart:
     """How often maps of each group have several peaks, and what lies under them; of the models that tell their peaks."""
-    found = {name: double_counting_of(scores) for name, scores in models.items()}
+    found = {name: scores.double_counting for name, scores in models.items()}
     shares = {name: double_shares(models[name], double) for name, double in found.items() if double is not None}
     caption = "Maps with several peaks, and what lies under the peaks."
     return _chart(draw.double_counting_bars(shares), "double-counting", caption)

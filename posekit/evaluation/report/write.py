@@ -16,7 +16,6 @@ from markupsafe import Markup
 from tqdm import tqdm
 
 from posekit import __version__
-from posekit.evaluation.analysis import diagnosis_of, double_counting_of
 from posekit.evaluation.report import persons
 from posekit.evaluation.report.pictures import SMALL, THUMBNAIL, Pictures, read_pictures
 from posekit.evaluation.report.sections import all_sections
@@ -75,7 +74,7 @@ def write_report(
     """
     (name, scores), *_ = models.items()
     details = _without_folders(details)
-    viewer = Viewer(scores, persons.mean_errors(scores), diagnosis_of(scores), double_counting_of(scores))
+    viewer = Viewer(scores, persons.mean_errors(scores), scores.diagnosis, scores.double_counting)
     categories = persons.chosen(scores, viewer.errors, viewer.double)
     pictures = _pictures(scores, categories, heatmaps, heatmap_skeleton or scores.people.skeleton)
     # disable=None: no bar where stderr is no terminal.
