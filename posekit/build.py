@@ -121,8 +121,9 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
         epochs=config.train.epochs,
         accumulate=config.train.accumulate,
         ema=config.train.ema,
+        keep_epochs=config.train.keep_epochs,
         folder=out,
-        save_weights=partial(_save, info=info, loss=config.loss, data=f"{train.name} {train.split}"),
+        save_weights=partial(_save, info=info, config=config, data=f"{train.name} {train.split}"),
         resume=resume,
     )
 
@@ -153,5 +154,7 @@ def _figures(people: People, joints: np.ndarray) -> dict[str, float]:
     return {"pck": found.pooled_mean, **{f"pck_{group.lower()}": value for group, value in found.groups.items()}}
 
 
-def _save(model: nn.Module, path: Path, notes: dict, *, info: ModelInfo, loss: LossConfig, data: str) -> None:
-    save_weights(path, model, info.with_notes(loss=loss.name, gamma=loss.gamma, trained_on=data, **notes))
+def _save(model: nn.Module, path: Path, notes: dict, *, info: ModelInfo, config: Config, data: str) -> None:
+    loss, targets = config.loss, config.targets
+    learned = {"loss": loss.name, "gamma": loss.gamma, "sigma": targets.sigma, "subpixel": targets.subpixel, "trained_on": data}
+    save_weights(path, model, info.with_notes(**learned, **notes))

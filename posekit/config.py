@@ -246,6 +246,8 @@ class TrainConfig:
         Steps whose gradients are added up before the weights change.
     ema : float
         Decay of the moving average of the weights that is validated and saved; 0: none.
+    keep_epochs : list of int
+        Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs: to see later how training went.
     precision : str
         no (float32), or mixed precision: bf16, or fp16 (GPU only); auto: bf16 where the processor or GPU multiplies in it,
         else no. The run's config.yaml says which it was.
@@ -259,6 +261,7 @@ class TrainConfig:
     batch_size: int = 6
     accumulate: int = 1
     ema: float = 0.0
+    keep_epochs: list[int] = field(default_factory=list)
     precision: str = "no"
     device: str = "auto"
     workers: int = 2
@@ -267,6 +270,7 @@ class TrainConfig:
         for key in ("epochs", "batch_size", "accumulate"):
             _require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "1 or more")
         _require(0 <= self.ema < 1, "train.ema", self.ema, "0 or more and below 1")
+        _require(all(epoch >= 1 for epoch in self.keep_epochs), "train.keep_epochs", self.keep_epochs, "epochs of 1 or more")
         _choose("train.precision", self.precision, ("no", "bf16", "fp16", "auto"))
         _choose("train.device", self.device, ("auto", "cpu", "cuda"))
         _require(self.workers >= 0, "train.workers", self.workers, "0 or more")

@@ -23,11 +23,12 @@ def read(text, tmp_path, *overrides) -> Config:
 
 
 def test_yaml_then_command_line_then_defaults(tmp_path):
-    config = read(SMALL, tmp_path, "--model.stacks", "8", "--loss.name=bce")
+    config = read(SMALL, tmp_path, "--model.stacks", "8", "--loss.name=bce", "--train.keep_epochs=[1, 300]")
     assert config.model.input_size == 128
     assert config.model.stacks == 8
     assert config.loss.name == "bce"
     assert config.loss.gamma == 2.0
+    assert config.train.keep_epochs == [1, 300]
     assert config.data.valid[0].split == "test"
 
 
@@ -44,6 +45,7 @@ def test_yaml_then_command_line_then_defaults(tmp_path):
         (["--optimizer.schedule", "step"], "expected one of constant, paper, cosine, onecycle"),
         (["--augment.scale", "1.0"], "below 1"),
         (["--train.ema", "1"], "below 1"),
+        (["--train.keep_epochs=[1,0]"], r"train\.keep_epochs: expected epochs of 1 or more, got \[1, 0\]"),
         (["--seed=-1"], "seed: expected 0 or more, got -1"),
         (["--model.input_size", "64", "--train.batch_size", "1"], "2 or more"),
     ],

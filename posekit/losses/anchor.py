@@ -59,3 +59,26 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float) -> Tens
     anchor = heatmap_anchor(probability, target)
     negative = (target == 0) & ~anchor.isnan()  # eq. 5
     return torch.where(negative, modulator(probability, anchor.nan_to_num(0.0), gamma), 1.0)
+
+
+def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """Count the true negatives whose modulator is above 1: those that score higher than the anchor.
+
+    That does not depend on gamma, nor on whether the maps went through the head already: activations keep the order.
+
+    Parameters
+    ----------
+    output : (B, K, H, W)
+        Logits or probabilities.
+    target : (B, K, H, W)
+    labelled : (B, K) bool
+        Other maps have neither.
+
+    Returns
+    -------
+    hard, negatives : (B, K) int64
+        Hard pixels, and the true negatives among which they are; both 0 for a map without an anchor.
+    """
+    anchor = heatmap_anchor(output, target)
+    negative = (target == 0) & ~anchor.isnan() & labelled[..., None, None]
+    return (negative & (output > anchor)).sum((-2, -1)), negative.sum((-2, -1))

@@ -23,8 +23,10 @@ class Progress:
         Epochs done, validation included.
     batch : int
         Batches of the next epoch done.
-    loss_sum, people : float, int
-        Of those batches: losses times people, and people.
+    people : int
+        Those of these batches.
+    tallies : dict of str to [float, float]
+        Of each training figure in these batches: the sum, and what it is divided by.
     best : float
         Best validation score so far.
     bad : list of [int, str]
@@ -33,8 +35,8 @@ class Progress:
 
     epoch: int = 0
     batch: int = 0
-    loss_sum: float = 0.0
     people: int = 0
+    tallies: dict[str, list[float]] = field(default_factory=dict)
     best: float = float("-inf")
     bad: list[list] = field(default_factory=list)
 

@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -43,8 +43,8 @@ class Task(Protocol):
     metric: str
     """The key of `evaluate` by which the best weights are chosen: higher is better."""
 
-    def loss(self, model: nn.Module, batch, epoch: int) -> Tensor:
-        """Mean loss of a batch, to be minimised."""
+    def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of a batch, to be minimised; and (2,) tallies, a sum and its divisor, of what else is told of each epoch."""
 
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
         """Validation figures; calls `check_stop` now and then, which may raise."""
@@ -67,8 +67,10 @@ class Engine:
         Batches whose gradients are added up before each step.
     ema : float
         Decay of the weights' moving average; 0: none.
+    keep_epochs : collection of int
+        Epochs after which the weights, as validated, are kept.
     folder : Path
-        The run's: last/, best.safetensors, final.safetensors, metrics.csv.
+        The run's: last/, best.safetensors, final.safetensors, epochs/, metrics.csv.
     save_weights : callable
         (model, path, notes) -> writes a weights file.
     resume : bool
@@ -86,12 +88,14 @@ class Engine:
         epochs: int,
         accumulate: int,
         ema: float,
+        keep_epochs: Collection[int],
         folder: Path,
         save_weights: Callable[[nn.Module, Path, dict], None],
         resume: bool,
     ):
         self.task, self.accelerator, self.learning_rate = task, accelerator, learning_rate
-        self.epochs, self.accumulate, self.folder, self.save_weights = epochs, accumulate, folder, save_weights
+        self.epochs, self.accumulate, self.keep_epochs = epochs, accumulate, keep_epochs
+        self.folder, self.save_weights = folder, save_weights
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.plain_model = accelerator.unwrap_model(self.model)
         self.average = None
@@ -101,7 +105,10 @@ class Engine:
         if resume:
             self._load()
         self.bad = {index: Failure(index, message) for index, message in self.progress.bad}
-        self.loss_sum = torch.tensor(self.progress.loss_sum, dtype=torch.float64, device=accelerator.device)
+        self.tallies = {
+            name: torch.tensor(tally, dtype=torch.float64, device=accelerator.device)
+            for name, tally in self.progress.tallies.items()
+        }
         self.log = EpochLog(folder, self.progress.epoch) if accelerator.is_main_process else None
 
     @property
@@ -152,7 +159,7 @@ class Engine:
             group["lr"] = rate
         settles = self._settles(self.progress.batch + 1)
         with nullcontext() if settles else self.accelerator.no_sync(self.model):
-            loss = self.task.loss(self.model, batch.to(self.accelerator.device), self.progress.epoch)
+            loss, tallies = self.task.loss(self.model, batch.to(self.accelerator.device), self.progress.epoch)
             self.accelerator.backward(loss / self.accumulate)
         if settles:
             self.optimizer.step()
@@ -160,8 +167,10 @@ class Engine:
             if self.average is not None:
                 self.average.update_parameters(self.plain_model)
         people = len(batch) - len(batch.failures)
-        self.loss_sum += loss.detach() * people
         self.progress.people += people
+        tallies["loss"] = torch.stack([loss.detach().double() * people, loss.new_full((), people, dtype=torch.float64)])
+        for name, tally in tallies.items():
+            self.tallies[name] = self.tallies.get(name, 0) + tally.double()
 
     def _settles(self, batch: int) -> bool:
         return batch % self.accumulate == 0 or batch == self.batches
@@ -195,7 +204,8 @@ class Engine:
         row = {
             "epoch": progress.epoch + 1,
             "learning_rate": self.learning_rate(progress.epoch),
-            "loss": self.loss_sum.item() / max(progress.people, 1),
+            "loss": self._loss(),
+            **{name: _mean(tally) for name, tally in self.tallies.items() if name != "loss"},
             **figures,
             "images_per_s": (progress.people - self.people_before) / seconds,
             "bad_images": len(self.bad),
@@ -204,11 +214,14 @@ class Engine:
         improved = score > progress.best
         progress.epoch, progress.batch, progress.people = progress.epoch + 1, 0, 0
         progress.best = max(progress.best, score) if not math.isnan(score) else progress.best
-        self.loss_sum.zero_()
+        self.tallies = {}
         if self.accelerator.is_main_process:
             self.log.add(row)
+            notes = self._notes() | {self.task.metric: score}
             if improved:
-                self.save_weights(self.best_model, self.folder / "best.safetensors", self._notes() | {self.task.metric: score})
+                self.save_weights(self.best_model, self.folder / "best.safetensors", notes)
+            if progress.epoch in self.keep_epochs:
+                self.save_weights(self.best_model, self.folder / "epochs" / f"epoch-{progress.epoch:04d}.safetensors", notes)
             self._save()
 
     def _gather(self) -> None:
@@ -217,7 +230,7 @@ class Engine:
             return
         people = torch.tensor([self.progress.people, self.people_before], device=self.accelerator.device)
         self.progress.people, self.people_before = self.accelerator.reduce(people).tolist()
-        self.loss_sum = self.accelerator.reduce(self.loss_sum)
+        self.tallies = {name: self.accelerator.reduce(tally) for name, tally in self.tallies.items()}
         self.bad = {failure.index: failure for failure in gather_object(list(self.bad.values()))}
         require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
 
@@ -225,6 +238,9 @@ class Engine:
         # One process of several must not leave the others waiting: they stop at the next epoch's first step.
         if received and self.accelerator.num_processes == 1:
             raise Interrupted(received[0], self.folder / "last")
+
+    def _loss(self) -> float:
+        return _mean(self.tallies["loss"]) if "loss" in self.tallies else 0.0
 
     def _notes(self) -> dict:
         return {"epochs": self.progress.epoch}
@@ -240,7 +256,7 @@ class Engine:
         )
 
     def _show(self, bar: tqdm) -> None:
-        loss = self.loss_sum.item() / max(self.progress.people, 1)
+        loss = self._loss()
         if not math.isfinite(loss):
             self._refuse_loss(loss)
         speed = (self.progress.people - self.people_before) / (time.perf_counter() - self.started)
@@ -255,9 +271,10 @@ class Engine:
     def _save(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        self.progress.loss_sum, self.progress.bad = self.loss_sum.item(), [[f.index, f.message] for f in self.bad.values()]
-        if not math.isfinite(self.progress.loss_sum):
-            self._refuse_loss(self.progress.loss_sum)  # and keep the checkpoint before it
+        self.progress.bad = [[f.index, f.message] for f in self.bad.values()]
+        self.progress.tallies = {name: tally.tolist() for name, tally in self.tallies.items()}
+        if not math.isfinite(self._loss()):
+            self._refuse_loss(self._loss())  # and keep the checkpoint before it
         tensors = {"model": self.plain_model.state_dict()}
         states = {"optimizer": self.optimizer.state_dict()}
         if self.average is not None:
@@ -281,6 +298,11 @@ class Engine:
                 f"{self.folder / 'last'}: the checkpoint is of another model, optimizer or precision ({reason}); "
                 "resume with the settings it was made with"
             ) from error
+
+
+def _mean(tally: Tensor) -> float:
+    total, divisor = tally.tolist()
+    return total / divisor if divisor else 0.0
 
 
 @contextmanager

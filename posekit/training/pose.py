@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from posekit.datasets.loader import predict_batches, require_few_failures
 from posekit.heatmaps import decode
 from posekit.losses import HeatmapLoss
+from posekit.losses.anchor import hard_pixels
 from posekit.sample import People
 
 
@@ -58,10 +59,13 @@ class PoseTask:
         self.prepare, self.encode, self.score, self.metric = prepare, encode, score, metric
         self.losses, self.warmup_epochs = {True: warmup_loss, False: loss}, warmup_epochs
 
-    def loss(self, model: nn.Module, batch, epoch: int) -> Tensor:
-        """Loss of a batch, summed over the stacks."""
+    def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch, summed over the stacks; tallies of what is hard for the last stack, in percent."""
         target = self.encode(batch.joints, batch.labelled)
-        return self.losses[epoch < self.warmup_epochs](model(self.prepare(batch.images)), target, batch.labelled)
+        outputs = model(self.prepare(batch.images))
+        loss = self.losses[epoch < self.warmup_epochs](outputs, target, batch.labelled)
+        hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
+        return loss, {"hard_pixels": _percent(hard, negatives), "hard_joints": _percent(hard > 0, negatives > 0)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
@@ -86,3 +90,8 @@ class PoseTask:
             joints[index] = points
         require_few_failures([failure for *_, failures in found for failure in failures], len(joints), "validation")
         return self.score(joints)
+
+
+def _percent(part: Tensor, whole: Tensor) -> Tensor:
+    """(2,) tally of a share in percent."""
+    return torch.stack([100 * part.sum(), whole.sum()]).double()

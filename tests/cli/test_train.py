@@ -21,7 +21,7 @@ data:
   valid: [{{data: mpii, path: synthetic, split: "random:0.3:0"}}]
 model: {{stacks: 1, features: 8, depth: 2, input_size: 32}}
 optimizer: {{name: adamw, schedule: onecycle}}
-train: {{epochs: 2, batch_size: 4, ema: 0.9, device: cpu, workers: 0}}
+train: {{epochs: 2, batch_size: 4, ema: 0.9, keep_epochs: [1], device: cpu, workers: 0}}
 """
 
 
@@ -43,11 +43,13 @@ def test_run_writes_what_the_contract_says(root, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 0
     for name in ("config.yaml", "metrics.csv", "last", "best.safetensors", "final.safetensors", "figures/training.png",
-                 "figures/validation.png", "metrics.json", "predictions.h5"):  # fmt: skip
+                 "figures/validation.png", "metrics.json", "predictions.h5",
+                 "epochs/epoch-0001.safetensors"):  # fmt: skip
         assert (out / name).exists(), name
     shown = capsys.readouterr().out
     assert "the mean pose" in shown
     assert str(out / "figures") in shown
+    assert all(0 < float(row["hard_pixels"]) < 100 and 0 < float(row["hard_joints"]) <= 100 for row in rows(out))
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["metric"] == "PCKh@0.5"
     # The best epoch's validation score and the final evaluation are the same number, reached in two ways;

@@ -8,7 +8,7 @@ import torch
 
 from posekit.heatmaps import encode
 from posekit.losses import OHKM, HeatmapAnchorLoss, HeatmapBCE, HeatmapFocalLoss, HeatmapMSE
-from posekit.losses.anchor import heatmap_anchor, heatmap_modulator
+from posekit.losses.anchor import hard_pixels, heatmap_anchor, heatmap_modulator
 
 B, K, H, W = 2, 3, 5, 7
 
@@ -222,3 +222,21 @@ def test_autocast_and_real_targets():
 def test_wrong_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_hard_pixels_are_those_whose_modulator_is_above_one():
+    logits, target = random_case()
+    labelled = torch.tensor([[True, True, False], [True, False, True]])
+    factor = heatmap_modulator(logits.sigmoid(), target, 2.0)
+    expected = ((factor > 1).sum((-2, -1)) * labelled).tolist()
+    for output in (logits, logits.sigmoid()):
+        hard, negatives = hard_pixels(output, target, labelled)
+        assert hard.tolist() == expected
+        # Three target pixels each; two joints are not labelled, and the last map has no anchor.
+        assert negatives.tolist() == [[32, 32, 0], [32, 0, 0]]
+    assert hard.sum() > 0
+
+
+def test_hard_pixels_of_nobody():
+    hard, negatives = hard_pixels(torch.zeros(0, K, H, W), torch.zeros(0, K, H, W), torch.zeros(0, K, dtype=torch.bool))
+    assert hard.shape == negatives.shape == (0, K)

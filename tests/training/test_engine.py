@@ -57,7 +57,8 @@ class ToyTask:
 
     def loss(self, model, batch, epoch):
         self.epochs_seen.append(epoch)
-        return (model(batch.x) - batch.x.sum(1, keepdim=True)).square().mean()
+        error = model(batch.x) - batch.x.sum(1, keepdim=True)
+        return error.square().mean(), {"large": torch.stack([(error.abs() > 1).sum(), torch.tensor(len(batch))])}
 
     def evaluate(self, model, check_stop):
         self.during_validation()
@@ -68,14 +69,20 @@ class ToyTask:
         return {"score": -error.item()}
 
 
-def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1):
+def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1, keep_epochs=()):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     return Engine(
         task, model, torch.optim.RMSprop(model.parameters()), accelerator=Accelerator(cpu=True),
-        learning_rate=lambda epoch: 0.01 / (1 + epoch), epochs=epochs, accumulate=accumulate, ema=ema, folder=folder,
-        save_weights=lambda model, path, notes: save_file(model.state_dict(), path), resume=resume,
+        learning_rate=lambda epoch: 0.01 / (1 + epoch), epochs=epochs, accumulate=accumulate, ema=ema,
+        keep_epochs=keep_epochs, folder=folder,
+        save_weights=save_weights, resume=resume,
     )  # fmt: skip
+
+
+def save_weights(model, path, notes):
+    path.parent.mkdir(exist_ok=True)
+    save_file(model.state_dict(), path)
 
 
 def rows(folder):
@@ -134,6 +141,32 @@ def test_training_learns_and_best_is_kept(tmp_path):
     assert float(rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
 
 
+def test_weights_of_chosen_epochs_are_kept_as_validated(tmp_path):
+    make_engine(tmp_path / "run", ToyTask(Loader()), epochs=4, keep_epochs=[1, 3, 4, 9]).run()
+    kept = sorted(path.name for path in (tmp_path / "run" / "epochs").iterdir())
+    assert kept == ["epoch-0001.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors"]
+    make_engine(tmp_path / "short", ToyTask(Loader()), epochs=3).run()
+    third, last = load_file(tmp_path / "run" / "epochs" / kept[1]), load_file(tmp_path / "short" / "final.safetensors")
+    assert all(torch.equal(third[name], last[name]) for name in last)  # the moving average, not the raw weights
+    assert not (tmp_path / "short" / "epochs").exists()
+
+
+def test_tallies_are_summed_over_an_epoch_and_start_anew(tmp_path):
+    task, shares = ToyTask(Loader()), []
+    plain = task.loss
+
+    def loss(model, batch, epoch):
+        value, tallies = plain(model, batch, epoch)
+        shares.append(float(tallies["large"][0]))
+        return value, tallies
+
+    task.loss = loss
+    make_engine(tmp_path, task, epochs=2).run()
+    assert 0 < sum(shares) < 2 * PEOPLE
+    written = [float(row["large"]) for row in rows(tmp_path)]
+    assert written == [sum(shares[:5]) / PEOPLE, sum(shares[5:]) / PEOPLE]
+
+
 def test_accumulation_takes_fewer_steps_and_settles_at_the_epochs_end(tmp_path):
     engine = make_engine(tmp_path, ToyTask(Loader()), epochs=1, accumulate=2)
     steps = []
@@ -169,7 +202,7 @@ def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
 
 def test_loss_that_is_not_finite_stops_the_run(tmp_path):
     task = ToyTask(Loader())
-    task.loss = lambda model, batch, epoch: model(batch.x).sum() * float("nan")
+    task.loss = lambda model, batch, epoch: (model(batch.x).sum() * float("nan"), {})
     with pytest.raises(DataError, match=r"loss is nan in epoch 1: lower optimizer\.lr"):
         make_engine(tmp_path, task).run()
 
@@ -183,7 +216,7 @@ def test_loss_that_is_not_finite_leaves_the_checkpoint_alone(tmp_path):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
     before = (tmp_path / "last" / "model.safetensors").read_bytes()
     task = ToyTask(Loader(interrupt_at(1, 1)))
-    task.loss = lambda model, batch, epoch: model(batch.x).sum() * float("nan")
+    task.loss = lambda model, batch, epoch: (model(batch.x).sum() * float("nan"), {})
     with pytest.raises(DataError, match="loss is nan"):
         make_engine(tmp_path, task, resume=True, epochs=2).run()
     assert (tmp_path / "last" / "model.safetensors").read_bytes() == before
