@@ -11,7 +11,7 @@ import posekit
 BASE = {"errors", "opencv", "files", "skeletons", "geometry", "images", "matlab", "sample"}
 ONE = {"heatmaps", "losses", "metrics", "models"}
 TWO = {"datasets", "predictions", "drawing"}
-THREE = {"inference", "training", "evaluation"}
+THREE = {"inference", "training", "evaluation", "explorer"}
 ALL = BASE | ONE | TWO | THREE | {"config", "build", "cli"}
 
 # What each room may import from posekit, besides itself.
@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "inference": BASE | ONE | TWO,
     "training": BASE | ONE | TWO,
     "evaluation": BASE | ONE | TWO | {"inference"},
+    "explorer": BASE | ONE | TWO | {"inference"},
     "config": {"errors"},
-    "build": ALL - {"cli"},
+    "build": ALL - {"cli", "explorer"},
     "cli": ALL,
 }
 # Packages that a room does without, so that it stays quick to import and easy to test.
@@ -128,6 +129,8 @@ def test_layers_are_a_ladder():
         ("training/engine.py", "from posekit.evaluation.score import score", "1: training may not import evaluation"),
         ("predictions.py", "from posekit.datasets import mpii", "1: predictions may not import datasets"),
         ("build.py", "from posekit.cli.main import main", "1: build may not import cli"),
+        ("build.py", "from posekit.explorer.scene import Scene", "1: build may not import explorer"),
+        ("explorer/page.py", "from posekit.evaluation import score", "1: explorer may not import evaluation"),
         ("config.py", "import torch.nn", "1: config does without torch"),
         ("heatmaps.py", "import cv2", "1: OpenCV is imported from posekit.opencv"),
         (
@@ -154,6 +157,7 @@ def test_offenders_are_named(tmp_path, file, source, problem):
         ("evaluation/score.py", "from posekit.inference import Predictor"),
         ("drawing/loss.py", "def draw():\n    from matplotlib import pyplot"),
         ("cli/train.py", "from posekit import __version__, build, config"),
+        ("cli/visualize/explore.py", "def f():\n    from posekit.explorer.server import serve"),
     ],
 )
 def test_what_is_allowed(tmp_path, file, source):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posekit.cli.arguments import above_zero, not_negative, positive
 from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError, PredictionsError
@@ -74,7 +75,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--split", required=True, metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED"
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="score the first N people only")
+    parser.add_argument("--limit", type=positive, metavar="N", help="score the first N people only")
     parser.add_argument(
         "--out",
         type=Path,
@@ -97,7 +98,7 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--normalise", choices=("auto", "head", "torso"), default="auto", help="PCKh or PCK (default: as the data has)"
     )
-    group.add_argument("--threshold", type=_above_zero, metavar="T", help="in heads or torsos (default: 0.5 heads, 0.2 torsos)")
+    group.add_argument("--threshold", type=above_zero, metavar="T", help="in heads or torsos (default: 0.5 heads, 0.2 torsos)")
     group.add_argument("--against", type=Path, metavar="FILE", help="compare with this prediction file, person by person")
     group.add_argument("--protocols", action="store_true", help="the same predictions under every convention in use, side by side")
     group.add_argument(
@@ -122,36 +123,12 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--decode", choices=("quarter", "dark", "argmax"), help=f"heatmap to point {default['decode']}")
     group.add_argument("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
-    group.add_argument("--batch-size", type=_positive, metavar="N", help=f"crops at once {default['batch_size']}")
-    group.add_argument("--workers", type=_not_negative, metavar="N", help=f"processes that read photographs {default['workers']}")
-
-
-def _positive(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _not_negative(text: str) -> int:
-    return _at_least(0, text)
-
-
-def _at_least(least: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {least}")
-    return int(text)
-
-
-def _above_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
-    return value
+    group.add_argument("--batch-size", type=positive, metavar="N", help=f"crops at once {default['batch_size']}")
+    group.add_argument("--workers", type=not_negative, metavar="N", help=f"processes that read photographs {default['workers']}")
 
 
 def _scales(text: str) -> tuple[float, ...]:
-    return tuple(map(_above_zero, text.split(",")))
+    return tuple(map(above_zero, text.split(",")))
 
 
 def _run(args: argparse.Namespace) -> None:

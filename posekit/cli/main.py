@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a pose model",
     "eval": "score a model or a prediction file, compare two, write a report",
     "predict": "find keypoints in photographs",
+    "visualize": "see what the loss does: penalty maps, and every figure of the paper",
     "prepare": "make, check and convert data sets, convert weights",
     "benchmark": "measure speed as ratios to plain yardsticks",
 }

@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from posekit import __version__
+from posekit.cli.arguments import box
 from posekit.cli.command import run_command
 from posekit.errors import BoxError, ImageError, OutputError
 from posekit.files import replacing, writable_folder
-from posekit.geometry import Box
 from posekit.images import read_image, write_image
 from posekit.inference import Pose, Predictor, load
 from posekit.skeletons import Skeleton
@@ -59,7 +59,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         "--box",
         dest="boxes",
         action="append",
-        type=_box,
+        type=box,
         metavar="x,y,w,h",
         help="rectangle around one person: left, top, width, height in pixels; may be repeated (default: the whole picture)",
     )
@@ -78,16 +78,6 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
     return parser
-
-
-def _box(text: str) -> Box:
-    try:
-        x, y, width, height = map(float, text.split(","))
-        return Box.from_xywh(x, y, width, height)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,w,h: four numbers with commas between") from None
-    except BoxError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(args: argparse.Namespace) -> None:

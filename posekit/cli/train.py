@@ -24,6 +24,7 @@ from posekit.inference.predictor import Predictor
 from posekit.predictions import Predictions, write_predictions
 from posekit.sample import People
 from posekit.training.engine import Engine, Interrupted
+from posekit.training.log import read_run
 
 _DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw what it predicts.
 
@@ -138,7 +139,7 @@ def _finish(out: Path, train: People, valid: People, engine: Engine, yardstick: 
     choices = {**predictor.choices, "mean_pose_pooled_mean": yardstick.pooled_mean}
     write_metrics(out, scores, weights=str(weights), choices=choices)
     figures = writable_folder(out / "figures")
-    training_curves(engine.log.rows, metric=scores.metric).savefig(figures / "training.png", dpi=150)
+    training_curves({out.name: read_run(out)}).savefig(figures / "training.png")
     write_image(figures / "validation.png", _drawn(valid, predictions, scores, predictor.info.input_size))
     print(f"\n{scores.table()}\n(the mean pose: {yardstick.pooled_mean:.2f})\n\nweights:  {weights}\npictures: {figures}")
 
@@ -148,11 +149,11 @@ def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) 
     scored = np.flatnonzero(np.isfinite(predictions.joints).all((1, 2)) & ~scores.pck.left_out)
     chosen = np.random.default_rng(0).permutation(scored)[:_DRAWN]
     crops = [Crop(people[i].box, size) for i in chosen]
+    predicted = np.array([crop.forward(predictions.joints[i]) for crop, i in zip(crops, chosen, strict=True)])
     return prediction_sheet(
         [crop.warp(read_image(people.images[i])) for crop, i in zip(crops, chosen, strict=True)],
-        np.array([crop.forward(predictions.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
+        {"prediction": (predicted, scores.pck.correct[chosen])},
         np.array([crop.forward(people.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
         people.labelled[chosen],
-        scores.pck.correct[chosen],
         people.skeleton,
     )

@@ -1,8 +1,7 @@
 """Figures of an evaluation, one column of a paper wide.
 
-All have one look: the colours of Okabe and Ito for colour-blind readers (Color Universal Design, 2008),
-a light grid, no frame. What is NaN is left out. Names of models and joints are shortened where they are
-long. Each function returns a ``matplotlib.figure.Figure``, to be saved as PNG or SVG.
+What is NaN is left out. Names of models and joints are shortened where they are long. Each function
+returns a ``matplotlib.figure.Figure``, to be saved as PNG or SVG.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,30 +9,30 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.drawing.style import (
+    BLUE,
+    INK,
+    ON_DARK,
+    ON_LIGHT,
+    ORANGE,
+    PALE,
+    RED,
+    SERIES,
+    SKY,
+    SMALL,
+    TEXT,
+    canvas,
+    legend,
+    name_axes,
+    shortened,
+)
 from posekit.metrics.reliability import reliability_bins
 
-# Black and white are the page's to change (a report may be read light on dark); what lies on a bar is not.
-_BLUE, _RED, _SKY, _ORANGE, _PALE, _INK = "#0072b2", "#d55e00", "#56b4e9", "#e69f00", "#c8c8c8", "#000000"
-_ON_DARK, _ON_LIGHT = "#fefefe", "#1a1a1a"
-# Colours of models or curves, with that of numbers on them.
-_SERIES = (
-    (_BLUE, _ON_DARK),
-    (_ORANGE, _ON_LIGHT),
-    ("#009e73", _ON_DARK),
-    ("#cc79a7", _ON_LIGHT),
-    (_SKY, _ON_LIGHT),
-    (_RED, _ON_DARK),
-    ("#7f7f7f", _ON_DARK),
-    ("#000000", "#ffffff"),
-)
 _DASHES = ("-", "--", ":")
 _SEAM = {"edgecolor": "#ffffff", "linewidth": 0.4}
 
-# Inches: a column of a two-column paper, and the height of one bar.
-_WIDTH, _BAR = 3.3, 0.125
-_DPI = 200
-# Points: text, and the numbers on bars. A letter is about 0.6 times as wide.
-_TEXT, _SMALL, _LETTER = 7.5, 6.0, 0.6
+# Inches: the height of one bar.
+_BAR = 0.125
 # Share of a row's height that its bars take.
 _FILLED = 0.8
 
@@ -41,10 +40,10 @@ _FILLED = 0.8
 _BINS, _SPAN = 10, 4
 
 _DIAGNOSIS = {
-    "good": (_PALE, _ON_LIGHT),
-    "jitter": (_ORANGE, _ON_LIGHT),
-    "inversion": (_BLUE, _ON_DARK),
-    "miss": (_RED, _ON_DARK),
+    "good": (PALE, ON_LIGHT),
+    "jitter": (ORANGE, ON_LIGHT),
+    "inversion": (BLUE, ON_DARK),
+    "miss": (RED, ON_DARK),
 }
 _DOUBLE_COUNTING = (
     "maps with\nseveral peaks",
@@ -74,15 +73,15 @@ def pck_curves(
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = _canvas(2.6)
+    figure, axes = canvas(2.6)
     for i, (name, (thresholds, percent)) in enumerate(curves.items()):
-        dashes = _DASHES[i // len(_SERIES) % len(_DASHES)]
-        axes.plot(thresholds, percent, dashes, color=_SERIES[i % len(_SERIES)][0], linewidth=1.2, label=_shortened(name))
-    axes.axvline(threshold, color=_INK, linewidth=0.8, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
+        dashes = _DASHES[i // len(SERIES) % len(_DASHES)]
+        axes.plot(thresholds, percent, dashes, color=SERIES[i % len(SERIES)][0], linewidth=1.2, label=shortened(name))
+    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
     ends = [np.max(thresholds, initial=0) for thresholds, _ in curves.values()]
     axes.set(xlim=(0, 1.02 * max(threshold, *ends, 0)), ylim=(0, 100))
-    _name_axes(axes, f"threshold / {_unbracketed(reference)}", f"{metric.partition('@')[0]} (%)")
-    _legend(figure, axes)
+    name_axes(axes, f"threshold / {_unbracketed(reference)}", f"{metric.partition('@')[0]} (%)")
+    legend(figure, axes)
     return figure
 
 
@@ -101,11 +100,11 @@ def joint_bars(values: Mapping[str, Mapping[str, float]], *, metric: str):
     matplotlib.figure.Figure
     """
     names, cells = _table(values, 1)
-    figure, axes = _canvas(_height(cells))
+    figure, axes = canvas(_height(cells))
     _draw_bars(axes, names, cells[..., 0], values)
-    _name_axes(axes, f"{metric} (%)")
+    name_axes(axes, f"{metric} (%)")
     if len(values) > 1:
-        _legend(figure, axes)
+        legend(figure, axes)
     return figure
 
 
@@ -127,22 +126,22 @@ def error_histogram(errors: ArrayLike, *, threshold: float, reference: str):
     """
     percent, n = _error_shares(errors, threshold), _BINS * _SPAN
     parts = {
-        f"within {threshold:g}": (slice(_BINS), _BLUE),
-        f"up to {_SPAN * threshold:g}": (slice(_BINS, n), _ORANGE),
-        "farther": (slice(n, n + 1), _RED),
-        "not predicted": (slice(n + 1, n + 2), _INK),
+        f"within {threshold:g}": (slice(_BINS), BLUE),
+        f"up to {_SPAN * threshold:g}": (slice(_BINS, n), ORANGE),
+        "farther": (slice(n, n + 1), RED),
+        "not predicted": (slice(n + 1, n + 2), INK),
     }
     width = threshold / _BINS
     left = width * np.array([*range(n), n + 1, n + 4])  # the last two stand apart, and are two wide
-    figure, axes = _canvas(2.4)
+    figure, axes = canvas(2.4)
     for name, (part, colour) in parts.items():
         wide = 2 * width if part.start in (n, n + 1) else width
         label = f"{name}: {percent[part].sum():.1f} %"
         axes.bar(left[part], percent[part], wide, align="edge", color=colour, label=label, **_SEAM)
     axes.set_xticks(threshold * np.arange(_SPAN + 1))
     axes.set_xlim(0, width * (n + 7))
-    _name_axes(axes, f"error / {_unbracketed(reference)}", "joints (%)")
-    _legend(figure, axes)
+    name_axes(axes, f"error / {_unbracketed(reference)}", "joints (%)")
+    legend(figure, axes)
     return figure
 
 
@@ -163,18 +162,18 @@ def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10):
         With the expected calibration error in its title.
     """
     found = reliability_bins(scores, correct, bins)
-    figure, (above, below) = _canvas(3.0, rows=2, sharex=True, height_ratios=(3, 1))
-    above.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle="--", label="share = score")
-    above.plot(found.score, found.share, "o-", color=_BLUE, markersize=3.5, linewidth=1.2, label="joints by score")
+    figure, (above, below) = canvas(3.0, rows=2, sharex=True, height_ratios=(3, 1))
+    above.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--", label="share = score")
+    above.plot(found.score, found.share, "o-", color=BLUE, markersize=3.5, linewidth=1.2, label="joints by score")
     above.set(xlim=(min([0, *found.low]), max([1.02, *found.high])), ylim=(0, 1.02))
     error = f"expected calibration error {found.calibration_error:.3f}" if len(found.counts) else "no joint has a score"
-    above.set_title(error, fontsize=_TEXT)
-    below.bar(found.low, found.counts, found.high - found.low, align="edge", color=_SKY, edgecolor=_BLUE, linewidth=0.5)
+    above.set_title(error, fontsize=TEXT)
+    below.bar(found.low, found.counts, found.high - found.low, align="edge", color=SKY, edgecolor=BLUE, linewidth=0.5)
     below.yaxis.set_major_formatter("{x:,.0f}")
     below.yaxis.get_major_locator().set_params(nbins=2, integer=True)
-    _name_axes(above, "", "share correct")
-    _name_axes(below, "score (height of the peak)", "joints")
-    _legend(figure, above)
+    name_axes(above, "", "share correct")
+    name_axes(below, "score (height of the peak)", "joints")
+    legend(figure, above)
     figure.align_ylabels()
     return figure
 
@@ -197,20 +196,20 @@ def diagnosis_bars(models: Mapping[str, Mapping[str, Sequence[float]]]):
         If there are not four numbers.
     """
     names, cells = _table(models, len(_DIAGNOSIS))
-    figure, axes = _canvas(_height(cells))
+    figure, axes = canvas(_height(cells))
     places, thickness = _places(cells)
     starts = np.cumsum(np.nan_to_num(cells), -1) - np.nan_to_num(cells)
     for i, (kind, (colour, ink)) in enumerate(_DIAGNOSIS.items()):
         left, percent = starts[..., i].ravel(), cells[..., i].ravel()
         bars = axes.barh(places.ravel(), percent, thickness, left=left, color=colour, label=kind, **_SEAM)
         labels = [f"{value:.0f}" if value >= 8 else "" for value in percent]
-        axes.bar_label(bars, labels, label_type="center", fontsize=_SMALL, color=ink)
+        axes.bar_label(bars, labels, label_type="center", fontsize=SMALL, color=ink)
     axes.set_xlim(0, 100)
     _name_rows(axes, names)
     if len(models) > 1:
-        _name_right(axes, places.T.ravel(), [_shortened(model, 14) for model in models] * len(names))
-    _name_axes(axes, "joints (%)")
-    _legend(figure, axes)
+        _name_right(axes, places.T.ravel(), [shortened(model, 14) for model in models] * len(names))
+    name_axes(axes, "joints (%)")
+    legend(figure, axes)
     return figure
 
 
@@ -234,13 +233,13 @@ def double_counting_bars(models: Mapping[str, Mapping[str, Sequence[float]]]):
         If there are not four numbers.
     """
     names, cells = _table(models, len(_DOUBLE_COUNTING))
-    figure, panels = _canvas(_height(cells, panels=2), rows=2, columns=2, sharey=True, sharex=True)
+    figure, panels = canvas(_height(cells, panels=2), rows=2, columns=2, sharey=True, sharex=True)
     for i, (axes, title) in enumerate(zip(panels, _DOUBLE_COUNTING, strict=True)):
         _draw_bars(axes, names, cells[..., i], models)
-        axes.set_title(title, fontsize=_TEXT)
-        _name_axes(axes, "%" if i > 1 else "")
+        axes.set_title(title, fontsize=TEXT)
+        name_axes(axes, "%" if i > 1 else "")
     if len(models) > 1:
-        _legend(figure, panels[0])
+        legend(figure, panels[0])
     return figure
 
 
@@ -260,55 +259,18 @@ def difference_bars(differences: Mapping[str, tuple[float, float, float]], *, la
     """
     names, cells = _table({"": differences}, 3)
     difference, low, high = cells[0].T
-    figure, axes = _canvas(0.3 + _height(cells))
+    figure, axes = canvas(0.3 + _height(cells))
     rows, decided = np.arange(len(names)), (low > 0) | (high < 0)
-    for which, face, name in ((decided, _BLUE, "decided"), (~decided, "none", "undecided: interval includes 0")):
+    for which, face, name in ((decided, BLUE, "decided"), (~decided, "none", "undecided: interval includes 0")):
         if which.any():
-            axes.barh(rows[which], difference[which], 0.55, color=face, edgecolor=_BLUE, linewidth=0.8, label=name)
-    axes.hlines(rows, low, high, color=_INK, linewidth=0.8, label="95 % interval")
-    axes.axvline(0, color=_INK, linewidth=0.8)
+            axes.barh(rows[which], difference[which], 0.55, color=face, edgecolor=BLUE, linewidth=0.8, label=name)
+    axes.hlines(rows, low, high, color=INK, linewidth=0.8, label="95 % interval")
+    axes.axvline(0, color=INK, linewidth=0.8)
     _name_rows(axes, names)
     _name_right(axes, rows, [f"{value:+.1f}".replace("-", "−") for value in difference])
-    _name_axes(axes, label)
-    _legend(figure, axes)
+    name_axes(axes, label)
+    legend(figure, axes)
     return figure
-
-
-def _canvas(height: float, *, rows: int = 1, columns: int = 1, **options):
-    """A figure with one pair of axes, or several in a flat array, in the common look."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, **options).ravel()
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.3, linewidth=0.5)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=_TEXT, length=2)
-    return figure, panels if len(panels) > 1 else panels[0]
-
-
-def _name_axes(axes, x: str, y: str = "") -> None:
-    axes.set_xlabel(_plain(x), fontsize=_TEXT)
-    axes.set_ylabel(_plain(y), fontsize=_TEXT)
-
-
-def _legend(figure, axes) -> None:
-    """A legend above the axes, in as many columns as fit."""
-    handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        place = {"loc": "outside upper center", "ncols": _columns(labels), "columnspacing": 1.0, "handlelength": 1.6}
-        figure.legend(handles, labels, fontsize=_TEXT, frameon=False, **place)
-
-
-def _columns(labels: Sequence[str]) -> int:
-    """The most columns, filled one after the other, that a figure is wide enough for."""
-    for columns in range(len(labels), 1, -1):
-        lines = -(-len(labels) // columns)
-        widest = [max(map(len, labels[i : i + lines])) for i in range(0, len(labels), lines)]
-        if _TEXT * sum(_LETTER * letters + 3.8 for letters in widest) < 72 * _WIDTH:  # with the sample and the gaps
-            return len(widest)
-    return 1
 
 
 def _table(models: Mapping[str, Mapping], width: int) -> tuple[list[str], np.ndarray]:
@@ -342,8 +304,8 @@ def _draw_bars(axes, names, cells_MR, models) -> None:
     """Bars of percentages: a row for each name, in it a bar for each model."""
     places, thickness = _places(cells_MR)
     for i, (model, percent, at) in enumerate(zip(models, cells_MR, places, strict=True)):
-        colour, ink = _SERIES[i % len(_SERIES)]
-        axes.barh(at, percent, thickness, color=colour, label=_shortened(model))
+        colour, ink = SERIES[i % len(SERIES)]
+        axes.barh(at, percent, thickness, color=colour, label=shortened(model))
         for value, y in zip(percent, at, strict=True):
             if np.isfinite(value):
                 _write_value(axes, value, y, ink)
@@ -354,13 +316,13 @@ def _draw_bars(axes, names, cells_MR, models) -> None:
 def _write_value(axes, value: float, y: float, ink: str) -> None:
     """In the bar's end if the bar is long enough, else behind it."""
     inside = value > 30
-    style = {"ha": "right", "color": ink} if inside else {"ha": "left", "color": _INK}
+    style = {"ha": "right", "color": ink} if inside else {"ha": "left", "color": INK}
     offset = (-2 if inside else 2, -0.3)
-    axes.annotate(f"{value:.1f}", (value, y), offset, textcoords="offset points", va="center", fontsize=_SMALL, **style)
+    axes.annotate(f"{value:.1f}", (value, y), offset, textcoords="offset points", va="center", fontsize=SMALL, **style)
 
 
 def _name_rows(axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [_shortened(name, 18) for name in names])
+    axes.set_yticks(range(len(names)), [shortened(name, 18) for name in names])
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
@@ -370,19 +332,8 @@ def _name_right(axes, places: Sequence[float], labels: Sequence[str]) -> None:
     """Small labels to the right of the axes."""
     right = axes.secondary_yaxis("right")
     right.set_yticks(places, labels)
-    right.tick_params(labelsize=_SMALL, length=0)
+    right.tick_params(labelsize=SMALL, length=0)
     right.spines["right"].set_visible(False)
-
-
-def _shortened(name: str, letters: int = 32) -> str:
-    if len(name) > letters:
-        name = f"{name[: letters // 2 - 1]}…{name[-(letters // 2) :]}"
-    return _plain(name)
-
-
-def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formula, and that it does not leave out of legends, as it does "_x"."""
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def _unbracketed(reference: str) -> str:

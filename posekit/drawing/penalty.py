@@ -1,13 +1,14 @@
 """Penalty maps: where anchor loss charges more than binary cross entropy (Ryou et al., ICCV 2019, figure 7)."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 
-from posekit.losses import HeatmapAnchorLoss, HeatmapBCE
+from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, joint_name, map_figure
+from posekit.drawing.subject import Look
+from posekit.losses.explain import anchor_maps
 from posekit.opencv import cv2
-
-# Probabilities keep this distance from 0 and 1, where logits are infinite: float32's next number below 1 is nearer still.
-_MARGIN = 1e-7
 
 
 def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: float = 2.0) -> np.ndarray:
@@ -38,12 +39,92 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
     probability, target = np.asarray(probability_KHW, np.float64), np.asarray(target_KHW, np.float64)
     if probability.ndim != 3 or probability.shape != target.shape:
         raise ValueError(f"probability and target: expected the same (K, H, W), got {probability.shape} and {target.shape}")
-    if not np.isfinite(probability).all():
-        raise ValueError("probability: expected finite numbers, got NaN or infinity")
-    logits = torch.logit(torch.from_numpy(probability), _MARGIN)[None]
-    losses = HeatmapAnchorLoss(gamma, reduction="none"), HeatmapBCE(reduction="none")
-    anchor, plain = (loss(logits, torch.from_numpy(target)[None])[0] for loss in losses)
-    return (anchor - plain).clamp_min(0).float().numpy()
+    return anchor_maps(torch.from_numpy(probability)[None], torch.from_numpy(target)[None], gamma).penalty[0].float().numpy()
+
+
+def penalty_figure(looks: Mapping[str, Look], joints: Sequence[int], *, gammas: Sequence[float] = (2.0,), view: str = "penalty"):
+    """Figure 7: penalty maps over the photograph, a row for each joint, a column for each model and gamma.
+
+    Each column has colours of its own scale: what training charges varies by powers of ten from epoch to epoch.
+
+    Parameters
+    ----------
+    looks : mapping of str to Look
+        What models, such as those of several epochs, say about one person; names of the columns.
+    joints : sequence of int
+        Their places in the skeleton.
+    gammas : sequence of float
+        Focusing exponents.
+    view : {"penalty", "modulator"}
+        What anchor loss charges more than binary cross entropy; or the factor by which it scales it, where it does.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw or no such view.
+    """
+    if view not in _VIEWS:
+        raise ValueError(f"view {view!r}: choose from {', '.join(_VIEWS)}")
+    columns = [(name, found, gamma, _values(found, gamma, view)[joints]) for name, found in looks.items() for gamma in gammas]
+    if not columns or not len(joints):
+        raise ValueError("penalty figure: expected at least one model, gamma and joint")
+    exponent = "" if len(gammas) > 1 else f", γ = {gammas[0]:g}"
+    panels = [
+        _panel(found, joint, values[row], "" if row else name + ("" if exponent else f"\nγ = {gamma:g}"))
+        for row, joint in enumerate(joints)
+        for name, found, gamma, values in columns
+    ]
+    subject = columns[0][1].subject
+    return map_figure(
+        panels,
+        [_scale(values, view) for *_, values in columns],
+        rows=[joint_name(subject.skeleton, joint) for joint in joints],
+        title=f"{_VIEWS[view]}{exponent}\n{subject.title}",
+        truth=subject.truth,
+    )
+
+
+def most_penalised(looks: Sequence[Look], gamma: float, count: int) -> list[int]:
+    """The joints with the highest penalties, as places in the skeleton, in order; those whose truth is not known are left out.
+
+    Each model's penalties are taken relative to its highest, so that all count alike.
+    """
+    penalties = np.array([_values(found, gamma, "penalty").max((-2, -1)) for found in looks])
+    relative = (penalties / np.maximum(penalties.max(1, keepdims=True), np.finfo(np.float32).tiny)).sum(0)
+    known = np.flatnonzero(looks[0].subject.known)
+    return sorted(known[np.argsort(-relative[known], kind="stable")][:count].tolist())
+
+
+_VIEWS = {"penalty": "what anchor loss charges more than cross entropy", "modulator": "the factor of anchor loss"}
+
+
+def _values(found: Look, gamma: float, view: str) -> np.ndarray:
+    """(K, h, w); NaN where there is no factor."""
+    maps = found.explain(gamma)
+    if view == "penalty":
+        return maps.penalty[0].numpy()
+    return maps.modulator.masked_fill(~maps.mask | maps.anchor.isnan(), torch.nan)[0].numpy()
+
+
+def _scale(values: np.ndarray, view: str) -> Scale:
+    highest = float(np.nanmax(values, initial=0.0))
+    return Scale("AL − BCE", highest) if view == "penalty" else Scale("AL / BCE", highest, middle=1.0)
+
+
+def _panel(found: Look, joint: int, values: np.ndarray, title: str) -> MapPanel:
+    highest = np.nanmax(values, initial=0.0)
+    return MapPanel(
+        crop=found.subject.picture(PICTURE),
+        values=values,
+        title=title,
+        caption=f"highest {highest:.2g}",
+        truth=enlarged(found.truth[joint], found.size),
+        predicted=enlarged(found.predicted[joint], found.size),
+    )
 
 
 def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | None = None, alpha: float = 0.8) -> np.ndarray:

@@ -4,7 +4,7 @@ Left and right are the person's own. Colours come from Okabe and Ito's palette f
 readers (Color Universal Design, 2008); whatever a colour says about errors, a shape says too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -99,11 +99,13 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[s
 
 def prediction_sheet(
     crops: Sequence[np.ndarray],
-    predicted: np.ndarray,
+    predictions: Mapping[str, tuple[np.ndarray, np.ndarray]],
     truth: np.ndarray,
     labelled: np.ndarray,
-    correct: np.ndarray,
     skeleton: Skeleton,
+    *,
+    counted: np.ndarray | None = None,
+    titles: Sequence[str] | None = None,
     columns: int = 4,
     tile: int = 256,
 ) -> np.ndarray:
@@ -113,13 +115,20 @@ def prediction_sheet(
     ----------
     crops : sequence of (S, S, 3) uint8
         Blue, green, red; at least one.
-    predicted, truth : (N, K, 2) float
-        Crop pixels. A joint predicted as NaN is left out.
-    labelled, correct : (N, K) bool
-        Whether the truth is known; whether the prediction agrees with it (read where it is known).
+    predictions : mapping of str to ((N, K, 2) float, (N, K) bool)
+        By what they are called, such as the model's name: joints in crop pixels, NaN where there is none, and whether each
+        agrees with the truth (read where that counts).
+    truth : (N, K, 2) float
+        Crop pixels.
+    labelled : (N, K) bool
+        Whether the truth is known. If it is of nobody, it has no place in the sheet.
     skeleton : Skeleton
+    counted : (N, K) bool, optional
+        Joints that are judged, if these are not all that are labelled.
+    titles : sequence of str, optional
+        Above each person.
     columns : int
-        Pairs in a row.
+        Persons in a row.
     tile : int
         Side of one picture in the sheet, pixels.
 
@@ -132,25 +141,35 @@ def prediction_sheet(
     ValueError
         If there is no crop or an array has the wrong shape.
     """
-    for name, array in {"predicted": predicted, "truth": truth}.items():
-        _require_shape(name, array, (len(crops), len(skeleton), 2))
-    for name, array in {"labelled": labelled, "correct": correct}.items():
-        _require_shape(name, array, (len(crops), len(skeleton)))
-    pairs = [draw_comparison(*row, skeleton, tile) for row in zip(crops, predicted, truth, labelled, correct, strict=True)]
-    sheet = contact_sheet(pairs, columns)
-    return np.vstack([sheet, _legend(sheet.shape[1])])
+    shape = len(crops), len(skeleton)
+    _require_shape("truth", truth, (*shape, 2))
+    counted = labelled if counted is None else counted
+    for name, flags in {"labelled": labelled, "counted": counted}.items():
+        _require_shape(name, flags, shape)
+    for name, (predicted, correct) in predictions.items():
+        _require_shape(f"{name}: predicted", predicted, (*shape, 2))
+        _require_shape(f"{name}: correct", correct, shape)
+    rows = []
+    for i, crop in enumerate(crops):
+        of_one = {name: (predicted[i], correct[i]) for name, (predicted, correct) in predictions.items()}
+        options = {"counted": counted[i], "show_truth": bool(labelled.any())}
+        rows.append(draw_comparison(crop, of_one, truth[i], labelled[i], skeleton, tile, **options))
+    sheet = contact_sheet(rows, columns, titles)
+    return np.vstack([sheet, _legend(sheet.shape[1], marks=bool(labelled.any()))])
 
 
 def draw_comparison(
     crop: np.ndarray,
-    predicted: np.ndarray,
+    predictions: Mapping[str, tuple[np.ndarray, np.ndarray]],
     truth: np.ndarray,
     labelled: np.ndarray,
-    correct: np.ndarray,
     skeleton: Skeleton,
     tile: int = 256,
+    *,
+    counted: np.ndarray | None = None,
+    show_truth: bool = True,
 ) -> np.ndarray:
-    """One pair of `prediction_sheet`: the prediction with its wrong joints marked, and the truth.
+    """One person of `prediction_sheet`: each prediction with its wrong joints marked, and the truth.
 
     Parameters are those of `prediction_sheet`, for one crop.
 
@@ -158,18 +177,30 @@ def draw_comparison(
     -------
     (height, width, 3) uint8
     """
-    picture, scale = _resized(crop, tile), tile / crop.shape[0]
-    # An integer is a pixel's centre, so scaling goes about -0.5.
-    predicted, truth = ((np.asarray(joints, np.float64) + 0.5) * scale - 0.5 for joints in (predicted, truth))
-    left, right, stroke = picture.copy(), picture.copy(), max(1.0, tile / 110)
-    _draw_skeleton(left, predicted, _near(predicted), skeleton, stroke)
-    _draw_skeleton(right, truth, labelled, skeleton, stroke)
-    wrong = labelled & ~correct
+    picture, stroke = _resized(crop, tile), max(1.0, tile / 110)
+
+    def place(joints):  # an integer is a pixel's centre, so scaling goes about -0.5
+        return (np.asarray(joints, np.float64) + 0.5) * tile / len(crop) - 0.5
+
+    counted, parts = labelled if counted is None else counted, []
+    for name, (predicted, correct) in predictions.items():
+        wrong = counted & ~correct
+        told = f": {wrong.sum()} of {counted.sum()} wrong" if counted.any() else ""
+        parts.append(_titled(_draw_prediction(picture, place(predicted), place(truth), wrong, skeleton, stroke), name + told))
+    if show_truth:
+        right = picture.copy()
+        _draw_skeleton(right, place(truth), labelled, skeleton, stroke)
+        parts.append(_titled(right, "truth"))
+    seam = np.full((len(parts[0]), 2, 3), _DARK[0], np.uint8)
+    return np.hstack([piece for part in parts for piece in (seam, part)][1:])
+
+
+def _draw_prediction(picture, predicted, truth, wrong, skeleton, stroke) -> np.ndarray:
+    picture = picture.copy()
+    _draw_skeleton(picture, predicted, _near(predicted), skeleton, stroke)
     for i in np.flatnonzero(wrong & _near(predicted)):
-        _mark_wrong(left, predicted[i], truth[i], stroke)
-    titles = (f"prediction: {wrong.sum()} of {labelled.sum()} wrong", "truth")
-    parts = [_titled(image, title) for image, title in zip((left, right), titles, strict=True)]
-    return np.hstack([parts[0], np.full((len(parts[0]), 2, 3), _DARK[0], np.uint8), parts[1]])
+        _mark_wrong(picture, predicted[i], truth[i], stroke)
+    return picture
 
 
 def _checked(image, joints, skeleton, shown):
@@ -294,11 +325,13 @@ def _write(canvas, text, x, scale, line=0) -> None:
     cv2.putText(canvas, text, (round(x), round((44 * line + 30) * scale)), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
 
 
-def _legend(width) -> np.ndarray:
+def _legend(width, *, marks: bool) -> np.ndarray:
     """A strip that says what the colours and marks mean, in as many lines as it needs."""
     scale = _font_scale(256)
     swatch, line_height = 60 * scale, 44 * scale
-    entries = {"left": LEFT, "right": RIGHT, "middle": MIDDLE, "wrong, and the way to the truth": WRONG}
+    entries = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
+    if marks:
+        entries["wrong, and the way to the truth"] = WRONG
     places, x, line = [], 8.0, 0
     for text in entries:
         needed = swatch + _text_width(text, scale) + 30

@@ -1,7 +1,9 @@
 """From photographs to poses."""
 
+from posekit.drawing.subject import Look, Subject, annotated_subject
 from posekit.inference.pose import Pose
 from posekit.inference.predictor import Predictor, load
+from posekit.inference.subject import look
 from posekit.inference.testtime import PLAIN, PYRAMID, Views
 
-__all__ = ["PLAIN", "PYRAMID", "Pose", "Predictor", "Views", "load"]
+__all__ = ["PLAIN", "PYRAMID", "Look", "Pose", "Predictor", "Subject", "Views", "annotated_subject", "load", "look"]

@@ -1,7 +1,7 @@
 """`Predictor`: from photographs to poses, with nothing but a weights file."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -196,7 +196,7 @@ class Predictor:
                 peaks[index], heights[index] = found
                 failures += failed
                 bar.update(len(index))
-        _report(failures, people)
+        report_failures(failures, people)
         return Predictions(
             peaks[:, :, 0],
             heights[:, :, 0],
@@ -216,8 +216,29 @@ class Predictor:
         (N, K, H, W) float32 : in the frame of the crop of the person's box, four times smaller; of a black crop where a
             photograph cannot be read.
         """
-        maps = [self.predict_maps(batch.images).cpu() for batch in self._loader(people.mapped_to(self.info.skeleton)) if len(batch)]
-        return torch.cat(maps).numpy()
+        return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
+
+    def map_batches(self, people: People) -> Iterator[tuple[np.ndarray, torch.Tensor, tuple[Failure, ...]]]:
+        """Activated heatmaps as of `heatmaps`, a batch of people at a time, for whoever cannot keep them all.
+
+        Yields
+        ------
+        index : (B,) int64
+            Places in `people`.
+        maps : (B, K, H, W) float32
+            On the model's device.
+        failures : tuple of Failure
+            One for each of the B whose crop could not be made: it is black.
+
+        Raises
+        ------
+        DataError
+            If the people's skeleton shares no joint with the model's.
+        """
+        views = len(self.views.scales)
+        for batch in self._loader(people.mapped_to(self.info.skeleton)):
+            if len(batch):
+                yield batch.index.numpy()[::views], self.predict_maps(batch.images), batch.failures[::views]
 
     def _loader(self, people: People) -> DataLoader:
         dataset = PyramidDataset(people, size=self.info.input_size, scales=self.views.scales)
@@ -292,7 +313,14 @@ def as_bgr8(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., :3])
 
 
-def _report(failures: Sequence[Failure], people: People) -> None:
+def report_failures(failures: Sequence[Failure], people: People) -> None:
+    """Name on stderr whoever could not be read, and count them.
+
+    Raises
+    ------
+    ImageError
+        If not one of the people could be read.
+    """
     for failure in failures:
         print(f"not predicted: {failure.message}", file=sys.stderr)
     if failures and len(failures) == len(people):

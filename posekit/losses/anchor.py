@@ -42,7 +42,7 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
     return highest.masked_fill(highest == -torch.inf, torch.nan)
 
 
-def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float) -> Tensor:
+def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor: Tensor | None = None) -> Tensor:
     """Factor of every pixel of a heatmap: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
 
     A map without an anchor (its joint lies outside the crop) has factor 1 everywhere.
@@ -51,12 +51,15 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float) -> Tens
     ----------
     probability, target : (B, K, H, W)
     gamma : float
+    anchor : (B, K, 1, 1), optional
+        q*, instead of the maps' own `heatmap_anchor`; NaN for none.
 
     Returns
     -------
     (B, K, H, W), at most 2^gamma.
     """
-    anchor = heatmap_anchor(probability, target)
+    if anchor is None:
+        anchor = heatmap_anchor(probability, target)
     negative = (target == 0) & ~anchor.isnan()  # eq. 5
     return torch.where(negative, modulator(probability, anchor.nan_to_num(0.0), gamma), 1.0)
 

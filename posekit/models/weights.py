@@ -81,6 +81,13 @@ class ModelInfo:
         _require(len(self.stem) == 3 and all(map(_is_count, self.stem)), "stem", self.stem, "three whole numbers of 1 or more")
         _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
 
+    @property
+    def target_options(self) -> dict[str, float | bool]:
+        """Options of `posekit.heatmaps.encode` with which the targets of its training were drawn, as far as the notes tell them."""
+        sigma, subpixel = self.notes.get("sigma"), self.notes.get("subpixel")
+        options = {"sigma": sigma} if isinstance(sigma, int | float) and 0 < sigma < math.inf else {}
+        return options | ({"subpixel": subpixel} if isinstance(subpixel, bool) else {})
+
     def with_notes(self, **notes: Note) -> "ModelInfo":
         """The same, with notes added or replaced."""
         return replace(self, notes={**self.notes, **notes})

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.drawing.penalty import overlay_heatmap, penalty_map
+from posekit.drawing.penalty import most_penalised, overlay_heatmap, penalty_figure, penalty_map
 from posekit.heatmaps import decode, encode
 
 K, H, W = 3, 5, 7
@@ -147,3 +147,79 @@ def test_overlay_says_what_does_not_fit():
     for options in ({"top": 0.0}, {"top": np.nan}, {"alpha": 1.5}):
         with pytest.raises(ValueError, match="top > 0 and alpha"):
             overlay_heatmap(grey(4, 4), np.zeros((2, 2)), **options)
+
+
+def random_maps(seed, top=0.99):
+    return np.random.default_rng(seed).uniform(0.01, top, (3, 16, 16)).astype(np.float32)
+
+
+def shown(axes):
+    """The map that lies over the photograph."""
+    return np.asarray(axes.get_images()[1].get_array())
+
+
+def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_look):
+    early, late = make_look(random_maps(0, 0.1)), make_look(random_maps(1))
+    figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [2, 0], gammas=[1.0, 3.0])
+    columns = [(early, 1.0), (early, 3.0), (late, 1.0), (late, 3.0)]
+    for row, joint in enumerate([2, 0]):
+        for column, (found, gamma) in enumerate(columns):
+            expected = penalty_map(found.maps, found.targets, gamma)[joint]
+            panel = figure.axes[4 * row + column]
+            np.testing.assert_allclose(shown(panel), expected, rtol=1e-4, atol=1e-7)
+            assert panel.get_xlabel() == f"highest {expected.max():.2g}"
+    assert [axes.get_title() for axes in figure.axes[:4]] == [
+        "epoch 1\nγ = 1",
+        "epoch 1\nγ = 3",
+        "epoch 9\nγ = 1",
+        "epoch 9\nγ = 3",
+    ]
+    assert [axes.get_ylabel() for axes in figure.axes[:8:4]] == ["neck", "left wrist"]
+
+
+def test_each_column_has_a_scale_of_its_own(make_look):
+    early, late = make_look(random_maps(0, 0.1)), make_look(random_maps(1))
+    figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [0, 1, 2])
+    tops = [axes.get_images()[1].norm.vmax for axes in figure.axes[:6]]
+    expected = [penalty_map(found.maps, found.targets).max() for found in (early, late)] * 3
+    np.testing.assert_allclose(tops, expected, rtol=1e-4)
+    assert tops[0] < 0.1 * tops[1]
+
+
+def test_marks_lie_at_the_true_and_the_predicted_place(make_look):
+    found = make_look(random_maps(2))
+    axes = penalty_figure({"a": found}, [1]).axes[0]
+    marks = {line.get_marker(): line.get_xydata()[0] for line in axes.lines}
+    # Crops of 64 px are shown with 256.
+    np.testing.assert_allclose(marks["+"], (found.truth[1] + 0.5) * 4 - 0.5)
+    np.testing.assert_allclose(marks["o"], (found.predicted[1] + 0.5) * 4 - 0.5)
+
+
+def test_the_modulator_is_shown_on_true_negatives_alone(make_look):
+    found = make_look(random_maps(2))
+    image = penalty_figure({"a": found}, [0], view="modulator").axes[0].get_images()[1]
+    factor, negative = found.explain(2.0).modulator[0, 0].numpy(), found.targets[0] == 0
+    np.testing.assert_allclose(np.asarray(image.get_array())[negative], factor[negative], rtol=1e-6)
+    assert not image.get_alpha()[~negative].any()
+    assert image.norm.vmax == pytest.approx(factor[negative].max(), rel=1e-6)
+    with pytest.raises(ValueError, match="view 'loss': choose from penalty, modulator"):
+        penalty_figure({"a": found}, [0], view="loss")
+
+
+def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(make_look):
+    maps = np.full((3, 16, 16), 0.1, np.float32)
+    maps[0, 14, 2], maps[1, 14, 2], maps[2, 14, 2] = 0.5, 0.9, 0.7
+    assert most_penalised([make_look(maps)], 2.0, 2) == [1, 2]
+    assert most_penalised([make_look(maps, known=(True, False, True))], 2.0, 2) == [0, 2]
+    # A model with small penalties counts as much as one with large ones.
+    faint = np.full((3, 16, 16), 1e-4, np.float32)
+    faint[0, 14, 2] = 1e-2
+    assert most_penalised([make_look(maps), make_look(faint)], 2.0, 2) == [0, 1]
+    assert most_penalised([make_look(maps, known=(False, False, False))], 2.0, 2) == []
+
+
+def test_the_figure_is_legible(make_look, require_legible):
+    found = {f"epoch {i}": make_look(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
+    for view in ("penalty", "modulator"):
+        require_legible(penalty_figure(found, [0, 1, 2], view=view))
+        require_legible(penalty_figure({"a": found["epoch 1"]}, [0], view=view))

@@ -159,7 +159,7 @@ def comparison(wrong, labelled=(True,) * 5, tile=256):
     predicted[wrong] += [10, 0]
     correct = np.ones(5, bool)
     correct[wrong] = False
-    return predicted, truth, draw_comparison(grey(64, 64), predicted, truth, np.array(labelled), correct, LEGS, tile)
+    return predicted, truth, draw_comparison(grey(64, 64), {"a": (predicted, correct)}, truth, np.array(labelled), LEGS, tile)
 
 
 def test_wrong_joint_is_ringed_and_tied_to_the_truth():
@@ -187,7 +187,7 @@ def test_truth_shows_only_what_is_labelled():
 def test_joints_keep_their_place_when_the_crop_is_enlarged():
     truth, labelled = np.full((5, 2), 5.0), np.array([True, False, False, False, False])
     truth[0] = 32, 20
-    pair = draw_comparison(grey(64, 64), truth, truth, labelled, labelled, LEGS, tile=256)
+    pair = draw_comparison(grey(64, 64), {"a": (truth, labelled)}, truth, labelled, LEGS, tile=256)
     strip = pair.shape[0] - 256
     dot = np.argwhere(has_colour(pair[strip:, -256:], MIDDLE)).mean(0)
     # The crop's pixel 32 becomes the tile's pixels 128 … 131, whose middle is 129.5.
@@ -202,7 +202,7 @@ def test_prediction_sheet_of_unequal_numbers():
     predicted[1] = np.nan
     labelled = rng.random((n, k)) > 0.2
     correct = np.linalg.norm(predicted - truth, axis=-1) < 5
-    sheet = prediction_sheet([grey(96, 96)] * n, predicted, truth, labelled, correct, MPII16, columns=2, tile=64)
+    sheet = prediction_sheet([grey(96, 96)] * n, {"a": (predicted, correct)}, truth, labelled, MPII16, columns=2, tile=64)
     assert sheet.dtype == np.uint8
     assert 2 * 2 * 64 < sheet.shape[1] < 2 * 2 * 64 + 40
     assert sheet.shape[0] > 3 * 64
@@ -213,9 +213,32 @@ def test_prediction_sheet_of_unequal_numbers():
 def test_prediction_sheet_names_a_wrong_shape_and_refuses_an_empty_sheet():
     joints, flags = np.zeros((2, 14, 2)), np.ones((2, 14), bool)
     with pytest.raises(ValueError, match=r"truth: expected \(2, 14, 2\), got \(2, 16, 2\)"):
-        prediction_sheet([grey(8, 8)] * 2, joints, np.zeros((2, 16, 2)), flags, flags, LSP14)
+        prediction_sheet([grey(8, 8)] * 2, {"a": (joints, flags)}, np.zeros((2, 16, 2)), flags, LSP14)
+    with pytest.raises(ValueError, match=r"b: correct: expected \(2, 14\), got \(1, 14\)"):
+        prediction_sheet([grey(8, 8)] * 2, {"a": (joints, flags), "b": (joints, flags[:1])}, joints, flags, LSP14)
     with pytest.raises(ValueError, match="contact sheet"):
-        prediction_sheet([], joints[:0], joints[:0], flags[:0], flags[:0], LSP14)
+        prediction_sheet([], {"a": (joints[:0], flags[:0])}, joints[:0], flags[:0], LSP14)
+
+
+def test_several_predictions_stand_side_by_side_each_with_its_own_wrong_joints():
+    truth, labelled = legs(40)[None] / 2, np.ones((1, 5), bool)
+    right = labelled.copy()
+    wrong = right & (np.arange(5) != 4)
+    moved = truth.copy()
+    moved[0, 4] += [10, 0]
+    found = {"a": (truth, right), "b": (moved, wrong), "c": (truth, right)}
+    sheet = prediction_sheet([grey(64, 64)], found, truth, labelled, LEGS, tile=256)
+    marked = has_colour(sheet, WRONG)[: 256 + 20]
+    tiles = [marked[:, 4 + i * 258 : 4 + i * 258 + 256].any() for i in range(4)]
+    assert tiles == [False, True, False, False]
+    assert sheet.shape[1] == 4 * 256 + 3 * 2 + 8
+
+
+def test_where_no_truth_is_known_there_is_no_place_for_it():
+    joints, nothing = legs(40)[None] / 2, np.zeros((1, 5), bool)
+    sheet = prediction_sheet([grey(64, 64)], {"a": (joints, nothing), "b": (joints, nothing)}, joints, nothing, LEGS, tile=256)
+    assert sheet.shape[1] == 2 * 256 + 2 + 8
+    assert not has_colour(sheet, WRONG).any(), "not even in the legend"
 
 
 def test_coco_face_limbs_belong_to_their_side():

@@ -194,6 +194,25 @@ def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tm
     assert "2 of 5 people not predicted" in told
 
 
+def test_maps_come_in_batches_with_whose_they_are(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people(
+        [image, image, tmp_path / "gone.png", image, image],
+        [(85, 85), (95, 80), (85, 85), (900, 80), (80, 95)],
+        [128, 110, 128, 50, 120],
+    )
+    finder = spot_predictor(batch_size=4, views=Views((1.2, 1.0)))
+    batches = list(finder.map_batches(crowd))
+    assert [index.tolist() for index, _, _ in batches] == [[0, 1], [2, 3], [4]]
+    assert [[failure.index for failure in failures] for _, _, failures in batches] == [[], [2, 3], []]
+    assert "gone.png" in batches[1][2][0].message
+    together = finder.heatmaps(crowd)
+    np.testing.assert_array_equal(np.concatenate([maps for _, maps, _ in batches]), together)
+    assert (together[[0, 1, 4]].max((2, 3)) > 0.5).all() and (together[[2, 3]] < 0.01).all()
+    assert list(finder.map_batches(people([], [], []))) == []
+
+
 def test_people_and_boxes_agree(spot_predictor, tmp_path):
     image = tmp_path / "spots.png"
     cv2.imwrite(str(image), spots(150, 200, POINTS))

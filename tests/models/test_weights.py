@@ -228,3 +228,18 @@ def test_folders_are_made_and_files_in_their_place_are_named(tmp_path, model, in
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"file/w\.safetensors: cannot be written"):
         save_weights(tmp_path / "file" / "w.safetensors", model, info)
+
+
+@pytest.mark.parametrize(
+    ("notes", "options"),
+    [
+        ({"sigma": 1.5, "subpixel": True, "epochs": 3}, {"sigma": 1.5, "subpixel": True}),
+        ({"sigma": 2}, {"sigma": 2}),
+        ({"sigma": "wide", "subpixel": 1}, {}),
+        ({"sigma": 0.0}, {}),
+        ({"sigma": float("nan")}, {}),
+        ({}, {}),
+    ],
+)
+def test_how_targets_were_drawn_is_taken_from_the_notes_where_it_makes_sense(notes, options):
+    assert describe(notes=notes).target_options == options

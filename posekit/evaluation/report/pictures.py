@@ -107,8 +107,8 @@ class Pictures:
     def _comparison(self, tile: int) -> np.ndarray:
         scores, i, crop = self.scores, self.index, self.crop(LARGE)
         predicted, truth = crop.forward(scores.predictions.joints[i]), crop.forward(scores.people.joints[i])
-        marks = scores.pck.counted[i], scores.pck.correct[i]
-        return draw_comparison(self.large, predicted, truth, *marks, scores.people.skeleton, tile)
+        found = {"prediction": (predicted, scores.pck.correct[i])}
+        return draw_comparison(self.large, found, truth, scores.pck.counted[i], scores.people.skeleton, tile)
 
     @cached_property
     def _penalties(self) -> np.ndarray:

@@ -1,0 +1,57 @@
+"""Kinds of command line arguments that several commands take."""
+
+import argparse
+
+from posekit.errors import BoxError
+from posekit.geometry import Box
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _at_least(1, text)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {least}")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = _number(text)
+    if value is None or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return value
+
+
+def zero_or_more(text: str) -> float:
+    """A finite number of at least 0."""
+    value = _number(text)
+    if value is None or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 0")
+    return value
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def box(text: str) -> Box:
+    """A rectangle x,y,w,h around a person, as the box of `Box.from_xywh`."""
+    try:
+        x, y, width, height = map(float, text.split(","))
+        return Box.from_xywh(x, y, width, height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,w,h: four numbers with commas between") from None
+    except BoxError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,199 @@
+"""Whom to look at: photographs of one's own, or persons of a data set. And with which models."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from posekit.cli.arguments import box
+from posekit.datasets import DATASETS, open_people
+from posekit.errors import ConfigError
+from posekit.geometry import Box
+from posekit.images import read_image
+from posekit.inference import Predictor, Subject, annotated_subject, load, look
+from posekit.sample import People
+from posekit.skeletons import Skeleton
+
+NO_TRUTH = "nothing: no annotation"
+
+
+def add_joint_option(parser: argparse.ArgumentParser, default: str) -> None:
+    """The option that names joints; `default` says which are shown without it."""
+    parser.add_argument("--joint", dest="joints", nargs="+", metavar="NAME", help=f"joints to show, or all (default: {default})")
+
+
+def add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = True) -> None:
+    """Options that name photographs, persons and the folder to write; with `keypoints`, where joints of photographs truly are."""
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photographs without annotation")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    own = parser.add_argument_group("photographs without annotation")
+    own.add_argument(
+        "--box", type=box, metavar="x,y,w,h", help="rectangle around the person, in pixels (default: the whole picture)"
+    )
+    parser.set_defaults(keypoints=[])
+    if keypoints:
+        own.add_argument(
+            "--keypoint", dest="keypoints", action="append", type=_keypoint, metavar="NAME=x,y",
+            help="where a joint truly is, in pixels of the photograph; repeatable",
+        )  # fmt: skip
+    annotated = parser.add_argument_group("persons of a data set")
+    add_data_options(annotated)
+    annotated.add_argument(
+        "--person", dest="persons", nargs="+", type=int, metavar="I",
+        help="their numbers in the split, from 0: as in eval's report and lists",
+    )  # fmt: skip
+
+
+def add_data_options(group: argparse._ArgumentGroup) -> None:
+    """Options that name a data set's split."""
+    group.add_argument("--data", choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
+    group.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder")
+    group.add_argument("--split", metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED")
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, several: str | None = None) -> None:
+    """Options that name weights and the device; `several` says what more than one weights file is for."""
+    parser.add_argument(
+        "--weights", required=True, nargs="+" if several else None, metavar="W",
+        help="weights file (.safetensors)" + (f"; {several}" if several else ""),
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+
+
+def open_split(args: argparse.Namespace) -> People | None:
+    """The data set's split that was named; None if there is none.
+
+    Raises
+    ------
+    ConfigError
+        If it is named in part only.
+    """
+    named = [args.data, args.root, args.split]
+    if not any(named):
+        return None
+    if not all(named):
+        raise ConfigError("a data set needs all of --data, --root and --split")
+    return open_people(args.data, args.root, args.split)
+
+
+def subjects(args: argparse.Namespace, people: People | None, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+    """Whoever was asked for, with a name for files, in the skeleton.
+
+    Raises
+    ------
+    ConfigError, DataError, ImageError
+        If that cannot be: nobody was named, there is no such person, joint or photograph.
+    """
+    if people is not None and args.photos:
+        raise ConfigError("give photographs, or --person of a data set, not both")
+    if people is None and not args.photos:
+        raise ConfigError("nobody to look at: give a photograph, or --data, --root, --split and --person")
+    yield from _persons(args, people, skeleton) if people is not None else _photos(args, skeleton)
+
+
+def _persons(args: argparse.Namespace, people: People, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+    if args.box or args.keypoints:
+        raise ConfigError("--box and --keypoint go with photographs: the data set has its own")
+    if not args.persons:
+        raise ConfigError(f"name persons of {people.name} {people.split} with --person: 0 to {len(people) - 1}")
+    require_persons(args.persons, people)
+    for index in args.persons:
+        yield f"person-{index}", annotated_subject(people.mapped_to(skeleton), index)
+
+
+def require_persons(numbers: Sequence[int], people: People) -> None:
+    """Raise `ConfigError` unless the split has persons of these numbers."""
+    for number in numbers:
+        if not 0 <= number < len(people):
+            raise ConfigError(f"--person {number}: {people.name} {people.split} has persons 0 to {len(people) - 1}")
+
+
+def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+    if args.persons:
+        raise ConfigError("--person goes with --data, --root and --split")
+    joints, known = np.zeros((len(skeleton), 2)), np.zeros(len(skeleton), bool)
+    for name, point in args.keypoints:
+        joints[skeleton.index(name)], known[skeleton.index(name)] = point, True
+    truth = "keypoints given" if args.keypoints else NO_TRUTH
+    for path in args.photos:
+        image = read_image(path)
+        height, width = image.shape[:2]
+        place = args.box or Box.from_xywh(0, 0, width, height, margin=1.0)
+        yield path.stem, Subject(path.name, image, place, skeleton, joints, known, truth)
+
+
+def known_or_peaks(subject: Subject, model: Predictor, whose: str) -> Subject:
+    """The subject; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
+
+    Parameters
+    ----------
+    subject : Subject
+        In the model's skeleton.
+    model : Predictor
+    whose : str
+        The model, as pictures call it.
+    """
+    if subject.known.any():
+        return subject
+    joints = subject.crop(model.info.input_size).inverse(look(model, subject).predicted.astype(np.float64))
+    print(f"{subject.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
+    return replace(subject, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")
+
+
+def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:
+    """Places of the named joints; None if none was named.
+
+    Raises
+    ------
+    DataError
+        If there is no such joint; the message lists those there are.
+    """
+    if names is None:
+        return None
+    return list(range(len(skeleton))) if list(names) == ["all"] else [skeleton.index(name) for name in names]
+
+
+def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
+    """The models of weights files, by short names that tell them apart.
+
+    Raises
+    ------
+    WeightsError, ConfigError
+        If one cannot be read, one is named twice, or they do not find the same joints.
+    """
+    if len(set(weights)) < len(weights):
+        raise ConfigError("--weights names a file twice")
+    other = [path for path in weights if Path(path).suffix != ".safetensors"]
+    if other:
+        raise ConfigError(
+            f"--weights {other[0]}: not a .safetensors file; name photographs before the options, not after --weights"
+        )
+    models = [load(path, device=device) for path in weights]
+    skeletons = {model.info.skeleton.joints for model in models}
+    if len(skeletons) > 1:
+        raise ConfigError("--weights: the models find different joints, so they cannot stand side by side")
+    return dict(zip(_model_names(weights, models), models, strict=True))
+
+
+def _model_names(weights: Sequence[str], models: Sequence[Predictor]) -> list[str]:
+    """ "epoch 5" within one run; the run's folder where they are of several; else as much of the path as it takes."""
+    paths = [Path(path) for path in weights]
+    runs = [path.parent.parent if path.parent.name == "epochs" else path.parent for path in paths]
+    epochs = [model.info.notes.get("epochs") for model in models]
+    names = [[f"epoch {epoch}" for epoch in epochs]] if len(set(runs)) == 1 and None not in epochs else []
+    names.append([run.absolute().name for run in runs])
+    names.append([f"{run.absolute().name}/{path.stem}" for run, path in zip(runs, paths, strict=True)])
+    return next((found for found in names if len(set(found)) == len(found)), [str(path) for path in paths])
+
+
+def _keypoint(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, place = text.partition("=")
+    try:
+        x, y = map(float, place.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=x,y, such as left_wrist=312,204") from None
+    if not (abs(x) < 1e5 and abs(y) < 1e5):
+        raise argparse.ArgumentTypeError(f"{text!r}: the pixels must be finite")
+    return name, (x, y)

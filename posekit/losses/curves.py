@@ -1,0 +1,69 @@
+"""What one true negative costs, and how hard it is pushed down: the numbers behind the figures of the losses."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from posekit.losses.heatmap import HeatmapLoss
+
+# Logits end here, where 1 / (1 + exp(-z)) is exactly 1 in float64 and everything is finite.
+_FAR = 40.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Loss and its derivative; detached, of the shape of the probabilities.
+
+    Parameters
+    ----------
+    loss : Tensor, float64
+        L.
+    gradient : Tensor, float64
+        dL/dq, by the probability and not by the logit.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+
+
+def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tensor | float) -> Cost:
+    """What a true negative costs under a loss that training uses, and the gradient that it gets.
+
+    Each number comes from a map of two pixels, one the joint's with probability q*, the other a true negative with
+    probability q; the gradient is autograd's by the logit, divided by dq/dz = q (1 - q).
+
+    Parameters
+    ----------
+    loss : HeatmapLoss
+        On logits that a sigmoid turns into probabilities, of reduction "none".
+    probability : Tensor or float, any shape
+        q, at least 0 and below 1, where the loss is infinite.
+    anchor : Tensor or float, broadcast against `probability`
+        q*, 0 to 1. Binary cross entropy and focal loss do not depend on it.
+
+    Returns
+    -------
+    Cost
+        Of the shape of both broadcast.
+
+    Raises
+    ------
+    ValueError
+        If the loss is another, or a probability is outside its range.
+    """
+    if loss.head != "sigmoid" or loss.reduction != "none":
+        raise ValueError(f"loss: expected a sigmoid head and reduction 'none', got {loss.head!r} and {loss.reduction!r}")
+    probability, anchor = (torch.as_tensor(values, dtype=torch.float64) for values in (probability, anchor))
+    if not ((probability >= 0) & (probability < 1)).all():
+        raise ValueError("probability: expected numbers of at least 0 and below 1")
+    if not ((anchor >= 0) & (anchor <= 1)).all():
+        raise ValueError("anchor: expected numbers from 0 to 1")
+    maps = torch.stack(torch.broadcast_tensors(anchor, probability), -1)
+    logits = maps.logit().clamp(-_FAR, _FAR).reshape(-1, 1, 1, 2).requires_grad_()
+    target = torch.tensor([1.0, 0.0], dtype=torch.float64).expand_as(logits)
+    charged = loss(logits, target)[..., 1]
+    by_logit = torch.autograd.grad(charged.sum(), logits)[0][..., 1]
+    z = logits.detach()[..., 1]
+    gradient = by_logit / (z.sigmoid() * (-z).sigmoid())  # dq/dz, without the cancellation in 1 - q
+    return Cost(charged.detach().reshape(maps.shape[:-1]), gradient.reshape(maps.shape[:-1]))

@@ -1,0 +1,129 @@
+"""`posekit visualize training`."""
+
+import csv
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from posekit.cli.visualize import main
+from posekit.images import read_image
+
+HEADER = ("epoch", "learning_rate", "loss", "hard_pixels", "hard_joints", "pck", "pck_head", "pck_wrist")
+ROWS = (
+    (1, 0.001, 0.07, 19.0625, 97.0, 3.125, 4.0, 1.0),
+    (2, 0.003, 0.06, 12.5, 92.0, 31.256, 40.0, 20.0),
+    (3, 0.002, 0.05123456, 8.75, 86.0, 30.5, 41.0, 21.0),
+)
+
+
+def write_run(folder, loss="name: bce", *, columns=HEADER, rows=ROWS, metric=None):
+    folder.mkdir(parents=True)
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(dict(zip(HEADER, row, strict=True)) for row in rows)
+    (folder / "config.yaml").write_text(f"loss: {{{loss}}}\nmodel: {{stacks: 2, input_size: 128}}\n")
+    if metric:
+        (folder / "metrics.json").write_text(f'{{"metric": "{metric}"}}')
+    return str(folder)
+
+
+def visualize(*arguments):
+    return main(["training", *map(str, arguments)], prog="posekit visualize")
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Leave out the writing of figures, which takes longer than the rest."""
+    monkeypatch.setattr("posekit.cli.visualize.training.write_plot", lambda figure, folder, name: [folder / f"{name}.png"])
+
+
+def cells(line):
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def refused(capsys, *arguments):
+    """What is said where the command is refused, in one line."""
+    status = visualize(*arguments)
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1 and not said.out
+    return status, said.err
+
+
+def test_figures_are_written_and_named(tmp_path, capsys):
+    runs = write_run(tmp_path / "runs" / "al", "name: anchor, gamma: 2.0", metric="PCK@0.2"), write_run(tmp_path / "runs" / "bce")
+    out = tmp_path / "out"
+    assert visualize(*runs, "--out", out, "--groups") == 0
+    names = [f"{name}.{kind}" for name in ("training", "groups") for kind in ("png", "svg", "pdf")]
+    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    assert capsys.readouterr().out.splitlines()[-6:] == [f"wrote {out / name}" for name in names]
+    height, width = read_image(out / "training.png").shape[:2]
+    assert width == 1380 > height, "6.9 inches at 200 dpi"
+    assert (out / "groups.pdf").read_bytes().startswith(b"%PDF")
+    assert ET.parse(out / "training.svg").getroot().tag.endswith("svg")
+
+
+def test_groups_are_drawn_at_choice(tmp_path):
+    assert visualize(write_run(tmp_path / "run"), "--out", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["training.pdf", "training.png", "training.svg"]
+
+
+def test_the_table_tells_the_best_epoch_and_what_is_lacking(tmp_path, capsys, unwritten):
+    finished = write_run(tmp_path / "al", "name: anchor, gamma: 2.0", metric="PCK@0.2")
+    young = write_run(tmp_path / "bce", rows=ROWS[:1])
+    bare = write_run(tmp_path / "classifier", "name: ce", columns=("epoch", "loss"))
+    assert visualize(finished, young, bare, "--out", tmp_path / "out") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "run"
+    assert [cells(line) for line in lines[:3]] == [
+        ["al", "anchor, γ = 2", "3", "0.05123", "19.06", "8.75", "2", "PCK@0.2 31.26"],
+        ["bce", "BCE", "1", "0.07", "19.06", "19.06", "1", "PCK 3.12"],
+        ["classifier", "ce", "3", "0.05123", "-", "-", "-", "-"],
+    ]
+    assert lines[3].startswith("wrote ")
+    starts = [head.index(name) for name in ("loss", "epochs", "best epoch", "validation")]
+    assert [lines[0][at:].split()[0] for at in starts] == ["anchor,", "3", "2", "PCK@0.2"], "columns stand under their names"
+
+
+def test_the_best_epoch_is_the_first_of_the_best_and_nan_is_none(tmp_path, capsys, unwritten):
+    nan = float("nan")
+    rows = [(*ROWS[0][:5], pck, 1.0, 1.0) for pck in (nan, 20.0, 20.0, 10.0)]
+    run = write_run(tmp_path / "a", rows=[(i, *row[1:]) for i, row in enumerate(rows, 1)])
+    assert visualize(run, "--out", tmp_path / "out") == 0
+    assert cells(capsys.readouterr().out.splitlines()[1])[-2:] == ["2", "PCK 20.00"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path, capsys, monkeypatch, unwritten):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/run", "b/run", "c"):
+        write_run(tmp_path / folder)
+    assert visualize("a/run", "b/run/", "c", "--out", "out") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:4]] == ["a/run", "b/run", "c"]
+    monkeypatch.chdir(tmp_path / "c")
+    assert visualize(".", "--out", "out") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("c "), "a folder has a name even where it is called ."
+
+
+def test_what_cannot_be_shown_is_refused_in_one_line_and_nothing_is_written(tmp_path, capsys):
+    good, out = write_run(tmp_path / "good"), ("--out", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    status, said = refused(capsys, good, tmp_path / "empty", *out)
+    assert status == 1 and f"{tmp_path / 'empty'}: no metrics.csv here" in said
+    status, said = refused(capsys, good, f"{good}/", *out)
+    assert status == 2 and "is named more than once" in said
+    (tmp_path / "empty" / "metrics.csv").write_text("epoch,loss\n1,half\n")
+    status, said = refused(capsys, tmp_path / "empty", *out)
+    assert status == 1 and "line 2, column loss: 'half' is not a number" in said
+    status, said = refused(capsys, write_run(tmp_path / "classifier", columns=HEADER[:6]), "--groups", *out)
+    assert status == 1 and "no PCK of joint groups; leave out --groups" in said
+    status, said = refused(capsys, write_run(tmp_path / "nothing", columns=("epoch",)), *out)
+    assert status == 1 and "nothing: metrics.csv has no numbers to draw" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as stop:
+        visualize("--help")
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert "posekit visualize training runs/" in said and "hard pixels" in said and "what is written:" in said

@@ -1,0 +1,144 @@
+"""Maps over photographs: their values, places, marks and colour bars."""
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+
+from posekit.drawing.maps import PICTURE, MapPanel, Scale, backdrop, enlarged, map_figure
+
+LONG = "runs/mpii-hourglass8-anchor-gamma2/epochs/epoch-0100.safetensors"
+
+
+def crop(size=8, value=100):
+    return np.full((size, size, 3), value, np.uint8)
+
+
+def images(axes):
+    return [np.asarray(image.get_array()) for image in axes.get_images()]
+
+
+def panels(n, **options):
+    return [MapPanel(crop(), np.full((2, 3), float(i)), **options) for i in range(n)]
+
+
+def test_values_lie_on_the_whole_crop_and_zero_leaves_it_as_it_is():
+    values = np.array([[0.0, 1.0, 4.0], [2.0, 0.0, 0.0]])
+    figure = map_figure([MapPanel(crop(), values)], Scale("AL", 4.0), columns=1)
+    axes = figure.axes[0]
+    below, above = axes.get_images()
+    np.testing.assert_array_equal(above.get_array(), values)
+    assert below.get_extent() == above.get_extent() == [-0.5, 7.5, 7.5, -0.5]
+    np.testing.assert_allclose(above.get_alpha(), 0.9 * np.sqrt(values / 4))
+    assert above.get_interpolation() == "nearest" and above.norm.vmax == 4.0
+
+
+def test_a_scale_with_a_middle_leaves_the_middle_as_it_is():
+    scale = Scale("AL / BCE", 4.0, middle=1.0)
+    np.testing.assert_allclose(scale.opacity(np.array([0.0, 1.0, 4.0])), [0.9, 0.0, 0.9])
+    norm = scale.norm()
+    assert [float(norm(value)) for value in (0.0, 1.0, 2.5, 4.0)] == [0.0, 0.5, 0.75, 1.0]
+    assert float(Scale("AL / BCE", 0.8, middle=1.0).norm()(1.0)) == 0.5  # nothing above the middle
+
+
+def test_what_is_not_a_number_is_left_out():
+    values = np.array([[np.nan, 3.0]])
+    for scale in (Scale("AL", 3.0), Scale("AL / BCE", 3.0, middle=1.0)):
+        above = map_figure([MapPanel(crop(), values)], scale, columns=1).axes[0].get_images()[1]
+        assert above.get_alpha()[0, 0] == 0 and above.get_alpha()[0, 1] > 0.8
+
+
+def test_a_map_of_nothing_can_be_drawn():
+    figure = map_figure([MapPanel(crop(), np.zeros((2, 3)))], Scale("AL", 0.0), columns=1)
+    assert not figure.axes[0].get_images()[1].get_alpha().any()
+
+
+def test_colours_grow_evenly_light():
+    light = colormaps[Scale("AL", 1.0).colours](np.linspace(0, 1, 20))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(light) > 0).all()
+    diverging = colormaps[Scale("AL", 1.0, middle=0.5).colours](np.linspace(0, 1, 21))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(diverging[:10]) < 0).all() and (np.diff(diverging[11:]) > 0).all()
+
+
+def test_true_and_predicted_places_are_marked_apart():
+    truth, predicted = np.array([2.0, 5.0]), np.array([6.0, 1.5])
+    figure = map_figure([MapPanel(crop(), np.ones((2, 2)), truth=truth, predicted=predicted)], Scale("q", 1), columns=1, truth="x")
+    marks = {line.get_marker(): line.get_xydata()[0].tolist() for line in figure.axes[0].lines}
+    assert marks == {"+": [2.0, 5.0], "o": [6.0, 1.5]}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true place: x", "predicted place"]
+
+
+def test_places_that_are_not_known_are_not_marked():
+    panel = MapPanel(crop(), np.ones((2, 2)), truth=np.array([np.nan, 1.0]), predicted=np.array([1.0, 1.0]))
+    assert [line.get_marker() for line in map_figure([panel], Scale("q", 1), columns=1).axes[0].lines] == ["o"]
+    assert not map_figure(panels(1), Scale("q", 1), columns=1).legends
+
+
+def test_outline_runs_along_the_edges_of_the_pixels():
+    region = np.zeros((2, 4), bool)
+    region[1, 2] = True
+    axes = map_figure([MapPanel(crop(8), np.ones((2, 4)), outline=region)], Scale("q", 1), columns=1).axes[0]
+    points = np.concatenate([line.get_xydata() for line in axes.lines])
+    assert len(axes.lines) == 4
+    assert (points.min(0).tolist(), points.max(0).tolist()) == ([3.5, 3.5], [5.5, 7.5])
+
+
+def test_a_colour_bar_for_each_column_or_one_for_all():
+    columns = [None, Scale("p", 2.0), Scale("AL", 8.0)]
+    rows = [MapPanel(crop()), *panels(2), MapPanel(crop()), *panels(2)]
+    figure = map_figure(rows, columns, rows=["a", "b"])
+    bars = figure.axes[6:]
+    assert [bar.get_xlabel() for bar in bars] == ["p", "AL"]
+    assert [[text.get_text() for text in bar.get_xticklabels()] for bar in bars] == [["0", "1", "2"], ["0", "4", "8"]]
+    (bar,) = map_figure(panels(5), Scale("heatmap", 1.0), columns=3).axes[6:]
+    assert bar.get_ylabel() == "heatmap" and [text.get_text() for text in bar.get_yticklabels()] == [
+        "0",
+        "0.25",
+        "0.5",
+        "0.75",
+        "1",
+    ]
+
+
+def test_rows_fill_up_and_are_named():
+    figure = map_figure(panels(5), Scale("q", 4.0), columns=2, rows=["left wrist", "neck", "x"])
+    assert [images(axes)[1][0, 0] for axes in figure.axes[:5]] == [0, 1, 2, 3, 4]
+    assert [axes.get_ylabel() for axes in figure.axes[:6:2]] == ["left wrist", "neck", "x"]
+    assert not figure.axes[5].axison
+
+
+def test_crop_without_a_map_keeps_its_colours():
+    coloured = crop()
+    coloured[..., 0] = 250  # blue
+    first, second = map_figure([MapPanel(coloured), MapPanel(coloured, np.ones((1, 1)))], [None, Scale("q", 1)]).axes[:2]
+    np.testing.assert_array_equal(images(first)[0], coloured[..., ::-1])
+    grey = images(second)[0]
+    assert (grey[..., 0] == grey[..., 2]).all() and grey.max() < 120
+    np.testing.assert_array_equal(grey, backdrop(coloured))
+
+
+def test_points_keep_their_place_when_enlarged():
+    size = PICTURE // 2
+    # The crop's pixel 10 becomes pixels 20 and 21, whose middle is 20.5.
+    np.testing.assert_array_equal(enlarged(np.array([[10, 0.0]]), size), [[20.5, 0.5]])
+
+
+@pytest.mark.parametrize("columns", [1, 2, 6, 9])
+@pytest.mark.parametrize("one", [True, False])
+def test_no_text_overlaps_or_leaves_the_figure(columns, one, require_legible):
+    some = panels(2 * columns, title=LONG, caption="q* = 0.0012, highest 0.00098", truth=np.ones(2), predicted=np.ones(2))
+    scales = Scale("AL / BCE", 1.2e-5) if one else [Scale("AL / BCE", 1.234e-5)] * columns
+    title = f"what anchor loss charges more than cross entropy, γ = 2\n{LONG}, person 5, which costs $5"
+    figure = map_figure(
+        some, scales, columns=columns, rows=["right shoulder", "head top"], title=title, truth=f"the peaks of {LONG}"
+    )
+    require_legible(figure)
+    assert figure.get_figwidth() <= 6.9001
+
+
+def test_it_says_what_does_not_fit():
+    with pytest.raises(ValueError, match="at least one"):
+        map_figure([], Scale("q", 1), columns=2)
+    with pytest.raises(ValueError, match="at least one"):
+        map_figure(panels(2), [])
+    with pytest.raises(ValueError, match="named or not"):
+        map_figure(panels(4), Scale("q", 1), columns=2, rows=["a"])

@@ -1,0 +1,70 @@
+"""Figure 3 and the contact sheet show the maps' own numbers."""
+
+import numpy as np
+import pytest
+
+from posekit.drawing.heatmaps import heatmap_figure
+from posekit.drawing.targets import target_figure
+
+MAPS = np.random.default_rng(3).uniform(0.01, 0.99, (3, 16, 16)).astype(np.float32)
+
+
+def shown(axes):
+    return np.asarray(axes.get_images()[1].get_array())
+
+
+def test_each_part_of_the_loss_is_shown(make_look):
+    found = make_look(MAPS)
+    figure, maps = target_figure(found, [1, 2], gamma=3.0), found.explain(3.0)
+    for row, joint in enumerate([1, 2]):
+        photo, *panels = figure.axes[6 * row : 6 * row + 6]
+        assert len(photo.get_images()) == 1
+        parts = (maps.target, maps.mask, maps.probability, maps.modulator, maps.loss)
+        for axes, part in zip(panels, parts, strict=True):
+            np.testing.assert_allclose(shown(axes), part[0, joint].numpy(), rtol=1e-6)
+        told = [axes.get_xlabel() for axes in panels]
+        q, p = MAPS[joint], found.targets[joint]
+        assert told[:2] == [f"p > 0.5: {(p > 0.5).sum()} px", f"p = 0: {(p == 0).sum()} px"]
+        assert told[2].replace("\n", " ") == f"q* = {q[p > 0.5].max():.2g}, highest {q.max():.2g}"
+        assert told[4] == f"sum {maps.loss[0, joint].sum():.2g}"
+    assert [axes.get_title() for axes in figure.axes[:6]] == [
+        "photograph",
+        "target p",
+        "mask M",
+        "prediction q",
+        "modulator",
+        "loss",
+    ]
+
+
+def test_the_circle_of_high_confidence_is_outlined(make_look):
+    figure = target_figure(make_look(MAPS), [0])
+    # The centre and its four neighbours are above 0.5: a cross of 12 edges.
+    assert [len(axes.lines) for axes in figure.axes[1:6]] == [12, 12, 12, 0, 0]
+
+
+def test_a_joint_outside_the_crop_has_no_anchor_and_says_so(make_look):
+    figure = target_figure(make_look(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
+    assert "no anchor" in figure.axes[3].get_xlabel()
+    assert (shown(figure.axes[4]) == 1).all()
+
+
+def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_look):
+    figure = heatmap_figure(make_look(MAPS))
+    for axes, heatmap, name in zip(figure.axes[:3], MAPS, ["left wrist", "right wrist", "neck"], strict=True):
+        np.testing.assert_array_equal(shown(axes), heatmap)
+        assert (axes.get_title(), axes.get_xlabel()) == (name, f"peak {heatmap.max():.2f}")
+        assert axes.get_images()[1].norm.vmax == MAPS.max()
+    assert len(heatmap_figure(make_look(MAPS), [2]).axes[0].get_images()) == 2
+
+
+def test_without_truth_only_the_prediction_is_marked(make_look):
+    known, unknown = (heatmap_figure(make_look(MAPS, known=(there,) * 3)) for there in (True, False))
+    assert [line.get_marker() for line in known.axes[0].lines] == ["o", "+"]
+    assert [line.get_marker() for line in unknown.axes[0].lines] == ["o"]
+
+
+@pytest.mark.parametrize("joints", [[0], [0, 1, 2]])
+def test_figures_are_legible(make_look, require_legible, joints):
+    require_legible(target_figure(make_look(MAPS), joints))
+    require_legible(heatmap_figure(make_look(MAPS), joints))

@@ -1,0 +1,52 @@
+"""Showing a person to a model gives what the predictor gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from posekit.datasets import open_people
+from posekit.errors import BoxError
+from posekit.geometry import Box
+from posekit.inference import PYRAMID, Predictor, Subject, annotated_subject, look
+from posekit.models import ModelInfo, build_model, save_weights
+from posekit.skeletons import LSP14, MPII16
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), notes={"sigma": 1.5})
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, build_model(info), info)
+    return path
+
+
+@pytest.fixture
+def subject():
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    return Subject("x", image, Box((60, 45), 80), LSP14, np.full((14, 2), 40.0), np.ones(14, bool))
+
+
+@pytest.mark.parametrize("options", [{}, {"views": PYRAMID, "decode": "dark"}], ids=["plain", "pyramid"])
+def test_it_sees_what_the_predictor_sees(weights, subject, options):
+    predictor = Predictor(weights, device="cpu", **options)
+    (pose,) = predictor(subject.image, [subject.box])
+    found = look(predictor, subject)
+    np.testing.assert_allclose(subject.crop(64).inverse(found.predicted), pose.keypoints, atol=1e-4)
+    np.testing.assert_allclose(found.scores, pose.scores, rtol=1e-6)
+    assert found.maps.shape == (14, 16, 16) and found.target_options == {"sigma": 1.5}
+
+
+def test_maps_are_those_of_the_evaluation(weights, real_data):
+    predictor, people = Predictor(weights, device="cpu"), open_people("lsp", real_data / "lspet", "random:0.001:0")
+    np.testing.assert_allclose(
+        look(predictor, annotated_subject(people, 2)).maps, predictor.heatmaps(people)[2], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_another_skeleton_or_a_box_beside_the_picture_is_refused(weights, subject):
+    predictor = Predictor(weights, device="cpu")
+    with pytest.raises(ValueError, match="has the skeleton mpii16, the model lsp14"):
+        look(predictor, Subject("x", subject.image, subject.box, MPII16, np.zeros((16, 2)), np.zeros(16, bool)))
+    with pytest.raises(BoxError, match="wholly outside"):
+        look(predictor, Subject("x", subject.image, Box((500, 5), 50), LSP14, subject.joints, subject.known))
