@@ -116,15 +116,22 @@ def _scale(values: np.ndarray, view: str) -> Scale:
 
 
 def _panel(found: Look, joint: int, values: np.ndarray, title: str) -> MapPanel:
-    highest = np.nanmax(values, initial=0.0)
     return MapPanel(
         crop=found.subject.picture(PICTURE),
         values=values,
         title=title,
-        caption=f"highest {highest:.2g}",
+        caption=_told(found, joint, values),
         truth=enlarged(found.truth[joint], found.size),
         predicted=enlarged(found.predicted[joint], found.size),
     )
+
+
+def _told(found: Look, joint: int, values: np.ndarray) -> str:
+    if not found.subject.known[joint]:
+        return "true place not known"
+    if found.targets[joint].max() <= 0.5:
+        return "no anchor: outside the crop"
+    return f"highest {np.nanmax(values):.2g}"
 
 
 def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | None = None, alpha: float = 0.8) -> np.ndarray:

@@ -88,7 +88,7 @@ def test_without_the_web_library_one_line_says_what_to_install(monkeypatch, caps
     monkeypatch.setitem(sys.modules, "starlette.datastructures", None)
     assert explore("--weights", "w.safetensors") == 2
     told = capsys.readouterr().err
-    assert 'pip install "posekit[explore]"' in told and len(told.splitlines()) == 1
+    assert 'pip install "nicegui>=3.18"' in told and len(told.splitlines()) == 1
 
 
 def test_help_teaches_and_offers_no_other_address(capsys):

@@ -218,6 +218,13 @@ def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(mak
     assert most_penalised([make_look(maps, known=(False, False, False))], 2.0, 2) == []
 
 
+@pytest.mark.parametrize("view", ["penalty", "modulator"])
+def test_a_joint_without_an_anchor_is_not_said_to_cost_nothing(make_look, view):
+    found = make_look(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
+    told = [axes.get_xlabel() for axes in penalty_figure({"a": found}, [0, 1, 2], view=view).axes[:3]]
+    assert told[:2] == ["no anchor: outside the crop", "true place not known"] and told[2].startswith("highest")
+
+
 def test_the_figure_is_legible(make_look, require_legible):
     found = {f"epoch {i}": make_look(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
     for view in ("penalty", "modulator"):

@@ -21,7 +21,7 @@ examples:
   begin with this one; for a script, or a machine without a browser
     %(prog)s --weights W runner.jpg --port 8090 --no-browser
 
-It needs a web library: pip install "posekit[explore]". Ctrl-C ends it."""
+It needs NiceGUI: pip install "nicegui>=3.18". Ctrl-C ends it."""
 
 
 def add_explore(commands: argparse._SubParsersAction) -> None:
@@ -51,7 +51,7 @@ def _explore(args: argparse.Namespace) -> None:
         from posekit.explorer.loopback import listen
         from posekit.explorer.server import serve
     except ImportError as error:
-        raise ConfigError(f'the explorer needs a web library ({error}): pip install "posekit[explore]"') from None
+        raise ConfigError(f'the explorer needs NiceGUI ({error}): pip install "nicegui>=3.18"') from None
     from posekit.explorer.scene import open_scene
 
     predictor = load(args.weights, device=args.device)
