@@ -30,11 +30,20 @@ def above_zero(text: str) -> float:
     return value
 
 
-def zero_or_more(text: str) -> float:
-    """A finite number of at least 0."""
+def exponent(text: str) -> float:
+    """A focusing exponent, 0 to 10; the paper goes up to 5."""
+    return _up_to(10, text)
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    return _up_to(1, text)
+
+
+def _up_to(most: float, text: str) -> float:
     value = _number(text)
-    if value is None or value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of at least 0")
+    if value is None or not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to {most}")
     return value
 
 

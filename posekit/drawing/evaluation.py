@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from posekit.drawing.style import (
     BLUE,
+    DASHES,
     INK,
     ON_DARK,
     ON_LIGHT,
@@ -28,7 +29,6 @@ from posekit.drawing.style import (
 )
 from posekit.metrics.reliability import reliability_bins
 
-_DASHES = ("-", "--", ":")
 _SEAM = {"edgecolor": "#ffffff", "linewidth": 0.4}
 
 # Inches: the height of one bar.
@@ -75,7 +75,7 @@ def pck_curves(
     """
     figure, axes = canvas(2.6)
     for i, (name, (thresholds, percent)) in enumerate(curves.items()):
-        dashes = _DASHES[i // len(SERIES) % len(_DASHES)]
+        dashes = DASHES[i // len(SERIES) % len(DASHES)]
         axes.plot(thresholds, percent, dashes, color=SERIES[i % len(SERIES)][0], linewidth=1.2, label=shortened(name))
     axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
     ends = [np.max(thresholds, initial=0) for thresholds, _ in curves.values()]

@@ -5,13 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posekit.drawing.style import COLOUR_MAP, COLUMN, DIVERGING, PAGE, SKY, SMALL, TEXT, canvas, plain, shortened, wrapped
+from posekit.drawing.style import COLOUR_MAP, COLUMN, DIVERGING, PAGE, SKY, SMALL, TEXT, canvas, plain, wrapped
 from posekit.skeletons import Skeleton
 
 # Pixels of the crops that figures show.
 PICTURE = 256
-# Inches: the widest panel, a line of text, and what panels lose to the gaps between them.
-_WIDEST, _LINE, _GAP = 1.6, 0.14, 0.12
+# More are too narrow for their titles.
+MOST_COLUMNS = 10
+# Inches: the widest panel, a line of text, what panels lose to the gaps between them, and a mark of the legend.
+_WIDEST, _LINE, _GAP, _MARK = 1.6, 0.14, 0.12, 0.4
+# Letters an inch of the legend's first entry that leave room for the second beside it.
+_SHORT = 8
 # Fewer inches of colour bar have room for its ends' values alone.
 _NARROW = 0.9
 _DIM = 0.65  # the photograph's brightness under a map, so that colours are the map's
@@ -28,8 +32,8 @@ class Scale:
     top : float
         The value of the last colour.
     middle : float, optional
-        Value that leaves the photograph as it is: colours diverge from it to 0 and to `top`. By default there is none, and 0
-        leaves the photograph as it is.
+        Value that leaves the photograph as it is: colours diverge from it, evenly to both sides, to `top` and down to 0 at most.
+        By default there is none, and 0 leaves the photograph as it is.
     root : bool
         Whether colours grow with the square root of the value, so that small values are seen beside large ones.
     """
@@ -44,7 +48,8 @@ class Scale:
         from matplotlib.colors import Normalize, TwoSlopeNorm
 
         if self.middle is not None:
-            return TwoSlopeNorm(self.middle, 0.0, max(self.top, 1.1 * self.middle))
+            top = max(self.top, self.middle + 1e-6)
+            return TwoSlopeNorm(self.middle, max(0.0, 2 * self.middle - top), top)
         return Normalize(0.0, self.top or 1.0)
 
     @property
@@ -52,10 +57,17 @@ class Scale:
         """matplotlib's name of the colours."""
         return COLOUR_MAP if self.middle is None else DIVERGING
 
+    def told(self, value: float) -> str:
+        """A value as bars and captions write it."""
+        return f"{value:.2g}" if self.middle is None else f"{value:.4g}"
+
     def opacity(self, values: np.ndarray) -> np.ndarray:
         """How much of the photograph is covered, 0 to 1, the same shape."""
         level = np.asarray(self.norm()(values).filled(0.0))
         return self.opaque * np.sqrt(np.clip(level if self.middle is None else np.abs(2 * level - 1), 0, 1))
+
+
+_NOTHING = Scale(" ", 0.0)
 
 
 @dataclass(frozen=True)
@@ -118,19 +130,21 @@ def map_figure(
     Raises
     ------
     ValueError
-        If there is no panel, or the rows' names are not as many as the rows.
+        If there is no panel, there are more than `MOST_COLUMNS`, or the rows' names are not as many as the rows.
     """
     one = isinstance(scales, Scale)
     columns = columns if one else len(scales)
     count = -(-len(panels) // columns) if columns else 0
-    if not count or len(rows) not in (0, count):
-        raise ValueError(f"panels: expected at least one, in rows that are named or not; got {len(panels)}, {columns}, {rows}")
+    if not count or columns > MOST_COLUMNS or len(rows) not in (0, count):
+        expected = f"at least one, in at most {MOST_COLUMNS} columns, in rows that are named or not"
+        raise ValueError(f"panels: expected {expected}; got {len(panels)}, {columns}, {rows}")
     margin, below = (0.75, 0.4) if one else (0.35, 0.85)
     side = min(_WIDEST, (PAGE - margin) / columns)
     width = max(columns * side + margin, COLUMN)
     panels = [replace(p, title=wrapped(p.title, side - _GAP), caption=wrapped(p.caption, side - _GAP, SMALL)) for p in panels]
-    title, truth = wrapped(title, width), shortened(truth, int(14 * width - 30))
-    lines = sum(_lines(panels[i : i + columns]) for i in range(0, len(panels), columns)) + len(title.splitlines())
+    title, truth = wrapped(title, width), wrapped(f"true place: {truth}" if truth else "true place", width - _MARK)
+    lines = sum(_lines(panels[i : i + columns]) for i in range(0, len(panels), columns))
+    lines += len(title.splitlines()) + len(truth.splitlines())
     figure, axes = canvas(count * side + lines * _LINE + below, width=width, rows=count, columns=columns)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.0, hspace=0.0)
     axes = np.atleast_1d(axes)
@@ -141,9 +155,8 @@ def map_figure(
     for place, name in zip(axes[::columns], rows, strict=False):
         place.set_ylabel(wrapped(name, side), fontsize=TEXT)
     for i, scale in enumerate([scales] if one else scales):
-        if scale:
-            ticks = 5 if one else 3 if side > _NARROW else 2
-            _colour_bar(figure, axes if one else axes[i::columns], scale, "right" if one else "bottom", count, ticks)
+        ticks = 5 if one else 3 if side > _NARROW else 2
+        _colour_bar(figure, axes if one else axes[i::columns], scale or _NOTHING, "right" if one else "bottom", count, ticks)
     _explain(figure, panels, title, truth)
     return figure
 
@@ -177,6 +190,17 @@ def enlarged(points: np.ndarray, size: int) -> np.ndarray:
     return (np.asarray(points, np.float64) + 0.5) * PICTURE / size - 0.5
 
 
+def exponent_name(gamma: float) -> str:
+    """A focusing exponent as figures write it, in one piece."""
+    return f"γ\u00a0=\u00a0{gamma:g}"
+
+
+def factor_scale(factors: np.ndarray) -> Scale:
+    """The scale of modulators, whose middle is 1; NaN does not count."""
+    known = factors[~np.isnan(factors)]
+    return Scale("AL / BCE", 1 + float(np.abs(known - 1).max(initial=0)), middle=1.0)
+
+
 def joint_name(skeleton: Skeleton, joint: int) -> str:
     """A joint's name as figures write it."""
     return skeleton.joints[joint].replace("_", " ")
@@ -191,13 +215,17 @@ def backdrop(crop_bgr: np.ndarray) -> np.ndarray:
 def mark_places(axes, truth: np.ndarray | None, predicted: np.ndarray | None) -> None:
     """Mark a joint's true place by a white cross and its predicted place by a ring, both outlined in black."""
     for point, style in ((predicted, _PREDICTED), (truth, _TRUTH)):
-        if point is not None and np.isfinite(point).all():
+        if _is_known(point):
             axes.plot(*point, clip_on=True, **_outlined(style))
+
+
+def _is_known(point: np.ndarray | None) -> bool:
+    return point is not None and bool(np.isfinite(point).all())
 
 
 _TRUTH: Mapping = {"marker": "+", "markersize": 7, "markeredgewidth": 1.2, "color": "white", "linestyle": "none"}
 _PREDICTED: Mapping = {
-    "marker": "o", "markersize": 7, "markeredgewidth": 1.2, "color": SKY, "markerfacecolor": "none", "linestyle": "none",
+    "marker": "o", "markersize": 9, "markeredgewidth": 1.0, "color": SKY, "markerfacecolor": "none", "linestyle": "none",
 }  # fmt: skip
 
 
@@ -227,21 +255,27 @@ def _colour_bar(figure, axes, scale: Scale, location: str, rows: int, ticks: int
     norm = scale.norm()
     bar = figure.colorbar(ScalarMappable(norm, scale.colours), ax=list(axes), location=location, pad=0.01, **shape)
     bar.set_label(plain(scale.label), fontsize=TEXT)
-    values = norm.inverse(np.linspace(0, 1, ticks))
-    bar.set_ticks(values, labels=[f"{value:.2g}" for value in values])
-    bar.minorticks_off()
     bar.ax.tick_params(labelsize=SMALL, length=2)
+    values = norm.inverse(np.linspace(0, 1, ticks))
+    bar.set_ticks(values, labels=[scale.told(value) if scale.top > 0 else " " for value in values])
+    if scale.top <= 0:  # no colour means anything, but the panels must keep in line with those that have a bar
+        bar.solids.set_visible(False)
+        bar.ax.tick_params(length=0)
+    bar.minorticks_off()
     bar.outline.set_visible(False)
 
 
 def _explain(figure, panels: Sequence[MapPanel], title: str, truth: str) -> None:
     from matplotlib.lines import Line2D
 
-    marks = {f"true place: {truth}" if truth else "true place": _TRUTH, "predicted place": _PREDICTED}
-    shown = [any(panel.truth is not None for panel in panels), any(panel.predicted is not None for panel in panels)]
-    entries = [(text, style) for (text, style), there in zip(marks.items(), shown, strict=True) if there]
+    marked = {
+        truth: (_TRUTH, [panel.truth for panel in panels]),
+        "predicted place": (_PREDICTED, [panel.predicted for panel in panels]),
+    }
+    entries = [(text, style) for text, (style, points) in marked.items() if any(map(_is_known, points))]
     figure.suptitle(title, fontsize=TEXT)
     if entries:
         handles = [Line2D([], [], **_outlined(style)) for _, style in entries]
         style = {"fontsize": TEXT, "facecolor": "0.35", "labelcolor": "white", "edgecolor": "none"}
-        figure.legend(handles, [text for text, _ in entries], loc="outside lower center", ncols=len(entries), **style)
+        beside = 2 if len(truth) < _SHORT * figure.get_figwidth() else 1
+        figure.legend(handles, [text for text, _ in entries], loc="outside lower center", ncols=beside, **style)

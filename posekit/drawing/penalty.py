@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, joint_name, map_figure
-from posekit.drawing.subject import Look
+from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
+from posekit.drawing.subject import Look, no_anchor
 from posekit.losses.explain import anchor_maps
 from posekit.opencv import cv2
 
@@ -72,16 +72,17 @@ def penalty_figure(looks: Mapping[str, Look], joints: Sequence[int], *, gammas: 
     columns = [(name, found, gamma, _values(found, gamma, view)[joints]) for name, found in looks.items() for gamma in gammas]
     if not columns or not len(joints):
         raise ValueError("penalty figure: expected at least one model, gamma and joint")
-    exponent = "" if len(gammas) > 1 else f", γ = {gammas[0]:g}"
+    exponent = "" if len(gammas) > 1 else f", {exponent_name(gammas[0])}"
+    scales = [_scale(values, view) for *_, values in columns]
     panels = [
-        _panel(found, joint, values[row], "" if row else name + ("" if exponent else f"\nγ = {gamma:g}"))
+        _panel(found, joint, values[row], scales[column], "" if row else name + ("" if exponent else f"\n{exponent_name(gamma)}"))
         for row, joint in enumerate(joints)
-        for name, found, gamma, values in columns
+        for column, (name, found, gamma, values) in enumerate(columns)
     ]
     subject = columns[0][1].subject
     return map_figure(
         panels,
-        [_scale(values, view) for *_, values in columns],
+        scales,
         rows=[joint_name(subject.skeleton, joint) for joint in joints],
         title=f"{_VIEWS[view]}{exponent}\n{subject.title}",
         truth=subject.truth,
@@ -111,27 +112,21 @@ def _values(found: Look, gamma: float, view: str) -> np.ndarray:
 
 
 def _scale(values: np.ndarray, view: str) -> Scale:
-    highest = float(np.nanmax(values, initial=0.0))
-    return Scale("AL − BCE", highest) if view == "penalty" else Scale("AL / BCE", highest, middle=1.0)
+    if view == "modulator":
+        return factor_scale(values)
+    highest = float(values.max())
+    return Scale("AL − BCE" if highest else "AL ≤ BCE", highest)
 
 
-def _panel(found: Look, joint: int, values: np.ndarray, title: str) -> MapPanel:
+def _panel(found: Look, joint: int, values: np.ndarray, scale: Scale, title: str) -> MapPanel:
     return MapPanel(
         crop=found.subject.picture(PICTURE),
         values=values,
         title=title,
-        caption=_told(found, joint, values),
+        caption=no_anchor(found, joint) or f"highest {scale.told(np.nanmax(values))}",
         truth=enlarged(found.truth[joint], found.size),
         predicted=enlarged(found.predicted[joint], found.size),
     )
-
-
-def _told(found: Look, joint: int, values: np.ndarray) -> str:
-    if not found.subject.known[joint]:
-        return "true place not known"
-    if found.targets[joint].max() <= 0.5:
-        return "no anchor: outside the crop"
-    return f"highest {np.nanmax(values):.2g}"
 
 
 def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | None = None, alpha: float = 0.8) -> np.ndarray:

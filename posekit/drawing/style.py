@@ -21,6 +21,8 @@ SERIES = (
     ("#7f7f7f", ON_DARK),
     ("#000000", "#ffffff"),
 )
+# Once all colours are used, lines differ in these.
+DASHES = ("-", "--", ":")
 # matplotlib's names of the colours of a map whose values begin at 0, and of one whose values lie about a middle.
 COLOUR_MAP, DIVERGING = "inferno", "berlin"
 
@@ -95,7 +97,9 @@ def shortened(name: str, letters: int = 32) -> str:
 def wrapped(text: str, inches: float, size: float = TEXT) -> str:
     """`plain` text, broken into lines that fit into so many inches at a size in points; words that are longer are shortened."""
     letters = max(8, int(72 * inches / (_LETTER * size)))
-    lines = [line for part in text.splitlines() for line in textwrap.wrap(part, letters, break_long_words=False)]
+    lines = [
+        line for part in text.splitlines() for line in textwrap.wrap(part, letters, break_long_words=False, break_on_hyphens=False)
+    ]
     return "\n".join(shortened(line, letters) for line in lines)
 
 

@@ -119,3 +119,10 @@ class Look:
         """Anchor loss on the K maps, pixel by pixel; every tensor float64 (1, K, …). See `posekit.losses.explain.anchor_maps`."""
         maps, targets = (torch.from_numpy(found).double()[None] for found in (self.maps, self.targets))
         return anchor_maps(maps, targets, gamma, anchor=anchor)
+
+
+def no_anchor(found: Look, joint: int) -> str:
+    """Why a joint's map has no anchor, as pictures tell it; "" if it has one."""
+    if not found.subject.known[joint]:
+        return "true place not known"
+    return "" if found.targets[joint].max() > 0.5 else "no anchor: outside the crop"

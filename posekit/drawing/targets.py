@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, joint_name, map_figure
-from posekit.drawing.subject import Look
+from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
+from posekit.drawing.subject import Look, no_anchor
 
 
-def target_figure(found: Look, joints: Sequence[int], *, gamma: float = 2.0):
+def target_figure(found: Look, joints: Sequence[int], *, gamma: float = 2.0, model: str = ""):
     """The parts of anchor loss, a row for each joint: photograph, target, mask, prediction, modulator and loss.
 
     The circle of high confidence is outlined on target, mask and prediction.
@@ -21,6 +21,8 @@ def target_figure(found: Look, joints: Sequence[int], *, gamma: float = 2.0):
         Their places in the skeleton.
     gamma : float
         Focusing exponent.
+    model : str
+        Its name, for the title.
 
     Returns
     -------
@@ -44,27 +46,28 @@ def target_figure(found: Look, joints: Sequence[int], *, gamma: float = 2.0):
         Scale("p", 1.0),
         Scale("M", 1.0, opaque=0.4),
         Scale("q", float(parts["probability"][joints].max(initial=0))),
-        Scale("AL / BCE", float(parts["modulator"][joints].max(initial=0)), middle=1.0),
+        factor_scale(parts["modulator"][joints]),
         Scale("AL", float(parts["loss"][joints].max(initial=0))),
     ]
-    title = f"anchor loss, γ = {gamma:g}\n{found.subject.title}"
+    title = f"{model}{': ' if model else ''}anchor loss, {exponent_name(gamma)}\n{found.subject.title}"
     return map_figure(
         panels, scales, rows=[joint_name(skeleton, joint) for joint in joints], title=title, truth=found.subject.truth
     )
 
 
 def _row(found: Look, joint: int, part: dict[str, np.ndarray], anchor: float, *, titled: bool) -> list[MapPanel]:
-    crop = found.subject.picture(PICTURE)
+    crop, circle, lacking = found.subject.picture(PICTURE), part["circle"], no_anchor(found, joint)
     truth, predicted = enlarged(found.truth[joint], found.size), enlarged(found.predicted[joint], found.size)
-    circle = part["circle"]
-    peak, factor = part["probability"].max(), part["modulator"][part["mask"]].max(initial=0)
-    told = "no anchor" if np.isnan(anchor) else f"q* = {anchor:.2g}"
-    panels = (
-        ("photograph", None, "", {"truth": truth, "predicted": predicted}),
-        ("target p", part["target"], f"p > 0.5: {circle.sum()} px", {"outline": circle}),
-        ("mask M", part["mask"], f"p = 0: {part['mask'].sum():,} px", {"outline": circle}),
-        ("prediction q", part["probability"], f"{told}, highest {peak:.2g}", {"outline": circle}),
-        ("modulator", part["modulator"], f"highest {factor:.2g}", {}),
-        ("loss", part["loss"], f"sum {part['loss'].sum():.2g}", {}),
-    )
-    return [MapPanel(crop, values, name if titled else "", caption, **marks) for name, values, caption, marks in panels]
+    found_q = lacking or f"q* {anchor:.2g}, max {part['probability'].max():.2g}"
+    factor = part["modulator"][part["mask"]].max(initial=0)
+    panels = {
+        "photograph": (None, " ", {"truth": truth, "predicted": predicted}),
+        "target p": (part["target"], f"p > 0.5: {circle.sum()} px", {"outline": circle}),
+        "mask M": (part["mask"], f"p = 0: {part['mask'].sum():,} px", {"outline": circle}),
+        "prediction q": (part["probability"], found_q, {"outline": circle}),
+        "modulator": (part["modulator"], f"max {factor:.4g}", {}),
+        "loss": (part["loss"], f"sum {part['loss'].sum():.2g}", {}),
+    }
+    if not found.subject.known[joint]:  # training does not count it
+        panels |= {name: (np.full_like(part["target"], np.nan), " ", {}) for name in ("target p", "mask M", "modulator", "loss")}
+    return [MapPanel(crop, values, name if titled else "", caption, **marks) for name, (values, caption, marks) in panels.items()]

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.drawing.style import INK, PAGE, SERIES, SMALL, TEXT, canvas, legend, name_axes, shortened
+from posekit.drawing.style import DASHES, INK, PAGE, SERIES, SMALL, TEXT, canvas, legend, name_axes, shortened
 
 PCK = "PCK"
 
-_DASHES = ("-", "--", ":")
 _DOTTED = (0, (1, 1.5))
 _NAMES = {
     "pck": "validation {} (%)",
@@ -205,7 +204,7 @@ def _looks(n: int) -> list[dict]:
     return [
         {
             "color": SERIES[i % len(SERIES)][0],
-            "linestyle": _DASHES[i // len(SERIES) % len(_DASHES)],
+            "linestyle": DASHES[i // len(SERIES) % len(DASHES)],
             "linewidth": 1 + 1.4 * (n - 1 - i) / n,
         }
         for i in range(n)

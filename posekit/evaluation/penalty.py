@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from posekit import heatmaps
-from posekit.errors import DataError
-from posekit.evaluation.penalty_measures import MEASURES, Estimate, differences, estimates, measure_lines, plain
+from posekit.errors import DataError, WeightsError
+from posekit.evaluation.penalty_measures import MEASURES, Estimate, differences, estimates, measure_lines, to_json
 from posekit.geometry import Crop
 from posekit.inference import Predictor
 from posekit.inference.predictor import report_failures
@@ -27,9 +27,9 @@ REGIONS = ("opposite", "other persons", "rest")
 EXPLANATION = """\
 opposite: within the target of the same person's opposite joint; other persons: within that of the same joint of others who
 are annotated; rest: all other true negatives. Per pixel: the mean penalty. % of penalty, % of pixels: the region's share of
-the maps that have it; times as dense: the one divided by the other. % of maps higher: those that score above the anchor
-somewhere in the region, however confident the model is. In brackets, where ten photographs or more have the region, the
-95 % interval of a bootstrap over photographs"""
+the maps that have it, so that shares do not add up to 100 where maps lack one; times as dense: the one divided by the other.
+% of maps higher: those that score above the anchor somewhere in the region, however confident the model is. In brackets,
+where ten photographs or more have the region, the 95 % interval of a bootstrap over photographs."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class PenaltyStudy:
         Pixels of each region that score above the anchor.
     failures : tuple of Failure
         Persons who could not be read; they do not count.
+    targets : str
+        The maps' size and how their targets are drawn: on other maps the same model has other numbers.
     """
 
     people: People
@@ -58,6 +60,7 @@ class PenaltyStudy:
     area: np.ndarray
     hard: np.ndarray
     failures: tuple[Failure, ...] = ()
+    targets: str = ""
 
     def __post_init__(self):
         expected = (*self.people.labelled.shape, len(REGIONS))
@@ -75,8 +78,8 @@ class PenaltyStudy:
           where some maps lack one.
         - ``concentration``: the one share divided by the other. It is 1 if the penalty were spread evenly, over the
           background too, where no model looks for joints: compare models by it, rather than one model with 1.
-        - ``higher``: percent of these maps that score above the anchor somewhere in it. Any rising change of a model's output
-          leaves this as it is; so it serves to compare models that are not equally confident, where a mean penalty does not.
+        - ``higher``: percent of these maps that score above the anchor somewhere in it. Any rising change of outputs within
+          0 to 1 leaves this as it is; so it serves to compare models that are not equally confident, where a mean penalty does not.
         """
         return {name: {r: estimates(self.sums(r, joints)) for r in REGIONS} for name, joints in _groups(self.people).items()}
 
@@ -138,6 +141,7 @@ class PenaltyStudy:
         """The same for a JSON file; None where nothing counted."""
         return {
             "gamma": self.gamma,
+            "targets": self.targets,
             "dataset": self.people.name,
             "split": self.people.split,
             "n_persons": len(self.people) - len(self.failures),
@@ -145,7 +149,7 @@ class PenaltyStudy:
             "n_maps": self.n_maps,
             "interval95": "bootstrap over photographs, 1000 resamples, seed 0; None where fewer than 10 have the region",
             "maps": self.maps,
-            "groups": plain(self.groups),
+            "groups": to_json(self.groups),
         }
 
 
@@ -161,7 +165,7 @@ class PenaltyComparison:
     Raises
     ------
     DataError
-        If the two are not of the same joints of the same people, or have different gammas.
+        If the two are not of the same joints of the same people, or have different gammas, maps or targets.
     """
 
     first: PenaltyStudy
@@ -177,6 +181,8 @@ class PenaltyComparison:
                 f"{len(a.people):,} persons, gamma {a.gamma:g}, against {b.people.skeleton.name}, {len(b.people):,} persons, "
                 f"gamma {b.gamma:g}); compare models of one skeleton on one split"
             )
+        if a.targets != b.targets:
+            raise DataError(f"the penalties of two models are on different targets ({a.targets}; {b.targets}): they do not compare")
 
     @cached_property
     def groups(self) -> dict[str, dict[str, dict[str, Estimate]]]:
@@ -205,7 +211,7 @@ class PenaltyComparison:
 
     def to_dict(self) -> dict:
         """The same for a JSON file; None where nothing counted."""
-        return plain(self.groups)
+        return to_json(self.groups)
 
 
 @torch.inference_mode()
@@ -247,6 +253,8 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
         If the people's skeleton shares no joint with the model's.
     ImageError
         If not one of the people could be read.
+    WeightsError
+        If the model's heatmaps are not finite.
     """
     people = people.mapped_to(predictor.info.skeleton)
     photograph, opposite = _numbered(people.images), torch.tensor(people.skeleton.flip_order)
@@ -254,6 +262,8 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
     penalty, area, hard = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     with tqdm(total=len(people), desc="penalty", unit="person", disable=not progress) as bar:
         for index, maps, failed in predictor.map_batches(people):
+            if not maps.isfinite().all():
+                raise WeightsError("the model's heatmaps are not finite numbers: its training failed; take other weights")
             targets, others = _targets(predictor.info, people, photograph, index, maps.shape[-1])
             targets[np.isin(index, [failure.index for failure in failed])] = 0
             regions = _regions(targets, others, opposite).to(maps.device)
@@ -264,7 +274,12 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
             failures += failed
             bar.update(len(index))
     report_failures(failures, people)
-    return PenaltyStudy(people, gamma, penalty, area, hard, tuple(failures))
+    return PenaltyStudy(people, gamma, penalty, area, hard, tuple(failures), _described(predictor.info))
+
+
+def _described(info: ModelInfo) -> str:
+    drawn = {"sigma": 1.0, "subpixel": False} | info.target_options
+    return f"{info.input_size} px, sigma {drawn['sigma']:g}, {'exact' if drawn['subpixel'] else 'whole'} centres"
 
 
 def _groups(people: People) -> dict[str, Sequence[int]]:

@@ -109,9 +109,9 @@ def _cell(name: str, found: Estimate, sign: str) -> str:
     return value if name == _WITHOUT_INTERVAL or math.isnan(found.low) else f"{value} ({low} to {high})"
 
 
-def plain(found: Estimate | Mapping):
+def to_json(found: Estimate | Mapping):
     """For JSON, however deep the estimates lie; None for NaN."""
     if not isinstance(found, Estimate):
-        return {name: plain(item) for name, item in found.items()}
+        return {name: to_json(item) for name, item in found.items()}
     value, *ends = (number if math.isfinite(number) else None for number in found)
     return {"value": value, "interval95": ends}

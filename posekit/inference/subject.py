@@ -5,6 +5,7 @@ import torch
 
 from posekit import heatmaps
 from posekit.drawing.subject import Look, Subject
+from posekit.errors import WeightsError
 from posekit.geometry import Crop
 from posekit.inference.predictor import Predictor
 from posekit.opencv import cv2
@@ -16,17 +17,21 @@ def look(predictor: Predictor, subject: Subject) -> Look:
     Raises
     ------
     ValueError
-        If the subject has another skeleton than the model.
+        If the subject has other joints than the model.
+    WeightsError
+        If the model's heatmaps are not finite.
     BoxError
         If the box lies wholly outside the photograph.
     """
     info = predictor.info
-    if subject.skeleton != info.skeleton:
+    if subject.skeleton.joints != info.skeleton.joints:
         raise ValueError(f"subject: has the skeleton {subject.skeleton.name}, the model {info.skeleton.name}")
     height, width = subject.image.shape[:2]
     subject.box.require_overlap(width, height)
     crops = [Crop(subject.box.scaled(scale), info.input_size).warp(subject.image) for scale in predictor.views.scales]
     images = torch.from_numpy(np.stack([cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) for crop in crops]))
     maps = predictor.predict_maps(images).cpu()
+    if not maps.isfinite().all():
+        raise WeightsError("the model's heatmaps are not finite numbers: its training failed; take other weights")
     points, scores = heatmaps.decode(maps, method=predictor.decode, stride=info.input_size // maps.shape[-1])
     return Look(subject, info.input_size, maps[0].numpy(), points[0].numpy(), scores[0].numpy(), info.target_options)

@@ -95,5 +95,7 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
         progress = Progress(**json.loads((folder / "progress.json").read_text()))
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
         return progress, tensors, torch.load(folder / "states.pt", map_location="cpu", weights_only=True)
-    except (OSError, ValueError, TypeError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except TypeError as error:
+        raise WeightsError(f"{folder}: a checkpoint of another version of posekit ({error}); go on with that version") from error
+    except (OSError, ValueError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{folder}: damaged checkpoint ({error}); start the run again in another --out") from error

@@ -149,6 +149,7 @@ class Engine:
                 if progress.batch % _SHOW_EVERY == 0 or progress.batch == self.batches:
                     self._show(bar)
                 if self._weights_settled() and self._asked_to_stop(received):
+                    self._gather()
                     self._save()
                     self.accelerator.wait_for_everyone()
                     raise Interrupted(received[0] if received else signal.SIGTERM, self.folder / "last")
@@ -285,6 +286,8 @@ class Engine:
 
     def _load(self) -> None:
         self.progress, tensors, states = load_checkpoint(self.folder / "last")
+        if not self.accelerator.is_main_process:  # the checkpoint holds what all processes saw; it must not count twice
+            self.progress.people, self.progress.tallies = 0, {name: [0.0, 0.0] for name in self.progress.tallies}
         try:
             self.plain_model.load_state_dict(tensors["model"])
             self.optimizer.load_state_dict(states["optimizer"])

@@ -1,6 +1,7 @@
 """`posekit visualize`: what it writes for photographs and for persons of a data set, and what it refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -93,9 +94,16 @@ def test_the_modulator_is_another_view(run, weights, photo):
 
 def test_targets_and_heatmaps(run, weights, photo, data):
     assert run("targets", *data, "--person", 1, "--weights", weights[0])[3] == ["person-1.targets.png"]
-    assert "the peaks of the model stand for the truth" in run("targets", photo, "--weights", weights[0])[1]
+    assert f"the peaks of {weights[0].parent.parent.name} stand for the truth" in run("targets", photo, "--weights", weights[0])[1]
     files = run("heatmaps", photo, "--weights", *weights, "--joint", "pelvis")[3]
     assert {"some one.epoch-1.heatmaps.png", "some one.epoch-5.heatmaps.png"} <= set(files)
+
+
+def test_photographs_of_one_name_do_not_overwrite_each_other(run, weights, photo, tmp_path):
+    (tmp_path / "other").mkdir()
+    shutil.copy(photo, tmp_path / "other" / photo.name)
+    files = run("heatmaps", photo, tmp_path / "other" / photo.name, "--weights", weights[0], "--joint", "pelvis")[3]
+    assert files == ["some one-2.heatmaps.png", "some one.heatmaps.png"]
 
 
 def test_predictions_of_persons_and_photographs(run, weights, photo, data, tmp_path):
@@ -156,8 +164,8 @@ def test_what_cannot_be_done_is_one_line(run, weights, photo, data, tmp_path):
     [
         (("--keypoint", "left_wrist"), "is not NAME=x,y, such as left_wrist=312,204"),
         (("--keypoint", "left_wrist=1,inf"), "must be finite"),
-        (("--gamma", "-1"), "expected a number of at least 0"),
-        (("--gamma", "nan"), "expected a number of at least 0"),
+        (("--gamma", "-1"), "expected a number from 0 to 10"),
+        (("--gamma", "nan"), "expected a number from 0 to 10"),
         (("--box", "1,2,3"), "is not x,y,w,h"),
     ],
 )

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 
-from posekit.drawing.maps import PICTURE, MapPanel, Scale, backdrop, enlarged, map_figure
+from posekit.drawing.maps import PICTURE, MapPanel, Scale, backdrop, enlarged, factor_scale, map_figure
 
 LONG = "runs/mpii-hourglass8-anchor-gamma2/epochs/epoch-0100.safetensors"
 
@@ -37,7 +39,13 @@ def test_a_scale_with_a_middle_leaves_the_middle_as_it_is():
     np.testing.assert_allclose(scale.opacity(np.array([0.0, 1.0, 4.0])), [0.9, 0.0, 0.9])
     norm = scale.norm()
     assert [float(norm(value)) for value in (0.0, 1.0, 2.5, 4.0)] == [0.0, 0.5, 0.75, 1.0]
-    assert float(Scale("AL / BCE", 0.8, middle=1.0).norm()(1.0)) == 0.5  # nothing above the middle
+
+
+def test_a_narrow_scale_is_even_on_both_sides_of_its_middle():
+    norm = factor_scale(np.array([[0.9, np.nan], [1.0, 1.02]])).norm()
+    np.testing.assert_allclose([float(norm(value)) for value in (0.9, 0.98, 1.0, 1.02, 1.1)], [0, 0.4, 0.5, 0.6, 1], atol=1e-12)
+    assert float(factor_scale(np.ones((2, 2))).norm()(1.0)) == 0.5
+    assert factor_scale(np.array([0.2, 1.003])).told(1.0031) == "1.003"
 
 
 def test_what_is_not_a_number_is_left_out():
@@ -47,9 +55,16 @@ def test_what_is_not_a_number_is_left_out():
         assert above.get_alpha()[0, 0] == 0 and above.get_alpha()[0, 1] > 0.8
 
 
-def test_a_map_of_nothing_can_be_drawn():
-    figure = map_figure([MapPanel(crop(), np.zeros((2, 3)))], Scale("AL", 0.0), columns=1)
+def test_a_map_of_nothing_has_no_colours_and_no_bar_but_keeps_in_line():
+    panels = [MapPanel(crop(), np.zeros((2, 3))), MapPanel(crop(), np.ones((2, 3)))]
+    figure = map_figure(panels, [Scale("AL", 0.0), Scale("AL", 1.0)])
     assert not figure.axes[0].get_images()[1].get_alpha().any()
+    FigureCanvasAgg(figure).draw()
+    nothing, bar = figure.axes[2:]
+    assert not any(text.get_text().strip() for text in nothing.get_xticklabels())
+    assert [axes.findobj(QuadMesh)[0].get_visible() for axes in (nothing, bar)] == [False, True]
+    tops = [axes.get_position().y1 for axes in figure.axes[:2]]
+    assert tops[0] == pytest.approx(tops[1], abs=0.005)
 
 
 def test_colours_grow_evenly_light():
@@ -67,9 +82,11 @@ def test_true_and_predicted_places_are_marked_apart():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true place: x", "predicted place"]
 
 
-def test_places_that_are_not_known_are_not_marked():
+def test_places_that_are_not_known_are_neither_marked_nor_explained():
     panel = MapPanel(crop(), np.ones((2, 2)), truth=np.array([np.nan, 1.0]), predicted=np.array([1.0, 1.0]))
-    assert [line.get_marker() for line in map_figure([panel], Scale("q", 1), columns=1).axes[0].lines] == ["o"]
+    figure = map_figure([panel], Scale("q", 1), columns=1)
+    assert [line.get_marker() for line in figure.axes[0].lines] == ["o"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["predicted place"]
     assert not map_figure(panels(1), Scale("q", 1), columns=1).legends
 
 
@@ -86,7 +103,7 @@ def test_a_colour_bar_for_each_column_or_one_for_all():
     columns = [None, Scale("p", 2.0), Scale("AL", 8.0)]
     rows = [MapPanel(crop()), *panels(2), MapPanel(crop()), *panels(2)]
     figure = map_figure(rows, columns, rows=["a", "b"])
-    bars = figure.axes[6:]
+    bars = figure.axes[7:]
     assert [bar.get_xlabel() for bar in bars] == ["p", "AL"]
     assert [[text.get_text() for text in bar.get_xticklabels()] for bar in bars] == [["0", "1", "2"], ["0", "4", "8"]]
     (bar,) = map_figure(panels(5), Scale("heatmap", 1.0), columns=3).axes[6:]
@@ -122,7 +139,7 @@ def test_points_keep_their_place_when_enlarged():
     np.testing.assert_array_equal(enlarged(np.array([[10, 0.0]]), size), [[20.5, 0.5]])
 
 
-@pytest.mark.parametrize("columns", [1, 2, 6, 9])
+@pytest.mark.parametrize("columns", [1, 2, 6, 8, 10])
 @pytest.mark.parametrize("one", [True, False])
 def test_no_text_overlaps_or_leaves_the_figure(columns, one, require_legible):
     some = panels(2 * columns, title=LONG, caption="q* = 0.0012, highest 0.00098", truth=np.ones(2), predicted=np.ones(2))
@@ -133,6 +150,8 @@ def test_no_text_overlaps_or_leaves_the_figure(columns, one, require_legible):
     )
     require_legible(figure)
     assert figure.get_figwidth() <= 6.9001
+    told = figure.legends[0].get_texts()[0].get_text().replace("\n", " ")
+    assert told.startswith("true place: the peaks of runs") and told.endswith(".safetensors")
 
 
 def test_it_says_what_does_not_fit():
@@ -140,5 +159,7 @@ def test_it_says_what_does_not_fit():
         map_figure([], Scale("q", 1), columns=2)
     with pytest.raises(ValueError, match="at least one"):
         map_figure(panels(2), [])
+    with pytest.raises(ValueError, match="at most 10 columns"):
+        map_figure(panels(11), Scale("q", 1), columns=11)
     with pytest.raises(ValueError, match="named or not"):
         map_figure(panels(4), Scale("q", 1), columns=2, rows=["a"])

@@ -25,7 +25,7 @@ def test_each_part_of_the_loss_is_shown(make_look):
         told = [axes.get_xlabel() for axes in panels]
         q, p = MAPS[joint], found.targets[joint]
         assert told[:2] == [f"p > 0.5: {(p > 0.5).sum()} px", f"p = 0: {(p == 0).sum()} px"]
-        assert told[2].replace("\n", " ") == f"q* = {q[p > 0.5].max():.2g}, highest {q.max():.2g}"
+        assert told[2].replace("\n", " ") == f"q* {q[p > 0.5].max():.2g}, max {q.max():.2g}"
         assert told[4] == f"sum {maps.loss[0, joint].sum():.2g}"
     assert [axes.get_title() for axes in figure.axes[:6]] == [
         "photograph",
@@ -47,6 +47,23 @@ def test_a_joint_outside_the_crop_has_no_anchor_and_says_so(make_look):
     figure = target_figure(make_look(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
     assert "no anchor" in figure.axes[3].get_xlabel()
     assert (shown(figure.axes[4]) == 1).all()
+
+
+def test_a_joint_whose_place_is_not_known_has_neither_target_nor_loss(make_look):
+    panels = target_figure(make_look(MAPS, known=(False, True, True)), [0, 1]).axes
+    assert panels[3].get_xlabel().replace("\n", " ") == "true place not known"
+    for axes in (panels[1], panels[2], panels[4], panels[5]):
+        assert not axes.get_images()[1].get_alpha().any() and axes.get_xlabel().strip() == ""
+    assert panels[5 + 6].get_xlabel().startswith("sum") and panels[3].get_images()[1].get_alpha().any()
+
+
+def test_a_linear_head_below_zero_can_be_drawn(make_look):
+    assert len(heatmap_figure(make_look(-MAPS), [0]).axes[0].get_images()) == 2
+
+
+def test_titles_name_the_model(make_look):
+    for draw in (target_figure, heatmap_figure):
+        assert draw(make_look(MAPS), [0], model="bce").get_suptitle().startswith("bce: ")
 
 
 def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_look):

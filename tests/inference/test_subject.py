@@ -1,11 +1,13 @@
 """Showing a person to a model gives what the predictor gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from posekit.datasets import open_people
-from posekit.errors import BoxError
+from posekit.errors import BoxError, WeightsError
 from posekit.geometry import Box
 from posekit.inference import PYRAMID, Predictor, Subject, annotated_subject, look
 from posekit.models import ModelInfo, build_model, save_weights
@@ -42,6 +44,19 @@ def test_maps_are_those_of_the_evaluation(weights, real_data):
     np.testing.assert_allclose(
         look(predictor, annotated_subject(people, 2)).maps, predictor.heatmaps(people)[2], rtol=1e-4, atol=1e-6
     )
+
+
+def test_a_model_whose_training_failed_is_refused(weights, subject):
+    predictor = Predictor(weights, device="cpu")
+    with torch.no_grad():
+        next(predictor.model.parameters()).fill_(torch.nan)
+    with pytest.raises(WeightsError, match="not finite numbers: its training failed"):
+        look(predictor, subject)
+
+
+def test_the_same_joints_under_another_name_are_the_same(weights, subject):
+    other = replace(subject, skeleton=replace(LSP14, name="mine"))
+    assert np.array_equal(look(Predictor(weights, device="cpu"), other).maps, look(Predictor(weights, device="cpu"), subject).maps)
 
 
 def test_another_skeleton_or_a_box_beside_the_picture_is_refused(weights, subject):

@@ -1,6 +1,7 @@
 """The training loop on a toy task: resuming bit for bit, interruption, bad samples, accumulation."""
 
 import csv
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -228,6 +229,14 @@ def test_damaged_checkpoint(tmp_path, name):
     path = tmp_path / "last" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(WeightsError, match="damaged checkpoint"):
+        make_engine(tmp_path, ToyTask(Loader()), resume=True)
+
+
+def test_checkpoint_of_another_version_is_not_called_damaged(tmp_path):
+    make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
+    path = tmp_path / "last" / "progress.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"loss_sum": 1.0}))
+    with pytest.raises(WeightsError, match="a checkpoint of another version of posekit"):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
 
 

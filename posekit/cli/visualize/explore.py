@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from posekit.cli.visualize.people import add_model_options
+from posekit.cli.visualize.models import add_model_options
 from posekit.errors import ConfigError
 from posekit.images import read_image
 from posekit.inference import load

@@ -2,16 +2,9 @@
 
 import argparse
 
+from posekit.cli.visualize.models import add_model_options, load_models
 from posekit.cli.visualize.output import file_name, tell_written, write_picture
-from posekit.cli.visualize.people import (
-    add_joint_option,
-    add_model_options,
-    add_people_options,
-    joint_indices,
-    load_models,
-    open_split,
-    subjects,
-)
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.files import writable_folder
 from posekit.inference import look
@@ -24,7 +17,7 @@ _EPILOG = """\
 examples:
   %(prog)s photo.jpg --weights W --box 450,120,300,600
   two models, two annotated persons, wrists alone
-    %(prog)s --weights A B --data lsp --root data/lspet --split all --person 12 40 --joint left_wrist right_wrist"""
+    %(prog)s --weights A B --data lsp --root data/lspet --split random:0.1111:0 --person 12 40 --joint left_wrist right_wrist"""
 
 
 def add_heatmaps(commands: argparse._SubParsersAction) -> None:
@@ -49,4 +42,5 @@ def _heatmaps(args: argparse.Namespace) -> None:
     for name, subject in subjects(args, people, skeleton):
         for model, predictor in models.items():
             ending = f".{file_name(model)}" if len(models) > 1 else ""
-            tell_written(write_picture(heatmap_figure(look(predictor, subject), joints), out, f"{name}{ending}.heatmaps"))
+            figure = heatmap_figure(look(predictor, subject), joints, model=model)
+            tell_written(write_picture(figure, out, f"{name}{ending}.heatmaps"))

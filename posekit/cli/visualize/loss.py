@@ -1,9 +1,9 @@
 """`posekit visualize loss`: figures 2 and A-1 of the paper."""
 
 import argparse
-import math
 from pathlib import Path
 
+from posekit.cli.arguments import exponent, probability
 from posekit.cli.visualize.output import tell_written, write_plot
 from posekit.drawing.loss import loss_curves, loss_surface
 from posekit.files import writable_folder
@@ -30,9 +30,6 @@ the dot, because they also count that the factor (1 + q - q*)^gamma grows.
 
 Cross entropy is -log(1 - q): BCE of one output, and the same curve as CE of a softmax over two classes."""
 
-# A map of higher exponents is nothing but an edge.
-_MOST = 10
-
 
 def add_loss(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
@@ -45,11 +42,11 @@ def add_loss(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
     parser.add_argument(
-        "--gamma", dest="gammas", nargs="+", type=_gamma, default=[2.0], metavar="G",
-        help=f"focusing exponents of anchor loss and focal loss, 0 to {_MOST} (default: 2)",
+        "--gamma", dest="gammas", nargs="+", type=exponent, default=[2.0], metavar="G",
+        help="focusing exponents of anchor loss and focal loss, 0 to 10 (default: 2)",
     )  # fmt: skip
     parser.add_argument(
-        "--anchor", dest="anchors", nargs="+", type=_probability, default=[0.1, 0.5, 0.9], metavar="Q",
+        "--anchor", dest="anchors", nargs="+", type=probability, default=[0.1, 0.5, 0.9], metavar="Q",
         help="anchor probabilities q*, 0 to 1 (default: 0.1 0.5 0.9)",
     )  # fmt: skip
     parser.set_defaults(run=_loss)
@@ -59,21 +56,3 @@ def _loss(args: argparse.Namespace) -> None:
     out, gammas, anchors = writable_folder(args.out), list(dict.fromkeys(args.gammas)), list(dict.fromkeys(args.anchors))
     tell_written(write_plot(loss_curves(gammas, anchors), out, "loss"))
     tell_written(write_plot(loss_surface(gammas), out, "loss-surface"))
-
-
-def _gamma(text: str) -> float:
-    return _up_to(_MOST, text)
-
-
-def _probability(text: str) -> float:
-    return _up_to(1, text)
-
-
-def _up_to(most: int, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to {most}")
-    return value

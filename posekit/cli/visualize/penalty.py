@@ -7,20 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import positive, zero_or_more
+from posekit.cli.arguments import exponent, positive
+from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture, write_plot
-from posekit.cli.visualize.people import (
-    add_joint_option,
-    add_model_options,
-    add_people_options,
-    joint_indices,
-    known_or_peaks,
-    load_models,
-    open_split,
-    subjects,
-)
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.drawing.maps import MOST_COLUMNS
 from posekit.drawing.penalty import most_penalised, penalty_figure
 from posekit.drawing.penalty_bars import penalty_bars
+from posekit.drawing.style import SERIES
 from posekit.drawing.subject import Subject
 from posekit.errors import ConfigError
 from posekit.evaluation.penalty import EXPLANATION, PenaltyComparison, penalty_study
@@ -39,9 +33,9 @@ joint, on the same joint of other annotated persons, and on the rest; of two mod
 _EPILOG = """\
 examples:
   how the penalty moves while a model learns (train with --train.keep_epochs "[1, 5, 20]")
-    %(prog)s --weights runs/lspet/epochs/*.safetensors --data lsp --root data/lspet --split all --person 12
+    %(prog)s --weights runs/lspet/epochs/*.safetensors --data lsp --root data/lspet --split random:0.1111:0 --person 12
   the paper's claim in numbers, for two models
-    %(prog)s --weights runs/bce/best.safetensors runs/al/best.safetensors --data lsp --root data/lspet --split all
+    %(prog)s --weights runs/bce/best.safetensors runs/al/best.safetensors --data lsp --root data/lspet --split random:0.1111:0
   one's own photograph, with the truth of one joint given
     %(prog)s photo.jpg --weights W --box 450,120,300,600 --keypoint left_wrist=512,300
   several exponents, and the factor instead of the penalty
@@ -65,7 +59,7 @@ def add_penalty(commands: argparse._SubParsersAction) -> None:
     )
     add_model_options(parser, several="several, such as those of several epochs, are shown side by side")
     parser.add_argument(
-        "--gamma", nargs="+", type=zero_or_more, default=[2.0], metavar="G", help="focusing exponents, side by side (default: 2)"
+        "--gamma", nargs="+", type=exponent, default=[2.0], metavar="G", help="focusing exponents, side by side (default: 2)"
     )
     parser.add_argument(
         "--view", choices=("penalty", "modulator"), default="penalty",
@@ -85,6 +79,8 @@ def _penalty(args: argparse.Namespace) -> None:
     if people is not None and not args.persons and not args.photos:
         tell_written(_over_everybody(args, out, models, people))
         return
+    if len(models) * len(args.gamma) > MOST_COLUMNS:
+        raise ConfigError(f"{len(models)} models times {len(args.gamma)} exponents: at most {MOST_COLUMNS} stand side by side")
     if args.limit:
         raise ConfigError("--limit goes with a data set without --person")
     joints = joint_indices(args.joints, skeleton)
@@ -95,10 +91,10 @@ def _penalty(args: argparse.Namespace) -> None:
 def _figure(args, out: Path, name: str, models: dict[str, Predictor], subject: Subject, joints: list[int] | None) -> list[Path]:
     whose, last = list(models.items())[-1]
     known = known_or_peaks(subject, last, whose)
+    if known is not subject and len(models) == 1 and args.view == "penalty":
+        print("a model's own peaks cost it nothing: give --keypoint, a second model's weights, or --view modulator")
     looks = {model: look(predictor, known) for model, predictor in models.items()}
     chosen = joints or most_penalised(list(looks.values()), args.gamma[0], _SHOWN)
-    if not chosen:
-        raise ConfigError(f"{subject.title}: no joint is labelled, so there is nothing to penalise; choose another person")
     return write_picture(penalty_figure(looks, chosen, gammas=args.gamma, view=args.view), out, name)
 
 
@@ -107,6 +103,8 @@ def _over_everybody(args: argparse.Namespace, out: Path, models: dict[str, Predi
         raise ConfigError(
             "over a data set all joints are counted, with one --gamma: leave out --joint, --view, --box and --keypoint"
         )
+    if len(models) > len(SERIES):
+        raise ConfigError(f"{len(models)} models: at most {len(SERIES)} can be told apart in one chart")
     if args.limit:
         people = people.select(np.isin(people.images, people.images[: args.limit]))
     studies = {}
@@ -116,7 +114,9 @@ def _over_everybody(args: argparse.Namespace, out: Path, models: dict[str, Predi
     print(f"{EXPLANATION}\n")
     told = {"weights": dict(zip(models, args.weights, strict=True))}
     told["models"] = {name: study.to_dict() for name, study in studies.items()}
-    if len(studies) == 2:
+    if len({study.targets for study in studies.values()}) > 1:
+        print("The models' maps differ, and with them what lies in a region: their numbers do not compare.\n")
+    elif len(studies) == 2:
         difference = PenaltyComparison(*studies.values())
         print(difference.table(tuple(studies)) + "\n")
         told["difference"] = difference.to_dict()

@@ -1,8 +1,8 @@
-"""Whom to look at: photographs of one's own, or persons of a data set. And with which models."""
+"""Whom to look at: photographs of one's own, or persons of a data set."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,9 @@ from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
 from posekit.geometry import Box
 from posekit.images import read_image
-from posekit.inference import Predictor, Subject, annotated_subject, load, look
+from posekit.inference import Subject, annotated_subject
 from posekit.sample import People
 from posekit.skeletons import Skeleton
-
-NO_TRUTH = "nothing: no annotation"
 
 
 def add_joint_option(parser: argparse.ArgumentParser, default: str) -> None:
@@ -51,15 +49,6 @@ def add_data_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
     group.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder")
     group.add_argument("--split", metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED")
-
-
-def add_model_options(parser: argparse.ArgumentParser, *, several: str | None = None) -> None:
-    """Options that name weights and the device; `several` says what more than one weights file is for."""
-    parser.add_argument(
-        "--weights", required=True, nargs="+" if several else None, metavar="W",
-        help="weights file (.safetensors)" + (f"; {several}" if several else ""),
-    )  # fmt: skip
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
 
 
 def open_split(args: argparse.Namespace) -> People | None:
@@ -116,30 +105,15 @@ def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str,
     joints, known = np.zeros((len(skeleton), 2)), np.zeros(len(skeleton), bool)
     for name, point in args.keypoints:
         joints[skeleton.index(name)], known[skeleton.index(name)] = point, True
-    truth = "keypoints given" if args.keypoints else NO_TRUTH
+    truth = "keypoints given" if args.keypoints else ""
+    taken = Counter()
     for path in args.photos:
         image = read_image(path)
+        taken[path.stem] += 1
         height, width = image.shape[:2]
         place = args.box or Box.from_xywh(0, 0, width, height, margin=1.0)
-        yield path.stem, Subject(path.name, image, place, skeleton, joints, known, truth)
-
-
-def known_or_peaks(subject: Subject, model: Predictor, whose: str) -> Subject:
-    """The subject; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
-
-    Parameters
-    ----------
-    subject : Subject
-        In the model's skeleton.
-    model : Predictor
-    whose : str
-        The model, as pictures call it.
-    """
-    if subject.known.any():
-        return subject
-    joints = subject.crop(model.info.input_size).inverse(look(model, subject).predicted.astype(np.float64))
-    print(f"{subject.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
-    return replace(subject, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")
+        number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
+        yield path.stem + number, Subject(path.name, image, place, skeleton, joints, known, truth)
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:
@@ -153,39 +127,6 @@ def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] 
     if names is None:
         return None
     return list(range(len(skeleton))) if list(names) == ["all"] else [skeleton.index(name) for name in names]
-
-
-def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
-    """The models of weights files, by short names that tell them apart.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        If one cannot be read, one is named twice, or they do not find the same joints.
-    """
-    if len(set(weights)) < len(weights):
-        raise ConfigError("--weights names a file twice")
-    other = [path for path in weights if Path(path).suffix != ".safetensors"]
-    if other:
-        raise ConfigError(
-            f"--weights {other[0]}: not a .safetensors file; name photographs before the options, not after --weights"
-        )
-    models = [load(path, device=device) for path in weights]
-    skeletons = {model.info.skeleton.joints for model in models}
-    if len(skeletons) > 1:
-        raise ConfigError("--weights: the models find different joints, so they cannot stand side by side")
-    return dict(zip(_model_names(weights, models), models, strict=True))
-
-
-def _model_names(weights: Sequence[str], models: Sequence[Predictor]) -> list[str]:
-    """ "epoch 5" within one run; the run's folder where they are of several; else as much of the path as it takes."""
-    paths = [Path(path) for path in weights]
-    runs = [path.parent.parent if path.parent.name == "epochs" else path.parent for path in paths]
-    epochs = [model.info.notes.get("epochs") for model in models]
-    names = [[f"epoch {epoch}" for epoch in epochs]] if len(set(runs)) == 1 and None not in epochs else []
-    names.append([run.absolute().name for run in runs])
-    names.append([f"{run.absolute().name}/{path.stem}" for run, path in zip(runs, paths, strict=True)])
-    return next((found for found in names if len(set(found)) == len(found)), [str(path) for path in paths])
 
 
 def _keypoint(text: str) -> tuple[str, tuple[float, float]]:

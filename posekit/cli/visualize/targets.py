@@ -2,22 +2,14 @@
 
 import argparse
 
-from posekit.cli.arguments import zero_or_more
+from posekit.cli.arguments import exponent
+from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture
-from posekit.cli.visualize.people import (
-    add_joint_option,
-    add_model_options,
-    add_people_options,
-    joint_indices,
-    known_or_peaks,
-    open_split,
-    subjects,
-)
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
 from posekit.drawing.penalty import most_penalised
 from posekit.drawing.targets import target_figure
-from posekit.errors import ConfigError
 from posekit.files import writable_folder
-from posekit.inference import load, look
+from posekit.inference import look
 
 _DESCRIPTION = """\
 What goes into anchor loss on a heatmap (figure 3 of the paper), a row for each joint: the target p; the
@@ -27,7 +19,7 @@ highest prediction is the anchor q*; the prediction q; the modulator (1 + q - q*
 _EPILOG = """\
 examples:
   both wrists of an annotated person
-    %(prog)s --weights W --data lsp --root data/lspet --split all --person 12 --joint left_wrist right_wrist
+    %(prog)s --weights W --data lsp --root data/lspet --split random:0.1111:0 --person 12 --joint left_wrist right_wrist
   one's own photograph
     %(prog)s photo.jpg --weights W --box 450,120,300,600 --keypoint left_wrist=512,300 --joint left_wrist"""
 
@@ -44,18 +36,16 @@ def add_targets(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_model_options(parser)
-    parser.add_argument("--gamma", type=zero_or_more, default=2.0, metavar="G", help="focusing exponent (default: %(default)g)")
+    parser.add_argument("--gamma", type=exponent, default=2.0, metavar="G", help="focusing exponent (default: %(default)g)")
     add_joint_option(parser, f"the {_SHOWN} with the highest penalties")
     add_people_options(parser)
     parser.set_defaults(run=_targets)
 
 
 def _targets(args: argparse.Namespace) -> None:
-    model, people = load(args.weights, device=args.device), open_split(args)
+    (whose, model), people = *load_models([args.weights], args.device).items(), open_split(args)
     out, joints = writable_folder(args.out), joint_indices(args.joints, model.info.skeleton)
     for name, subject in subjects(args, people, model.info.skeleton):
-        found = look(model, known_or_peaks(subject, model, "the model"))
+        found = look(model, known_or_peaks(subject, model, whose))
         chosen = joints or most_penalised([found], args.gamma, _SHOWN)
-        if not chosen:
-            raise ConfigError(f"{subject.title}: no joint is labelled, so there is no target; choose another person")
-        tell_written(write_picture(target_figure(found, chosen, gamma=args.gamma), out, f"{name}.targets"))
+        tell_written(write_picture(target_figure(found, chosen, gamma=args.gamma, model=whose), out, f"{name}.targets"))

@@ -1,0 +1,77 @@
+"""With which models to look."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from posekit.drawing.subject import Subject
+from posekit.errors import ConfigError
+from posekit.inference import Predictor, load, look
+
+# Names that `posekit train` gives weights of one run.
+_OF_A_RUN = re.compile(r"best|final|epoch-\d+")
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, several: str | None = None) -> None:
+    """Options that name weights and the device; `several` says what more than one weights file is for."""
+    parser.add_argument(
+        "--weights", required=True, nargs="+" if several else None, metavar="W",
+        help="weights file (.safetensors)" + (f"; {several}" if several else ""),
+    )  # fmt: skip
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+
+
+def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
+    """The models of weights files, by short names that tell them apart.
+
+    Raises
+    ------
+    WeightsError, ConfigError
+        If one cannot be read, one is named twice, or they do not find the same joints.
+    """
+    other = [path for path in weights if Path(path).suffix != ".safetensors"]
+    if other:
+        raise ConfigError(
+            f"--weights {other[0]}: not a .safetensors file; name photographs before the options, not after --weights"
+        )
+    if len({Path(path).resolve() for path in weights}) < len(weights):
+        raise ConfigError("--weights names a file twice")
+    models = [load(path, device=device) for path in weights]
+    if len({model.info.skeleton.joints for model in models}) > 1:
+        raise ConfigError("--weights: the models find different joints, so they cannot stand side by side")
+    return dict(zip(_names(weights, models), models, strict=True))
+
+
+def _names(weights: Sequence[str], models: Sequence[Predictor]) -> list[str]:
+    """ "epoch 5" or the file's name within one run's folder, else the run's; where that is not enough, more of the path."""
+    paths = [Path(path).resolve() for path in weights]
+    runs = [path.parent.parent if path.parent.name == "epochs" else path.parent for path in paths]
+    epochs = [model.info.notes.get("epochs") for model in models]
+    names = [[path.stem for path in paths], list(map(str, weights))]
+    if len(set(runs)) > 1 or len(paths) == 1:
+        names[:1] = [[run.name for run in runs], [f"{run.name} {path.stem}" for run, path in zip(runs, paths, strict=True)]]
+    elif None not in epochs and all(_OF_A_RUN.fullmatch(path.stem) for path in paths):
+        names.insert(0, [f"epoch {epoch}" for epoch in epochs])
+    return next(found for found in names if len(set(found)) == len(found))
+
+
+def known_or_peaks(subject: Subject, model: Predictor, whose: str) -> Subject:
+    """The subject; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
+
+    Parameters
+    ----------
+    subject : Subject
+        In the model's skeleton.
+    model : Predictor
+    whose : str
+        The model, as pictures call it.
+    """
+    if subject.known.any():
+        return subject
+    joints = subject.crop(model.info.input_size).inverse(look(model, subject).predicted.astype(np.float64))
+    print(f"{subject.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
+    return replace(subject, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")
