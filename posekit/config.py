@@ -24,7 +24,7 @@ class SourceConfig:
     Parameters
     ----------
     data : str
-        Kind of annotation: mpii, lsp (LSP and LSPET) or coco.
+        Kind of annotation: mpii, lsp (LSP and LSPET), coco, or packed (what `posekit prepare pack` writes).
     path : str
         Its folder or annotation file; a relative one is looked up in data.root.
     split : str
@@ -36,7 +36,7 @@ class SourceConfig:
     split: str = "all"
 
     def __post_init__(self):
-        _choose("data", self.data, ("mpii", "lsp", "coco"))
+        _choose("data", self.data, ("mpii", "lsp", "coco", "packed"))
 
 
 @dataclass(frozen=True)

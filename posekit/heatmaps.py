@@ -145,9 +145,9 @@ def _quarter_offset(maps: Tensor, peaks: Tensor) -> Tensor:
 def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radius: int = 3) -> Tensor:
     taps = torch.arange(-blur_radius, blur_radius + 1, device=maps.device, dtype=maps.dtype)
     taps = torch.exp(taps.square() / (-2 * blur_sigma**2))
-    # Only the 3×3 pixels around the peak are needed of the smoothed map.
-    rows = _patches(maps, peaks, 1 + blur_radius).unfold(-2, len(taps), 1) @ taps
-    patch = torch.log((rows.unfold(-1, len(taps), 1) @ taps).clamp_min(1e-10))
+    # Only the 3×3 pixels around the peak are needed of the smoothed map; in this form the blur can be exported to ONNX.
+    band = torch.stack([F.pad(taps, (shift, 2 - shift)) for shift in range(3)])
+    patch = torch.log((band @ _patches(maps, peaks, 1 + blur_radius) @ band.T).clamp_min(1e-10))
     dx, dy = (patch[..., 1, 2] - patch[..., 1, 0]) / 2, (patch[..., 2, 1] - patch[..., 0, 1]) / 2
     dxx = patch[..., 1, 2] - 2 * patch[..., 1, 1] + patch[..., 1, 0]
     dyy = patch[..., 2, 1] - 2 * patch[..., 1, 1] + patch[..., 0, 1]

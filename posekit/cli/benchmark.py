@@ -140,12 +140,12 @@ def _untrained(people: People, size: int) -> Predictor:
     info = ModelInfo(people.skeleton, size, stacks=2, features=256, depth=4, head="sigmoid", mean=_MEAN, std=_STD)
     with tempfile.TemporaryDirectory() as folder:
         save_weights(Path(folder) / "untrained.safetensors", build_model(info), info)
-        return Predictor(Path(folder) / "untrained.safetensors", views=PYRAMID, batch_size=len(PYRAMID))
+        return Predictor(Path(folder) / "untrained.safetensors", views=PYRAMID, batch_size=len(PYRAMID), backend="torch")
 
 
 @torch.inference_mode()
 def _forward(predictor: Predictor, images: torch.Tensor) -> torch.Tensor:
-    return predictor.model(normalise(images.to(predictor.device), _MEAN, _STD))[-1].cpu()
+    return predictor.backend.maps(images.to(predictor.device)).cpu()
 
 
 def _scoring(args: argparse.Namespace, people: People) -> dict:

@@ -54,7 +54,7 @@ what is written:
   OUT/analysis/        with --analyse: tables and pictures"""
 
 # Options that only a model has use for, and what they are when not given.
-_MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0}
+_MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0, "backend": "auto"}
 _VIEW_OPTIONS = ("flip", "pyramid")
 
 
@@ -68,7 +68,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--weights", metavar="W", help="score the model of this weights file (.safetensors)")
+    what.add_argument("--weights", metavar="W", help="score the model of this weights file (.safetensors, .onnx)")
     what.add_argument("--predictions", type=Path, metavar="FILE", help="score this prediction file (.h5, .mat, .json)")
     parser.add_argument("--data", required=True, choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
     parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder")
@@ -125,6 +125,7 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
     group.add_argument("--batch-size", type=positive, metavar="N", help=f"crops at once {default['batch_size']}")
     group.add_argument("--workers", type=not_negative, metavar="N", help=f"processes that read photographs {default['workers']}")
+    group.add_argument("--backend", choices=("auto", "torch", "onnx"), help=f"what runs the model {default['backend']}")
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ COMMANDS = {
     "predict": "find keypoints in photographs",
     "visualize": "see what the loss does: penalty maps, and every figure of the paper",
     "prepare": "make, check and convert data sets, convert weights",
+    "export": "write a model as one ONNX file, from crops to joints",
     "benchmark": "measure speed as ratios to plain yardsticks",
 }
 

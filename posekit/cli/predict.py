@@ -16,6 +16,7 @@ from posekit.errors import BoxError, ImageError, OutputError
 from posekit.files import replacing, writable_folder
 from posekit.images import read_image, write_image
 from posekit.inference import Pose, Predictor, load
+from posekit.inference.backends import BACKENDS
 from posekit.skeletons import Skeleton
 
 _DESCRIPTION = """\
@@ -54,7 +55,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photographs")
-    parser.add_argument("--weights", required=True, metavar="W", help="weights file (.safetensors)")
+    parser.add_argument("--weights", required=True, metavar="W", help="weights file (.safetensors, .onnx)")
     parser.add_argument(
         "--box",
         dest="boxes",
@@ -77,11 +78,12 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         "--decode", choices=("quarter", "dark", "argmax"), default="quarter", help="heatmap to point (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model (default: %(default)s)")
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    predictor = load(args.weights, device=args.device, decode=args.decode)
+    predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend)
     listing = _prepare_folder(args.out, args.inputs)
     overlays = _overlay_paths(args.inputs, args.out)
     content = _empty_listing(predictor, args.weights)

@@ -13,13 +13,14 @@ from posekit import build
 from posekit.cli.command import DEBUG_HELP, guarded
 from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
 from posekit.config import Config
+from posekit.datasets.packed import cut
 from posekit.drawing.pose import prediction_sheet
 from posekit.drawing.training import training_curves
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation import Scores, mean_pose, score, write_metrics
 from posekit.files import writable_folder
 from posekit.geometry import Crop
-from posekit.images import read_image, write_image
+from posekit.images import write_image
 from posekit.inference.predictor import Predictor
 from posekit.predictions import Predictions, write_predictions
 from posekit.sample import People
@@ -151,7 +152,7 @@ def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) 
     crops = [Crop(people[i].box, size) for i in chosen]
     predicted = np.array([crop.forward(predictions.joints[i]) for crop, i in zip(crops, chosen, strict=True)])
     return prediction_sheet(
-        [crop.warp(read_image(people.images[i])) for crop, i in zip(crops, chosen, strict=True)],
+        [cut(people[i], crop) for crop, i in zip(crops, chosen, strict=True)],
         {"prediction": (predicted, scores.pck.correct[chosen])},
         np.array([crop.forward(people.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
         people.labelled[chosen],

@@ -5,11 +5,12 @@ from pathlib import Path
 from posekit.datasets.coco import open_coco
 from posekit.datasets.lsp import open_lsp
 from posekit.datasets.mpii import open_mpii
+from posekit.datasets.packed import open_packed
 from posekit.errors import ConfigError
 from posekit.sample import People
 from posekit.skeletons import Skeleton
 
-DATASETS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
+DATASETS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco, "packed": open_packed}
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:
@@ -18,7 +19,7 @@ def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Sk
     Parameters
     ----------
     data : str
-        ``mpii``, ``lsp`` (LSP and LSPET, told apart by the file) or ``coco``.
+        ``mpii``, ``lsp`` (LSP and LSPET, told apart by the file), ``coco``, or ``packed`` (what `posekit prepare pack` writes).
     root : str or Path
         The data set's folder, or its annotation file.
     split : str

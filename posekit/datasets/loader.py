@@ -2,16 +2,17 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from posekit.datasets import augment
+from posekit.datasets.packed import placed, reach, read_pixels, require_reach
 from posekit.errors import BoxError, DataError, ImageError
 from posekit.geometry import Crop
-from posekit.images import read_image
-from posekit.sample import Batch, Failure, People, Sample
+from posekit.sample import Batch, Failure, People, Person, Sample
 
 _GRACE_S = 60
 _LARGEST_BAD_SHARE = 0.01
@@ -37,9 +38,15 @@ class CropDataset(Dataset):
     ranges : augment.Ranges, optional
         Plain crops without.
     seed : int
+
+    Raises
+    ------
+    ConfigError
+        If people are packed with a margin too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.Ranges | None = None, seed: int = 0):
+        require_reach(people, 1.0 if ranges is None else reach(ranges))
         self.people, self.size, self.ranges, self.seed = people, size, ranges, seed
 
     def __len__(self):
@@ -54,15 +61,22 @@ class CropDataset(Dataset):
         return self._samples(index, [view])[0]
 
     def _samples(self, index: int, views: Sequence[augment.View]) -> list[Sample]:
-        person, flip_order = self.people[index], self.people.skeleton.flip_order
+        person = self.people[index]
         try:
-            image = read_image(person.image)
-            return [augment.apply(image, person, view, size=self.size, flip_order=flip_order, index=index) for view in views]
+            image, matrix = read_pixels(person)
+            return [self._sample(image, matrix, person, view, index) for view in views]
         except ImageError as error:
             failure = f"person {index}: {error}"
         except BoxError as error:
             failure = f"person {index}: {person.image}: {error}"
         return [self._blank(index, failure)] * len(views)
+
+    def _sample(self, image: np.ndarray, matrix: np.ndarray | None, person: Person, view: augment.View, index: int) -> Sample:
+        shown = person if matrix is None else placed(person, matrix)
+        sample = augment.apply(image, shown, view, size=self.size, flip_order=self.people.skeleton.flip_order, index=index)
+        if matrix is None:
+            return sample
+        return replace(sample, crop=replace(sample.crop, box=person.box.scaled(view.scale)))  # back to the photograph
 
     def _blank(self, index: int, failure: str) -> Sample:
         # In its place in the batch, so that every batch has the same size and every process takes every step.
@@ -91,6 +105,7 @@ class PyramidDataset(CropDataset):
 
     def __init__(self, people: People, *, size: int, scales: Sequence[float]):
         super().__init__(people, size=size)
+        require_reach(people, max(scales))
         self.views = [augment.View(scale=scale) for scale in scales]
 
     def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:

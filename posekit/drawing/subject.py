@@ -9,9 +9,7 @@ import torch
 
 from posekit import heatmaps
 from posekit.geometry import Box, Crop
-from posekit.images import read_image
 from posekit.losses.explain import AnchorMaps, anchor_maps
-from posekit.sample import People
 from posekit.skeletons import Skeleton
 
 
@@ -56,25 +54,6 @@ class Subject:
     def picture(self, size: int) -> np.ndarray:
         """(size, size, 3) uint8, blue, green, red: the crop; black outside the photograph."""
         return self.crop(size).warp(self.image)
-
-
-def annotated_subject(people: People, index: int) -> Subject:
-    """A person of a data set.
-
-    Raises
-    ------
-    ImageError
-        If the photograph cannot be read.
-    """
-    person = people[index]
-    return Subject(
-        f"{people.name} {people.split}, person {index}",
-        read_image(person.image),
-        person.box,
-        people.skeleton,
-        person.joints,
-        person.labelled,
-    )
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from posekit.datasets.loader import EpochBatches, PyramidDataset, make_loader, p
 from posekit.errors import ConfigError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
+from posekit.inference.backends import find_device, open_backend, read_onnx
+from posekit.inference.export import decoded
 from posekit.inference.pose import Pose
 from posekit.inference.testtime import PLAIN, Views, averaged_maps
-from posekit.models import load_weights, normalise
+from posekit.models import load_weights
 from posekit.opencv import cv2
 from posekit.predictions import Predictions
 from posekit.sample import Failure, People
@@ -31,7 +33,7 @@ class Predictor:
     Parameters
     ----------
     weights : str or Path
-        A .safetensors file, as ``tools/train.py`` writes it.
+        A .safetensors file, as ``tools/train.py`` writes it, or an .onnx file of ``tools/export.py``.
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"quarter", "dark", "argmax"}
@@ -43,10 +45,14 @@ class Predictor:
         Crops that go through the model at once; at least all views of one person.
     workers : int
         Processes that read photographs in `predict_people`.
+    backend : {"auto", "torch", "onnx"}
+        What runs the network; see `posekit.inference.backends`. "auto" takes the fastest that is there.
 
     Attributes
     ----------
-    model : torch.nn.Module
+    model : torch.nn.Module or None
+        As it was trained; None of an .onnx file.
+    backend : posekit.inference.backends.Backend
     info : posekit.models.ModelInfo
         Skeleton, input size, normalisation and head, from the weights file.
     device : torch.device
@@ -56,7 +62,7 @@ class Predictor:
     WeightsError
         If the weights file cannot be read.
     ConfigError
-        If there is no such device or decoding.
+        If there is no such device, decoding or back end.
     """
 
     def __init__(
@@ -68,12 +74,17 @@ class Predictor:
         views: Views = PLAIN,
         batch_size: int = 32,
         workers: int = 0,
+        backend: str = "auto",
     ):
         if decode not in heatmaps.METHODS:
             raise ConfigError(f"decode {decode!r}: choose from {', '.join(heatmaps.METHODS)}")
         self.device = find_device(device)
-        self.model, self.info = load_weights(weights, self.device)
-        self.model.eval().to(memory_format=torch.channels_last)
+        if Path(weights).suffix == ".onnx":
+            self.model, self.backend = None, read_onnx(weights, backend, device)
+        else:
+            self.model, info = load_weights(weights, self.device)
+            self.backend = open_backend(backend, self.model.eval(), info, self.device)
+        self.info = self.backend.info
         self.decode, self.views, self.workers = decode, views, workers
         self.persons_at_once = max(1, batch_size // len(views))
         self.flip_order = torch.as_tensor(self.info.skeleton.flip_order.copy(), device=self.device)
@@ -83,7 +94,13 @@ class Predictor:
         """What its predictions depend on besides the weights, for ``metrics.json``."""
         info = self.info
         model = {"stacks": info.stacks, "features": info.features, "depth": info.depth, "head": info.head, **info.notes}
-        return {"decode": self.decode, "views": str(self.views), "input_size": info.input_size, "model": model}
+        return {
+            "decode": self.decode,
+            "views": str(self.views),
+            "input_size": info.input_size,
+            "backend": self.backend.name,
+            "model": model,
+        }
 
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None) -> list[Pose]:
         """Find the joints of each boxed person in one photograph.
@@ -140,8 +157,9 @@ class Predictor:
         scores : (B, K) float32
             Peaks of the activated maps.
         """
-        maps = self.predict_maps(images_NHWC)
-        return heatmaps.decode(maps, method=self.decode, stride=images_NHWC.shape[1] // maps.shape[-2])
+        if self.views == PLAIN:
+            return self.backend.joints(images_NHWC.to(self.device, non_blocking=True), self.decode)
+        return decoded(self.predict_maps(images_NHWC), self.info, self.decode)
 
     @torch.inference_mode()
     def predict_maps(self, images_NHWC: torch.Tensor) -> torch.Tensor:
@@ -156,10 +174,7 @@ class Predictor:
         -------
         (B, K, H, W) float32, on the model's device.
         """
-        return averaged_maps(self._maps, images_NHWC.to(self.device, non_blocking=True), self.views, self.flip_order)
-
-    def _maps(self, images: torch.Tensor) -> torch.Tensor:
-        return self.model.activate(self.model(normalise(images, self.info.mean, self.info.std))[-1])
+        return averaged_maps(self.backend.maps, images_NHWC.to(self.device, non_blocking=True), self.views, self.flip_order)
 
     def _peaks(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         maps = self.predict_maps(images)
@@ -256,28 +271,9 @@ def load(weights: str | Path, **options) -> Predictor:
     if not Path(weights).is_file():
         raise WeightsError(
             f"{weights}: no such weights file. Give the path of a .safetensors file: tools/train.py writes best.safetensors "
-            "and final.safetensors into its --out folder"
+            "and final.safetensors into its --out folder; or of an .onnx file of tools/export.py"
         )
     return Predictor(weights, **options)
-
-
-def find_device(name: str) -> torch.device:
-    """The device of that name; "auto" is a GPU if there is one.
-
-    Raises
-    ------
-    ConfigError
-        If the name is no device's, or this machine lacks it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda or cuda:N") from error
-    return device
 
 
 def as_bgr8(image: np.ndarray) -> np.ndarray:

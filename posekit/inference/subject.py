@@ -1,14 +1,31 @@
-"""Showing a person to a model."""
+"""Persons of a data set to look at, and showing one to a model."""
 
 import numpy as np
 import torch
 
 from posekit import heatmaps
+from posekit.datasets.packed import placed, read_pixels
 from posekit.drawing.subject import Look, Subject
 from posekit.errors import WeightsError
 from posekit.geometry import Crop
 from posekit.inference.predictor import Predictor
 from posekit.opencv import cv2
+from posekit.sample import People
+
+
+def annotated_subject(people: People, index: int) -> Subject:
+    """A person of a data set; of packed people, in the pixels of the pack.
+
+    Raises
+    ------
+    ImageError
+        If the photograph cannot be read.
+    """
+    person = people[index]
+    image, matrix = read_pixels(person)
+    person = person if matrix is None else placed(person, matrix)
+    title = f"{people.name} {people.split}, person {index}"
+    return Subject(title, image, person.box, people.skeleton, person.joints, person.labelled)
 
 
 def look(predictor: Predictor, subject: Subject) -> Look:

@@ -225,7 +225,8 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert status == 0 and predictor.last.weights == "runs/lspet/best.safetensors"
-    assert predictor.last.options == {"views": PLAIN, "decode": "dark", "device": "auto", "batch_size": 7, "workers": 0}
+    others = {"device": "auto", "workers": 0, "backend": "auto"}
+    assert predictor.last.options == {"views": PLAIN, "decode": "dark", "batch_size": 7, **others}
     assert "90.00" in printed and "predicted as NaN, so wrong: 14 of 140 joints" in printed
     out = tmp_path / "runs" / "eval-lspet-best-lsp-test-decode-dark-limit-10"
     assert f"wrote {out.relative_to(tmp_path) / 'predictions.h5'}, " in printed

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from posekit.cli.train import _default_folder, main
+from posekit.datasets import open_people
+from posekit.datasets.cuts import Packing
+from posekit.datasets.pack import write_pack
 from posekit.datasets.synthetic import write_synthetic
+from posekit.images import read_image
 
 CONFIG = """
 data:
@@ -168,3 +172,15 @@ def test_tool_is_the_same_command():
     tool = Path(__file__).parents[2] / "tools" / "train.py"
     shown = subprocess.run([sys.executable, tool, "--help"], check=True, capture_output=True, text=True).stdout
     assert "--config" in shown
+
+
+@pytest.mark.slow
+def test_a_run_on_packed_people_goes_through_to_its_pictures(root, tmp_path):
+    write_pack(tmp_path / "people.h5", open_people("mpii", root / "synthetic", "all"), Packing(side=96), workers=1, progress=False)
+    config = (
+        (root / "tiny.yaml").read_text().replace("data: mpii, path: synthetic", f"data: packed, path: {tmp_path / 'people.h5'}")
+    )
+    (tmp_path / "packed.yaml").write_text(config)
+    out = tmp_path / "run"
+    assert main(["--config", str(tmp_path / "packed.yaml"), "--out", str(out), "--train.epochs", "1"]) == 0
+    assert read_image(out / "figures" / "validation.png").max() > 100

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from posekit.datasets import open_people
 from posekit.drawing.penalty import penalty_map
-from posekit.drawing.subject import Subject, annotated_subject
+from posekit.drawing.subject import Subject
 from posekit.geometry import Box
 from posekit.heatmaps import STRIDE
-from posekit.images import read_image
 from posekit.skeletons import LSP14
 
 MAPS = np.random.default_rng(3).uniform(0.01, 0.99, (3, 16, 16)).astype(np.float32)
@@ -49,13 +47,3 @@ def test_another_anchor_can_be_tried(make_look):
 def test_a_subject_checks_its_shapes():
     with pytest.raises(ValueError, match=r"expected joints \(14, 2\) and known \(14,\), got \(13, 2\), \(14,\)"):
         Subject("x", np.zeros((5, 7, 3), np.uint8), Box((1, 1), 4), LSP14, np.zeros((13, 2)), np.zeros(14, bool))
-
-
-def test_a_real_person_is_cut_out_with_the_joints_inside(real_data):
-    people = open_people("lsp", real_data / "lspet", "random:0.01:0")
-    subject = annotated_subject(people, 3)
-    assert subject.title == "lspet random:0.01:0, person 3"
-    assert subject.image.shape == read_image(people.images[3]).shape
-    inside = subject.crop(64).forward(subject.joints[subject.known])
-    assert ((inside > -0.5) & (inside < 63.5)).all()
-    assert subject.picture(64).shape == (64, 64, 3) and subject.picture(64).any()

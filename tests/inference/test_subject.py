@@ -1,16 +1,20 @@
 """Showing a person to a model gives what the predictor gives."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from posekit.datasets import open_people
+from posekit.datasets.cuts import Packing
+from posekit.datasets.pack import write_pack
 from posekit.errors import BoxError, WeightsError
 from posekit.geometry import Box
+from posekit.images import read_image
 from posekit.inference import PYRAMID, Predictor, Subject, annotated_subject, look
-from posekit.models import ModelInfo, build_model, save_weights
+from posekit.models import ModelInfo, build_model, load_weights, save_weights
 from posekit.skeletons import LSP14, MPII16
 
 
@@ -46,12 +50,13 @@ def test_maps_are_those_of_the_evaluation(weights, real_data):
     )
 
 
-def test_a_model_whose_training_failed_is_refused(weights, subject):
-    predictor = Predictor(weights, device="cpu")
+def test_a_model_whose_training_failed_is_refused(weights, subject, tmp_path):
+    model, info = load_weights(weights)
     with torch.no_grad():
-        next(predictor.model.parameters()).fill_(torch.nan)
+        next(model.parameters()).fill_(torch.nan)
+    save_weights(tmp_path / "nan.safetensors", model, info)
     with pytest.raises(WeightsError, match="not finite numbers: its training failed"):
-        look(predictor, subject)
+        look(Predictor(tmp_path / "nan.safetensors", device="cpu"), subject)
 
 
 def test_the_same_joints_under_another_name_are_the_same(weights, subject):
@@ -65,3 +70,25 @@ def test_another_skeleton_or_a_box_beside_the_picture_is_refused(weights, subjec
         look(predictor, Subject("x", subject.image, subject.box, MPII16, np.zeros((16, 2)), np.zeros(16, bool)))
     with pytest.raises(BoxError, match="wholly outside"):
         look(predictor, Subject("x", subject.image, Box((500, 5), 50), LSP14, subject.joints, subject.known))
+
+
+def test_a_real_person_is_cut_out_with_the_joints_inside(real_data):
+    people = open_people("lsp", real_data / "lspet", "random:0.01:0")
+    subject = annotated_subject(people, 3)
+    assert subject.title == "lspet random:0.01:0, person 3"
+    assert subject.image.shape == read_image(people.images[3]).shape
+    inside = subject.crop(64).forward(subject.joints[subject.known])
+    assert ((inside > -0.5) & (inside < 63.5)).all()
+    assert subject.picture(64).shape == (64, 64, 3) and subject.picture(64).any()
+
+
+def test_a_packed_person_is_the_same_in_the_pixels_of_the_pack(real_data, tmp_path):
+    people = open_people("lsp", real_data / "lspet", "random:0.001:0")
+    write_pack(tmp_path / "people.h5", people, Packing(quality=0), workers=1, progress=False)
+    packed = open_people("packed", tmp_path / "people.h5")
+    place = packed.images.tolist().index(next(name for name in packed.images if Path(name).name == Path(people.images[2]).name))
+    one, other = annotated_subject(people, 2), annotated_subject(packed, place)
+    np.testing.assert_allclose(
+        one.crop(96).forward(one.joints)[one.known], other.crop(96).forward(other.joints)[other.known], atol=1e-6
+    )
+    assert np.abs(one.picture(96).astype(int) - other.picture(96)).mean() < 0.1

@@ -1,4 +1,4 @@
-"""`posekit prepare`: make, check and convert data sets, convert weights."""
+"""`posekit prepare`: make, check, convert and pack data sets, convert weights."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from posekit.cli.command import run_command
 from posekit.cli.prepare.check import add_check
 from posekit.cli.prepare.convert import add_convert
+from posekit.cli.prepare.pack import add_pack
 from posekit.datasets.synthetic import FORMATS, write_synthetic
 from posekit.models import convert_weights
 
@@ -51,11 +52,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="Make, check and convert data sets, convert weights.")
+    parser = argparse.ArgumentParser(prog=prog, description="Make, check, convert and pack data sets, convert weights.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_synthetic(commands)
     add_check(commands)
     add_convert(commands)
+    add_pack(commands)
     _add_convert_weights(commands)
     return parser
 

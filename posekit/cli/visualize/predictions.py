@@ -10,13 +10,14 @@ from posekit.cli.arguments import positive
 from posekit.cli.visualize.models import add_model_options, load_models
 from posekit.cli.visualize.output import file_name, tell_written
 from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, require_persons, subjects
+from posekit.datasets.packed import cut
 from posekit.drawing.maps import PICTURE, enlarged
 from posekit.drawing.pose import prediction_sheet
 from posekit.errors import ConfigError
 from posekit.evaluation import Scores, score
 from posekit.files import writable_folder
 from posekit.geometry import Crop
-from posekit.images import read_image, write_image
+from posekit.images import write_image
 from posekit.inference import Predictor, look
 from posekit.sample import People
 
@@ -130,7 +131,7 @@ def _sheet(people: People, numbers: np.ndarray, places: list[int], scores: dict[
         return np.array([crop.forward(joints[place]) for crop, place in zip(crops, places, strict=True)])
 
     return prediction_sheet(
-        [crop.warp(read_image(people.images[place])) for crop, place in zip(crops, places, strict=True)],
+        [cut(people[place], crop) for crop, place in zip(crops, places, strict=True)],
         {name: (_only(shown, in_crops(found.predictions.joints)), found.pck.correct[places]) for name, found in scores.items()},
         in_crops(people.joints),
         people.labelled[places] & among,

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from posekit.datasets.packed import cut
 from posekit.drawing.penalty import overlay_heatmap, penalty_map
 from posekit.drawing.pose import draw_comparison
 from posekit.errors import ImageError
 from posekit.evaluation.score import Scores
 from posekit.geometry import Crop
 from posekit.heatmaps import STRIDE, encode
-from posekit.images import read_image
 from posekit.opencv import cv2
 
 LARGE, SMALL, THUMBNAIL = 384, 128, 176
@@ -124,7 +124,7 @@ def read_pictures(scores: Scores, index: int) -> Pictures:
     """The person's pictures, without heatmaps."""
     person = scores.people[index]
     try:
-        return Pictures(scores, index, Crop(person.box, LARGE).warp(read_image(person.image)))
+        return Pictures(scores, index, cut(person, Crop(person.box, LARGE)))
     except ImageError as error:
         # The folder is nobody's business, and the page may go anywhere.
         problem = str(error).replace(person.image, Path(person.image).name)

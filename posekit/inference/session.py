@@ -1,0 +1,128 @@
+"""One ONNX file in ONNX Runtime: examined before it is opened, since it may come from a stranger."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from posekit.errors import WeightsError
+from posekit.heatmaps import METHODS
+from posekit.inference.export import DECODE_KEY, INFO_KEY, INPUT, OUTPUTS, require
+from posekit.models import ModelInfo
+
+# ONNX's own operators. Those of any other domain are ONNX Runtime's or somebody's, and need not be what they seem.
+_DOMAINS = ("", "ai.onnx")
+
+
+class OnnxSession:
+    """Runs an ONNX file as of `posekit.inference.export.to_onnx`, on the CPU, with as many threads as torch would use.
+
+    Threads that wait for work sleep; spinning, they would take the processor from whatever else runs.
+
+    Parameters
+    ----------
+    data : bytes
+        What the file holds. No other file is read on its behalf, and it can only use ONNX's own operators.
+    name : str
+        How it is called in errors.
+
+    Attributes
+    ----------
+    info : ModelInfo
+    decode : str
+        How joints are found in the maps.
+
+    Raises
+    ------
+    ConfigError
+        If onnx or onnxruntime is not installed.
+    WeightsError
+        If it is damaged, not posekit's, or wants another file or other operators.
+    """
+
+    def __init__(self, data: bytes, name: str):
+        self._name = name
+        self.info, self.decode = _examined(data, name)
+        runtime = require("onnxruntime")
+        runtime.disable_telemetry_events()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4  # errors are raised, and told once
+        with self._told("cannot be opened"):
+            self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def run(self, crops_BSS3: Tensor, outputs: Sequence[str]) -> list[Tensor]:
+        """The named outputs, of `posekit.inference.export.OUTPUTS`, for crops (B, S, S, 3) uint8.
+
+        Raises
+        ------
+        WeightsError
+            If the graph fails, or its results have other shapes than the model's.
+        """
+        with self._told("fails"):
+            found = self._session.run(list(outputs), {INPUT: crops_BSS3.numpy()})
+        expected = len(crops_BSS3), len(self.info.skeleton)
+        for output, result in zip(outputs, found, strict=True):
+            if result.shape[:2] != expected:
+                raise WeightsError(f"{self._name}: {output} should be {expected} …, they are {result.shape}; get or make it anew")
+        return list(map(torch.from_numpy, found))
+
+    @contextmanager
+    def _told(self, problem: str) -> Iterator[None]:
+        state = require("onnxruntime.capi.onnxruntime_pybind11_state")
+        kinds = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+        try:
+            yield
+        except (*kinds, state.RuntimeException, UnicodeDecodeError) as error:  # names need not be text
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"{self._name}: {problem} ({reason}); get or make it anew, by tools/export.py") from error
+
+
+def _examined(data: bytes, name: str) -> tuple[ModelInfo, str]:
+    """What the file says of its model, and how it decodes; refused if it is more, or less, than a plain file of posekit's."""
+    onnx = require("onnx")
+    try:
+        model = onnx.load_model_from_string(data)
+        _require_plain(model, onnx.TensorProto.EXTERNAL, name)
+        onnx.checker.check_model(model)
+    except (require("google.protobuf.message").DecodeError, onnx.checker.ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{name}: damaged, or not an ONNX file ({reason}); get or make it anew, by tools/export.py") from error
+    described = {entry.key: entry.value for entry in model.metadata_props}
+    if not {INFO_KEY, DECODE_KEY} <= described.keys():
+        raise WeightsError(f"{name}: not posekit's ONNX form (no {INFO_KEY!r} in the metadata); make it by tools/export.py")
+    try:
+        info = ModelInfo.from_json(described[INFO_KEY])
+    except ValueError as error:
+        raise WeightsError(f"{name}: its description of the model cannot be used ({error}); get or make it anew") from error
+    if described[DECODE_KEY] not in METHODS:
+        raise WeightsError(f"{name}: decodes by {described[DECODE_KEY]!r}, which is none of {', '.join(METHODS)}")
+    _require_signature(model.graph, name)
+    return info, described[DECODE_KEY]
+
+
+def _require_plain(model, external: int, name: str) -> None:
+    for message in _messages(model):
+        kind = message.DESCRIPTOR.name
+        if kind == "TensorProto" and (message.data_location == external or message.external_data):
+            raise WeightsError(f"{name}: keeps weights in another file, which is not read; ask for one file")
+        if kind in ("NodeProto", "OperatorSetIdProto", "FunctionProto") and message.domain not in _DOMAINS:
+            raise WeightsError(f"{name}: uses operators of {message.domain!r}, only ONNX's own are run; ask for a standard file")
+
+
+def _messages(message) -> Iterator:
+    """A protobuf message and all that it holds, at any depth."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for child in (value,) if hasattr(value, "ListFields") else value:
+                yield from _messages(child)
+
+
+def _require_signature(graph, name: str) -> None:
+    found = {value.name for value in graph.input}, {value.name for value in graph.output}
+    if found != ({INPUT}, set(OUTPUTS)):
+        names = ", ".join(sorted(found[0] | found[1]))
+        raise WeightsError(f"{name}: its inputs and outputs are {names}, expected {', '.join((INPUT, *OUTPUTS))}; make it anew")
