@@ -1,12 +1,10 @@
 """What runs the network: torch, or ONNX Runtime, which is faster on a CPU. From crops to maps, or to joints and scores."""
 
 import hashlib
-import importlib.metadata
 import inspect
 import sys
 import threading
 from abc import ABC, abstractmethod
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -186,8 +184,9 @@ def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.dev
         raise ConfigError(f"backend {name!r}: choose from {', '.join(BACKENDS)}")
     if name == "onnx":
         _require_cpu(device.type)
+        _require_packages()
         return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
-    if name == "auto" and device.type == "cpu" and all(map(find_spec, _PACKAGES)):
+    if name == "auto" and device.type == "cpu" and _has_packages():
         return AutoBackend(model, info)
     return TorchBackend(model, info)
 
@@ -216,6 +215,19 @@ def read_onnx(path: str | Path, name: str, device: str) -> OnnxBackend:
         return OnnxBackend(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _require_packages() -> None:
+    for package in _PACKAGES:
+        export.require(package)
+
+
+def _has_packages() -> bool:
+    try:
+        _require_packages()
+    except ConfigError:
+        return False
+    return True
 
 
 def _require_cpu(device: str) -> None:
@@ -270,7 +282,7 @@ def _key(model: nn.Module, info: ModelInfo) -> str:
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().numpy())
     for package in ("torch", *_PACKAGES):
-        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
+        digest.update(f"{package} {export.require(package).__version__}".encode())
     for module in (export, heatmaps, hourglass, inputs):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()
