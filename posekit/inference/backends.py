@@ -1,10 +1,12 @@
 """What runs the network: torch, or ONNX Runtime, which is faster on a CPU. From crops to maps, or to joints and scores."""
 
 import hashlib
+import importlib.metadata
 import inspect
 import sys
 import threading
 from abc import ABC, abstractmethod
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -186,7 +188,7 @@ def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.dev
         _require_cpu(device.type)
         _require_packages()
         return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
-    if name == "auto" and device.type == "cpu" and _has_packages():
+    if name == "auto" and device.type == "cpu" and all(map(find_spec, _PACKAGES)):
         return AutoBackend(model, info)
     return TorchBackend(model, info)
 
@@ -220,14 +222,6 @@ def read_onnx(path: str | Path, name: str, device: str) -> OnnxBackend:
 def _require_packages() -> None:
     for package in _PACKAGES:
         export.require(package)
-
-
-def _has_packages() -> bool:
-    try:
-        _require_packages()
-    except ConfigError:
-        return False
-    return True
 
 
 def _require_cpu(device: str) -> None:
@@ -275,6 +269,14 @@ def _tell(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
+def _version(package: str) -> str:
+    """Without importing it, where that is possible: that takes long, and may not be needed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # another distribution, such as onnxruntime-gpu
+        return export.require(package).__version__
+
+
 def _key(model: nn.Module, info: ModelInfo) -> str:
     """Hash of the weights and of all that makes the ONNX form of them, this package's code included."""
     digest = hashlib.sha256(info.to_json().encode())
@@ -282,7 +284,7 @@ def _key(model: nn.Module, info: ModelInfo) -> str:
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().numpy())
     for package in ("torch", *_PACKAGES):
-        digest.update(f"{package} {export.require(package).__version__}".encode())
+        digest.update(f"{package} {_version(package)}".encode())
     for module in (export, heatmaps, hourglass, inputs):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()

@@ -145,7 +145,9 @@ def test_nobody_without_a_home_is_stopped(monkeypatch, sigmoid):
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_without_the_packages_torch_is_the_default(sigmoid, package, without):
+def test_without_the_packages_torch_is_the_default(sigmoid, package, monkeypatch, without):
+    find = backends.find_spec
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == package else find(name))
     without(package)
     assert isinstance(open_backend("auto", *sigmoid, CPU), TorchBackend)
     with pytest.raises(ConfigError, match=rf'{package}.*pip install -e "\.\[onnx\]"'):
