@@ -20,6 +20,7 @@ from posekit.evaluation import score
 from posekit.files import replacing
 from posekit.heatmaps import STRIDE, encode
 from posekit.inference import PYRAMID, Predictor
+from posekit.inference.backends import BACKENDS, open_backend
 from posekit.models import ModelInfo, build_model, normalise, save_weights
 from posekit.opencv import cv2
 from posekit.predictions import read_predictions, stated_base
@@ -35,13 +36,16 @@ input     read the photograph, draw an augmentation, one affine warp, colours, c
           target heatmaps; one thread. Yardstick: cv2.imread, one cv2.warpAffine to the same crops, a float CHW tensor.
 pyramid   people from photograph to joints over six scales with flipping, by a 2-stack hourglass of 256 features.
           Yardstick: as many plain forward passes of the same crops.
+inference crops of 8 people to heatmaps, by a 2-stack hourglass of 256 features on the CPU, with the back end that posekit takes
+          by itself for longer work, or --backend. Yardstick: plain torch, one forward pass of the same float crops.
 scoring   read annotation and prediction file, score, make the table, once, as a run of `eval` does (set OMP_NUM_THREADS=1 for
           one core). Yardstick: the bare distances of the same arrays compared with the threshold."""
 _BATCH = 32
 _EPOCH = 1  # whose augmentation is drawn
 _MEAN, _STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _PYRAMID_PEOPLE, _ROUNDS = 4, 3
-_PARTS = ("input", "pyramid", "scoring")
+_INFERENCE_PEOPLE, _WARM_UP = 8, 5  # passes after which the default back end has settled
+_PARTS = ("input", "pyramid", "inference", "scoring")
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -50,11 +54,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument("--data", default="lsp", help="kind of annotation: mpii, lsp, coco (default: lsp)")
     parser.add_argument("--root", required=True, type=Path, help="the data set's folder")
     parser.add_argument("--split", default="all", help="which of its people (default: all)")
-    parser.add_argument(
-        "--only", choices=_PARTS, help="one part (default: input and pyramid, and scoring if --predictions is given)"
-    )
+    parser.add_argument("--only", choices=_PARTS, help="one part (default: all, scoring only if --predictions is given)")
     parser.add_argument("--people", type=int, default=512, help="how many of them the input path is measured on (default: 512)")
     parser.add_argument("--size", type=int, default=256, help="side of the crops in pixels (default: 256)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what inference is measured of (default: auto)")
     parser.add_argument("--predictions", type=Path, help="prediction file of the split, 1-based if it does not say, to score")
     parser.add_argument("--json", help="write the figures to this file too")
     return run_command(parser, _run, argv)
@@ -65,7 +68,7 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"--people {args.people}: nobody to measure on; give 1 or more")
     if args.only == "scoring" and not args.predictions:
         raise ConfigError("--only scoring needs --predictions FILE")
-    parts = {"input": _input, "pyramid": _pyramid, "scoring": _scoring}
+    parts = {"input": _input, "pyramid": _pyramid, "inference": _inference, "scoring": _scoring}
     chosen = [args.only] if args.only else [part for part in parts if part != "scoring" or args.predictions]
     people = open_people(args.data, args.root, args.split)
     figures = {}
@@ -80,7 +83,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _described(figures: dict) -> str:
-    units = {"people": "people", "size": "px", "threads": "threads"}
+    units = {"people": "people", "size": "px", "backend": "back end", "threads": "threads"}
     facts = ", ".join(f"{figures[key]} {unit}" for key, unit in units.items() if key in figures)
     return f"{figures['posekit_ms']:.2f} ms, yardstick {figures['yardstick_ms']:.2f} ms, ratio {figures['ratio']:.2f} ({facts})"
 
@@ -135,9 +138,31 @@ def _pyramid(args: argparse.Namespace, people: People) -> dict:
     return _figures(ours[1:], plain[1:], people=len(people), size=args.size)  # the first round warms up
 
 
+def _inference(args: argparse.Namespace, people: People) -> dict:
+    people = people.select(np.arange(min(_INFERENCE_PEOPLE, len(people))))
+    dataset = CropDataset(people, size=args.size)
+    crops = collate([dataset[index] for index in range(len(people))]).images
+    info = _info(people, args.size)
+    torch.manual_seed(0)  # so that the ONNX form that is kept is always the same one
+    model = build_model(info).eval()
+    backend, plain_crops = open_backend(args.backend, model, info, torch.device("cpu")), normalise(crops, _MEAN, _STD).contiguous()
+    for _ in range(_WARM_UP):
+        backend.maps(crops)
+    ours, plain = [], []
+    with torch.inference_mode():
+        for _ in tqdm(range(2 * _ROUNDS + 1), desc="rounds", leave=False):
+            plain.append(_ms(lambda: model.activate(model(plain_crops)[-1])) / len(people))
+            ours.append(_ms(lambda: backend.maps(crops)) / len(people))
+    return _figures(ours[1:], plain[1:], people=len(people), size=args.size, backend=backend.name)
+
+
+def _info(people: People, size: int) -> ModelInfo:
+    return ModelInfo(people.skeleton, size, stacks=2, features=256, depth=4, head="sigmoid", mean=_MEAN, std=_STD)
+
+
 def _untrained(people: People, size: int) -> Predictor:
     """Weights do not change the speed."""
-    info = ModelInfo(people.skeleton, size, stacks=2, features=256, depth=4, head="sigmoid", mean=_MEAN, std=_STD)
+    info = _info(people, size)
     with tempfile.TemporaryDirectory() as folder:
         save_weights(Path(folder) / "untrained.safetensors", build_model(info), info)
         return Predictor(Path(folder) / "untrained.safetensors", views=PYRAMID, batch_size=len(PYRAMID), backend="torch")

@@ -181,7 +181,7 @@ class _Part:
     start: int
 
     @cached_property
-    def file(self) -> int:
+    def _file(self) -> int:
         # Several processes and threads may read one descriptor at given places, but not share an HDF5 handle.
         descriptor = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, descriptor)
@@ -191,7 +191,7 @@ class _Part:
         """The bytes of the person at `place` in this part."""
         ends = self.columns["ends"]
         start = int(ends[place - 1]) if place else 0
-        return os.pread(self.file, int(ends[place]) - start, self.start + start)
+        return os.pread(self._file, int(ends[place]) - start, self.start + start)
 
 
 class _Pack:

@@ -25,6 +25,7 @@ from posekit.drawing.style import (
     canvas,
     legend,
     name_axes,
+    name_rows,
     shortened,
 )
 from posekit.metrics.reliability import reliability_bins
@@ -205,7 +206,7 @@ def diagnosis_bars(models: Mapping[str, Mapping[str, Sequence[float]]]):
         labels = [f"{value:.0f}" if value >= 8 else "" for value in percent]
         axes.bar_label(bars, labels, label_type="center", fontsize=SMALL, color=ink)
     axes.set_xlim(0, 100)
-    _name_rows(axes, names)
+    name_rows([axes], names)
     if len(models) > 1:
         _name_right(axes, places.T.ravel(), [shortened(model, 14) for model in models] * len(names))
     name_axes(axes, "joints (%)")
@@ -266,7 +267,7 @@ def difference_bars(differences: Mapping[str, tuple[float, float, float]], *, la
             axes.barh(rows[which], difference[which], 0.55, color=face, edgecolor=BLUE, linewidth=0.8, label=name)
     axes.hlines(rows, low, high, color=INK, linewidth=0.8, label="95 % interval")
     axes.axvline(0, color=INK, linewidth=0.8)
-    _name_rows(axes, names)
+    name_rows([axes], names)
     _name_right(axes, rows, [f"{value:+.1f}".replace("-", "−") for value in difference])
     name_axes(axes, label)
     legend(figure, axes)
@@ -310,7 +311,7 @@ def _draw_bars(axes, names, cells_MR, models) -> None:
             if np.isfinite(value):
                 _write_value(axes, value, y, ink)
     axes.set_xlim(0, 100)
-    _name_rows(axes, names)
+    name_rows([axes], names)
 
 
 def _write_value(axes, value: float, y: float, ink: str) -> None:
@@ -319,13 +320,6 @@ def _write_value(axes, value: float, y: float, ink: str) -> None:
     style = {"ha": "right", "color": ink} if inside else {"ha": "left", "color": INK}
     offset = (-2 if inside else 2, -0.3)
     axes.annotate(f"{value:.1f}", (value, y), offset, textcoords="offset points", va="center", fontsize=SMALL, **style)
-
-
-def _name_rows(axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [shortened(name, 18) for name in names])
-    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    axes.grid(False, axis="y")
-    axes.tick_params(axis="y", length=0)
 
 
 def _name_right(axes, places: Sequence[float], labels: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from posekit.drawing.style import INK, PAGE, SERIES, SMALL, canvas, legend, name_axes, shortened
+from posekit.drawing.style import INK, PAGE, SERIES, SMALL, canvas, legend, name_axes, name_rows, shortened
 
 # Of each panel: the measure, its unit, and the name of its axis.
 _PANELS = {
@@ -48,7 +48,7 @@ def penalty_bars(models: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]
         marks = area if measure == "penalty_share" else np.full_like(area, np.nan)
         _draw_bars(axes, list(models), places, 0.94 * step, unit * _numbers(models, rows, measure), marks)
         name_axes(axes, label)
-    _name_rows(panels, rows)
+    name_rows(panels, rows)
     for axes in panels[1:]:
         axes.set(xlim=(0, 100 * _LONG), xticks=range(0, 101, 25))
     panels[0].xaxis.set_major_formatter("{x:,g}")
@@ -93,11 +93,3 @@ def _draw_bars(axes, models: Sequence[str], places_MR, thickness: float, numbers
 
 def _written(value: float) -> str:
     return f"{value:,.0f}" if value > 100 else f"{value:.1f}"
-
-
-def _name_rows(panels, rows: Sequence[str]) -> None:
-    panels[0].set_yticks(range(len(rows)), [shortened(row, 18) for row in rows])
-    panels[0].set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    for axes in panels:
-        axes.grid(False, axis="y")
-        axes.tick_params(axis="y", length=0)

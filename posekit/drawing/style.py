@@ -68,6 +68,15 @@ def name_axes(axes, x: str, y: str = "") -> None:
     axes.set_ylabel(plain(y), fontsize=TEXT)
 
 
+def name_rows(panels, names: Sequence[str]) -> None:
+    """Name rows of bars at 0, 1, … from the top, at the left of the first of axes that lie side by side or share their rows."""
+    panels[0].set_yticks(range(len(names)), [shortened(name, 18) for name in names])
+    panels[0].set_ylim(max(len(names), 1) - 0.5, -0.5)
+    for axes in panels:
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+
+
 def legend(figure, axes) -> None:
     """Put a legend of the axes above the figure, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()

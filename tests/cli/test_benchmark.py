@@ -47,3 +47,15 @@ def test_the_pyramid_is_measured_against_as_many_plain_passes(tmp_path, capsys):
     write_synthetic(tmp_path / "set", people=2, seed=0, workers=1, progress=False)
     assert main(["--data", "mpii", "--root", str(tmp_path / "set"), "--size", "64", "--only", "pyramid"]) == 0
     assert "pyramid: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_inference_is_measured_of_the_back_end_that_is_told(tmp_path, capsys, backend):
+    write_synthetic(tmp_path / "set", people=3, seed=0, workers=1, progress=False)
+    argv = ["--data", "mpii", "--root", str(tmp_path / "set"), "--size", "64", "--only", "inference", "--backend", backend]
+    assert main([*argv, "--json", str(tmp_path / "b.json")]) == 0
+    figures = json.loads((tmp_path / "b.json").read_text())["inference"]
+    assert figures["people"] == 3 and figures["ratio"] == figures["posekit_ms"] / figures["yardstick_ms"]
+    assert figures["backend"] in (["torch"] if backend == "torch" else ["torch", "onnx"])
+    assert f"{figures['backend']} back end" in capsys.readouterr().out

@@ -1,5 +1,4 @@
 import base64
-import shutil
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -346,26 +345,6 @@ def test_pictures_are_small_and_survive():
     picture = np.zeros((9, 7, 3), np.uint8)
     picture[:, :, 2] = 200
     assert np.abs(decoded(data_uri(picture)).astype(int) - picture).max() < 25
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A browser without network that tells what its console says."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (binary and driver):
-        pytest.skip("no chromium with chromedriver on this machine")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    profile = tmp_path_factory.mktemp("profile")
-    flags = "headless=new no-sandbox disable-gpu no-first-run disable-background-networking disable-component-update disable-sync"
-    for flag in (*flags.split(), "window-size=1280,900", f"user-data-dir={profile}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,25 +122,6 @@ def served_empty(folder, tmp_path_factory):
     """The page, without a photograph."""
     with serving(folder / "w.safetensors", tmp_path_factory.mktemp("empty")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (binary and driver):
-        pytest.skip("no chromium with chromedriver on this machine")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    profile = tmp_path_factory.mktemp("profile")
-    flags = "headless=new no-sandbox disable-gpu no-first-run disable-background-networking disable-component-update disable-sync"
-    for flag in (*flags.split(), "window-size=1280,800", f"user-data-dir={profile}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as opened:
-        yield opened
 
 
 class Tab:
