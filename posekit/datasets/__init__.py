@@ -10,7 +10,9 @@ from posekit.errors import ConfigError
 from posekit.sample import People
 from posekit.skeletons import Skeleton
 
-DATASETS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco, "packed": open_packed}
+# Kinds whose photographs are there, and besides them what is packed.
+WITH_PHOTOGRAPHS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
+DATASETS = {**WITH_PHOTOGRAPHS, "packed": open_packed}
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.datasets import DATASETS, open_people
+from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.datasets.check import check
 from posekit.datasets.findings import BAD, Finding, findings_table
 from posekit.datasets.photographs import Photographs, read_headers
@@ -62,8 +62,7 @@ def add_check(commands: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = [kind for kind in DATASETS if kind != "packed"]  # a pack's photographs are not there to be looked at
-    parser.add_argument("--data", required=True, choices=kinds, help="kind of data set; lsp reads LSP and LSPET")
+    parser.add_argument("--data", required=True, choices=tuple(WITH_PHOTOGRAPHS), help="kind of data set; lsp reads LSP and LSPET")
     parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
     parser.add_argument("--split", nargs="+", metavar="NAME", help="splits to look at (default: the official ones that are there)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for check.png (default: runs/check-DATA-ROOTNAME)")
