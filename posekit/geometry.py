@@ -7,7 +7,7 @@ x to W - 1 - x.
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -143,5 +143,27 @@ class Crop:
         (size, size) or (size, size, C), dtype of the image; 0 outside the image.
         """
         # Given the inverse, cv2 need not invert the matrix again.
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(image, self.inverse_matrix, (self.size, self.size), flags=flags)
+        warp = partial(cv2.warpAffine, dsize=(self.size, self.size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        if image.dtype != np.uint8 or image.shape[2:] != (3,):
+            return warp(image, self.inverse_matrix)
+        # cv2 warps four channels in half the time of three.
+        columns, rows = self._window(image.shape[1], image.shape[0])
+        window = image[rows, columns]
+        if not window.size:
+            return np.zeros((self.size, self.size, 3), np.uint8)
+        into_window = self.inverse_matrix - [[0, 0, columns.start], [0, 0, rows.start]]
+        return cv2.cvtColor(warp(cv2.cvtColor(window, cv2.COLOR_BGR2BGRA), into_window), cv2.COLOR_BGRA2BGR)
+
+    def _window(self, width: int, height: int) -> tuple[slice, slice]:
+        """Columns and rows of an image of that size that the crop is made of."""
+        (a, b, x), (c, d, y) = self.inverse_matrix.tolist()
+        middle = (self.size - 1) / 2
+        return _span(x + (a + b) * middle, (abs(a) + abs(b)) * middle, width), _span(
+            y + (c + d) * middle, (abs(c) + abs(d)) * middle, height
+        )
+
+
+def _span(middle: float, half: float, length: int) -> slice:
+    """Pixels from middle - half to middle + half, and one beyond on either side for the interpolation."""
+    first = max(math.floor(middle - half) - 1, 0)
+    return slice(first, max(min(math.ceil(middle + half) + 2, length), first))

@@ -12,6 +12,9 @@ from posekit.opencv import cv2
 # A complete JPEG has its end behind its last scan; OpenCV 4 decodes a truncated one to a half-grey picture without a word.
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _TAIL = 1024
+# A JPEG's blocks of 8x8 pixels can be decoded to fewer.
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+_EXIF, _EXIF_WITHIN, _ORIENTATION, _UPRIGHT = b"Exif\0\0", 2**16, 0x0112, 1
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -32,14 +35,17 @@ def read_image(path: str | Path) -> np.ndarray:
     ImageError
         If the file is missing, cannot be read, is truncated, or is no image that OpenCV knows.
     """
+    return decode_image(read_data(path), str(path))
+
+
+def read_data(path: str | Path) -> np.ndarray:
+    """The bytes of a picture's file, (bytes,) uint8; `ImageError` if it is missing or cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            data = np.frombuffer(file.read(), dtype=np.uint8)
+        return np.fromfile(path, np.uint8)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_image(data, str(path))
 
 
 def decode_image(data: np.ndarray, name: str) -> np.ndarray:
@@ -51,11 +57,52 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
     name : str
         What the error calls it.
     """
+    return _decoded(data, name, cv2.IMREAD_COLOR)
+
+
+def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.ndarray, int]:
+    """Decode a picture of which fewer pixels are needed than it has: of a JPEG, no more are made.
+
+    Parameters
+    ----------
+    data : (bytes,) uint8
+    name : str
+        What the error calls it.
+    resolution : float
+        Pixels that are needed along each of the picture's.
+
+    Returns
+    -------
+    image : (H, W, 3) uint8
+        As of `decode_image`, or smaller.
+    reduction : {1, 2, 4, 8}
+        How many of the picture's pixels one of `image` stands for, along each axis; at most 1 / resolution. Counted from the
+        top left corner: what is left at the right and below is a pixel too.
+    """
+    for reduction, flag in _REDUCED.items():
+        if reduction * resolution <= 1 and _is_upright_jpeg(data):
+            return _decoded(data, name, flag), reduction
+    return decode_image(data, name), 1
+
+
+def _is_upright_jpeg(data: np.ndarray) -> bool:
+    head = data[:_EXIF_WITHIN].tobytes()
+    if not head.startswith(_JPEG_START) or _EXIF not in head:
+        return head.startswith(_JPEG_START)
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(data.tobytes())).getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False  # the full decode tells what is wrong
+
+
+def _decoded(data: np.ndarray, name: str, flag: int) -> np.ndarray:
     if not data.size:
         raise ImageError(f"{name}: the file is empty")
     _require_whole(data, name)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, flag)
     except cv2.error as error:  # a header that claims more pixels than OpenCV allows
         raise ImageError(f"{name}: a damaged image, or one too large for OpenCV ({error.err})") from error
     if image is None:

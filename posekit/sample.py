@@ -236,6 +236,8 @@ class Sample:
         The way back to the photograph.
     index : int
         The person's place in its `People`.
+    gains : (float, float, float)
+        Factors on red, green and blue that the crop is to be seen with: the device applies them.
     failure : str, optional
         Why the crop could not be made. It is then black, with no joint labelled.
     """
@@ -245,6 +247,7 @@ class Sample:
     labelled: np.ndarray
     crop: Crop
     index: int
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
     failure: str | None = None
 
     def __post_init__(self):
@@ -272,6 +275,8 @@ class Batch:
     joints : (B, K, 2) float32
         Crop pixels.
     labelled : (B, K) bool
+    gains : (B, 3) float32
+        Factors on red, green and blue, which `posekit.models.normalise` applies.
     index : (B,) int64
         The persons' places in their `People`.
     failures : tuple of Failure
@@ -281,6 +286,7 @@ class Batch:
     images: torch.Tensor
     joints: torch.Tensor
     labelled: torch.Tensor
+    gains: torch.Tensor
     index: torch.Tensor
     failures: tuple[Failure, ...] = ()
 
@@ -289,6 +295,7 @@ class Batch:
         _require("images", self.images, (b, "S", "S", 3), "uint8")
         _require("joints", self.joints, (b, k, 2), "float32")
         _require("labelled", self.labelled, (b, k), "bool")
+        _require("gains", self.gains, (b, 3), "float32")
         _require("index", self.index, (b,), "int64")
 
     def __len__(self):
@@ -303,4 +310,4 @@ class Batch:
         return self._each(torch.Tensor.pin_memory)
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
-        return replace(self, **{name: change(getattr(self, name)) for name in ("images", "joints", "labelled", "index")})
+        return replace(self, **{name: change(getattr(self, name)) for name in ("images", "joints", "labelled", "gains", "index")})

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from posekit.errors import BoxError
 from posekit.geometry import Box, Crop
+from posekit.opencv import cv2
 from posekit.skeletons import LSP14
 
 
@@ -157,3 +158,21 @@ def test_box_wholly_outside(centre):
 @pytest.mark.parametrize("centre", [(-10.4, 20), (109.4, 20), (50, -10.4), (50, 59.4), (50, 25)])
 def test_box_that_overlaps(centre):
     Box(centre, 20).require_overlap(100, 50)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    centre=st.tuples(floats(-60, 160), floats(-60, 130)),
+    side=floats(5, 200),
+    size=st.integers(16, 96),
+    rotation=floats(-180, 180),
+    mirror=st.booleans(),
+)
+def test_colour_is_cut_from_the_part_that_is_needed_as_from_the_whole(centre, side, size, rotation, mirror):
+    image = np.random.default_rng(0).integers(0, 256, (70, 100, 3), dtype=np.uint8)
+    crop = Crop(Box(centre, side), size, rotation, mirror)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    whole = cv2.warpAffine(image, crop.inverse_matrix, (size, size), flags=flags).astype(int)
+    # Weights are rounded to 1/32 pixel, and differently at another place of the picture's corner.
+    assert np.abs(crop.warp(image) - whole).max() <= 255 / 16
+    assert np.abs(crop.warp(image) - whole).mean() < 0.2

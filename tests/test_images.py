@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from posekit.errors import ImageError
-from posekit.images import decode_image, read_image, write_image
+from posekit.images import decode_image, decode_reduced, read_image, write_image
 from posekit.opencv import cv2
 
 HEIGHT, WIDTH = 60, 90
@@ -183,3 +183,41 @@ def test_real_photographs_all_read(real_data):
     for path in paths:
         with Image.open(path) as header:
             assert sorted(read_image(path).shape) == sorted((*header.size, 3)), path
+
+
+def reduced(content, resolution):
+    return decode_reduced(np.frombuffer(content, dtype=np.uint8), "picture", resolution)
+
+
+@pytest.mark.parametrize("resolution, reduction", [(2, 1), (0.51, 1), (0.5, 2), (0.26, 2), (0.25, 4), (0.125, 8), (0.01, 8)])
+def test_a_jpeg_is_decoded_to_no_fewer_pixels_than_needed(resolution, reduction):
+    height, width = 61, 90  # no multiples: what is left over is a pixel too
+    image, found = reduced(encoded(Image.fromarray(scene(height, width)), "JPEG", quality=95), resolution)
+    assert found == reduction
+    assert image.shape == (-(-height // reduction), -(-width // reduction), 3)
+    # The pixel in column x stands for the columns around reduction * x + (reduction - 1) / 2.
+    y, x = (reduction * np.array([3, 5]) + (reduction - 1) / 2)[:, None]
+    expected = [60, 255 * y.item() / height, 255 * x.item() / width]
+    assert np.abs(image[3, 5] - expected).max() < 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP"])
+def test_other_files_are_decoded_as_they_are(kind):
+    image, found = reduced(encoded(Image.fromarray(scene()), kind), 0.1)
+    assert found == 1
+    assert image.shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize("orientation, reduction", [(1, 2), (3, 1), (6, 1)])
+def test_a_turned_jpeg_is_decoded_whole(orientation, reduction):
+    # What is left over would lie on the other side.
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert reduced(encoded(Image.fromarray(scene()), "JPEG", exif=exif), 0.5)[1] == reduction
+
+
+def test_a_bad_jpeg_is_refused_reduced_too():
+    whole = encoded(Image.fromarray(scene()), "JPEG", exif=Image.Exif())
+    assert "truncated" in message(reduced, whole[: len(whole) // 2], 0.25)
+    assert "the file is empty" in message(reduced, b"", 0.25)
+    assert message(reduced, b"\xff\xd8Exif\0\0" + bytes(40), 0.25)

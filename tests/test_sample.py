@@ -202,6 +202,7 @@ def batch(b=2, k=5, size=8, **changes):
         "images": torch.zeros(b, size, size, 3, dtype=torch.uint8),
         "joints": torch.zeros(b, k, 2),
         "labelled": torch.ones(b, k, dtype=torch.bool),
+        "gains": torch.ones(b, 3),
         "index": torch.arange(b),
         "failures": (Failure(9, "broken"),),
     }
@@ -218,6 +219,8 @@ def batch(b=2, k=5, size=8, **changes):
         ({"joints": torch.zeros(2, 4, 2)}, r"joints: expected \(2, 5, 2\), got \(2, 4, 2\)"),
         ({"joints": torch.zeros(2, 5, 2, dtype=torch.float64)}, "joints: expected float32, got float64"),
         ({"labelled": torch.ones(2, 5)}, "labelled: expected bool, got float32"),
+        ({"gains": torch.ones(2, 4)}, r"gains: expected \(2, 3\), got \(2, 4\)"),
+        ({"gains": torch.ones(2, 3, dtype=torch.float64)}, "gains: expected float32, got float64"),
         ({"index": torch.arange(3)}, r"index: expected \(2,\), got \(3,\)"),
         ({"index": torch.zeros(2, dtype=torch.uint64)}, "index: expected int64, got uint64"),
         ({"index": torch.zeros(2, dtype=torch.int32)}, "index: expected int64, got int32"),
@@ -232,5 +235,5 @@ def test_batches_check_themselves(change, message):
 
 def test_a_batch_goes_to_a_device_whole():
     moved = batch().to("meta")
-    assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "index")} == {"meta"}
+    assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "gains", "index")} == {"meta"}
     assert moved.failures == (Failure(9, "broken"),)

@@ -110,7 +110,7 @@ def _input(args: argparse.Namespace, people: People) -> dict:
 
 def _ours(dataset: CropDataset, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
     batch = collate([dataset[_EPOCH, index] for index in indices])
-    return normalise(batch.images, _MEAN, _STD), encode(batch.joints, batch.labelled, size=dataset.size // STRIDE)
+    return normalise(batch.images, _MEAN, _STD, batch.gains), encode(batch.joints, batch.labelled, size=dataset.size // STRIDE)
 
 
 def _yardstick(people: People, indices: Sequence[int], matrices: Sequence[np.ndarray], size: int) -> list[torch.Tensor]:

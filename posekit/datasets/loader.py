@@ -20,6 +20,7 @@ _EMPTY = Batch(
     images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
     joints=torch.zeros(0, 0, 2),
     labelled=torch.zeros(0, 0, dtype=torch.bool),
+    gains=torch.zeros(0, 3),
     index=torch.zeros(0, dtype=torch.int64),
 )
 
@@ -63,7 +64,7 @@ class CropDataset(Dataset):
     def _samples(self, index: int, views: Sequence[augment.View]) -> list[Sample]:
         person = self.people[index]
         try:
-            image, matrix = read_pixels(person)
+            image, matrix = read_pixels(person, self.size / (person.box.side * min(view.scale for view in views)))
             return [self._sample(image, matrix, person, view, index) for view in views]
         except ImageError as error:
             failure = f"person {index}: {error}"
@@ -122,6 +123,7 @@ def collate(samples: Sequence[Sample] | Sequence[list[Sample]]) -> Batch:
         images=torch.from_numpy(np.stack([sample.image for sample in samples])),
         joints=torch.from_numpy(np.stack([sample.joints for sample in samples])),
         labelled=torch.from_numpy(np.stack([sample.labelled for sample in samples])),
+        gains=torch.tensor([sample.gains for sample in samples]),
         index=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
         failures=tuple(Failure(sample.index, sample.failure) for sample in samples if sample.failure),
     )

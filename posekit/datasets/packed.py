@@ -39,7 +39,7 @@ from posekit.datasets.augment import Ranges
 from posekit.datasets.splits import Annotations, parse_split
 from posekit.errors import ConfigError, DataError, ImageError
 from posekit.geometry import Box, Crop
-from posekit.images import decode_image, read_image
+from posekit.images import decode_reduced, read_data
 from posekit.sample import People, Person
 from posekit.skeletons import Skeleton
 
@@ -48,6 +48,7 @@ PEOPLE_COLUMNS = ("joints", "labelled", "visible", "centres", "sides", "head_siz
 OFFICIAL = "official_"
 _PART = re.compile(r"(.+)-\d{3,}")
 _INSIDE = ".h5/"
+_IDENTITY = np.eye(2, 3)
 # Packs that this process has open, by the path in their people's photographs.
 _packs: dict[str, "_Pack"] = {}
 
@@ -76,8 +77,14 @@ def open_packed(root: str | Path, split: str = "all") -> People:
     return pack.choose(split)
 
 
-def read_pixels(person: Person) -> tuple[np.ndarray, np.ndarray | None]:
+def read_pixels(person: Person, resolution: float = math.inf) -> tuple[np.ndarray, np.ndarray | None]:
     """The pixels that show a person, from the photograph or from a pack.
+
+    Parameters
+    ----------
+    person : Person
+    resolution : float
+        Pixels that are needed along each of the photograph's; where they are fewer, decoding takes less time.
 
     Returns
     -------
@@ -92,7 +99,10 @@ def read_pixels(person: Person) -> tuple[np.ndarray, np.ndarray | None]:
         If it cannot be read or is damaged.
     """
     pack = _pack_of(person.image)
-    return (read_image(person.image), None) if pack is None else pack.read(person)
+    if pack is not None:
+        return pack.read(person, resolution)
+    image, reduction = decode_reduced(read_data(person.image), person.image, resolution)
+    return image, None if reduction == 1 else _reduced(_IDENTITY, reduction)
 
 
 def cut(person: Person, crop: Crop) -> np.ndarray:
@@ -113,13 +123,20 @@ def cut(person: Person, crop: Crop) -> np.ndarray:
     ImageError
         If the pixels cannot be read or are damaged.
     """
-    image, matrix = read_pixels(person)
+    image, matrix = read_pixels(person, crop.size / crop.box.side)
     return crop.warp(image) if matrix is None else replace(crop, box=_box_in(crop.box, matrix)).warp(image)
 
 
 def placed(person: Person, matrix: np.ndarray) -> Person:
     """The person with joints and box in the pixels that `matrix` of `read_pixels` leads to."""
     return replace(person, joints=person.joints * matrix[0, 0] + matrix[:, 2], box=_box_in(person.box, matrix))
+
+
+def _reduced(matrix: np.ndarray, reduction: int) -> np.ndarray:
+    """Into a picture whose pixels stand for `reduction` of those that `matrix` leads to: edges of pixels fall together."""
+    matrix = matrix / reduction
+    matrix[:, 2] += (1 / reduction - 1) / 2
+    return matrix
 
 
 def _box_in(box: Box, matrix: np.ndarray) -> Box:
@@ -241,7 +258,7 @@ class _Pack:
         chosen = Annotations(self.people, np.full(len(self.people), ""), self.path, official).choose(wanted)
         return replace(chosen, left_out=self.header["official"].get(split, {}))
 
-    def read(self, person: Person) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, person: Person, resolution: float) -> tuple[np.ndarray, np.ndarray]:
         """See `read_pixels`."""
         row = self._row(person)
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
@@ -255,7 +272,11 @@ class _Pack:
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
         if zlib.crc32(data) != part.columns["checksums"][place]:
             raise ImageError(f"{name}: damaged, its checksum differs; copy the file anew or pack again")
-        return self._decode(data, part.columns["shapes"][place], name), part.columns["matrices"][place]
+        pixels, matrix = np.frombuffer(data, np.uint8), part.columns["matrices"][place]
+        if not self.header["quality"]:
+            return pixels.reshape(*part.columns["shapes"][place], 3), matrix
+        image, reduction = decode_reduced(pixels, name, resolution / matrix[0, 0])
+        return image, _reduced(matrix, reduction)
 
     def _row(self, person: Person) -> int:
         key = _key(person.image.removeprefix(f"{self.path}/"), person.box)
@@ -263,10 +284,6 @@ class _Pack:
         if at == len(self.keys) or self.keys[at] != key:
             raise ImageError(f"{person.image}: holds no person with this box; crops are found by the box they were packed with")
         return int(self.order[at])
-
-    def _decode(self, data: bytes, shape: np.ndarray, name: str) -> np.ndarray:
-        pixels = np.frombuffer(data, np.uint8)
-        return decode_image(pixels, name) if self.header["quality"] else pixels.reshape(*shape, 3)
 
 
 def _key(name: str, box: Box) -> int:

@@ -28,7 +28,7 @@ class PoseTask:
         Plain crops of `valid_people`, each once.
     valid_people : People
     prepare : callable
-        (B, S, S, 3) uint8 crops -> the network's input.
+        (B, S, S, 3) uint8 crops, and gains_B3 in training -> the network's input; see `posekit.models.normalise`.
     encode : callable
         Joints (B, K, 2) in crop pixels and labelled (B, K) -> target maps.
     loss : HeatmapLoss
@@ -47,7 +47,7 @@ class PoseTask:
         loader: DataLoader,
         valid_loader: DataLoader,
         valid_people: People,
-        prepare: Callable[[Tensor], Tensor],
+        prepare: Callable[..., Tensor],
         encode: Callable[[Tensor, Tensor], Tensor],
         loss: HeatmapLoss,
         warmup_loss: HeatmapLoss,
@@ -62,7 +62,7 @@ class PoseTask:
     def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch, summed over the stacks; tallies of what is hard for the last stack, in percent."""
         target = self.encode(batch.joints, batch.labelled)
-        outputs = model(self.prepare(batch.images))
+        outputs = model(self.prepare(batch.images, gains_B3=batch.gains))
         loss = self.losses[epoch < self.warmup_epochs](outputs, target, batch.labelled)
         hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
         return loss, {"hard_pixels": _percent(hard, negatives), "hard_joints": _percent(hard > 0, negatives > 0)}

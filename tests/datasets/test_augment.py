@@ -49,11 +49,12 @@ def test_labels_follow_their_joints_into_the_mirror():
     assert sample.labelled[RIGHT_WRIST]
 
 
-def test_colour_gains_scale_each_channel_and_saturate():
+def test_colours_are_red_green_blue_and_their_gains_are_left_to_the_device():
     image, person = dotted_person()
     image[:] = (240, 90, 100)  # blue, green, red
     sample = apply(image, person, View(gains=(0.8, 1.1, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
-    assert sample.image[16, 16].tolist() == [80, 99, 255]  # red, green, blue
+    assert sample.image[16, 16].tolist() == [100, 90, 240]
+    assert sample.gains == (0.8, 1.1, 1.2)
 
 
 def test_plain_view_changes_nothing_but_the_crop():

@@ -1,10 +1,13 @@
 """Batches: order, resuming, failures that are named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from posekit.datasets.augment import Ranges
+from posekit.datasets import augment
+from posekit.datasets.augment import Ranges, apply
 from posekit.datasets.loader import (
     CropDataset,
     EpochBatches,
@@ -52,6 +55,36 @@ def test_bad_samples_are_named_and_leave_blank_crops(people):
     assert "person 3" in batch.failures[0].message
     assert "3.png: no such image" in batch.failures[0].message
     assert "wholly outside" in batch.failures[1].message
+
+
+def blob_offset(sample, joint, radius):
+    """Where the bright blob around a joint lies, relative to the joint, in crop pixels."""
+    y, x = np.mgrid[: len(sample.image), : len(sample.image)]
+    near = (np.hypot(x - joint[0], y - joint[1]) < radius) * sample.image[..., 0].astype(float)
+    return np.array([(near * x).sum(), (near * y).sum()]) / near.sum() - joint
+
+
+@pytest.mark.parametrize("size, reduction", [(512, 1), (256, 2), (128, 4)])
+def test_a_large_photograph_is_decoded_smaller_and_joints_stay_on_it(people, tmp_path, monkeypatch, size, reduction):
+    image = np.zeros((901, 1203, 3), np.uint8)  # what is left over at the edge must not shift anything
+    joints = np.array([[330 + 40 * k, 250 + 30 * k] for k in range(14)])
+    for x, y in joints:
+        image[y - 12 : y + 13, x - 12 : x + 13] = 255
+    path = str(tmp_path / "large.jpg")
+    cv2.imwrite(path, image, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    one = replace(people.select([0]), images=np.array([path]), joints=joints[None].astype(float))
+    dataset = CropDataset(
+        replace(one, centres=np.array([[600.0, 450.0]]), sides=np.array([800.0])), size=size, ranges=Ranges(scale=0.2)
+    )
+    shapes = []
+    monkeypatch.setattr(augment, "apply", lambda image, *rest, **named: shapes.append(image.shape) or apply(image, *rest, **named))
+    samples = [dataset[epoch, 0] for epoch in range(8)]
+    assert set(shapes) == {(-(-901 // reduction), -(-1203 // reduction), 3)}
+    for sample in samples:
+        order = sample.crop.joint_order(LSP14.flip_order)
+        np.testing.assert_allclose(sample.crop.inverse(sample.joints)[order], joints, atol=1e-2)
+        offsets = [blob_offset(sample, joint, 20 * size / sample.crop.box.side) for joint in sample.joints]
+        assert np.abs(np.mean(offsets, 0)).max() < 0.06
 
 
 def test_batch_of_nothing():

@@ -14,6 +14,15 @@ def test_known_values():
     torch.testing.assert_close(out[1, :, 3, 4], torch.tensor([0.2, -0.1, 2.8]))
 
 
+def test_gains_are_each_crops_own_and_go_beyond_white():
+    white = torch.full((2, 4, 5, 3), 255, dtype=torch.uint8)
+    gains = torch.tensor([[1.0, 0.5, 1.2], [0.8, 1.0, 1.1]])
+    out = normalise(white, (0.0, 0.0, 0.2), (1.0, 2.0, 1.0), gains)
+    # (gain - mean) / std
+    torch.testing.assert_close(out[:, :, 3, 4], torch.tensor([[1.0, 0.25, 1.0], [0.8, 0.5, 0.9]]))
+    assert (out == out[:, :, :1, :1]).all()
+
+
 def test_pixels_keep_their_place():
     images = torch.randint(0, 256, (2, 4, 5, 3), dtype=torch.uint8)
     out = normalise(images, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

@@ -16,13 +16,13 @@ MAP = SIZE // 4
 def batch():
     joints = torch.tensor([[[9.5, 9.5], [21.5, 9.5], [13.5, 21.5]]]).repeat(B, 1, 1)
     labelled = torch.tensor([[True, True, False], [True, True, True]])
-    return Batch(torch.zeros(B, SIZE, SIZE, 3, dtype=torch.uint8), joints, labelled, torch.arange(B))
+    return Batch(torch.zeros(B, SIZE, SIZE, 3, dtype=torch.uint8), joints, labelled, torch.ones(B, 3), torch.arange(B))
 
 
 @pytest.fixture
 def task():
     return PoseTask(
-        loader=None, valid_loader=None, valid_people=None, prepare=lambda images: images.float(),
+        loader=None, valid_loader=None, valid_people=None, prepare=lambda images, gains_B3: images.float(),
         encode=lambda joints, labelled: encode(joints, labelled, size=MAP), loss=HeatmapBCE(), warmup_loss=HeatmapMSE(),
         warmup_epochs=1, score=None, metric="pck",
     )  # fmt: skip
