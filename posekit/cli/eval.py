@@ -20,6 +20,7 @@ from posekit.evaluation.oks import keypoint_ap, require_sigmas
 from posekit.evaluation.protocols import conventions, conventions_table
 from posekit.evaluation.score import TORSO_SIZE
 from posekit.files import writable_folder
+from posekit.inference.backends import BACKENDS, PRECISIONS
 from posekit.predictions import Predictions, read_predictions, require_writable_kind, stated_base, write_predictions
 from posekit.sample import People
 
@@ -54,7 +55,7 @@ what is written:
   OUT/analysis/        with --analyse: tables and pictures"""
 
 # Options that only a model has use for, and what they are when not given.
-_MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0, "backend": "auto"}
+_MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0, "backend": "auto", "precision": "no"}
 _VIEW_OPTIONS = ("flip", "pyramid")
 
 
@@ -125,7 +126,8 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
     group.add_argument("--batch-size", type=positive, metavar="N", help=f"crops at once {default['batch_size']}")
     group.add_argument("--workers", type=not_negative, metavar="N", help=f"processes that read photographs {default['workers']}")
-    group.add_argument("--backend", choices=("auto", "torch", "onnx"), help=f"what runs the model {default['backend']}")
+    group.add_argument("--backend", choices=BACKENDS, help=f"what runs the model {default['backend']}")
+    group.add_argument("--precision", choices=PRECISIONS, help=f"what torch multiplies in; no: float32 {default['precision']}")
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from posekit.errors import BoxError, ImageError, OutputError
 from posekit.files import replacing, writable_folder
 from posekit.images import read_image, write_image
 from posekit.inference import Pose, Predictor, load
-from posekit.inference.backends import BACKENDS
+from posekit.inference.backends import BACKENDS, PRECISIONS
 from posekit.skeletons import Skeleton
 
 _DESCRIPTION = """\
@@ -79,11 +79,14 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model (default: %(default)s)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="no", help="what torch multiplies in; no: float32 (default: %(default)s)"
+    )
     return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend)
+    predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend, precision=args.precision)
     listing = _prepare_folder(args.out, args.inputs)
     overlays = _overlay_paths(args.inputs, args.out)
     content = _empty_listing(predictor, args.weights)

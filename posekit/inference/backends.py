@@ -20,7 +20,9 @@ from posekit.inference.export import activated_maps, decoded, to_onnx
 from posekit.inference.session import OnnxSession
 from posekit.models import ModelInfo, folding, hourglass, inputs
 
-BACKENDS = ("auto", "torch", "onnx")
+BACKENDS = ("auto", "torch", "compiled", "onnx")
+_DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = tuple(_DTYPES)
 # What the ONNX form is made by, and run by.
 _PACKAGES = ("onnx", "onnxruntime")
 _FORM = "the model's ONNX form"
@@ -35,7 +37,8 @@ class Backend(ABC):
 
     Attributes
     ----------
-    name : {"torch", "onnx"}
+    name : {"torch", "compiled", "onnx"}
+        With the precision behind it, where that is not float32: "torch bf16".
     info : ModelInfo
     """
 
@@ -59,17 +62,40 @@ class TorchBackend(Backend):
     model : StackedHourglass
         In eval mode, on any device; it stays as it is.
     info : ModelInfo
+    precision : {"no", "bf16", "fp16"}
+        What the network multiplies in; "no" is float32. Its maps are activated in float32.
+    compiled : bool
+        Let torch.compile make machine code for this network, during the first crops.
     """
 
-    name = "torch"
+    def __init__(self, model: nn.Module, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
+        self.name = " ".join(("compiled" if compiled else "torch", *([precision] if precision != "no" else ())))
+        self.info, self._dtype = info, _DTYPES[precision]
+        self._model = folding.fold(model).to(dtype=self._dtype, memory_format=torch.channels_last)
+        self._failures: tuple[type[Exception], ...] = ()
+        if compiled:
+            self._model.compile()
+            from torch._dynamo.exc import BackendCompilerFailed  # which takes a second
 
-    def __init__(self, model: nn.Module, info: ModelInfo):
-        self._model, self.info = folding.fold(model).to(memory_format=torch.channels_last), info
+            self._failures = (BackendCompilerFailed,)
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """See `Backend`; on the model's device."""
-        return torch.cat([activated_maps(self._model, self.info, piece) for piece in _pieces(crops_BSS3, self.info)])
+        """See `Backend`; on the model's device.
+
+        Raises
+        ------
+        ConfigError
+            If torch.compile does not work on this machine.
+        """
+        pieces = _pieces(crops_BSS3, self.info)
+        try:
+            return torch.cat([activated_maps(self._model, self.info, piece, self._dtype) for piece in pieces])
+        except self._failures as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(
+                f"torch.compile does not work here ({reason}); install a C++ compiler, or choose the back end torch"
+            ) from error
 
 
 class OnnxBackend(Backend):
@@ -165,35 +191,42 @@ def _pieces(crops_BSS3: Tensor, info: ModelInfo) -> tuple[Tensor, ...]:
     return crops_BSS3.split(max(1, _CACHED // each)) if crops_BSS3.device.type == "cpu" else (crops_BSS3,)
 
 
-def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.device) -> Backend:
+def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.device, precision: str = "no") -> Backend:
     """The back end of that name for a model.
 
     Parameters
     ----------
-    name : {"auto", "torch", "onnx"}
-        "auto" is torch on a GPU, and on a CPU the faster ONNX Runtime where it is installed.
+    name : {"auto", "torch", "compiled", "onnx"}
+        "auto" is torch on a GPU or in lower precision, and on a CPU the faster ONNX Runtime where it is installed.
     model : StackedHourglass
         In eval mode, on the device.
     info : ModelInfo
     device : torch.device
+    precision : {"no", "bf16", "fp16"}
+        See `TorchBackend`.
 
     Raises
     ------
     ConfigError
-        If there is no such back end, or it cannot be had here.
+        If there is no such back end or precision, or it cannot be had here.
     """
     if name not in BACKENDS:
         raise ConfigError(f"backend {name!r}: choose from {', '.join(BACKENDS)}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}: choose from {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise ConfigError("precision fp16: needs a GPU; choose bf16 or no")
     if name == "onnx":
+        _require_float32(precision)
         _require_cpu(device.type)
         _require_packages()
         return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
-    if name == "auto" and device.type == "cpu" and all(map(find_spec, _PACKAGES)):
+    if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, _PACKAGES)):
         return AutoBackend(model, info)
-    return TorchBackend(model, info)
+    return TorchBackend(model, info, precision=precision, compiled=name == "compiled")
 
 
-def read_onnx(path: str | Path, name: str, device: str) -> OnnxBackend:
+def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -> OnnxBackend:
     """The back end for a file of ``tools/export.py``.
 
     Parameters
@@ -202,17 +235,19 @@ def read_onnx(path: str | Path, name: str, device: str) -> OnnxBackend:
     name : {"auto", "onnx"}
     device : str
         "auto" or "cpu".
+    precision : {"no"}
 
     Raises
     ------
     WeightsError
         If the file cannot be read or used.
     ConfigError
-        If the back end or the device is another, or a package is missing.
+        If back end, device or precision is another, or a package is missing.
     """
     if name not in ("auto", "onnx"):
         raise ConfigError(f"backend {name!r}: {path} is run by onnx; give the .safetensors file, or leave the back end out")
     _require_cpu(device)
+    _require_float32(precision)
     try:
         return OnnxBackend(Path(path).read_bytes(), str(path))
     except OSError as error:
@@ -227,6 +262,13 @@ def _require_packages() -> None:
 def _require_cpu(device: str) -> None:
     if device not in ("auto", "cpu"):
         raise ConfigError(f"the back end onnx runs on the CPU, not on {device}; choose the device cpu or the back end torch")
+
+
+def _require_float32(precision: str) -> None:
+    if precision != "no":
+        raise ConfigError(
+            f"the back end onnx runs in float32, not in {precision}; choose the back end torch, or leave the precision out"
+        )
 
 
 def find_device(name: str) -> torch.device:

@@ -44,9 +44,9 @@ class CropsToJoints(nn.Module):
         return *decoded(maps, self.info, self.decode), maps
 
 
-def activated_maps(model: nn.Module, info: ModelInfo, crops_BSS3: Tensor) -> Tensor:
-    """What the model's last stack sees in crops (B, S, S, 3) uint8: maps (B, K, H, W) float32."""
-    return model.activate(model(normalise(crops_BSS3, info.mean, info.std))[-1])
+def activated_maps(model: nn.Module, info: ModelInfo, crops_BSS3: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What the last stack of a model of that dtype sees in crops (B, S, S, 3) uint8: maps (B, K, H, W) float32."""
+    return model.activate(model(normalise(crops_BSS3, info.mean, info.std).to(dtype))[-1].float())
 
 
 def decoded(maps_BKHW: Tensor, info: ModelInfo, method: str) -> tuple[Tensor, Tensor]:

@@ -45,8 +45,10 @@ class Predictor:
         Crops that go through the model at once; at least all views of one person.
     workers : int
         Processes that read photographs in `predict_people`.
-    backend : {"auto", "torch", "onnx"}
-        What runs the network; see `posekit.inference.backends`. "auto" takes the fastest that is there.
+    backend : {"auto", "torch", "compiled", "onnx"}
+        What runs the network; see `posekit.inference.backends`. "auto" takes the fastest that is there at once.
+    precision : {"no", "bf16", "fp16"}
+        What torch multiplies in; "no" is float32. Lower precision is faster on most GPUs (fp16 on GPUs alone).
 
     Attributes
     ----------
@@ -62,7 +64,7 @@ class Predictor:
     WeightsError
         If the weights file cannot be read.
     ConfigError
-        If there is no such device, decoding or back end.
+        If there is no such device, decoding, back end or precision.
     """
 
     def __init__(
@@ -75,15 +77,16 @@ class Predictor:
         batch_size: int = 32,
         workers: int = 0,
         backend: str = "auto",
+        precision: str = "no",
     ):
         if decode not in heatmaps.METHODS:
             raise ConfigError(f"decode {decode!r}: choose from {', '.join(heatmaps.METHODS)}")
         self.device = find_device(device)
         if Path(weights).suffix == ".onnx":
-            self.model, self.backend = None, read_onnx(weights, backend, device)
+            self.model, self.backend = None, read_onnx(weights, backend, device, precision)
         else:
             self.model, info = load_weights(weights, self.device)
-            self.backend = open_backend(backend, self.model.eval(), info, self.device)
+            self.backend = open_backend(backend, self.model.eval(), info, self.device, precision)
         self.info = self.backend.info
         self.decode, self.views, self.workers = decode, views, workers
         self.persons_at_once = max(1, batch_size // len(views))

@@ -225,7 +225,7 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert status == 0 and predictor.last.weights == "runs/lspet/best.safetensors"
-    others = {"device": "auto", "workers": 0, "backend": "auto"}
+    others = {"device": "auto", "workers": 0, "backend": "auto", "precision": "no"}
     assert predictor.last.options == {"views": PLAIN, "decode": "dark", "batch_size": 7, **others}
     assert "90.00" in printed and "predicted as NaN, so wrong: 14 of 140 joints" in printed
     out = tmp_path / "runs" / "eval-lspet-best-lsp-test-decode-dark-limit-10"

@@ -52,6 +52,38 @@ def test_both_give_what_the_model_gives(small, crops, decode):
         torch.testing.assert_close(found[1], scores, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_the_compiled_network_gives_the_same(sigmoid, crops):
+    model, info = sigmoid
+    expected = TorchBackend(model, info)
+    compiled = open_backend("compiled", model, info, CPU)
+    assert compiled.name == "compiled"
+    torch.testing.assert_close(compiled.maps(crops(2)), expected.maps(crops(2)), atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_without_a_compiler_one_line_says_so(sigmoid, crops, monkeypatch):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
+    torch.compiler.reset()
+    with pytest.raises(ConfigError, match=r"torch.compile does not work here \(.*no-such-compiler.*choose the back end torch$"):
+        open_backend("compiled", *sigmoid, CPU).maps(crops(1))
+
+
+def test_lower_precision_is_near_and_named(sigmoid, crops):
+    expected = TorchBackend(*sigmoid).maps(crops(4))
+    backend = open_backend("auto", *sigmoid, CPU, "bf16")
+    assert backend.name == "torch bf16"
+    found = backend.maps(crops(4))
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    # bf16 has 8 bits: each of some thirty layers adds a rounding of up to 0.4 %.
+    assert (found - expected).abs().mean() < 0.02
+
+
 @pytest.mark.parametrize("views", [Views(), Views(flip=True), PYRAMID], ids=["plain", "flip", "pyramid"])
 def test_all_views_work_with_both(real_data, weights, onnx_file, views):
     photo = real_data / "photos" / "man_running.jpg"
@@ -155,7 +187,7 @@ def test_without_the_packages_torch_is_the_default(sigmoid, package, monkeypatch
 
 
 def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
-    with pytest.raises(ConfigError, match="backend 'tensorrt': choose from auto, torch, onnx"):
+    with pytest.raises(ConfigError, match="backend 'tensorrt': choose from auto, torch, compiled, onnx"):
         open_backend("tensorrt", *sigmoid, CPU)
     with pytest.raises(ConfigError, match="onnx runs on the CPU, not on cuda"):
         open_backend("onnx", *sigmoid, torch.device("cuda"))
@@ -163,6 +195,13 @@ def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
         posekit.load(onnx_file, backend="torch")
     with pytest.raises(ConfigError, match="onnx runs on the CPU, not on meta"):
         posekit.load(onnx_file, device="meta")
+    with pytest.raises(ConfigError, match="precision 'int8': choose from no, bf16, fp16"):
+        open_backend("torch", *sigmoid, CPU, "int8")
+    with pytest.raises(ConfigError, match="fp16: needs a GPU"):
+        open_backend("torch", *sigmoid, CPU, "fp16")
+    for opened in (lambda: open_backend("onnx", *sigmoid, CPU, "bf16"), lambda: posekit.load(onnx_file, precision="bf16")):
+        with pytest.raises(ConfigError, match="onnx runs in float32, not in bf16"):
+            opened()
 
 
 def test_a_gpu_is_torchs(sigmoid):
