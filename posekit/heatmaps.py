@@ -80,8 +80,9 @@ def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) 
         If the maps are not (B, K, H, W) or the method is unknown.
     """
     maps = _checked(maps_BKHW, method)
-    scores, places = maps.flatten(2).max(-1)
-    return _points(maps, places, method, stride), scores
+    flat = maps.flatten(2)
+    places = _highest(flat)
+    return _points(maps, places, method, stride), flat.gather(-1, places[..., None])[..., 0]
 
 
 def find_peaks(maps_BKHW: Tensor, *, count: int = 8, method: str = "quarter", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
@@ -107,7 +108,7 @@ def find_peaks(maps_BKHW: Tensor, *, count: int = 8, method: str = "quarter", st
     flat = maps.flatten(2)
     lower = maps < F.max_pool2d(maps, 3, stride=1, padding=1)
     ranked = flat.masked_fill(lower.flatten(2), -torch.inf)
-    ranked = ranked.scatter(-1, flat.max(-1, keepdim=True).indices, torch.inf)  # of several equal ones, the one that `decode` takes
+    ranked = ranked.scatter(-1, _highest(flat)[..., None], torch.inf)  # of several equal ones, the one that `decode` takes
     ranks, places = ranked.topk(min(count, flat.shape[-1]))
     none = ranks == -torch.inf
     points = _points(maps, places, method, stride).masked_fill(none[..., None], torch.nan)
@@ -124,6 +125,13 @@ def _checked(maps: Tensor, method: str) -> Tensor:
     return maps.float()
 
 
+def _highest(flat: Tensor) -> Tensor:
+    """(B, K) place of the highest of the last axis of (B, K, N): of several equal ones the first, the first NaN before all."""
+    if flat.is_cpu and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
+        return torch.from_numpy(flat.detach().numpy().argmax(-1))  # the same, five times as fast
+    return flat.argmax(-1)
+
+
 def _points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
     """(B, K, ..., 2) crop pixels of places (B, K, ...) in the flattened maps."""
     peaks = torch.stack([places % maps.shape[-1], places // maps.shape[-1]], -1)
@@ -135,11 +143,13 @@ def _no_offset(maps: Tensor, peaks: Tensor) -> Tensor:
 
 
 def _quarter_offset(maps: Tensor, peaks: Tensor) -> Tensor:
-    patch = _patches(maps, peaks, 1)
-    right_left = patch[..., 1, 2] - patch[..., 1, 0]
-    down_up = patch[..., 2, 1] - patch[..., 0, 1]
+    height, width = maps.shape[-2:]
+    steps = torch.tensor([[1, width], [-1, -width]], device=maps.device)  # right, down; left, up
+    places = (peaks[..., 1] * width + peaks[..., 0])[..., None, None] + steps
+    places = places.clamp(0, height * width - 1)  # beyond a border lies some other pixel, which `inner` discards
+    after, before = maps.flatten(2).gather(-1, places.flatten(2)).view(*places.shape).unbind(-2)
     inner = _distance_to_border(maps, peaks) >= 1
-    return 0.25 * torch.sign(torch.stack([right_left, down_up], -1)) * inner
+    return 0.25 * torch.sign(after - before) * inner
 
 
 def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radius: int = 3) -> Tensor:

@@ -95,6 +95,77 @@ def test_quarter_offset_by_hand():
     torch.testing.assert_close(scores, torch.tensor([[1.0, 0.9]]))
 
 
+def awkward_maps(height=6, width=9):
+    """Noise, few distinct values, plateaus, peaks on every border, zeros of both signs, NaN and infinities: (3, 7, H, W)."""
+    generator = torch.Generator().manual_seed(3)
+    maps = torch.randn(3, 7, height, width, generator=generator)
+    maps[:, 1] = maps[:, 1].round()  # ties
+    maps[:, 2] = torch.tensor([0.0, -0.0, 0.5])[:, None, None]
+    maps[1, 2, 0, 1], maps[1, 2, -1, 0] = 0.0, 0.0
+    maps[0, 3, 0], maps[1, 3, :, -1], maps[2, 3, -1, -1] = 4.0, 4.0, 4.0
+    maps[0, 4, height // 2, width // 2], maps[1, 4, 0, 0], maps[2, 4, -1, 0] = torch.nan, torch.nan, torch.nan
+    maps[0, 5, -1, -1], maps[1, 5], maps[2, 5, 0, 0] = torch.inf, -torch.inf, -torch.inf
+    maps[:, 6, 1:3, 1:3] = 5.0
+    maps[0, 6, 0, 1] = torch.nan  # beside a plateau
+    return maps
+
+
+def places_by_one_maximum(maps):
+    """Column, row (B, K) and height of the highest pixel: of the flattened map, as torch finds it."""
+    heights, places = maps.flatten(2).max(-1)
+    return places % maps.shape[-1], places // maps.shape[-1], heights
+
+
+def quarter_offset_by_patches(maps, columns, rows):
+    """(B, K, 2), pixel by pixel."""
+    height, width = maps.shape[-2:]
+    offset = torch.zeros(*maps.shape[:2], 2)
+    for b, k in np.ndindex(*maps.shape[:2]):
+        x, y, heat = int(columns[b, k]), int(rows[b, k]), maps[b, k]
+        if 0 < x < width - 1:
+            offset[b, k, 0] = 0.25 * torch.sign(heat[y, x + 1] - heat[y, x - 1])
+        if 0 < y < height - 1:
+            offset[b, k, 1] = 0.25 * torch.sign(heat[y + 1, x] - heat[y - 1, x])
+    return offset
+
+
+@pytest.mark.parametrize("size", [(6, 9), (9, 6), (4, 4), (3, 3)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("method", ["argmax", "quarter"])
+def test_joints_and_scores_are_to_the_bit_those_of_one_maximum_over_the_flattened_map(size, dtype, method):
+    maps = awkward_maps(*size).to(dtype)
+    columns, rows, heights = places_by_one_maximum(maps.float())
+    offset = quarter_offset_by_patches(maps.float(), columns, rows) if method == "quarter" else 0.0
+    expected = (torch.stack([columns, rows], -1) + offset + 0.5) * 4 - 0.5
+    joints, scores = decode(maps, method=method)
+    assert joints.dtype == scores.dtype == torch.float32
+    torch.testing.assert_close(joints, expected, rtol=0, atol=0)
+    torch.testing.assert_close(scores, heights, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(scores.signbit(), heights.signbit())
+
+
+def test_maps_that_are_not_contiguous_are_decoded_alike():
+    maps = awkward_maps()
+    views = maps.to(memory_format=torch.channels_last), maps.mT.contiguous().mT
+    for view in views:
+        for found, expected in zip(decode(view), decode(maps), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
+def test_a_compiled_decoder_is_one_graph_and_finds_the_same(method):
+    maps = awkward_maps()
+    compiled = torch.compile(lambda heat: decode(heat, method=method), backend="eager", fullgraph=True)
+    for found, expected in zip(compiled(maps), decode(maps, method=method), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_scores_pass_gradients_to_the_highest_pixels():
+    maps = torch.rand(2, 3, 5, 7, requires_grad=True)
+    decode(maps)[1].sum().backward()
+    assert torch.equal(maps.grad.flatten(2).argmax(-1), maps.flatten(2).argmax(-1)) and maps.grad.sum() == 6
+
+
 def test_decode_on_unequal_sizes_and_stride():
     maps = torch.zeros(2, 3, 5, 7)
     maps[:, :, 4, 1] = 1
@@ -116,6 +187,8 @@ def test_empty_batch():
     joints, scores = decode(torch.zeros(0, 5, 8, 8), method="dark")
     assert joints.shape == (0, 5, 2)
     assert scores.shape == (0, 5)
+    joints, scores = decode(torch.zeros(5, 0, 8, 8))
+    assert joints.shape == (5, 0, 2) and scores.shape == (5, 0)
 
 
 def test_wrong_arguments():

@@ -6,6 +6,8 @@ Source: Ryou, Jeong, Perona, "Anchor Loss: Modulating Loss Scale based on Predic
 import torch
 from torch import Tensor
 
+from posekit.losses.blocks import blocks
+
 
 def modulator(probability: Tensor, anchor: Tensor, gamma: float) -> Tensor:
     """(1 + q - q*)^gamma, the factor by which anchor loss scales the cross entropy of a background output (eq. 1).
@@ -37,9 +39,11 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
     -------
     (B, K, 1, 1), detached; NaN for a map without any target above 0.5, which has no anchor.
     """
-    inside = target > 0.5
-    highest = probability.detach().masked_fill(~inside, -torch.inf).amax((-2, -1), keepdim=True)
-    return highest.masked_fill(highest == -torch.inf, torch.nan)
+    # Pushing the others far down takes a quarter of the time of masking them out, and leaves those within to the bit.
+    far = torch.finfo(target.dtype).max
+    outside = torch.le(target, 0.5, out=torch.empty_like(target))
+    highest = torch.sub(probability.detach(), outside, alpha=far).amax((-2, -1), keepdim=True)
+    return highest.masked_fill(highest < -far / 2, torch.nan)
 
 
 def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor: Tensor | None = None) -> Tensor:
@@ -64,6 +68,23 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor:
     return torch.where(negative, modulator(probability, anchor.nan_to_num(0.0), gamma), 1.0)
 
 
+def true_negatives(target: Tensor, anchor: Tensor) -> Tensor:
+    """Where the modulator works (eq. 5): the pixels without any target, in maps that have an anchor.
+
+    Parameters
+    ----------
+    target : (..., H, W)
+    anchor : (..., 1, 1)
+        NaN for none.
+
+    Returns
+    -------
+    (..., H, W), 1 or 0 in the target's precision, which is faster to make and to use than a mask of bools.
+    """
+    nothing = torch.where(anchor.isnan(), -1.0, 0.0)  # no target is -1
+    return torch.eq(target, nothing, out=torch.empty_like(target))
+
+
 def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
     """Count the true negatives whose modulator is above 1: those that score higher than the anchor.
 
@@ -82,6 +103,14 @@ def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tenso
     hard, negatives : (B, K) int64
         Hard pixels, and the true negatives among which they are; both 0 for a map without an anchor.
     """
+    counts = [_count(*block) for block in blocks(output.detach(), target)]
+    hard, negatives = (torch.cat(count).view(labelled.shape) * labelled for count in zip(*counts, strict=True))
+    return hard, negatives
+
+
+def _count(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """`hard_pixels` of (N, H, W) maps, all labelled: (N,) int64 each."""
     anchor = heatmap_anchor(output, target)
-    negative = (target == 0) & ~anchor.isnan() & labelled[..., None, None]
-    return (negative & (output > anchor)).sum((-2, -1)), negative.sum((-2, -1))
+    negative = true_negatives(target, anchor)
+    above = torch.gt(output, anchor, out=torch.empty_like(target))
+    return above.mul_(negative).sum((-2, -1)).long(), negative.sum((-2, -1)).long()

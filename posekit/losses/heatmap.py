@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posekit.losses.anchor import heatmap_modulator
-from posekit.losses.reduction import REDUCTIONS, masked_reduce
+from posekit.losses.fused import AnchorMapLoss
+from posekit.losses.reduction import REDUCTIONS, map_weights, masked_reduce
 
 
 class HeatmapLoss(nn.Module):
@@ -41,9 +42,13 @@ class HeatmapLoss(nn.Module):
         """(B, K, H, W) loss of every pixel, without weights."""
         raise TypeError(f"{type(self).__name__} does not say what a pixel costs")
 
-    def reduce(self, loss: Tensor, weight: Tensor | None) -> Tensor:
-        """Weight and reduce the pixels' losses of one output."""
-        return masked_reduce(loss, weight, self.reduction)
+    def per_map(self, logits: Tensor, target: Tensor) -> Tensor:
+        """(B, K) sum of the pixels' losses in every map, without weights."""
+        return self.per_pixel(logits, target).sum((-2, -1))
+
+    def weigh(self, loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
+        """(B, K) weight of every map, given its loss, detached."""
+        return map_weights(loss_BK, weight_BK)
 
     def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Loss of one output, or the sum over the outputs of several stacks.
@@ -68,7 +73,12 @@ class HeatmapLoss(nn.Module):
                 f"logits and target: expected the same (B, K, H, W), got {tuple(logits.shape)} and {tuple(target.shape)}"
             )
         exact = torch.promote_types(logits.dtype, torch.float32)
-        return self.reduce(self.per_pixel(logits.to(exact), target.to(exact)), weight)
+        logits, target = logits.to(exact), target.to(exact)
+        if self.reduction == "none":
+            loss = self.per_pixel(logits, target)
+            return loss * self.weigh(loss.detach().sum((-2, -1)), weight)[..., None, None]
+        loss = self.per_map(logits, target)
+        return masked_reduce(loss, self.weigh(loss.detach(), weight), logits.shape[-2:].numel(), self.reduction)
 
 
 def _bce(logits: Tensor, target: Tensor) -> Tensor:
@@ -107,7 +117,12 @@ class HeatmapAnchorLoss(HeatmapLoss):
 
     def per_pixel(self, logits, target):
         """M (1 + q - q*)^gamma BCE + (1 - M) BCE (eq. 7)."""
-        return heatmap_modulator(logits.sigmoid(), target, self.gamma) * _bce(logits, target)
+        loss = _bce(logits, target)
+        return heatmap_modulator(logits.sigmoid(), target, self.gamma) * loss if self.gamma else loss
+
+    def per_map(self, logits, target):
+        """The same, summed over each map."""
+        return AnchorMapLoss.apply(logits, target, self.gamma) if self.gamma else super().per_map(logits, target)
 
 
 class HeatmapFocalLoss(HeatmapLoss):
@@ -171,14 +186,17 @@ class OHKM(HeatmapLoss):
         """The base loss."""
         return self.base.per_pixel(logits, target)
 
-    def reduce(self, loss, weight):
-        """The base loss's reduction over the hardest joints alone."""
-        if weight is None:
-            weight = loss.new_ones(loss.shape[:2])
-        hardness = (loss.detach().mean((-2, -1)) * weight).masked_fill(weight == 0, -torch.inf)
+    def per_map(self, logits, target):
+        """The base loss."""
+        return self.base.per_map(logits, target)
+
+    def weigh(self, loss_BK, weight_BK):
+        """The base loss's weights for the hardest joints, 0 for the others."""
+        weight = map_weights(loss_BK, weight_BK)
+        hardness = (loss_BK * weight).masked_fill(weight == 0, -torch.inf)
         hardest = hardness.topk(min(self.top, hardness.shape[1]), dim=1).indices
         kept = torch.zeros_like(hardness).scatter_(1, hardest, 1.0)
-        return self.base.reduce(loss, weight * kept)
+        return self.base.weigh(loss_BK, weight * kept)
 
 
 def _exponent(gamma: float) -> float:

@@ -6,33 +6,42 @@ from torch import Tensor
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def masked_reduce(loss_BKHW: Tensor, weight_BK: Tensor | None, reduction: str) -> Tensor:
-    """Weight each joint's map and reduce.
+def map_weights(loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
+    """Weight of each joint's map, in the loss's precision.
 
     Parameters
     ----------
-    loss_BKHW : (B, K, H, W)
+    loss_BK : (B, K)
     weight_BK : (B, K), bool or float, or None for all 1
-        0 for a joint that is not labelled: it adds nothing, not even to the mean's denominator.
-    reduction : {"mean", "sum", "none"}
-        ``mean`` is sum(w L) / (sum(w) H W), and 0 where no joint is labelled.
 
     Raises
     ------
     ValueError
-        If the weight's shape does not fit or the reduction is unknown.
+        If the weight's shape does not fit.
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
     if weight_BK is None:
-        weight_BK = loss_BKHW.new_ones(loss_BKHW.shape[:2])
-    if weight_BK.shape != loss_BKHW.shape[:2]:
-        raise ValueError(f"weight: expected {tuple(loss_BKHW.shape[:2])} (B, K), got {tuple(weight_BK.shape)}")
-    weight = weight_BK.to(loss_BKHW)
-    weighted = loss_BKHW * weight[..., None, None]
-    if reduction == "none":
-        return weighted
+        return torch.ones_like(loss_BK)
+    if weight_BK.shape != loss_BK.shape:
+        raise ValueError(f"weight: expected {tuple(loss_BK.shape)} (B, K), got {tuple(weight_BK.shape)}")
+    return weight_BK.to(loss_BK)
+
+
+def masked_reduce(loss_BK: Tensor, weight_BK: Tensor, pixels: int, reduction: str) -> Tensor:
+    """Weight each joint's map and reduce.
+
+    Parameters
+    ----------
+    loss_BK : (B, K)
+        Sum over the pixels of each map.
+    weight_BK : (B, K) float
+        0 for a joint that is not labelled: it adds nothing, not even to the mean's denominator.
+    pixels : int
+        H W, the pixels of a map.
+    reduction : {"mean", "sum"}
+        ``mean`` is sum(w L) / (sum(w) H W), and 0 where no joint is labelled.
+    """
+    weighted = (loss_BK * weight_BK).sum()
     if reduction == "sum":
-        return weighted.sum()
-    pixels = weight.sum() * loss_BKHW.shape[-2:].numel()
-    return weighted.sum() / torch.where(pixels == 0, 1.0, pixels)
+        return weighted
+    counted = weight_BK.sum() * pixels
+    return weighted / torch.where(counted == 0, 1.0, counted)
