@@ -3,9 +3,9 @@
 import os
 from importlib.metadata import PackageNotFoundError, version
 
-# Before torch loads OpenMP: threads that spin for long while they wait slow a busy machine down tenfold,
-# threads that never spin cost a third of the speed on a free one.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# Before torch loads OpenMP. Threads that spin for long while they wait slow a busy machine down up to twentyfold; threads that
+# hardly spin cost a tenth of the speed on a free one. `posekit benchmark --only busy` measures both.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 try:
     __version__ = version("posekit")

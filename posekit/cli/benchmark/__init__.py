@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from posekit.cli.arguments import positive
+from posekit.cli.benchmark.busy import measure_busy
 from posekit.cli.benchmark.figure import Figure
 from posekit.cli.benchmark.inference import measure_inference, measure_pyramid
 from posekit.cli.benchmark.input import measure_input, measure_workers
@@ -52,7 +53,9 @@ parts, and what each is measured against:
              work; on a GPU in bf16 and fp16 too. Against plain torch: one forward pass of float32 crops
   training   steps of the training engine from crops in memory, 2 stacks (on a GPU 8 too) of 256 features: TFLOP/s
              against the machine's own matrix products and 3x3 convolutions in the same precision; the targets' share
-             of a step; with photographs, the share that is waiting for the loader"""
+             of a step; with photographs, the share that is waiting for the loader
+  busy       training steps of a small network on the CPU, on a free machine and beside as many other processes as there
+             are processors. Against threads that wait spinning, for as long as OpenMP lets them by itself"""
 
 Part = Callable[[Setting], Iterator[Figure]]
 _WITH_PHOTOGRAPHS = ("input", "workers", "pyramid")
@@ -66,6 +69,7 @@ _PARTS: dict[str, Part] = {
     "pyramid": measure_pyramid,
     "inference": measure_inference,
     "training": measure_training,
+    "busy": measure_busy,
 }
 _CPU_BATCH, _GPU_BATCH = 4, 64
 
