@@ -16,7 +16,7 @@ from posekit.datasets import open_people
 from posekit.datasets.augment import Ranges
 from posekit.datasets.loader import CropDataset, EpochBatches, make_loader
 from posekit.datasets.synthetic import write_synthetic
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
 from posekit.models import ModelInfo, build_model, normalise, save_weights
@@ -90,6 +90,7 @@ def build_accelerator(config: Config) -> Accelerator:
     cpu = config.train.device == "cpu" or not torch.cuda.is_available()
     if cpu and config.train.precision == "fp16":
         raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
+    torch.backends.cudnn.benchmark = not cpu  # every step's shapes are the same, so the quickest algorithm is looked for once
     return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
 
 
@@ -121,6 +122,7 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
         epochs=config.train.epochs,
         accumulate=config.train.accumulate,
         ema=config.train.ema,
+        compiled=config.train.compile,
         keep_epochs=config.train.keep_epochs,
         folder=out,
         save_weights=partial(_save, info=info, config=config, data=f"{train.name} {train.split}"),
@@ -130,6 +132,8 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
 
 def _pose_task(config: Config, train: People, valid: People, info: ModelInfo, accelerator: Accelerator) -> PoseTask:
     size, targets = info.input_size, config.targets
+    if len(train) < accelerator.num_processes:
+        raise DataError(f"{train.name} {train.split}: {len(train)} people for {accelerator.num_processes} processes; start fewer")
     share = {"rank": accelerator.process_index, "world": accelerator.num_processes}
     loading = {"workers": config.train.workers, "pin_memory": accelerator.device.type == "cuda"}
     ranges = Ranges(**asdict(config.augment))

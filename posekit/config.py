@@ -241,7 +241,7 @@ class TrainConfig:
     epochs : int
         Times that everyone is seen.
     batch_size : int
-        People per step and process.
+        People per step and process: N processes with B people each learn what one process with N times B learns.
     accumulate : int
         Steps whose gradients are added up before the weights change.
     ema : float
@@ -249,8 +249,11 @@ class TrainConfig:
     keep_epochs : list of int
         Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs: to see later how training went.
     precision : str
-        no (float32), or mixed precision: bf16, or fp16 (GPU only); auto: bf16 where the processor or GPU multiplies in it,
-        else no. The run's config.yaml says which it was.
+        no (float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or fp16 (GPU only; it waits for
+        the GPU at every step); auto: bf16 where the processor or GPU multiplies in it, else no. The run's config.yaml says
+        which it was.
+    compile : bool
+        Run the network through torch.compile in training. The first step takes minutes: for long runs on a GPU.
     device : str
         auto (a GPU where there is one), cpu or cuda.
     workers : int
@@ -263,6 +266,7 @@ class TrainConfig:
     ema: float = 0.0
     keep_epochs: list[int] = field(default_factory=list)
     precision: str = "no"
+    compile: bool = False
     device: str = "auto"
     workers: int = 2
 

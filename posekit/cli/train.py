@@ -24,8 +24,9 @@ from posekit.images import write_image
 from posekit.inference.predictor import Predictor
 from posekit.predictions import Predictions, write_predictions
 from posekit.sample import People
-from posekit.training.engine import Engine, Interrupted
+from posekit.training.engine import Engine
 from posekit.training.log import read_run
+from posekit.training.stops import Stopped, one_voice
 
 _DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw what it predicts.
 
@@ -36,7 +37,8 @@ _DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw
 Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
 best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
 Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it; a second Ctrl-C stops at once.
-Several GPUs: torchrun --nproc-per-node N tools/train.py …"""
+Several GPUs: torchrun --nproc-per-node N tools/train.py …
+If a process dies, for want of memory say, the run ends with a line that tells how to go on from its last checkpoint."""
 _DRAWN = 16
 
 
@@ -58,6 +60,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
 
 
+@one_voice()
 def _run(parser: ArgumentParser, argv: list[str]) -> None:
     run_options = argparse.ArgumentParser(prog=parser.prog, add_help=False, allow_abbrev=False)
     _add_run_options(run_options)
@@ -77,11 +80,23 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
         print(_summary(config, engine, train, valid, yardstick))
     try:
         engine.run()
-    except Interrupted as stop:
-        stop.args = (f"{stop}\ngo on with: {parser.prog} --resume --out {shlex.quote(str(out))}",)
+    except Stopped as stop:
+        stop.args = (f"{stop}; {_way_on(parser.prog, out, accelerator.num_processes)}",)
         raise
     if accelerator.is_main_process:
         _finish(out, train, valid, engine, yardstick)
+    accelerator.end_training()
+
+
+def _way_on(prog: str, out: Path, processes: int) -> str:
+    if not _has_checkpoint(out):
+        return "no checkpoint is written yet: start it again"
+    together = ", through torchrun as before" if processes > 1 else ""
+    return f"go on with: {prog} --resume --out {shlex.quote(str(out))}{together}"
+
+
+def _has_checkpoint(out: Path) -> bool:
+    return any((out / name).exists() for name in ("last", "last.old"))
 
 
 def _settled_config(parser: ArgumentParser, parsed: Namespace) -> Config:
@@ -105,7 +120,7 @@ def _run_folder(options: argparse.Namespace) -> Path:
     out = Path(options.out or _default_folder(Path(options.config)))
     if options.resume and not (out / "config.yaml").exists():
         raise ConfigError(f"{out}: no run to resume here (it has no config.yaml); leave out --resume to start one")
-    if not options.resume and any((out / name).exists() for name in ("last", "last.old")):
+    if not options.resume and _has_checkpoint(out):
         raise ConfigError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     return writable_folder(out)
 

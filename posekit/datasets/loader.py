@@ -1,6 +1,9 @@
 """From annotated people to batches of crops: what the loader's workers do."""
 
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,7 +17,6 @@ from posekit.errors import BoxError, DataError, ImageError
 from posekit.geometry import Crop
 from posekit.sample import Batch, Failure, People, Person, Sample
 
-_GRACE_S = 60
 _LARGEST_BAD_SHARE = 0.01
 _EMPTY = Batch(
     images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
@@ -173,7 +175,7 @@ class EpochBatches:
 
 
 def make_loader(dataset: CropDataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False) -> DataLoader:
-    """A loader whose workers leave it to the main process to stop them."""
+    """A loader whose workers leave it to the process that they work for to stop them."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -186,10 +188,18 @@ def make_loader(dataset: CropDataset, batches: EpochBatches, *, workers: int = 0
 
 
 def _outlive_signals(worker: int) -> None:
-    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They go on until the main process has stopped
-    # in good order; should it not release them, an alarm ends them.
+    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They go on until the main process has stopped in good order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(_GRACE_S))
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where SIGTERM ends them at once
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_heed_parent, daemon=True).start()
+
+
+def _heed_parent() -> None:
+    parent = multiprocessing.parent_process().pid
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def predict_batches(

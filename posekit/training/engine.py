@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -12,27 +12,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from posekit.datasets.loader import require_few_failures
-from posekit.errors import DataError, PosekitError, WeightsError
+from posekit.errors import DataError, WeightsError
 from posekit.sample import Failure
+from posekit.training.average import MovingAverage
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.log import EpochLog
+from posekit.training.processes import mean_over_processes, share_statistics
+from posekit.training.stops import Interrupted, failures_told, is_of_dead_worker, signals_noted
 
 _SHOW_EVERY = 10  # batches; reading the loss waits for the device
-
-
-class Interrupted(PosekitError):
-    """Training was asked to stop, and its checkpoint is written."""
-
-    label = "stopped"
-
-    def __init__(self, signum: int, folder: Path):
-        super().__init__(f"{signal.Signals(signum).name}; the checkpoint is written to {folder}")
-        self.exit_status = 128 + signum
 
 
 class Task(Protocol):
@@ -44,7 +36,11 @@ class Task(Protocol):
     """The key of `evaluate` by which the best weights are chosen: higher is better."""
 
     def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss of a batch, to be minimised; and (2,) tallies, a sum and its divisor, of what else is told of each epoch."""
+        """Mean loss of a batch, to be minimised; and (2,) tallies, a sum and its divisor, of what is told of each epoch.
+
+        The tally "loss" is the loss itself: its divisor is what the mean is over, the batch's weight among those of the
+        processes.
+        """
 
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
         """Validation figures; calls `check_stop` now and then, which may raise."""
@@ -67,6 +63,8 @@ class Engine:
         Batches whose gradients are added up before each step.
     ema : float
         Decay of the weights' moving average; 0: none.
+    compiled : bool
+        Whether training runs the model through `torch.compile`.
     keep_epochs : collection of int
         Epochs after which the weights, as validated, are kept.
     folder : Path
@@ -88,6 +86,7 @@ class Engine:
         epochs: int,
         accumulate: int,
         ema: float,
+        compiled: bool,
         keep_epochs: Collection[int],
         folder: Path,
         save_weights: Callable[[nn.Module, Path, dict], None],
@@ -96,11 +95,13 @@ class Engine:
         self.task, self.accelerator, self.learning_rate = task, accelerator, learning_rate
         self.epochs, self.accumulate, self.keep_epochs = epochs, accumulate, keep_epochs
         self.folder, self.save_weights = folder, save_weights
+        if accelerator.num_processes > 1:
+            model = share_statistics(model, accelerator.device)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.plain_model = accelerator.unwrap_model(self.model)
-        self.average = None
-        if ema:
-            self.average = AveragedModel(self.plain_model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+        # Beside the model, which stays as it is for validation and saving.
+        self.trained_model = torch.compile(self.model) if compiled else self.model
+        self.average = MovingAverage(self.plain_model, ema) if ema else None
         self.progress = Progress()
         if resume:
             self._load()
@@ -121,12 +122,12 @@ class Engine:
 
         Raises
         ------
-        Interrupted
-            After SIGINT or SIGTERM; the checkpoint is written.
+        Stopped
+            After SIGINT or SIGTERM, when the checkpoint is written; or when a process that it needs has died.
         DataError
             If more than 1 % of the people cannot be read, or the loss is no longer finite.
         """
-        with _signals_noted() as received:
+        with signals_noted() as received, failures_told():
             while self.progress.epoch < self.epochs:
                 self._train_epoch(received)
                 self._finish_epoch(received)
@@ -139,9 +140,9 @@ class Engine:
         sampler.epoch, sampler.start = progress.epoch, progress.batch
         self.batches = progress.batch + len(sampler)
         self.model.train()
-        self.started, self.people_before = time.perf_counter(), progress.people
+        self.started, self.waited, self.people_before = time.perf_counter(), 0.0, progress.people
         with self._bar() as bar:
-            for batch in self.task.loader if len(sampler) else ():
+            for batch in self._batches() if len(sampler) else ():
                 self._note_failures(batch.failures, bar)
                 self._step(batch)
                 progress.batch += 1
@@ -154,22 +155,39 @@ class Engine:
                     self.accelerator.wait_for_everyone()
                     raise Interrupted(received[0] if received else signal.SIGTERM, self.folder / "last")
 
+    def _batches(self) -> Iterator:
+        """The loader's batches; the time that they are waited for is added up."""
+        batches = iter(self.task.loader)
+        # PyTorch's handler would report a worker's death in the middle of a step; the loader finds it out itself.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                if is_of_dead_worker(error) and self._weights_settled() and self.accelerator.num_processes == 1:
+                    self._save()
+                raise
+            self.waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+
     def _step(self, batch) -> None:
         rate = self.learning_rate(self.progress.epoch + self.progress.batch / self.batches)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         settles = self._settles(self.progress.batch + 1)
         with nullcontext() if settles else self.accelerator.no_sync(self.model):
-            loss, tallies = self.task.loss(self.model, batch.to(self.accelerator.device), self.progress.epoch)
+            loss, tallies = self.task.loss(self.trained_model, batch.to(self.accelerator.device), self.progress.epoch)
+            loss = mean_over_processes(loss, tallies["loss"][1], self.accelerator)
             self.accelerator.backward(loss / self.accumulate)
         if settles:
             self.optimizer.step()
             self.optimizer.zero_grad()
             if self.average is not None:
-                self.average.update_parameters(self.plain_model)
-        people = len(batch) - len(batch.failures)
-        self.progress.people += people
-        tallies["loss"] = torch.stack([loss.detach().double() * people, loss.new_full((), people, dtype=torch.float64)])
+                self.average.update(self.plain_model)
+        self.progress.people += len(batch) - len(batch.failures)
         for name, tally in tallies.items():
             self.tallies[name] = self.tallies.get(name, 0) + tally.double()
 
@@ -209,6 +227,7 @@ class Engine:
             **{name: _mean(tally) for name, tally in self.tallies.items() if name != "loss"},
             **figures,
             "images_per_s": (progress.people - self.people_before) / seconds,
+            "data_wait": 100 * self.waited / seconds,
             "bad_images": len(self.bad),
         }
         score = figures[self.task.metric]
@@ -231,6 +250,8 @@ class Engine:
             return
         people = torch.tensor([self.progress.people, self.people_before], device=self.accelerator.device)
         self.progress.people, self.people_before = self.accelerator.reduce(people).tolist()
+        waited = torch.tensor(self.waited, device=self.accelerator.device)
+        self.waited = self.accelerator.reduce(waited, reduction="mean").item()
         self.tallies = {name: self.accelerator.reduce(tally) for name, tally in self.tallies.items()}
         self.bad = {failure.index: failure for failure in gather_object(list(self.bad.values()))}
         require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
@@ -260,8 +281,9 @@ class Engine:
         loss = self._loss()
         if not math.isfinite(loss):
             self._refuse_loss(loss)
-        speed = (self.progress.people - self.people_before) / (time.perf_counter() - self.started)
-        shown = {"loss": f"{loss:.3g}", "images/s": f"{speed * self.accelerator.num_processes:.0f}"}
+        seconds = time.perf_counter() - self.started
+        speed = (self.progress.people - self.people_before) * self.accelerator.num_processes / seconds
+        shown = {"loss": f"{loss:.3g}", "images/s": f"{speed:.0f}", "data": f"{100 * self.waited / seconds:.0f}%"}
         if math.isfinite(self.progress.best):
             shown[f"best {self.task.metric}"] = f"{self.progress.best:.1f}"
         bar.set_postfix(shown, refresh=False)
@@ -306,21 +328,3 @@ class Engine:
 def _mean(tally: Tensor) -> float:
     total, divisor = tally.tolist()
     return total / divisor if divisor else 0.0
-
-
-@contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM instead of dying of them; a second one interrupts at once."""
-    received: list[int] = []
-
-    def note(signum, frame):
-        received.append(signum)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from posekit.datasets.loader import predict_batches, require_few_failures
 from posekit.heatmaps import decode
-from posekit.losses import HeatmapLoss
+from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.sample import People
 
@@ -60,12 +60,16 @@ class PoseTask:
         self.losses, self.warmup_epochs = {True: warmup_loss, False: loss}, warmup_epochs
 
     def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch, summed over the stacks; tallies of what is hard for the last stack, in percent."""
-        target = self.encode(batch.joints, batch.labelled)
+        """Loss of a batch, summed over the stacks; tallies of it, and of what is hard for the last stack, in percent."""
+        criterion, target = self.losses[epoch < self.warmup_epochs], self.encode(batch.joints, batch.labelled)
         outputs = model(self.prepare(batch.images, gains_B3=batch.gains))
-        loss = self.losses[epoch < self.warmup_epochs](outputs, target, batch.labelled)
+        loss, counted = criterion(outputs, target, batch.labelled), _counted(criterion, batch.labelled)
         hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
-        return loss, {"hard_pixels": _percent(hard, negatives), "hard_joints": _percent(hard > 0, negatives > 0)}
+        return loss, {
+            "loss": torch.stack([loss.detach().double() * counted, counted.double()]),
+            "hard_pixels": _percent(hard, negatives),
+            "hard_joints": _percent(hard > 0, negatives > 0),
+        }
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
@@ -90,6 +94,12 @@ class PoseTask:
             joints[index] = points
         require_few_failures([failure for *_, failures in found for failure in failures], len(joints), "validation")
         return self.score(joints)
+
+
+def _counted(loss: HeatmapLoss, labelled: Tensor) -> Tensor:
+    """How many joints a loss is the mean over."""
+    joints = labelled.sum(1)
+    return (joints.clamp(max=loss.top) if isinstance(loss, OHKM) else joints).sum()
 
 
 def _percent(part: Tensor, whole: Tensor) -> Tensor:

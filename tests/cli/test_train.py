@@ -39,7 +39,10 @@ def root(tmp_path_factory):
 
 def rows(out):
     with (out / "metrics.csv").open() as file:
-        return [{name: value for name, value in row.items() if name != "images_per_s"} for row in csv.DictReader(file)]
+        return [
+            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait")}
+            for row in csv.DictReader(file)
+        ]
 
 
 @pytest.mark.slow
@@ -67,30 +70,69 @@ def test_run_writes_what_the_contract_says(root, tmp_path, capsys):
     assert "was started with other settings" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_terminated_run_resumes_bit_for_bit(root, tmp_path):
-    """A real process, real signals, loader workers, and the command that it prints."""
-    common = [sys.executable, "-m", "posekit.cli.main", "train", "--config", str(root / "tiny.yaml"), "--train.workers", "1"]
-    common += ["--train.epochs", "6"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([*common, "--out", whole], check=True, env=environment, capture_output=True)
-    process = subprocess.Popen(
-        [*common, "--out", cut], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while not (cut / "metrics.csv").exists():
+TRAIN = [sys.executable, "-m", "posekit.cli.main", "train"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start_six_epochs(root, out):
+    """A real process with a loader's worker, in a group of its own."""
+    command = [*TRAIN, "--config", root / "tiny.yaml", "--train.workers", "1", "--train.epochs", "6", "--out", out]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True, **streams)
+
+
+def wait_for(path, process):
+    while not path.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGTERM)  # the whole group, as a scheduler does
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert f"go on with: posekit train --resume --out {cut}" in said
-    assert "Traceback" not in said
-    command = [sys.executable, "-m", "posekit.cli.main", "train", "--resume", "--out", str(cut)]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def whole(root, tmp_path_factory):
+    """Six epochs that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    process = start_six_epochs(root, out)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return out
+
+
+def assert_goes_on_to(whole, cut):
+    subprocess.run([*TRAIN, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
     assert rows(whole) == rows(cut)
     for name in ("best.safetensors", "final.safetensors"):
         assert (whole / name).read_bytes() == (cut / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_terminated_run_resumes_bit_for_bit(root, tmp_path, whole):
+    """Real signals, and the command that it prints."""
+    cut = tmp_path / "cut"
+    process = start_six_epochs(root, cut)
+    wait_for(cut / "metrics.csv", process)
+    os.killpg(process.pid, signal.SIGTERM)  # the whole group, as a scheduler does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert f"; go on with: posekit train --resume --out {cut}\n" in said
+    assert "Traceback" not in said
+    assert_goes_on_to(whole, cut)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_in_one_line_and_it_resumes_bit_for_bit(root, tmp_path, whole):
+    cut = tmp_path / "cut"
+    process = start_six_epochs(root, cut)
+    wait_for(cut / "metrics.csv", process)
+    readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for reader in readers:
+        os.kill(int(reader), signal.SIGKILL)  # as a system that is out of memory does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    told = said.splitlines()[-1]
+    assert told.startswith("posekit train: stopped: a process that reads photographs has died")
+    assert told.endswith(f"; go on with: posekit train --resume --out {cut}")
+    assert "Traceback" not in said
+    assert_goes_on_to(whole, cut)
 
 
 @pytest.mark.slow

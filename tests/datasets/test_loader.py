@@ -1,5 +1,9 @@
 """Batches: order, resuming, failures that are named."""
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -161,6 +165,50 @@ def test_processes_share_the_people(world):
     seen = sorted(index for part in parts for batch in part for _, index in batch)
     assert seen == list(range(23))
     assert len({len(part) for part in parts}) == 1  # every process takes the same number of steps
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_see_in_each_step_whom_one_would_see(world):
+    one = list(EpochBatches(23, 2 * world, seed=1, shuffle=True))
+    parts = [list(EpochBatches(23, 2, seed=1, shuffle=True, rank=rank, world=world)) for rank in range(world)]
+    assert len(one) == 23 // (2 * world)
+    for step, batch in enumerate(one):
+        assert sorted(key for part in parts for key in part[step]) == sorted(batch)
+
+
+@pytest.mark.slow
+def test_workers_heed_nobodys_sigterm_but_their_parents(people):
+    loader = make_loader(CropDataset(people, size=32), EpochBatches(5, 1), workers=1)
+    batches = iter(loader)
+    next(batches)
+    (worker,) = batches._workers
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    assert len(list(batches)) == 4
+    assert worker.is_alive()
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.join(timeout=30)
+    assert worker.exitcode == 0
+
+
+_LEFT = """
+import numpy as np
+from posekit.datasets.loader import EpochBatches, make_loader
+
+class Samples:
+    def __getitem__(self, key):
+        return []
+
+for loader in [make_loader(Samples(), EpochBatches(9, 1), workers=2) for _ in range(2)]:
+    batches = iter(loader)
+    next(batches)
+print("leaving")
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_leaves_its_loader_in_the_middle_ends_at_once():
+    done = subprocess.run([sys.executable, "-c", _LEFT], check=True, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("leaving\n", "")
 
 
 def test_a_pyramid_holds_each_persons_crops_at_all_scales(people):

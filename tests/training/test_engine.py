@@ -17,7 +17,8 @@ from posekit.datasets.loader import EpochBatches
 from posekit.errors import DataError, OutputError, WeightsError
 from posekit.sample import Failure
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from posekit.training.engine import Engine, Interrupted
+from posekit.training.engine import Engine
+from posekit.training.stops import Interrupted, Stopped
 
 PEOPLE, BATCH = 20, 4
 
@@ -59,7 +60,9 @@ class ToyTask:
     def loss(self, model, batch, epoch):
         self.epochs_seen.append(epoch)
         error = model(batch.x) - batch.x.sum(1, keepdim=True)
-        return error.square().mean(), {"large": torch.stack([(error.abs() > 1).sum(), torch.tensor(len(batch))])}
+        loss, people = error.square().mean(), torch.tensor(len(batch))
+        tallies = {"loss": torch.stack([loss.detach() * people, people]), "large": torch.stack([(error.abs() > 1).sum(), people])}
+        return loss, tallies
 
     def evaluate(self, model, check_stop):
         self.during_validation()
@@ -70,15 +73,19 @@ class ToyTask:
         return {"score": -error.item()}
 
 
-def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1, keep_epochs=()):
+def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1, keep_epochs=(), compiled=False):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     return Engine(
         task, model, torch.optim.RMSprop(model.parameters()), accelerator=Accelerator(cpu=True),
         learning_rate=lambda epoch: 0.01 / (1 + epoch), epochs=epochs, accumulate=accumulate, ema=ema,
-        keep_epochs=keep_epochs, folder=folder,
+        compiled=compiled, keep_epochs=keep_epochs, folder=folder,
         save_weights=save_weights, resume=resume,
     )  # fmt: skip
+
+
+def broken(loss):
+    return loss, {"loss": torch.stack([loss.detach(), torch.ones(())])}
 
 
 def save_weights(model, path, notes):
@@ -87,9 +94,12 @@ def save_weights(model, path, notes):
 
 
 def rows(folder):
-    """metrics.csv without the speed, which differs from run to run."""
+    """metrics.csv without what is timed, which differs from run to run."""
     with (folder / "metrics.csv").open() as file:
-        return [{name: value for name, value in row.items() if name != "images_per_s"} for row in csv.DictReader(file)]
+        return [
+            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait")}
+            for row in csv.DictReader(file)
+        ]
 
 
 def same_weights(a, b):
@@ -190,6 +200,60 @@ def test_average_moves_slower_than_the_model(tmp_path):
     assert (engine.best_model[0].weight - first).norm() < moved
 
 
+@pytest.mark.parametrize(("accumulate", "saved"), [(1, (1, 3)), (2, (1, 0))])
+def test_a_workers_death_keeps_what_is_settled_and_the_run_goes_on_bit_for_bit(tmp_path, accumulate, saved):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    make_engine(whole, ToyTask(Loader()), accumulate=accumulate).run()
+
+    def die(epoch, batch):
+        if (epoch, batch) == (1, 3):
+            raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
+    with pytest.raises(Stopped, match="has died"):
+        make_engine(cut, ToyTask(Loader(die)), accumulate=accumulate).run()
+    progress = load_checkpoint(cut / "last")[0]
+    assert (progress.epoch, progress.batch) == saved
+    make_engine(cut, ToyTask(Loader()), resume=True, accumulate=accumulate).run()
+    assert same_weights(whole, cut)
+    assert rows(whole) == rows(cut)
+
+
+def test_share_of_the_time_that_the_loader_is_waited_for(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("posekit.training.engine.time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def pass_time(seconds):
+        now[0] += seconds
+
+    task = ToyTask(Loader(lambda epoch, batch: pass_time(1)), lambda: pass_time(50))  # validation does not count
+    learn = task.loss
+    task.loss = lambda *arguments: (pass_time(3), learn(*arguments))[1]
+    make_engine(tmp_path, task, epochs=2).run()
+    with (tmp_path / "metrics.csv").open() as file:
+        told = list(csv.DictReader(file))
+    assert [float(row["data_wait"]) for row in told] == [25.0, 25.0]
+    assert [float(row["images_per_s"]) for row in told] == [1.0, 1.0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # PyTorch's own, when its compiler is imported
+def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bit(tmp_path):
+    plain, whole, cut = (tmp_path / name for name in ("plain", "whole", "cut"))
+    make_engine(plain, ToyTask(Loader())).run()
+    make_engine(whole, ToyTask(Loader()), compiled=True).run()
+    with pytest.raises(Interrupted):
+        make_engine(cut, ToyTask(Loader(interrupt_at(1, 2))), compiled=True).run()
+    for file in ("model", "average"):
+        assert not [name for name in load_file(cut / "last" / f"{file}.safetensors") if "_orig_mod" in name]
+    make_engine(cut, ToyTask(Loader()), compiled=True, resume=True).run()
+    assert same_weights(whole, cut)
+    assert load_file(whole / "final.safetensors").keys() == load_file(plain / "final.safetensors").keys()
+    for row, expected in zip(rows(whole), rows(plain), strict=True):
+        assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
+        # The bias before batch normalisation has a gradient of rounding errors alone, which RMSprop makes as large as any.
+        assert float(row["score"]) == pytest.approx(float(expected["score"]), rel=0.05)
+
+
 def test_too_many_bad_samples_stop_the_run(tmp_path, capsys):
     with pytest.raises(DataError, match=r"1 of 20 training samples cannot be read, more than 1 %.*gone\.jpg"):
         make_engine(tmp_path, ToyTask(Loader(bad={7}))).run()
@@ -203,7 +267,7 @@ def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
 
 def test_loss_that_is_not_finite_stops_the_run(tmp_path):
     task = ToyTask(Loader())
-    task.loss = lambda model, batch, epoch: (model(batch.x).sum() * float("nan"), {})
+    task.loss = lambda model, batch, epoch: broken(model(batch.x).sum() * float("nan"))
     with pytest.raises(DataError, match=r"loss is nan in epoch 1: lower optimizer\.lr"):
         make_engine(tmp_path, task).run()
 
@@ -217,7 +281,7 @@ def test_loss_that_is_not_finite_leaves_the_checkpoint_alone(tmp_path):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
     before = (tmp_path / "last" / "model.safetensors").read_bytes()
     task = ToyTask(Loader(interrupt_at(1, 1)))
-    task.loss = lambda model, batch, epoch: (model(batch.x).sum() * float("nan"), {})
+    task.loss = lambda model, batch, epoch: broken(model(batch.x).sum() * float("nan"))
     with pytest.raises(DataError, match="loss is nan"):
         make_engine(tmp_path, task, resume=True, epochs=2).run()
     assert (tmp_path / "last" / "model.safetensors").read_bytes() == before

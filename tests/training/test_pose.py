@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from posekit.heatmaps import encode
-from posekit.losses import HeatmapBCE, HeatmapMSE
+from posekit.losses import OHKM, HeatmapBCE, HeatmapMSE
 from posekit.sample import Batch
 from posekit.training.pose import PoseTask
 
@@ -44,6 +44,19 @@ def test_hard_pixels_and_joints_are_counted_on_the_last_stack_and_labelled_joint
     assert tallies["hard_pixels"].tolist() == [200.0, negatives]
     assert tallies["hard_joints"].tolist() == [100.0, 5.0]
     torch.testing.assert_close(loss, HeatmapBCE()(maps, target, batch.labelled))
+
+
+@pytest.mark.parametrize(("loss", "joints"), [(HeatmapBCE(), 5), (OHKM(HeatmapBCE(), 2), 4), (OHKM(HeatmapBCE(), 9), 5)])
+def test_the_loss_tells_how_many_joints_it_is_the_mean_over(task, batch, loss, joints):
+    task.losses[False] = loss
+    maps, target = outputs(batch)
+    mean, tallies = task.loss(lambda images: maps, batch, epoch=1)
+    total, counted = tallies["loss"].tolist()
+    assert counted == joints
+    assert total == pytest.approx(joints * mean.item())
+    loss.reduction = "sum"
+    getattr(loss, "base", loss).reduction = "sum"
+    assert loss(maps, target, batch.labelled).item() == pytest.approx(total * MAP**2, rel=1e-5)
 
 
 def test_the_first_epochs_have_the_loss_of_the_warm_up(task, batch):

@@ -1,0 +1,69 @@
+"""That a training step never waits for the device, as far as a CPU can show it."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from posekit import build
+from posekit.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
+from posekit.datasets.synthetic import write_synthetic
+
+# Numbers that Python asks of a tensor, sizes that depend on its contents, tensors made of Python's numbers.
+WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "lift_fresh")
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails where a GPU would have to be waited for."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        picks = name.startswith("index") and any(
+            getattr(index, "dtype", None) == torch.bool for index in (args[1] if isinstance(args[1], list | tuple) else ())
+        )
+        assert name not in WAITING, f"aten::{name} waits for the device"
+        assert not picks, f"aten::{name} by a mask waits for the device"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic(folder / "synthetic", people=12, seed=0, workers=1, progress=False)
+    source = [SourceConfig("mpii", "synthetic")]
+    return DataConfig(train=source, valid=source, root=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [
+        (LossConfig("anchor"), "rmsprop"),
+        (LossConfig("focal", ohkm=8), "adamw"),
+        (LossConfig("mse"), "adam"),
+        (LossConfig("anchor", warmup_epochs=1), "adamw"),
+    ],
+)
+def test_a_step_waits_for_nothing(data, tmp_path, loss, optimizer):
+    config = Config(
+        data,
+        model=ModelConfig(stacks=2, features=8, depth=1, input_size=16),
+        loss=loss,
+        optimizer=OptimizerConfig(optimizer),
+        train=TrainConfig(batch_size=4, accumulate=2, ema=0.9, device="cpu", workers=0),
+    )
+    accelerator = build.build_accelerator(config)
+    engine = build.build_engine(config, *build.build_people(data), out=tmp_path, accelerator=accelerator, resume=False)
+    engine.batches = 100
+    batch = next(iter(engine.task.loader))
+    engine._step(batch)  # the first step of all may wait
+    with NoWaiting():
+        for _ in range(5):
+            engine._step(batch)
+            engine.progress.batch += 1
+    assert engine.progress.people == 24
+
+
+def test_what_waits_is_found():
+    values = torch.arange(3.0)
+    for wait in (lambda: values.sum().item(), lambda: values[values > 1], lambda: torch.tensor([1.0]), lambda: bool(values[0])):
+        with pytest.raises(AssertionError, match="waits for the device"), NoWaiting():
+            wait()
