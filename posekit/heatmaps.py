@@ -134,7 +134,8 @@ def _highest(flat: Tensor) -> Tensor:
 
 def _points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
     """(B, K, ..., 2) crop pixels of places (B, K, ...) in the flattened maps."""
-    peaks = torch.stack([places % maps.shape[-1], places // maps.shape[-1]], -1)
+    rows = places // maps.shape[-1]
+    peaks = torch.stack([torch.sub(places, rows, alpha=maps.shape[-1]), rows], -1)
     return (peaks + _OFFSETS[method](maps, peaks) + 0.5) * stride - 0.5
 
 
@@ -144,12 +145,13 @@ def _no_offset(maps: Tensor, peaks: Tensor) -> Tensor:
 
 def _quarter_offset(maps: Tensor, peaks: Tensor) -> Tensor:
     height, width = maps.shape[-2:]
-    steps = torch.tensor([[1, width], [-1, -width]], device=maps.device)  # right, down; left, up
-    places = (peaks[..., 1] * width + peaks[..., 0])[..., None, None] + steps
-    places = places.clamp(0, height * width - 1)  # beyond a border lies some other pixel, which `inner` discards
-    after, before = maps.flatten(2).gather(-1, places.flatten(2)).view(*places.shape).unbind(-2)
-    inner = _distance_to_border(maps, peaks) >= 1
-    return 0.25 * torch.sign(after - before) * inner
+    x, y = peaks.unbind(-1)
+    # 1, but 0 on a border: then the pixel is compared with itself.
+    right, down = (x % max(width - 1, 1)).clamp_(max=1), (y % max(height - 1, 1)).clamp_(max=1)
+    steps, places = torch.stack([right, down * width], -1), torch.add(x, y, alpha=width)[..., None]
+    flat = maps.flatten(2)
+    after, before = (flat.gather(-1, near.flatten(2)).view(near.shape) for near in (places + steps, places - steps))
+    return torch.sign(after - before).mul_(0.25)
 
 
 def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radius: int = 3) -> Tensor:
