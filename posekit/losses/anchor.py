@@ -68,7 +68,7 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor:
     return torch.where(negative, modulator(probability, anchor.nan_to_num(0.0), gamma), 1.0)
 
 
-def true_negatives(target: Tensor, anchor: Tensor) -> Tensor:
+def true_negatives(target: Tensor, anchor: Tensor, out: Tensor | None = None) -> Tensor:
     """Where the modulator works (eq. 5): the pixels without any target, in maps that have an anchor.
 
     Parameters
@@ -76,13 +76,15 @@ def true_negatives(target: Tensor, anchor: Tensor) -> Tensor:
     target : (..., H, W)
     anchor : (..., 1, 1)
         NaN for none.
+    out : (..., H, W), optional
+        Where to put them.
 
     Returns
     -------
     (..., H, W), 1 or 0 in the target's precision, which is faster to make and to use than a mask of bools.
     """
     nothing = torch.where(anchor.isnan(), -1.0, 0.0)  # no target is -1
-    return torch.eq(target, nothing, out=torch.empty_like(target))
+    return torch.eq(target, nothing, out=torch.empty_like(target) if out is None else out)
 
 
 def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:

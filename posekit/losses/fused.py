@@ -1,5 +1,7 @@
 """Anchor loss of whole maps together with its gradient, in one pass: what training on heatmaps takes."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -9,6 +11,7 @@ from posekit.losses.blocks import blocks
 
 # Above it log(1 + e^z) is z, to the last bit of float64, and e^z is finite in float32.
 _FAR = 40.0
+_NEEDED = 5  # tensors of a block's size
 
 
 class AnchorMapLoss(torch.autograd.Function):
@@ -22,7 +25,8 @@ class AnchorMapLoss(torch.autograd.Function):
     def forward(ctx, logits: Tensor, target: Tensor, gamma: float) -> Tensor:
         """(B, K, H, W) logits and target, in float32 or float64, to (B, K)."""
         gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
-        sums = [_block(*block, gamma) for block in blocks(logits, target, gradient)]
+        pieces = list(blocks(logits, target, gradient))
+        sums = [_block(*piece, gamma, scratch) for piece, scratch in zip(pieces, _scratch(pieces), strict=True)]
         ctx.save_for_backward(gradient)
         return torch.cat(sums).view(logits.shape[:2])
 
@@ -34,18 +38,29 @@ class AnchorMapLoss(torch.autograd.Function):
         return gradient * upstream_BK[..., None, None], None, None
 
 
-def _block(z: Tensor, p: Tensor, gradient: Tensor, gamma: float) -> Tensor:
+def _scratch(pieces: list[tuple[Tensor, ...]]) -> Iterator[Sequence[Tensor | None]]:
+    """Room for what is computed on the way, the same for all blocks: writing where the cache has been is faster."""
+    if len(pieces) == 1:
+        yield [None] * _NEEDED  # as it comes: in a compiled graph nothing is written at all
+        return
+    room = pieces[0][0].new_empty(_NEEDED, *pieces[0][0].shape)  # the first is the largest
+    for z, *_ in pieces:
+        yield room[:, : len(z)].unbind()
+
+
+def _block(z: Tensor, p: Tensor, gradient: Tensor, gamma: float, scratch: Sequence[Tensor | None]) -> Tensor:
     """(N,) losses of maps (N, H, W), whose gradient by the logits is written to `gradient`."""
+    room1, room2, room3, room4, room5 = scratch
     anchor = heatmap_anchor(z, p).sigmoid()
-    odds = z.clamp(max=_FAR).exp_()
-    whole = odds + 1
-    q = odds / whole
-    cross_entropy = torch.maximum(odds.log1p_(), z).addcmul_(z, p, value=-1)  # log(1 + e^z) - z p
-    negative = true_negatives(p, anchor)
-    base = (q - anchor.nan_to_num(0.0)).mul_(negative).add_(1)
+    odds = torch.clamp(z, max=_FAR, out=room1).exp_()
+    whole = torch.add(odds, 1, out=room2)
+    q = torch.div(odds, whole, out=room3)
+    cross_entropy = torch.maximum(odds.log1p_(), z, out=odds).addcmul_(z, p, value=-1)  # log(1 + e^z) - z p
+    negative = true_negatives(p, anchor, out=room4)
+    base = torch.sub(q, anchor.nan_to_num(0.0), out=room5).mul_(negative).add_(1)
     if gamma < 1:
         base.clamp_min_(torch.finfo(base.dtype).eps)  # as in `modulator`
-    power = base ** (gamma - 1)
+    power = base if gamma == 2 else base ** (gamma - 1)
     # d(m BCE)/dz = m (q - p) + dm/dq q (1 - q) BCE, where m = base^gamma, which is 1 where p is not 0, and 1 - q = 1 / (1 + e^z).
     slope = torch.addcmul(base, torch.div(cross_entropy, whole, out=whole), negative, value=gamma, out=gradient)
     slope.mul_(q).mul_(power).sub_(p)
