@@ -19,6 +19,7 @@ from posekit.datasets.synthetic import write_synthetic
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
+from posekit.memory import keep_freed_memory
 from posekit.models import ModelInfo, build_model, normalise, save_weights
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate
@@ -90,6 +91,8 @@ def build_accelerator(config: Config) -> Accelerator:
     cpu = config.train.device == "cpu" or not torch.cuda.is_available()
     if cpu and config.train.precision == "fp16":
         raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
+    if cpu:
+        keep_freed_memory()
     torch.backends.cudnn.benchmark = not cpu  # every step's shapes are the same, so the quickest algorithm is looked for once
     return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
 

@@ -1,0 +1,35 @@
+"""Memory that is freed stays with the process, where the C library can be told so."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from posekit import memory
+
+SYSTEM_TIME = """
+import resource
+import numpy as np
+from posekit.memory import keep_freed_memory
+
+if {keep}:
+    assert keep_freed_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    np.ones(2**23)  # 64 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_pages_are_asked_for_once_instead_of_each_time():
+    def pages(keep):
+        return int(subprocess.run([sys.executable, "-c", SYSTEM_TIME.format(keep=keep)], capture_output=True, text=True).stdout)
+
+    assert pages(False) > 5 * pages(True)
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert memory.keep_freed_memory() is False
