@@ -1,4 +1,6 @@
+import pickle
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -237,3 +239,11 @@ def test_a_batch_goes_to_a_device_whole():
     moved = batch().to("meta")
     assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "gains", "index")} == {"meta"}
     assert moved.failures == (Failure(9, "broken"),)
+
+
+def test_a_batch_survives_the_way_from_a_worker():
+    sent = batch(joints=torch.rand(2, 5, 2), gains=torch.rand(2, 3))
+    came = pickle.loads(ForkingPickler.dumps(sent))
+    for name in ("images", "joints", "labelled", "gains", "index"):
+        torch.testing.assert_close(getattr(came, name), getattr(sent, name))
+    assert came.failures == sent.failures

@@ -17,6 +17,7 @@ from posekit.cli.command import run_command
 from posekit.datasets import WITH_PHOTOGRAPHS
 from posekit.errors import ConfigError
 from posekit.inference.backends import BACKENDS, find_device
+from posekit.memory import keep_freed_memory
 
 _DESCRIPTION = """\
 Measure posekit's speed, each figure as a ratio to a yardstick in the same run: posekit, yardstick, posekit, ... in turn.
@@ -104,6 +105,7 @@ def _run(args: argparse.Namespace) -> None:
     parts = _chosen(args)
     earlier = read_json(args.against) if args.against else None
     setting = _setting(args)
+    keep_freed_memory()  # as in training; yardsticks gain by it too
     run, figures = describe_run(setting.settings()), []
     print(headline(run))
     _write(args, run, figures)  # a place that cannot be written is told before long work

@@ -26,7 +26,7 @@ from posekit.opencv import cv2
 from posekit.sample import People
 
 _BATCH, _LEAST = 32, 128
-_WORKER_BATCH, _WORKER_BATCHES = 16, 8
+_WORKER_BATCH, _WORKER_BATCHES = 32, 8
 _LARGE = 1280 * 720
 _PLAIN = "imread, warpAffine, float tensor"
 
