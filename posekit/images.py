@@ -42,7 +42,8 @@ def read_image(path: str | Path) -> np.ndarray:
 def read_data(path: str | Path) -> np.ndarray:
     """The bytes of a picture's file, (bytes,) uint8; `ImageError` if it is missing or cannot be read."""
     try:
-        return np.fromfile(path, np.uint8)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123, a Path takes as long as the reading
+            return np.frombuffer(file.read(), np.uint8)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such image") from None
     except OSError as error:

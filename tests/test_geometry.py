@@ -176,3 +176,4 @@ def test_colour_is_cut_from_the_part_that_is_needed_as_from_the_whole(centre, si
     # Weights are rounded to 1/32 pixel, and differently at another place of the picture's corner.
     assert np.abs(crop.warp(image) - whole).max() <= 255 / 16
     assert np.abs(crop.warp(image) - whole).mean() < 0.2
+    np.testing.assert_array_equal(crop.warp_rgb(image), crop.warp(image)[..., ::-1])

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.geometry import Crop
-from posekit.opencv import cv2
 from posekit.sample import Person, Sample
 
 
@@ -96,7 +95,7 @@ def apply(image: np.ndarray, person: Person, view: View, *, size: int, flip_orde
     crop = Crop(person.box.scaled(view.scale), size, rotation=view.rotation, mirror=view.mirror)
     order = crop.joint_order(flip_order)
     return Sample(
-        image=cv2.cvtColor(crop.warp(image), cv2.COLOR_BGR2RGB),
+        image=crop.warp_rgb(image),
         joints=crop.forward(person.joints[order]).astype(np.float32),
         labelled=person.labelled[order],
         crop=crop,

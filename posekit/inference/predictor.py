@@ -139,8 +139,8 @@ class Predictor:
 
     def _predict_boxes(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
         size = self.info.input_size
-        crops = [Crop(box.scaled(scale), size).warp(image) for box in boxes for scale in self.views.scales]
-        images = torch.from_numpy(np.stack([cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) for crop in crops]))
+        crops = [Crop(box.scaled(scale), size).warp_rgb(image) for box in boxes for scale in self.views.scales]
+        images = torch.from_numpy(np.stack(crops))
         joints, scores = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
         rows = zip(boxes, joints, scores, strict=True)
         return [Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton) for box, points, score in rows]

@@ -9,7 +9,6 @@ from posekit.drawing.subject import Look, Subject
 from posekit.errors import WeightsError
 from posekit.geometry import Crop
 from posekit.inference.predictor import Predictor
-from posekit.opencv import cv2
 from posekit.sample import People
 
 
@@ -45,8 +44,8 @@ def look(predictor: Predictor, subject: Subject) -> Look:
         raise ValueError(f"subject: has the skeleton {subject.skeleton.name}, the model {info.skeleton.name}")
     height, width = subject.image.shape[:2]
     subject.box.require_overlap(width, height)
-    crops = [Crop(subject.box.scaled(scale), info.input_size).warp(subject.image) for scale in predictor.views.scales]
-    images = torch.from_numpy(np.stack([cv2.cvtColor(crop, cv2.COLOR_BGR2RGB) for crop in crops]))
+    crops = [Crop(subject.box.scaled(scale), info.input_size).warp_rgb(subject.image) for scale in predictor.views.scales]
+    images = torch.from_numpy(np.stack(crops))
     maps = predictor.predict_maps(images).cpu()
     if not maps.isfinite().all():
         raise WeightsError("the model's heatmaps are not finite numbers: its training failed; take other weights")
