@@ -5,7 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 # Before torch loads OpenMP. Threads that spin for long while they wait slow a busy machine down up to twentyfold; threads that
 # hardly spin cost a tenth of the speed on a free one. `posekit benchmark --only busy` measures both.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 try:
     __version__ = version("posekit")

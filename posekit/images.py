@@ -78,13 +78,13 @@ def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.n
     image : (H, W, 3) uint8
         As of `decode_image`, or smaller.
     reduction : {1, 2, 4, 8}
-        How many of the picture's pixels one of `image` stands for, along each axis; at least 1.5 are left for each one
-        needed. Counted from the top left corner: what is left at the right and below is a pixel too.
+        How many of the picture's pixels one of `image` stands for, along each axis; where it is above 1, at least 1.5 are left for
+        each one needed. Counted from the top left corner: what is left at the right and below is a pixel too.
     """
-    for reduction, flag in _REDUCED.items():
-        if _SPARE * reduction * resolution <= 1 and _is_upright_jpeg(data):
-            return _decoded(data, name, flag), reduction
-    return decode_image(data, name), 1
+    reduction = next((reduction for reduction in _REDUCED if _SPARE * reduction * resolution <= 1), 1)
+    if reduction == 1 or not _is_upright_jpeg(data):
+        return decode_image(data, name), 1
+    return _decoded(data, name, _REDUCED[reduction]), reduction
 
 
 def _is_upright_jpeg(data: np.ndarray) -> bool:

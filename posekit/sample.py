@@ -304,7 +304,7 @@ class Batch:
     def __reduce__(self):
         # From a loader's worker each tensor comes through shared memory of its own, which costs a millisecond.
         small = (self.joints, self.labelled, self.gains, self.index)
-        return _received, (self.images, *(tensor.numpy() for tensor in small), self.failures)
+        return _received, (self.images, *(tensor.cpu().numpy() for tensor in small), self.failures)
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""

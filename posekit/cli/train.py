@@ -36,7 +36,7 @@ _DESCRIPTION = """Train a pose model, evaluate it on the validation people, draw
 
 Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
 best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
-Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it; a second Ctrl-C stops at once.
+Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it; another one, a second later, stops at once.
 Several GPUs: torchrun --nproc-per-node N tools/train.py …
 If a process dies, for want of memory say, the run ends with a line that tells how to go on from its last checkpoint."""
 _DRAWN = 16
@@ -83,9 +83,9 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     except Stopped as stop:
         stop.args = (f"{stop}; {_way_on(parser.prog, out, accelerator.num_processes)}",)
         raise
-    if accelerator.is_main_process:
-        _finish(out, train, valid, engine, yardstick)
     accelerator.end_training()
+    if engine.accelerator.is_main_process:
+        _finish(out, train, valid, engine, yardstick)
 
 
 def _way_on(prog: str, out: Path, processes: int) -> str:

@@ -70,8 +70,11 @@ class CropDataset(Dataset):
             return [self._sample(image, matrix, person, view, index) for view in views]
         except ImageError as error:
             failure = f"person {index}: {error}"
-        except BoxError as error:
-            failure = f"person {index}: {person.image}: {error}"
+        except BoxError:
+            (x, y), side = person.box.centre, person.box.side
+            failure = (
+                f"person {index}: {person.image}: box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture"
+            )
         return [self._blank(index, failure)] * len(views)
 
     def _sample(self, image: np.ndarray, matrix: np.ndarray | None, person: Person, view: augment.View, index: int) -> Sample:

@@ -75,9 +75,9 @@ class TorchBackend(Backend):
         self._failures: tuple[type[Exception], ...] = ()
         if compiled:
             self._model.compile()
-            from torch._dynamo.exc import BackendCompilerFailed  # which takes a second
+            from torch._dynamo.exc import TorchDynamoException  # which takes a second
 
-            self._failures = (BackendCompilerFailed,)
+            self._failures = (TorchDynamoException,)
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class TorchBackend(Backend):
         except self._failures as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(
-                f"torch.compile does not work here ({reason}); install a C++ compiler, or choose the back end torch"
+                f"torch.compile does not work here ({reason}); install what it lacks, or choose the back end torch"
             ) from error
 
 

@@ -115,4 +115,4 @@ def _count(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     anchor = heatmap_anchor(output, target)
     negative = true_negatives(target, anchor)
     above = torch.gt(output, anchor, out=torch.empty_like(target))
-    return above.mul_(negative).sum((-2, -1)).long(), negative.sum((-2, -1)).long()
+    return tuple(mask.sum((-2, -1), dtype=torch.float32).long() for mask in (above.mul_(negative), negative))

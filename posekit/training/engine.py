@@ -157,11 +157,12 @@ class Engine:
 
     def _batches(self) -> Iterator:
         """The loader's batches; the time that they are waited for is added up."""
+        asked = time.perf_counter()
         batches = iter(self.task.loader)
-        # PyTorch's handler would report a worker's death in the middle of a step; the loader finds it out itself.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if hasattr(signal, "SIGCHLD"):
+            # PyTorch's handler would report a worker's death in the middle of a step; the loader finds it out itself.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         while True:
-            asked = time.perf_counter()
             try:
                 batch = next(batches, None)
             except RuntimeError as error:
@@ -172,6 +173,7 @@ class Engine:
             if batch is None:
                 return
             yield batch
+            asked = time.perf_counter()
 
     def _step(self, batch) -> None:
         rate = self.learning_rate(self.progress.epoch + self.progress.batch / self.batches)
@@ -201,8 +203,9 @@ class Engine:
     def _asked_to_stop(self, received: list[int]) -> bool:
         if self.accelerator.num_processes == 1:
             return bool(received)
-        if self.progress.batch % _SHOW_EVERY and self.progress.batch != self.batches:
-            return False  # asking the others waits for the devices
+        # Asking the others waits for the devices: once in ten batches, when no gradient waits for a step.
+        if self.progress.batch % max(_SHOW_EVERY, self.accumulate) >= self.accumulate and self.progress.batch != self.batches:
+            return False
         if received:
             self.accelerator.set_trigger()
         return self.accelerator.check_trigger()  # all processes stop at the same batch
@@ -257,7 +260,7 @@ class Engine:
         require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
 
     def _check_validation(self, received: list[int]) -> None:
-        # One process of several must not leave the others waiting: they stop at the next epoch's first step.
+        # One process of several must not leave the others waiting: they stop in the next epoch.
         if received and self.accelerator.num_processes == 1:
             raise Interrupted(received[0], self.folder / "last")
 

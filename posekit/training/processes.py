@@ -45,7 +45,7 @@ def share_statistics(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the processes' batches together, which may be unequal. Statistics are float32 at least."""
+    """Batch normalisation over the processes' batches together, which may be unequal. Statistics are float32."""
 
     def _check_input_dim(self, input):
         pass

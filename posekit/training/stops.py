@@ -14,7 +14,7 @@ import torch
 from posekit.errors import ConfigError, PosekitError
 
 # How PyTorch's loader begins when one of its workers is gone; what a worker raised itself is told in other words.
-_WORKER_GONE = re.compile(r"DataLoader worker \(pid")
+_WORKER_GONE = re.compile(r"DataLoader worker \(pid|Pin memory thread exited")
 _STORE_S = 5.0
 _TWICE_S = 1.0  # torchrun passes on to its processes what a scheduler has sent them already
 
@@ -59,8 +59,10 @@ def failures_told() -> Iterator[None]:
             # torchrun stops this process too, which is not to cut off what it says.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise Stopped("another training process has died, torchrun's report tells which and how") from error
-        if any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__):  # importing it takes seconds
-            reason = str(error).splitlines()[0]
+        if isinstance(error, torch.OutOfMemoryError):
+            raise Stopped("the GPU's memory is full: lower train.batch_size and raise train.accumulate") from error
+        if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes seconds
+            reason = str(error).strip().splitlines()[0]
             raise ConfigError(f"train.compile: PyTorch cannot compile the network here ({reason}); set it to false") from error
         raise
 

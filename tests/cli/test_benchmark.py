@@ -58,7 +58,7 @@ def test_the_machine_is_told(tmp_path, capsys):
 
 def test_parts_come_in_their_own_order_and_the_file_grows_with_them(tmp_path):
     assert run("--only", "scoring", "targets", "decoding", "--json", tmp_path / "b.json") == 0
-    assert list(figures(tmp_path / "b.json")) == ["targets", "decoding, quarter", "decoding, dark", "scoring"]
+    assert list(figures(tmp_path / "b.json")) == ["decoding, quarter", "decoding, dark", "scoring", "targets"]
 
 
 def test_without_photographs_the_other_parts_are_measured(monkeypatch, capsys):

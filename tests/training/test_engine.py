@@ -328,3 +328,16 @@ def test_checkpoint_refuses_foreign_objects(tmp_path):
     torch.save({"optimizer": SimpleNamespace()}, tmp_path / "last" / "states.pt")
     with pytest.raises(WeightsError, match="damaged checkpoint"):
         load_checkpoint(tmp_path / "last")
+
+
+@pytest.mark.parametrize("accumulate, latest", [(1, 10), (3, 12), (7, 14), (16, 16), (32, 32)])
+def test_several_processes_soon_ask_each_other_whether_to_stop(tmp_path, accumulate, latest):
+    engine = make_engine(tmp_path, ToyTask(Loader()), accumulate=accumulate)
+    asked = []
+    engine.batches = 1000
+    engine.accelerator = SimpleNamespace(
+        num_processes=2, set_trigger=lambda: None, check_trigger=lambda: asked.append(engine.progress.batch) or True
+    )
+    while not (engine._weights_settled() and engine._asked_to_stop([signal.SIGTERM]) and engine.progress.batch):
+        engine.progress.batch += 1
+    assert asked[-1] == latest

@@ -16,7 +16,11 @@ from posekit.training.stops import Stopped, failures_told, one_voice, signals_no
 
 @pytest.mark.parametrize(
     "message",
-    ["DataLoader worker (pid 7) is killed by signal: Killed. ", "DataLoader worker (pid(s) 7, 8) exited unexpectedly"],
+    [
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+        "DataLoader worker (pid(s) 7, 8) exited unexpectedly",
+        "Pin memory thread exited unexpectedly",
+    ],
 )
 def test_a_loaders_worker_that_died_is_told_in_one_line(message):
     with pytest.raises(Stopped, match=r"reads photographs has died.*lower train\.workers") as caught, failures_told():
@@ -53,6 +57,15 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_line():
 
     with pytest.raises(ConfigError, match=r"^train\.compile: .*\(No working C\+\+ compiler\); set it to false$"), failures_told():
         raise Failed
+
+
+def test_what_a_gpu_lacks_is_told_in_one_line():
+    from torch._inductor.exc import TritonMissing
+
+    with pytest.raises(ConfigError, match=r"^train\.compile: .*triton.*; set it to false$"), failures_told():
+        raise TritonMissing(None)
+    with pytest.raises(Stopped, match=r"lower train\.batch_size"), failures_told():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_interrupts(monkeypatch):

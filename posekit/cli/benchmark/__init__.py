@@ -60,18 +60,21 @@ parts, and what each is measured against:
 
 Part = Callable[[Setting], Iterator[Figure]]
 _WITH_PHOTOGRAPHS = ("input", "workers", "pyramid")
-_PARTS: dict[str, Part] = {
-    "input": measure_input,
-    "workers": measure_workers,
-    "targets": measure_targets,
-    "loss": measure_loss,
+_IN_PREDICTION: dict[str, Part] = {
     "decoding": measure_decoding,
     "scoring": measure_scoring,
     "pyramid": measure_pyramid,
     "inference": measure_inference,
-    "training": measure_training,
     "busy": measure_busy,
 }
+_IN_TRAINING: dict[str, Part] = {
+    "input": measure_input,
+    "workers": measure_workers,
+    "targets": measure_targets,
+    "loss": measure_loss,
+    "training": measure_training,
+}
+_PARTS = _IN_PREDICTION | _IN_TRAINING
 _CPU_BATCH, _GPU_BATCH = 4, 64
 
 
@@ -105,11 +108,12 @@ def _run(args: argparse.Namespace) -> None:
     parts = _chosen(args)
     earlier = read_json(args.against) if args.against else None
     setting = _setting(args)
-    keep_freed_memory()  # as in training; yardsticks gain by it too
     run, figures = describe_run(setting.settings()), []
     print(headline(run))
     _write(args, run, figures)  # a place that cannot be written is told before long work
     for part in parts:
+        if part in _IN_TRAINING and setting.device.type == "cpu":
+            keep_freed_memory()  # as training does, for good; yardsticks gain by it too
         for figure in _PARTS[part](setting):
             figures.append(figure)
             print(line(figure), flush=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from posekit.cli.benchmark.figure import TARGETS, Figure
+from posekit.cli.benchmark.figure import Figure
 from posekit.cli.benchmark.measure import cores, time_ms
 from posekit.cli.benchmark.setting import Setting
 from posekit.heatmaps import STRIDE
@@ -33,7 +33,7 @@ def measure_busy(setting: Setting) -> Iterator[Figure]:
                 ours.append(_in_new_process({}))
                 theirs.append(_in_new_process({_SPIN: _LIBRARYS_OWN}))
         facts = {"threads": torch.get_num_threads(), "other processes at work": others}
-        yield Figure(name, "threads that spin as long as OpenMP has them", ours, theirs, target=TARGETS.get(name), facts=facts)
+        yield Figure(name, "threads that spin as long as OpenMP has them", ours, theirs, facts=facts)
 
 
 def _in_new_process(environment: dict[str, str]) -> float:

@@ -88,7 +88,7 @@ def _backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops:
             for _ in range(_WARM_UP):
                 backend.maps(crops)
         except ConfigError as error:
-            print(f"inference: the back end {name} is left out: {error}")
+            print(f"inference: the back end {name} in precision {precision} is left out: {error}")
         else:
             opened["inference" if (name, precision) == ("auto", "no") else f"inference, {backend.name}"] = backend
     return opened

@@ -111,7 +111,8 @@ def _facts(engine: Engine, config: Config, batch: Batch) -> dict[str, str | floa
         "optimizer": config.optimizer.name,
         "threads": torch.get_num_threads(),
     }
-    if engine.accelerator.device.type == "cuda":  # before anything else takes memory
+    if engine.accelerator.device.type == "cuda":  # before anything else takes memory, but after cuDNN has tried its algorithms
+        _step(engine, engine.model, batch)
         torch.cuda.reset_peak_memory_stats()
         _step(engine, engine.model, batch)
         facts["peak memory, GiB"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
