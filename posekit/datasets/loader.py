@@ -1,5 +1,6 @@
 """From annotated people to batches of crops: what the loader's workers do."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -66,7 +67,7 @@ class CropDataset(Dataset):
     def _samples(self, index: int, views: Sequence[augment.View]) -> list[Sample]:
         person = self.people[index]
         try:
-            image, matrix = read_pixels(person, self.size / (person.box.side * min(view.scale for view in views)))
+            image, matrix = read_pixels(person, self._resolution(person, views))
             return [self._sample(image, matrix, person, view, index) for view in views]
         except ImageError as error:
             failure = f"person {index}: {error}"
@@ -76,6 +77,10 @@ class CropDataset(Dataset):
                 f"person {index}: {person.image}: box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture"
             )
         return [self._blank(index, failure)] * len(views)
+
+    def _resolution(self, person: Person, views: Sequence[augment.View]) -> float:
+        """Pixels that training needs along each of the photograph's; what is evaluated is cut from the whole photograph."""
+        return math.inf if self.ranges is None else self.size / (person.box.side * min(view.scale for view in views))
 
     def _sample(self, image: np.ndarray, matrix: np.ndarray | None, person: Person, view: augment.View, index: int) -> Sample:
         shown = person if matrix is None else placed(person, matrix)

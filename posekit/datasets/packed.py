@@ -123,7 +123,7 @@ def cut(person: Person, crop: Crop) -> np.ndarray:
     ImageError
         If the pixels cannot be read or are damaged.
     """
-    image, matrix = read_pixels(person, crop.size / crop.box.side)
+    image, matrix = read_pixels(person)
     return crop.warp(image) if matrix is None else replace(crop, box=_box_in(crop.box, matrix)).warp(image)
 
 

@@ -84,6 +84,8 @@ def test_a_large_photograph_is_decoded_smaller_and_joints_stay_on_it(people, tmp
     monkeypatch.setattr(augment, "apply", lambda image, *rest, **named: shapes.append(image.shape) or apply(image, *rest, **named))
     samples = [dataset[epoch, 0] for epoch in range(8)]
     assert set(shapes) == {(-(-901 // reduction), -(-1203 // reduction), 3)}
+    CropDataset(dataset.people, size=size)[0]
+    assert shapes[-1] == image.shape  # what is evaluated is cut from the whole photograph
     for sample in samples:
         order = sample.crop.joint_order(LSP14.flip_order)
         np.testing.assert_allclose(sample.crop.inverse(sample.joints)[order], joints, atol=1e-2)
