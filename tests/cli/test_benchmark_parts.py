@@ -116,10 +116,10 @@ def test_the_pyramid_is_measured_against_as_many_plain_passes(rendered, measured
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_every_back_end_that_is_there_is_measured(measured, monkeypatch, capsys, narrow):
-    monkeypatch.setattr(inductor.cpp, "cxx", ("no-such-compiler",))
+def test_every_back_end_that_is_there_is_measured(measured, capsys, narrow):
     torch.compiler.reset()
-    found = measured("--only", "inference")
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",)}):
+        found = measured("--only", "inference")
     assert list(found) == ["inference", "inference, torch", "inference, onnx"]
     assert found["inference"]["target"]["ratio"] == 0.625 and found["inference"]["facts"]["back end"] == "onnx"
     assert "the back end compiled in precision no is left out: torch.compile does not work here" in capsys.readouterr().out

@@ -64,12 +64,14 @@ def test_the_compiled_network_gives_the_same(sigmoid, crops):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_without_a_compiler_one_line_says_so(sigmoid, crops, monkeypatch):
+def test_without_a_compiler_one_line_says_so(sigmoid, crops):
     from torch._inductor import config
 
-    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
     torch.compiler.reset()
-    with pytest.raises(ConfigError, match=r"torch.compile does not work here \(.*no-such-compiler.*choose the back end torch$"):
+    with (
+        config.patch({"cpp.cxx": ("no-such-compiler",)}),
+        pytest.raises(ConfigError, match=r"torch.compile does not work here \(.*no-such-compiler.*choose the back end torch$"),
+    ):
         open_backend("compiled", *sigmoid, CPU).maps(crops(1))
 
 
