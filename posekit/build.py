@@ -19,7 +19,7 @@ from posekit.datasets.synthetic import write_synthetic
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
-from posekit.memory import keep_freed_memory
+from posekit.machine import keep_freed_memory
 from posekit.models import ModelInfo, build_model, normalise, save_weights
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate

@@ -1,9 +1,17 @@
-"""Kinds of command line arguments that several commands take."""
+"""Options and kinds of arguments that several commands take."""
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
 from posekit.errors import BoxError
 from posekit.geometry import Box
+
+
+def add_source_options(parser: argparse._ActionsContainer, kinds: Iterable[str], *, required: bool = True) -> None:
+    """Options that name a data set of one of these kinds."""
+    parser.add_argument("--data", required=required, choices=tuple(kinds), help="kind of data set; lsp reads LSP and LSPET")
+    parser.add_argument("--root", required=required, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import above_zero, not_negative, positive
+from posekit.cli.arguments import above_zero, add_source_options, not_negative, positive
 from posekit.cli.command import run_command
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError, PredictionsError
@@ -71,8 +71,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--weights", metavar="W", help="score the model of this weights file (.safetensors, .onnx)")
     what.add_argument("--predictions", type=Path, metavar="FILE", help="score this prediction file (.h5, .mat, .json)")
-    parser.add_argument("--data", required=True, choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder")
+    add_source_options(parser, DATASETS)
     parser.add_argument(
         "--split", required=True, metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED"
     )

@@ -27,6 +27,7 @@ from posekit.datasets.loader import require_few_failures
 from posekit.datasets.packed import FORMAT, OFFICIAL, PEOPLE_COLUMNS, digest, part_path, part_paths
 from posekit.errors import ConfigError, DataError, OutputError
 from posekit.files import replacing
+from posekit.machine import processors
 from posekit.sample import Failure, People
 
 # What HDF5 needs beside the arrays' bytes; a fifth of it was measured.
@@ -80,7 +81,7 @@ def write_pack(
     columns = _columns(people, official)
     header = _header(people, packing, columns, official)
     with _gathering(out, header) as gathered:
-        _cut_all(gathered, people, packing, workers or _processors(), progress)
+        _cut_all(gathered, people, packing, workers or processors(), progress)
         files = _write_parts(out, header, columns, gathered, part_bytes)
     return files, gathered.failures(people)
 
@@ -205,10 +206,6 @@ def _write_part(path: Path, header: dict, columns: dict[str, np.ndarray], crops:
         for end, data in zip(columns["ends"].tolist(), crops, strict=True):
             stored[start:end] = np.frombuffer(data, np.uint8)
             start = end
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _follow_parent(worker: int) -> None:

@@ -18,11 +18,11 @@ from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.inference import cache, export
 from posekit.inference.export import activated_maps, decoded, to_onnx
 from posekit.inference.session import OnnxSession
+from posekit.machine import why_not_compiled
 from posekit.models import ModelInfo, folding, hourglass, inputs
 
 BACKENDS = ("auto", "torch", "compiled", "onnx")
-_DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = tuple(_DTYPES)
+PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # What the ONNX form is made by, and run by.
 _PACKAGES = ("onnx", "onnxruntime")
 _FORM = "the model's ONNX form"
@@ -70,14 +70,10 @@ class TorchBackend(Backend):
 
     def __init__(self, model: nn.Module, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
         self.name = " ".join(("compiled" if compiled else "torch", *([precision] if precision != "no" else ())))
-        self.info, self._dtype = info, _DTYPES[precision]
+        self.info, self._dtype = info, PRECISIONS[precision]
         self._model = folding.fold(model).to(dtype=self._dtype, memory_format=torch.channels_last)
-        self._failures: tuple[type[Exception], ...] = ()
         if compiled:
             self._model.compile()
-            from torch._dynamo.exc import TorchDynamoException  # which takes a second
-
-            self._failures = (TorchDynamoException,)
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
@@ -91,8 +87,10 @@ class TorchBackend(Backend):
         pieces = _pieces(crops_BSS3, self.info)
         try:
             return torch.cat([activated_maps(self._model, self.info, piece, self._dtype) for piece in pieces])
-        except self._failures as error:
-            reason = str(error).strip().splitlines()[0]
+        except RuntimeError as error:
+            reason = why_not_compiled(error)
+            if reason is None:
+                raise
             raise ConfigError(
                 f"torch.compile does not work here ({reason}); install what it lacks, or choose the back end torch"
             ) from error

@@ -77,10 +77,12 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values):
+        """(N,) values to their sums over the processes."""
         return _summed(values)
 
     @staticmethod
     def backward(ctx, gradient):
+        """Each process's values count in every process's sums."""
         return _summed(gradient)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from posekit.errors import ConfigError, PosekitError
+from posekit.machine import why_not_compiled
 
 # How PyTorch's loader begins when one of its workers is gone; what a worker raised itself is told in other words.
 _WORKER_GONE = re.compile(r"DataLoader worker \(pid|Pin memory thread exited")
@@ -61,8 +62,7 @@ def failures_told() -> Iterator[None]:
             raise Stopped("another training process has died, torchrun's report tells which and how") from error
         if isinstance(error, torch.OutOfMemoryError):
             raise Stopped("the GPU's memory is full: lower train.batch_size and raise train.accumulate") from error
-        if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes seconds
-            reason = str(error).strip().splitlines()[0]
+        if reason := why_not_compiled(error):
             raise ConfigError(f"train.compile: PyTorch cannot compile the network here ({reason}); set it to false") from error
         raise
 

@@ -1,7 +1,10 @@
 """Every part of the benchmark measures what it says."""
 
 import json
+import multiprocessing
 import shutil
+import signal
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -9,8 +12,9 @@ import pytest
 import torch
 from torch._inductor import config as inductor
 
-from posekit.cli.benchmark import main
+from posekit.cli.benchmark import main, process
 from posekit.datasets.synthetic import write_synthetic
+from posekit.machine import processors
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +73,12 @@ def narrow(monkeypatch):
 
 
 def test_workers_are_measured_beside_plain_processes(rendered, measured, monkeypatch, capsys):
-    monkeypatch.setattr("posekit.cli.benchmark.input.cores", lambda: 2)
+    monkeypatch.setattr("posekit.cli.benchmark.input.processors", lambda: 2)
     found = measured("--data", "mpii", "--root", rendered, "--only", "workers")
     assert list(found) == ["2 workers", "2 plain processes"]
     assert found["2 workers"]["unit"] == "people/s" and found["2 workers"]["target"]["ratio"] == 0.9
     assert found["2 plain processes"]["target"] is None
-    monkeypatch.setattr("posekit.cli.benchmark.input.cores", lambda: 1)
+    monkeypatch.setattr("posekit.cli.benchmark.input.processors", lambda: 1)
     assert measured("--data", "mpii", "--root", rendered, "--only", "workers") == {}
     assert capsys.readouterr().out.endswith("workers: one processor, nothing to share\n")
 
@@ -152,3 +156,27 @@ def test_training_with_photographs_tells_what_waits_for_them(rendered, measured,
     waiting = found["training, 2 stacks, waiting for data"]
     assert waiting["facts"]["steps"] == 2 and 0 <= waiting["ratio"] < 1
     assert waiting["target"] is None  # it has one on a GPU
+
+
+def test_waiting_is_measured_on_a_free_and_on_a_busy_machine(measured, monkeypatch):
+    others = []
+    monkeypatch.setattr(process, "_steps", lambda environment: 2.0 if "GOMP_SPINCOUNT" in environment else 1.0)
+    monkeypatch.setattr(process, "_busy", lambda count: others.append(count) or nullcontext())
+    found = measured("--only", "busy")
+    assert {name: figure["ratio"] for name, figure in found.items()} == {"waiting, free machine": 0.5, "waiting, busy machine": 0.5}
+    assert others == [0, processors()]
+
+
+def test_processes_are_busy_for_as_long_as_wanted():
+    with process._busy(2):
+        children = multiprocessing.active_children()
+        assert len(children) == 2
+    for child in children:
+        child.join(10)
+        assert child.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_keeping_freed_memory_is_measured(measured):
+    found = measured("--only", "memory")
+    assert list(found) == ["freed memory kept"]

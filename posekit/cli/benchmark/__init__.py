@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from posekit.cli.arguments import positive
-from posekit.cli.benchmark.busy import measure_busy
+from posekit.cli.arguments import add_source_options, positive
 from posekit.cli.benchmark.figure import Figure
 from posekit.cli.benchmark.inference import measure_inference, measure_pyramid
 from posekit.cli.benchmark.input import measure_input, measure_workers
 from posekit.cli.benchmark.kernels import measure_decoding, measure_loss, measure_scoring, measure_targets
+from posekit.cli.benchmark.process import measure_busy, measure_memory
 from posekit.cli.benchmark.report import comparison, describe_run, headline, line, read_json, table, write_json
 from posekit.cli.benchmark.setting import Setting
 from posekit.cli.benchmark.training import measure_training
@@ -17,7 +17,7 @@ from posekit.cli.command import run_command
 from posekit.datasets import WITH_PHOTOGRAPHS
 from posekit.errors import ConfigError
 from posekit.inference.backends import BACKENDS, find_device
-from posekit.memory import keep_freed_memory
+from posekit.machine import keep_freed_memory
 
 _DESCRIPTION = """\
 Measure posekit's speed, each figure as a ratio to a yardstick in the same run: posekit, yardstick, posekit, ... in turn.
@@ -56,7 +56,8 @@ parts, and what each is measured against:
              against the machine's own matrix products and 3x3 convolutions in the same precision; the targets' share
              of a step; with photographs, the share that is waiting for the loader
   busy       training steps of a small network on the CPU, on a free machine and beside as many other processes as there
-             are processors. Against threads that wait spinning, for as long as OpenMP lets them by itself"""
+             are processors. Against threads that wait spinning, for as long as OpenMP lets them by itself
+  memory     the same steps on a free machine, keeping the memory that is freed. Against giving it back each time"""
 
 Part = Callable[[Setting], Iterator[Figure]]
 _WITH_PHOTOGRAPHS = ("input", "workers", "pyramid")
@@ -66,6 +67,7 @@ _IN_PREDICTION: dict[str, Part] = {
     "pyramid": measure_pyramid,
     "inference": measure_inference,
     "busy": measure_busy,
+    "memory": measure_memory,
 }
 _IN_TRAINING: dict[str, Part] = {
     "input": measure_input,
@@ -88,8 +90,8 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--data", choices=tuple(WITH_PHOTOGRAPHS), default="lsp", help="kind of data set; lsp reads LSP and LSPET (default: lsp)")
-    add("--root", type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    add_source_options(parser, WITH_PHOTOGRAPHS, required=False)
+    parser.set_defaults(data="lsp")
     add("--split", default="all", metavar="NAME", help="which of its people (default: all)")
     add("--only", nargs="+", choices=tuple(_PARTS), metavar="PART", help=f"of {', '.join(_PARTS)} (default: all that can be)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="for the loss and the network (default: auto)")

@@ -15,12 +15,13 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from posekit.cli.benchmark.figure import TARGETS, Figure
-from posekit.cli.benchmark.measure import cores, threads, time_ms
+from posekit.cli.benchmark.measure import threads, time_ms
 from posekit.cli.benchmark.setting import MEAN, STD, Setting
 from posekit.datasets.augment import Ranges
 from posekit.datasets.loader import CropDataset, EpochBatches, collate, make_loader
 from posekit.errors import ImageError
 from posekit.heatmaps import STRIDE, encode
+from posekit.machine import processors
 from posekit.models import normalise
 from posekit.opencv import cv2
 from posekit.sample import People
@@ -79,7 +80,7 @@ def _plain_tensor(path: str, matrix: np.ndarray, size: int) -> torch.Tensor:
 
 def measure_workers(setting: Setting) -> Iterator[Figure]:
     """How crops per second grow with the loader's workers, and how the machine lets plain processes grow."""
-    counts = worker_counts(cores())
+    counts = worker_counts(processors())
     if len(counts) == 1:
         print("workers: one processor, nothing to share")
         return

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from posekit import __version__
-from posekit.cli.benchmark.measure import cores
+from posekit.machine import processors
 from posekit.opencv import cv2
 
 
@@ -17,7 +17,7 @@ def describe_machine() -> dict[str, str | int | None]:
     """Processor, cores, threads and GPU."""
     return {
         "processor": _processor(),
-        "cores": cores(),
+        "cores": processors(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

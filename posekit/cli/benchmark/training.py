@@ -18,12 +18,12 @@ from posekit.cli.benchmark.figure import TARGETS, Figure
 from posekit.cli.benchmark.measure import interleave, settle, try_compile
 from posekit.cli.benchmark.setting import FEATURES, Setting, random_batch, random_people
 from posekit.config import Config, DataConfig, ModelConfig, SourceConfig, TrainConfig
+from posekit.inference.backends import PRECISIONS
 from posekit.models import build_model
 from posekit.sample import Batch
 from posekit.skeletons import Skeleton
 from posekit.training.engine import Engine
 
-_DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _GPU_STACKS, _CPU_STACKS = (2, 8), (2,)
 _GPU_SIDE, _CPU_SIDE = 8192, 2048
 _GPU_WAITS, _GPU_WARM_UP = 100, 20  # steps; a loader's workers have some batches ready before the first
@@ -70,7 +70,7 @@ def _steps(setting: Setting, engine: Engine, config: Config) -> Iterator[Figure]
     batch = random_batch(config.train.batch_size, len(people.skeleton), setting.size)
     batch = batch.pin_memory() if device.type == "cuda" else batch
     facts, placed = _facts(engine, config, batch), batch.to(device)
-    dtype = _DTYPES[engine.accelerator.mixed_precision]
+    dtype = PRECISIONS[engine.accelerator.mixed_precision]
     rivals = {"product": _product(device, dtype), "convolution": _convolution(device, dtype, len(batch))}
     works = {
         "step": partial(_step, engine, engine.model, batch),
@@ -107,7 +107,7 @@ def _compiled(engine: Engine, config: Config, batch: Batch) -> dict[str, Callabl
 def _facts(engine: Engine, config: Config, batch: Batch) -> dict[str, str | float]:
     facts = {
         "people in a step": len(batch),
-        "precision": str(_DTYPES[engine.accelerator.mixed_precision]).removeprefix("torch."),
+        "precision": str(PRECISIONS[engine.accelerator.mixed_precision]).removeprefix("torch."),
         "optimizer": config.optimizer.name,
         "threads": torch.get_num_threads(),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posekit.cli.arguments import add_source_options
 from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.datasets.check import check
 from posekit.datasets.findings import BAD, Finding, findings_table
@@ -62,8 +63,7 @@ def add_check(commands: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", required=True, choices=tuple(WITH_PHOTOGRAPHS), help="kind of data set; lsp reads LSP and LSPET")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    add_source_options(parser, WITH_PHOTOGRAPHS)
     parser.add_argument("--split", nargs="+", metavar="NAME", help="splits to look at (default: the official ones that are there)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for check.png (default: runs/check-DATA-ROOTNAME)")
     parser.set_defaults(run=_check)

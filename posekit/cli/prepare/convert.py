@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posekit.cli.arguments import add_source_options
 from posekit.datasets import open_people
 from posekit.datasets.convert import write_coco, write_hourglass
 from posekit.datasets.photographs import read_headers
@@ -45,8 +46,7 @@ def add_convert(commands: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", required=True, choices=("mpii", "lsp"), help="kind of data set; lsp reads LSP and LSPET")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    add_source_options(parser, ("mpii", "lsp"))
     parser.add_argument("--split", default="all", metavar="NAME", help="whom to write (default: %(default)s)")
     parser.add_argument("--to", required=True, choices=tuple(_SUFFIXES), help="form to write")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write; it must be new")

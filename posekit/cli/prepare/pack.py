@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from posekit.cli.arguments import above_zero, positive
+from posekit.cli.arguments import above_zero, add_source_options, positive
 from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.datasets.cuts import Packing
 from posekit.datasets.pack import write_pack
@@ -47,8 +47,7 @@ def add_pack(commands: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", required=True, choices=tuple(WITH_PHOTOGRAPHS), help="kind of data set; lsp reads LSP and LSPET")
-    parser.add_argument("--root", required=True, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    add_source_options(parser, WITH_PHOTOGRAPHS)
     parser.add_argument("--split", default="all", metavar="NAME", help="whom to pack (default: %(default)s)")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.h5", help="file to write; it must be new")
     parser.add_argument(

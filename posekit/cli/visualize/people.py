@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import box
+from posekit.cli.arguments import add_source_options, box
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
 from posekit.geometry import Box
@@ -46,8 +46,7 @@ def add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = Tru
 
 def add_data_options(group: argparse._ArgumentGroup) -> None:
     """Options that name a data set's split."""
-    group.add_argument("--data", choices=tuple(DATASETS), help="kind of data set; lsp reads LSP and LSPET")
-    group.add_argument("--root", type=Path, metavar="DIR", help="the data set's folder")
+    add_source_options(group, DATASETS, required=False)
     group.add_argument("--split", metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing.pool
-import os
 import signal
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from posekit.datasets.synthetic.annotations import Picture, write_lsp, write_lspet, write_mpii
 from posekit.datasets.synthetic.scene import render_scene
 from posekit.errors import ConfigError, OutputError
+from posekit.machine import processors
 from posekit.opencv import cv2
 
 # To be raised whenever the same seed gives other files.
@@ -87,7 +87,7 @@ def write_synthetic(
     if _is_there(out, recipe):
         return out
     with _appearing(out) as folder:
-        pictures = _render(folder, _plan(people, seed, format), seed, format, workers or _processors(), progress)
+        pictures = _render(folder, _plan(people, seed, format), seed, format, workers or processors(), progress)
         _FORMATS[format].write(folder, pictures, np.random.default_rng([seed, len(pictures), 1]))
         (folder / _RECIPE).write_text(json.dumps({**recipe, "pictures": len(pictures)}) + "\n", encoding="utf-8")
     return out
@@ -169,10 +169,6 @@ def _render_picture(folder: Path, seed: int, format: str, job: tuple[int, int]) 
     _, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg_quality])
     (folder / name).write_bytes(data)
     return Picture(name, scene.people[:annotated], scene.people[annotated:])
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _pool(workers: int) -> multiprocessing.pool.Pool:

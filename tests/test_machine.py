@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from posekit import memory
+from posekit import machine
 
 SYSTEM_TIME = """
 import resource
 import numpy as np
-from posekit.memory import keep_freed_memory
+from posekit.machine import keep_freed_memory
 
 if {keep}:
     assert keep_freed_memory()
@@ -31,5 +31,5 @@ def test_pages_are_asked_for_once_instead_of_each_time():
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
-    assert memory.keep_freed_memory() is False
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    assert machine.keep_freed_memory() is False

@@ -1,10 +1,16 @@
-"""How this process treats memory that it has freed."""
+"""What this process may have of the machine, and what the machine lacks."""
 
 import ctypes
+import os
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST, _OLD_LARGEST = 2**31 - 1, 2**25  # older versions refuse more
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:
@@ -24,3 +30,11 @@ def keep_freed_memory() -> bool:
         return False
     kept = mallopt(_M_MMAP_THRESHOLD, _LARGEST) or mallopt(_M_MMAP_THRESHOLD, _OLD_LARGEST)
     return bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST) and kept)
+
+
+def why_not_compiled(error: RuntimeError) -> str | None:
+    """In a line, why `torch.compile` could not do its work on this machine; None for any other error."""
+    # By name: importing torch's compiler to have its class takes a second.
+    if not any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):
+        return None
+    return str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
