@@ -317,3 +317,32 @@ class Config:
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
         one_pixel = self.model.input_size == 4 * 2**self.model.depth and self.train.batch_size == 1
         _require(not one_pixel, "train.batch_size", 1, "2 or more where the innermost map has one pixel (batch normalisation)")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Which models are trained and compared.
+
+    Parameters
+    ----------
+    base : str
+        The training configuration that all share; a relative path starts from the folder of the comparison's file.
+    models : dict of str to dict
+        By the names that tables print, what sets each model apart: keys of a training configuration, nested as there.
+    seeds : list of int
+        Each model is trained once with each.
+    against : list of str
+        Names of the models that the others' differences are told to.
+    """
+
+    base: str
+    models: dict[str, dict]
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    against: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        _require(bool(self.models), "models", self.models, "at least one model")
+        _require(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "at least one, each once")
+        _require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "numbers of 0 or more")
+        unknown = [name for name in self.against if name not in self.models]
+        _require(not unknown, "against", ", ".join(unknown), "names of models: " + ", ".join(self.models))

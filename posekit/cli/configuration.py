@@ -10,6 +10,7 @@ from typing import get_args
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
+from posekit.build import resolved_precision
 from posekit.config import Config
 from posekit.errors import ConfigError
 from posekit.files import replacing
@@ -18,11 +19,11 @@ from posekit.files import replacing
 _UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
 
 
-def config_parser(prog: str | None, description: str) -> ArgumentParser:
-    """A parser with an option for every field of `Config`."""
+def config_parser(prog: str | None, description: str, kind: type = Config) -> ArgumentParser:
+    """A parser with an option for every field of a configuration."""
     parser = ArgumentParser(prog=prog, description=description, exit_on_error=False, allow_abbrev=False)
     parser.formatter_class = _Help
-    parser.add_class_arguments(Config, as_group=True)
+    parser.add_class_arguments(kind, as_group=True)
     return parser
 
 
@@ -30,12 +31,12 @@ class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """Fields with their defaults, and a description whose lines stay as they are."""
 
 
-def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[str]) -> Namespace:
+def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[str] = (), kind: type = Config) -> Namespace:
     """Read a configuration file and what the command line overrides.
 
     Returns
     -------
-    Namespace : the fields of `Config`, as plain values.
+    Namespace : the fields of the configuration, as plain values.
 
     Raises
     ------
@@ -49,11 +50,11 @@ def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[s
         from_file = parser.parse_path(str(path), defaults=True)
         return parser.parse_args(list(overrides), namespace=from_file)
     except (ArgumentError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {_one_line(str(error))}") from error
+        raise ConfigError(f"{path}: {_one_line(str(error), kind)}") from error
 
 
-def make_config(parser: ArgumentParser, parsed: Namespace) -> Config:
-    """The configuration that was parsed.
+def make_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):
+    """The configuration that was parsed, of that kind.
 
     Raises
     ------
@@ -61,7 +62,13 @@ def make_config(parser: ArgumentParser, parsed: Namespace) -> Config:
         If a value is out of range.
     """
     made = parser.instantiate(parsed)
-    return Config(**{field.name: getattr(made, field.name) for field in fields(Config)})
+    return kind(**{field.name: getattr(made, field.name) for field in fields(kind)})
+
+
+def settled_config(parser: ArgumentParser, parsed: Namespace) -> Config:
+    """The training configuration, its precision settled in `parsed` too: a run must go on with what it began with."""
+    parsed.train.precision = resolved_precision(make_config(parser, parsed).train)
+    return make_config(parser, parsed)
 
 
 def write_config(parser: ArgumentParser, parsed: Namespace, path: Path) -> None:
@@ -74,10 +81,10 @@ def write_config(parser: ArgumentParser, parsed: Namespace, path: Path) -> None:
         unfinished.write_text(parser.dump(kept, skip_validation=True), encoding="utf-8")
 
 
-def _one_line(message: str) -> str:
+def _one_line(message: str, kind: type) -> str:
     message = " ".join(message.split())
     unknown = _UNKNOWN.search(message)
-    near = difflib.get_close_matches(unknown[1], list(_keys(Config)), n=1, cutoff=0.5) if unknown else []
+    near = difflib.get_close_matches(unknown[1], list(_keys(kind)), n=1, cutoff=0.5) if unknown else []
     return message + (f"; did you mean {near[0]}?" if near else "")
 
 

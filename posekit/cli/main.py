@@ -10,6 +10,7 @@ from posekit.errors import PosekitError
 COMMANDS = {
     "train": "train a pose model",
     "eval": "score a model or a prediction file, compare two, write a report",
+    "compare": "train models that differ in something with several seeds each: which is better",
     "predict": "find keypoints in photographs",
     "visualize": "see what the loss does: penalty maps, and every figure of the paper",
     "prepare": "make, check and convert data sets, convert weights",

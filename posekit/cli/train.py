@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from posekit import build
 from posekit.cli.command import DEBUG_HELP, guarded
-from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
+from posekit.cli.configuration import config_parser, parse_config, settled_config, write_config
 from posekit.config import Config
 from posekit.datasets.packed import cut
 from posekit.drawing.pose import prediction_sheet
@@ -67,8 +67,8 @@ def _run(parser: ArgumentParser, argv: list[str]) -> None:
     options, overrides = run_options.parse_known_args(argv)
     out = _run_folder(options)
     parsed = parse_config(parser, out / "config.yaml" if options.resume else options.config, overrides)
-    config = _settled_config(parser, parsed)
-    if options.resume and options.config and _settled_config(parser, parse_config(parser, options.config, overrides)) != config:
+    config = settled_config(parser, parsed)
+    if options.resume and options.config and settled_config(parser, parse_config(parser, options.config, overrides)) != config:
         raise ConfigError(f"{out} was started with other settings than {options.config}: leave out --config to go on with its own")
     accelerator = build.build_accelerator(config)
     with accelerator.main_process_first():
@@ -97,12 +97,6 @@ def _way_on(prog: str, out: Path, processes: int) -> str:
 
 def _has_checkpoint(out: Path) -> bool:
     return any((out / name).exists() for name in ("last", "last.old"))
-
-
-def _settled_config(parser: ArgumentParser, parsed: Namespace) -> Config:
-    """The configuration, its precision settled in `parsed` too: a run must go on with what it began with."""
-    parsed.train.precision = build.resolved_precision(make_config(parser, parsed).train)
-    return make_config(parser, parsed)
 
 
 def _mean_pose_scores(train: People, valid: People) -> Scores:

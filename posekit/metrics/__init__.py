@@ -1,10 +1,10 @@
 """Metrics: pure functions, arrays in, results out."""
 
-from posekit.metrics.bootstrap import Difference, interval95, paired_difference
+from posekit.metrics.bootstrap import Difference, interval95, paired_difference, repeated_difference
 from posekit.metrics.diagnosis import KINDS, Diagnosis, diagnose
 from posekit.metrics.double_counting import FINDINGS, DoubleCounting, double_counting
 from posekit.metrics.oks import average_precision, oks, tight_area
-from posekit.metrics.pck import PCK, compare, pck, pckh, torso_sizes
+from posekit.metrics.pck import PCK, compare, compare_repeats, pck, pckh, torso_sizes
 from posekit.metrics.reliability import Reliability, reliability_bins
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Reliability",
     "average_precision",
     "compare",
+    "compare_repeats",
     "diagnose",
     "double_counting",
     "interval95",
@@ -25,6 +26,7 @@ __all__ = [
     "pck",
     "pckh",
     "reliability_bins",
+    "repeated_difference",
     "tight_area",
     "torso_sizes",
 ]

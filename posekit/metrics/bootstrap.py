@@ -87,6 +87,41 @@ def paired_difference(
     return Difference(float(in_percent(gain_N.sum(), np.sum(whole_N))), *interval)
 
 
+def repeated_difference(
+    a_part_NS: ArrayLike, b_part_NS: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> Difference:
+    """Difference between two ways of training, each repeated S times, such as with S seeds: of the means over the repeats.
+
+    Both persons and repeats are drawn with replacement, so that the interval holds for other persons and other seeds. Column s
+    of both belongs together: the same seed. With one repeat this is `paired_difference`. Of few repeats the drawn sets are few
+    and alike, which makes the interval too narrow: of three, the share of the spread that comes from the seeds is 18 % too small.
+
+    Parameters
+    ----------
+    a_part_NS, b_part_NS : (N, S) float
+        What each person adds to each repeat's sum.
+    whole_N : (N,) float
+        What each person adds to the whole.
+    resamples : int
+    seed : int
+
+    Returns
+    -------
+    Difference : first minus second; NaN where nothing counted.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    gain_NS = np.subtract(a_part_NS, b_part_NS, dtype=np.float64)
+    *gains, whole = resampled_sums(np.column_stack([gain_NS, whole_N]), resamples=resamples, seed=seed).T
+    repeats = gain_NS.shape[1]
+    share_RS = np.random.default_rng(seed).multinomial(repeats, np.full(repeats, 1 / repeats), size=resamples) / repeats
+    low, high = percentiles95(in_percent((np.stack(gains, axis=1) * share_RS).sum(1), whole))
+    return Difference(float(in_percent(gain_NS.sum() / repeats, np.sum(whole_N))), low, high)
+
+
 def resampled_sums(columns_NM: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
     """Sums of the columns over each drawn set of persons. One seed and N give the same sets, whatever the columns.
 

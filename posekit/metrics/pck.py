@@ -234,14 +234,46 @@ def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: i
     ValueError
         If the two have other thresholds, or did not count the same joints of the same persons.
     """
+    return compare_repeats([a], [b], joints, resamples=resamples, seed=seed)
+
+
+def compare_repeats(
+    a: Sequence[PCK], b: Sequence[PCK], joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0
+) -> Difference:
+    """Like `compare`, of two ways of training that were each repeated, with the same seeds in the same order.
+
+    The difference is that of the means over the repeats; its interval holds for other persons and other seeds
+    (`posekit.metrics.bootstrap.repeated_difference`).
+
+    Parameters
+    ----------
+    a, b : sequence of PCK
+        S each, all of the same N persons and K joints.
+    joints, resamples, seed
+        As for `compare`.
+
+    Raises
+    ------
+    ValueError
+        As for `compare`, or if there are not as many of both.
+    """
+    if not len(a) == len(b) > 0:
+        raise ValueError(f"b: expected as many repeats as a has, and at least one, got {len(b)} and {len(a)}")
+    first = a[0]
+    for other in (*a[1:], *b):
+        _require_same_joints(first, other, joints)
+    correct = (np.stack([found._usable(found.correct, joints).sum(1) for found in repeats], axis=1) for repeats in (a, b))
+    whole = first._usable(first.counted, joints).sum(1)
+    return bootstrap.repeated_difference(*correct, whole, resamples=resamples, seed=seed)
+
+
+def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:
     if a.threshold != b.threshold:
         raise ValueError(f"b: expected threshold {a.threshold}, got {b.threshold}")
     require_shape("b", b.errors, a.errors.shape)
     differ = (a.counted ^ b.counted)[:, a._chosen(joints)]
     if differ.any():
         raise ValueError(f"b: expected the joints that a counted, but {differ.sum()} were counted by only one of the two")
-    parts = (a._usable(values, joints).sum(1) for values in (a.correct, b.correct, a.counted))
-    return bootstrap.paired_difference(*parts, resamples=resamples, seed=seed)
 
 
 def torso_sizes(

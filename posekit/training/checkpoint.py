@@ -25,6 +25,8 @@ class Progress:
         Batches of the next epoch done.
     people : int
         Those of these batches.
+    seconds, waited : float
+        What these batches took, and the part of it that was spent waiting for them.
     tallies : dict of str to [float, float]
         Of each training figure in these batches: the sum, and what it is divided by.
     best : float
@@ -36,9 +38,16 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     people: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
     tallies: dict[str, list[float]] = field(default_factory=dict)
     best: float = float("-inf")
     bad: list[list] = field(default_factory=list)
+
+    def next_epoch(self) -> None:
+        """An epoch is done: count what belongs to one from 0."""
+        self.epoch += 1
+        self.batch, self.people, self.seconds, self.waited, self.tallies = 0, 0, 0.0, 0.0, {}
 
 
 def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], states: dict) -> None:

@@ -140,12 +140,13 @@ class Engine:
         sampler.epoch, sampler.start = progress.epoch, progress.batch
         self.batches = progress.batch + len(sampler)
         self.model.train()
-        self.started, self.waited, self.people_before = time.perf_counter(), 0.0, progress.people
+        self.clock = time.perf_counter()
         with self._bar() as bar:
             for batch in self._batches() if len(sampler) else ():
                 self._note_failures(batch.failures, bar)
                 self._step(batch)
                 progress.batch += 1
+                self._note_time()
                 bar.update()
                 if progress.batch % _SHOW_EVERY == 0 or progress.batch == self.batches:
                     self._show(bar)
@@ -169,7 +170,7 @@ class Engine:
                 if is_of_dead_worker(error) and self._weights_settled() and self.accelerator.num_processes == 1:
                     self._save()
                 raise
-            self.waited += time.perf_counter() - asked
+            self.progress.waited += time.perf_counter() - asked
             if batch is None:
                 return
             yield batch
@@ -218,25 +219,28 @@ class Engine:
         require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
 
     def _finish_epoch(self, received: list[int]) -> None:
-        progress, seconds = self.progress, time.perf_counter() - self.started
+        progress = self.progress
         self._gather()
         if self.accelerator.is_main_process:
             self._save()  # so that nothing is lost if the validation is interrupted
+        trained_s = progress.seconds
         figures = self.task.evaluate(self.best_model, lambda: self._check_validation(received))
+        self._note_time()
         row = {
             "epoch": progress.epoch + 1,
             "learning_rate": self.learning_rate(progress.epoch),
             "loss": self._loss(),
             **{name: _mean(tally) for name, tally in self.tallies.items() if name != "loss"},
             **figures,
-            "images_per_s": (progress.people - self.people_before) / seconds,
-            "data_wait": 100 * self.waited / seconds,
+            "images_per_s": progress.people / trained_s,
+            "data_wait": 100 * progress.waited / trained_s,
+            "seconds": progress.seconds,
             "bad_images": len(self.bad),
         }
         score = figures[self.task.metric]
         improved = score > progress.best
-        progress.epoch, progress.batch, progress.people = progress.epoch + 1, 0, 0
         progress.best = max(progress.best, score) if not math.isnan(score) else progress.best
+        progress.next_epoch()
         self.tallies = {}
         if self.accelerator.is_main_process:
             self.log.add(row)
@@ -251,13 +255,19 @@ class Engine:
         """Add up what the processes saw in this epoch; nothing to do for a single one."""
         if self.accelerator.num_processes == 1:
             return
-        people = torch.tensor([self.progress.people, self.people_before], device=self.accelerator.device)
-        self.progress.people, self.people_before = self.accelerator.reduce(people).tolist()
-        waited = torch.tensor(self.waited, device=self.accelerator.device)
-        self.waited = self.accelerator.reduce(waited, reduction="mean").item()
+        self.progress.people = self._over_processes(self.progress.people, "sum")
+        self.progress.waited = self._over_processes(self.progress.waited, "mean")
         self.tallies = {name: self.accelerator.reduce(tally) for name, tally in self.tallies.items()}
         self.bad = {failure.index: failure for failure in gather_object(list(self.bad.values()))}
         require_few_failures(list(self.bad.values()), len(self.task.loader.dataset), "training")
+
+    def _over_processes(self, number: float, reduction: str) -> float:
+        return self.accelerator.reduce(torch.tensor(number, device=self.accelerator.device), reduction=reduction).item()
+
+    def _note_time(self) -> None:
+        """Add what has passed since the last call."""
+        now = time.perf_counter()
+        self.progress.seconds, self.clock = self.progress.seconds + now - self.clock, now
 
     def _check_validation(self, received: list[int]) -> None:
         # One process of several must not leave the others waiting: they stop in the next epoch.
@@ -284,9 +294,10 @@ class Engine:
         loss = self._loss()
         if not math.isfinite(loss):
             self._refuse_loss(loss)
-        seconds = time.perf_counter() - self.started
-        speed = (self.progress.people - self.people_before) * self.accelerator.num_processes / seconds
-        shown = {"loss": f"{loss:.3g}", "images/s": f"{speed:.0f}", "data": f"{100 * self.waited / seconds:.0f}%"}
+        progress = self.progress
+        speed = progress.people * self.accelerator.num_processes / progress.seconds
+        waited = 100 * progress.waited / progress.seconds
+        shown = {"loss": f"{loss:.3g}", "images/s": f"{speed:.0f}", "data": f"{waited:.0f}%"}
         if math.isfinite(self.progress.best):
             shown[f"best {self.task.metric}"] = f"{self.progress.best:.1f}"
         bar.set_postfix(shown, refresh=False)
@@ -309,10 +320,17 @@ class Engine:
             states["scaler"] = self.accelerator.scaler.state_dict()
         save_checkpoint(self.folder / "last", self.progress, tensors, states)
 
+    def _take_share(self) -> None:
+        """A checkpoint holds what all processes saw; it must not count twice."""
+        share = self.progress.people // self.accelerator.num_processes
+        if self.accelerator.is_main_process:
+            self.progress.people -= share * (self.accelerator.num_processes - 1)
+        else:
+            self.progress.people, self.progress.tallies = share, {name: [0.0, 0.0] for name in self.progress.tallies}
+
     def _load(self) -> None:
         self.progress, tensors, states = load_checkpoint(self.folder / "last")
-        if not self.accelerator.is_main_process:  # the checkpoint holds what all processes saw; it must not count twice
-            self.progress.people, self.progress.tallies = 0, {name: [0.0, 0.0] for name in self.progress.tallies}
+        self._take_share()
         try:
             self.plain_model.load_state_dict(tensors["model"])
             self.optimizer.load_state_dict(states["optimizer"])

@@ -85,7 +85,7 @@ def finish(process, status=0):
 
 def rows(out):
     with (out / "metrics.csv").open() as file:
-        timed = ("images_per_s", "data_wait")
+        timed = ("images_per_s", "data_wait", "seconds")
         return [{name: float(value) for name, value in row.items() if name not in timed} for row in csv.DictReader(file)]
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.io import loadmat
 
 from posekit.datasets import open_people
-from posekit.metrics import Difference, compare, interval95, paired_difference, pck, pckh
+from posekit.metrics import Difference, compare, compare_repeats, interval95, paired_difference, pck, pckh, repeated_difference
 from posekit.metrics.bootstrap import in_percent, percentiles95, resampled_sums
 from posekit.predictions import read_predictions
 from posekit.skeletons import MPII16
@@ -201,3 +201,31 @@ def test_the_hourglass_is_better_than_tompson_et_al(real_data, mpii, hourglass):
     assert found.decided and 5 < found.low < found.high < 6.5
     apart = np.hypot(*(np.ptp(outcome.interval95(MEAN_JOINTS)) for outcome in (hourglass, tompson)))
     assert found.high - found.low < 0.7 * apart
+
+
+def test_one_repeat_is_a_paired_difference():
+    rng = np.random.default_rng(0)
+    a, b, whole = rng.integers(0, 9, 50), rng.integers(0, 9, 50), np.full(50, 14)
+    assert repeated_difference(a[:, None], b[:, None], whole) == paired_difference(a, b, whole)
+
+
+def test_the_repeats_spread_widens_the_interval_and_equal_repeats_do_not():
+    rng = np.random.default_rng(1)
+    a, b, whole = rng.integers(4, 9, (400, 1)), rng.integers(2, 7, (400, 1)), np.full(400, 14)
+    alone = paired_difference(a[:, 0], b[:, 0], whole)
+    same = repeated_difference(np.tile(a, 3), np.tile(b, 3), whole)
+    assert (same.difference, same.low, same.high) == pytest.approx((alone.difference, alone.low, alone.high))
+    differing = repeated_difference(np.concatenate([a - 2, a, a + 2], axis=1), np.tile(b, 3), whole)
+    assert differing.difference == pytest.approx(alone.difference)
+    assert differing.high - differing.low > 5 * (alone.high - alone.low)
+    # The spread of a mean over three that are drawn of -2, 0, 2 is sqrt(8 / 9) of 14 joints.
+    drawn = (differing.high - differing.low) / 2 / 1.96
+    assert drawn == pytest.approx(100 * np.sqrt(8 / 9) / 14, rel=0.1)
+
+
+def test_repeats_that_do_not_pair_up_are_refused():
+    found = [pckh(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.ones((3, 2), bool), head_size_N=[1.0] * 3)] * 2
+    with pytest.raises(ValueError, match="expected as many repeats as a has"):
+        compare_repeats(found, found[:1])
+    with pytest.raises(ValueError, match="at least one"):
+        compare_repeats([], [])

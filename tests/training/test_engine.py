@@ -97,7 +97,7 @@ def rows(folder):
     """metrics.csv without what is timed, which differs from run to run."""
     with (folder / "metrics.csv").open() as file:
         return [
-            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait")}
+            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait", "seconds")}
             for row in csv.DictReader(file)
         ]
 

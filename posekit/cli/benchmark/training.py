@@ -57,7 +57,8 @@ def _config(setting: Setting, stacks: int, batch: int) -> Config:
     return Config(DataConfig([source], [source]), model, train=train)
 
 
-def _step(engine: Engine, model: nn.Module, batch: Batch) -> None:
+def training_step(engine: Engine, model: nn.Module, batch: Batch) -> None:
+    """One step of a model that the engine has."""
     loss, _ = engine.task.loss(model, batch.to(engine.accelerator.device), 0)
     engine.accelerator.backward(loss)
     engine.optimizer.step()
@@ -73,7 +74,7 @@ def _steps(setting: Setting, engine: Engine, config: Config) -> Iterator[Figure]
     dtype = PRECISIONS[engine.accelerator.mixed_precision]
     rivals = {"product": _product(device, dtype), "convolution": _convolution(device, dtype, len(batch))}
     works = {
-        "step": partial(_step, engine, engine.model, batch),
+        "step": partial(training_step, engine, engine.model, batch),
         "targets": lambda: engine.task.encode(placed.joints, placed.labelled),
     }
     works |= {name: work for name, (work, _) in rivals.items()} | _compiled(engine, config, batch)
@@ -100,8 +101,8 @@ def _compiled(engine: Engine, config: Config, batch: Batch) -> dict[str, Callabl
     """The step under torch.compile, where that takes a minute and not many: on a GPU, of two stacks."""
     if engine.accelerator.device.type == "cpu" or config.model.stacks != 2:
         return {}
-    fast = try_compile("training", engine.model, lambda compiled: _step(engine, compiled, batch))
-    return {} if fast is None else {"compiled": partial(_step, engine, fast, batch)}
+    fast = try_compile("training", engine.model, lambda compiled: training_step(engine, compiled, batch))
+    return {} if fast is None else {"compiled": partial(training_step, engine, fast, batch)}
 
 
 def _facts(engine: Engine, config: Config, batch: Batch) -> dict[str, str | float]:
@@ -112,9 +113,9 @@ def _facts(engine: Engine, config: Config, batch: Batch) -> dict[str, str | floa
         "threads": torch.get_num_threads(),
     }
     if engine.accelerator.device.type == "cuda":  # before anything else takes memory, but after cuDNN has tried its algorithms
-        _step(engine, engine.model, batch)
+        training_step(engine, engine.model, batch)
         torch.cuda.reset_peak_memory_stats()
-        _step(engine, engine.model, batch)
+        training_step(engine, engine.model, batch)
         facts["peak memory, GiB"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
     return facts
 
@@ -152,7 +153,7 @@ def _waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up:
     for batch, ms in _fed(tqdm(engine.task.loader, desc="waiting for data", unit="step", leave=False)):
         waited.append(ms)
         start = time.perf_counter()
-        _step(engine, engine.model, batch)
+        training_step(engine, engine.model, batch)
         settle(engine.accelerator.device)
         taken.append(ms + 1000 * (time.perf_counter() - start))
     groups = max(2, steps // 20)  # waiting comes in bursts: single steps tell little

@@ -1,0 +1,109 @@
+"""`posekit compare`: train several models with several seeds each, and tell which is better, and by how much."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from posekit import build
+from posekit.cli.command import DEBUG_HELP, guarded
+from posekit.cli.compare import execute
+from posekit.cli.compare.plan import Plan, read_plan
+from posekit.cli.compare.results import people_name, write_results
+from posekit.errors import ConfigError
+from posekit.files import writable_folder
+from posekit.sample import People
+
+_DESCRIPTION = """\
+Train models that differ in something (the loss, mostly), each with several seeds, everything else being equal; score the last
+epoch's weights of each on the same people, and tell which is better and whether that is more than luck.
+
+What is compared stands in a YAML file: `base`, the training configuration that all share; `models`, by name, what sets each apart;
+`seeds`; `against`, the models to which differences are told. Every key of the training configuration can be set for all of
+them on the command line too: --data.root DIR --train.epochs 5.
+
+A run that was cut off goes on from its checkpoint when the same command is given again; finished ones are not repeated. Started
+several times at once (for each GPU: CUDA_VISIBLE_DEVICES=1 …), the commands share the runs among them."""
+
+_EPILOG = """\
+examples:
+  what would be trained, and how long it would take
+    %(prog)s --config configs/compare/lspet_losses.yaml --data.root DIR --dry-run
+  the losses of the paper's tables on LSPET, three seeds each
+    %(prog)s --config configs/compare/lspet_losses.yaml --data.root DIR
+
+what is written into OUT, anew after each run:
+  results.md, comparison.png   tables: PCK of each joint group, mean and deviation over seeds; paired differences with
+                               intervals over persons and seeds; inversions of left and right, double counting, time
+  results.csv, results.yaml    a row for each run; every number, configuration, machine and commit
+  curves.png                   learning curves, means over the seeds
+  MODEL/seed-N/                the runs, as `posekit train` writes them; final/ has the scores of the last epoch's weights"""
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="%(prog)s --config FILE [--out OUT] [--dry-run] [--KEY VALUE …]",
+    )
+    parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the comparison, see configs/compare/")
+    parser.add_argument("--out", type=Path, help="folder of all runs and results (default: runs/compare-NAME)")
+    parser.add_argument("--dry-run", action="store_true", help="tell the plan, and about how long it takes; train nothing")
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
+    args, overrides = parser.parse_known_args(argv)
+    return guarded(parser.prog, lambda: _run(args, overrides), debug=args.debug)
+
+
+def _run(args: argparse.Namespace, overrides: list[str]) -> None:
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise ConfigError("a comparison is not started by torchrun: start it once for each GPU, and they share the runs")
+    plan = read_plan(args.config, args.out, overrides)
+    train, valid = build.build_people(plan.runs[0].config.data)
+    print(f"{len(plan.runs)} runs: {len(train):,} people to train, {len(valid):,} of {people_name(valid)} to score")
+    if args.dry_run:
+        _tell(plan, train, valid)
+        return
+    writable_folder(plan.out)
+    for run in plan.runs:
+        _finish(plan, run, valid)
+    if not all(run.done for run in plan.runs):
+        print("the other runs are being trained by another process; it will write the whole table")
+    print(f"\n{write_results(plan, valid)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
+
+
+def _finish(plan: Plan, run: execute.Run, valid: People) -> None:
+    """Train and score a run, unless that is done, or another process is at it."""
+    with execute.claimed(run) as mine:
+        if not mine or run.done:
+            return
+        left = sum(not run.done for run in plan.runs)
+        print(f"\n{run.name} ({left} of {len(plan.runs)} runs left)", flush=True)
+        execute.train(run)
+        execute.evaluate(run, valid)
+    write_results(plan, valid)
+
+
+def _tell(plan: Plan, train: People, valid: People) -> None:
+    """Print each run's state and what is left of it."""
+    total, measured = 0.0, {}
+    width = max(len(run.name) for run in plan.runs)
+    for run in plan.runs:
+        seconds = execute.seconds_left(plan, run, train, valid, measured)
+        total += seconds
+        epochs = f"{len(run.rows())} of {run.config.train.epochs} epochs"
+        print(f"  {run.name:<{width}}  {'done' if run.done else f'{epochs}, about {_duration(seconds)} left'}")
+    print(f"about {_duration(total)} in all, on this machine as it is now; into {plan.out}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 90 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

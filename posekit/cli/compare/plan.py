@@ -1,0 +1,177 @@
+"""What a comparison will train: each model with each seed, in a folder of its own, and how far each run is."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from posekit.cli.configuration import config_parser, make_config, parse_config, settled_config
+from posekit.config import CompareConfig, Config
+from posekit.errors import ConfigError
+from posekit.training.log import read_metrics
+
+# What does not change what is learned.
+_FREE = ("train.workers", "train.device", "data.root")
+
+
+@dataclass(frozen=True, eq=False)  # each is itself alone, to be the key of what it came to
+class Run:
+    """One training of one model.
+
+    Parameters
+    ----------
+    model : str
+        Its name in the comparison.
+    seed : int
+    folder : Path
+        The run's.
+    arguments : list of str
+        Of ``posekit train``, besides the folder.
+    config : Config
+        What they come to.
+    """
+
+    model: str
+    seed: int
+    folder: Path
+    arguments: list[str]
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """For people to read."""
+        return f"{self.model}, seed {self.seed}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return any((self.folder / name).exists() for name in ("last", "last.old"))
+
+    @property
+    def results(self) -> Path:
+        """Folder with the scores of the last epoch's weights."""
+        return self.folder / "final"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is trained and scored."""
+        return (self.results / "metrics.json").exists()
+
+    def rows(self) -> list[dict[str, float]]:
+        """Rows of its metrics.csv so far."""
+        path = self.folder / "metrics.csv"
+        return read_metrics(path) if path.exists() else []
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a comparison trains.
+
+    Parameters
+    ----------
+    out : Path
+    runs : tuple of Run
+        Seed by seed, so that every model has its first seed before any has a second.
+    against : tuple of str
+        Names of the models that the others' differences are told to.
+    """
+
+    out: Path
+    runs: tuple[Run, ...]
+    against: tuple[str, ...]
+
+    @property
+    def models(self) -> list[str]:
+        """Names, in the order of the comparison's file."""
+        return list(dict.fromkeys(run.model for run in self.runs))
+
+    def of(self, model: str) -> list[Run]:
+        """A model's runs."""
+        return [run for run in self.runs if run.model == model]
+
+
+def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
+    """Read a comparison's file, and check every configuration in it and every run that was begun.
+
+    Parameters
+    ----------
+    path : Path
+        YAML; see `posekit.config.CompareConfig`.
+    out : Path, optional
+        Folder of all runs; runs/compare-NAME by default.
+    overrides : sequence of str
+        Options of ``posekit train`` for all runs, before each model's own.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is wrong, models are not validated on the same people, or a run in the folder has other settings.
+    """
+    parser = config_parser(None, "", CompareConfig)
+    comparison = make_config(parser, parse_config(parser, path, kind=CompareConfig), CompareConfig)
+    out = out or Path("runs") / f"compare-{path.stem}"
+    base, training = path.parent / comparison.base, config_parser(None, "")
+    runs = [
+        _plan_run(training, base, out, [*overrides, *_options(settings)], model, seed)
+        for seed in comparison.seeds
+        for model, settings in comparison.models.items()
+    ]
+    _require_apart(runs)
+    return Plan(out, tuple(runs), tuple(comparison.against))
+
+
+def _plan_run(parser: ArgumentParser, base: Path, out: Path, options: list[str], model: str, seed: int) -> Run:
+    options = [*options, "--seed", str(seed)]
+    try:
+        config = settled_config(parser, parse_config(parser, base, options))
+    except ConfigError as error:
+        raise ConfigError(f"model {model!r}: {error}") from error
+    run = Run(model, seed, out / _slug(model) / f"seed-{seed}", ["--config", str(base), *options], config)
+    if (run.folder / "config.yaml").exists():
+        _require_same(run, settled_config(parser, parse_config(parser, run.folder / "config.yaml")))
+    return run
+
+
+def _options(settings: Mapping, prefix: str = "--") -> Iterator[str]:
+    """Command line options of nested settings."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _options(value, f"{prefix}{key}.")
+        else:
+            yield from (f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.]+", "-", name).strip("-.").lower()
+
+
+def _require_apart(runs: Sequence[Run]) -> None:
+    by_folder: dict[Path, Run] = {}
+    for run in runs:
+        twin = by_folder.setdefault(run.folder, run)
+        if twin is not run or not _slug(run.model):
+            raise ConfigError(f"models {twin.model!r} and {run.model!r}: both would be {run.folder}; use other letters or digits")
+    for run in runs:
+        if run.config.data.valid != runs[0].config.data.valid:
+            raise ConfigError(f"models {runs[0].model!r} and {run.model!r}: data.valid differs; compare on the same people")
+
+
+def _require_same(run: Run, earlier: Config) -> None:
+    before, now = (dict(_flat(asdict(config))) for config in (earlier, run.config))
+    differing = [key for key in now if key not in _FREE and before[key] != now[key]]
+    if differing:
+        key = differing[0]
+        raise ConfigError(
+            f"{run.folder}: was trained with other settings ({key} {before[key]}, not {now[key]}): delete it or change --out"
+        )
+
+
+def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,131 @@
+"""Models that were each trained several times, with other seeds, scored on the same people: is one better, or is it luck."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from posekit.evaluation.analysis import diagnosis_shares, double_shares
+from posekit.evaluation.score import Scores
+from posekit.metrics import KINDS, Difference, compare_repeats
+
+_ALL = "All"
+MEAN, INVERSIONS, DOUBLE = "Mean", "Inversions", "Double"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the repeats.
+
+    Parameters
+    ----------
+    values : (S,) float
+        Of each repeat.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the repeats."""
+        return float(np.mean(self.values))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the repeats (of a sample); NaN of a single one."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
+
+    def __str__(self):
+        text = f"{self.mean:.2f}" if np.isfinite(self.mean) else "-"
+        return text + (f" ± {self.deviation:.2f}" if np.isfinite(self.deviation) else "")
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What one way of training came to, each time.
+
+    Parameters
+    ----------
+    scores : mapping of int to Scores
+        By seed, all of the same people.
+    """
+
+    scores: Mapping[int, Scores]
+
+    @cached_property
+    def figures(self) -> dict[str, Spread]:
+        """In percent: PCK of the skeleton's groups and the pooled mean; joints that are inversions; maps with several peaks."""
+        each = [_figures(scores) for scores in self.scores.values()]
+        return {name: Spread(tuple(figures[name] for figures in each)) for name in each[0]}
+
+    def minus(self, other: "Repeats") -> dict[str, Difference]:
+        """Differences of the groups' PCK and of the pooled mean, in percentage points, over the seeds that both have.
+
+        The 95 % intervals come from a paired bootstrap over persons and seeds. Empty where no seed is common.
+        """
+        seeds = sorted(self.scores.keys() & other.scores.keys())
+        if not seeds:
+            return {}
+        any_one = self.scores[seeds[0]]
+        pairs = [[model.scores[seed].pck for seed in seeds] for model in (self, other)]
+        joints = {**any_one.people.skeleton.group_indices, MEAN: any_one.mean_joints}
+        return {name: compare_repeats(*pairs, indices) for name, indices in joints.items()}
+
+
+def _figures(scores: Scores) -> dict[str, float]:
+    figures = {**scores.groups, MEAN: scores.pooled_mean}
+    figures[INVERSIONS] = float(diagnosis_shares(scores, scores.diagnosis)[_ALL][KINDS.index("inversion")])
+    if scores.double_counting is not None:
+        figures[DOUBLE] = float(double_shares(scores, scores.double_counting)[_ALL][0])
+    return figures
+
+
+def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str, str]]) -> str:
+    """Markdown: a row for each model, mean ± standard deviation over its seeds; the best of a column is bold.
+
+    Parameters
+    ----------
+    models : mapping of str to Repeats
+        By name.
+    extra : mapping of str to mapping of str to str
+        Further cells of each model, by column.
+    """
+    columns = list(next(iter(models.values())).figures)
+    further = list(dict.fromkeys(column for cells in extra.values() for column in cells))
+    best = {column: _best([repeats.figures[column].mean for repeats in models.values()], column) for column in columns}
+    rows = []
+    for name, repeats in models.items():
+        cells = [_bold(str(spread), spread.mean == best[column]) for column, spread in repeats.figures.items()]
+        rows.append([name, str(len(repeats.scores)), *cells, *(extra.get(name, {}).get(column, "") for column in further)])
+    return markdown(["", "seeds", *columns, *further], rows)
+
+
+def _best(values: Sequence[float], column: str) -> float:
+    """Few inversions and double maps are good."""
+    return (np.nanmin if column in (INVERSIONS, DOUBLE) else np.nanmax)(values) if np.isfinite(values).any() else np.nan
+
+
+def _bold(text: str, chosen: bool) -> str:
+    return f"**{text}**" if chosen else text
+
+
+def differences_table(models: Mapping[str, Repeats], against: str) -> str:
+    """Markdown: how much each model is better than one of them, with the interval; bold where it excludes 0."""
+    differences = {name: repeats.minus(models[against]) for name, repeats in models.items() if name != against}
+    differences = {name: found for name, found in differences.items() if found}
+    columns = list(dict.fromkeys(column for found in differences.values() for column in found))
+    rows = [[name, *(_told(found[column]) for column in columns)] for name, found in differences.items()]
+    return markdown([f"minus {against}", *columns], rows)
+
+
+def _told(found: Difference) -> str:
+    if np.isnan(found.low):
+        return "-"
+    return _bold(f"{found.difference:+.2f}", found.decided) + f" ({found.low:+.2f} to {found.high:+.2f})"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,154 @@
+"""The comparing command, on a tiny synthetic set: trains what is missing, shares it, tells it."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from posekit.cli.compare import main
+from posekit.cli.compare.execute import claimed
+from posekit.cli.compare.plan import read_plan
+from posekit.datasets.synthetic import write_synthetic
+
+BASE = """
+data:
+  root: {root}
+  train: [{{data: mpii, path: synthetic, split: "random-rest:0.3:0"}}]
+  valid: [{{data: mpii, path: synthetic, split: "random:0.3:0"}}]
+model: {{stacks: 1, features: 8, depth: 2, input_size: 32}}
+optimizer: {{name: adamw, schedule: onecycle}}
+train: {{epochs: 2, batch_size: 4, device: cpu, workers: 0}}
+"""
+COMPARISON = """
+base: base.yaml
+seeds: [0, 1]
+models:
+  BCE: {loss: {name: bce}}
+  "anchor, γ = 2": {loss: {name: anchor, gamma: 2.0}, train: {keep_epochs: [1]}}
+against: [BCE]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare")
+    write_synthetic(folder / "synthetic", people=24, seed=0, workers=1, progress=False)
+    (folder / "base.yaml").write_text(BASE.format(root=folder))
+    (folder / "losses.yaml").write_text(COMPARISON, encoding="utf-8")
+    return folder
+
+
+def changed(folder, tmp_path, old, new):
+    (tmp_path / "base.yaml").write_text((folder / "base.yaml").read_text())
+    (tmp_path / "losses.yaml").write_text(COMPARISON.replace(old, new), encoding="utf-8")
+    return tmp_path / "losses.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    out = folder / "out"
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.slow
+def test_every_model_is_trained_with_every_seed_and_told(finished):
+    rows = list(csv.DictReader((finished / "results.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["model"], row["seed"]) for row in rows] == [
+        (model, seed) for seed in "01" for model in ("BCE", "anchor, γ = 2")
+    ]  # a seed of every model before the next seed
+    raw = yaml.safe_load((finished / "results.yaml").read_text(encoding="utf-8"))["runs"]
+    assert [run["config"]["loss"]["name"] for run in raw] == ["bce", "anchor"] * 2
+    assert [run["config"]["seed"] for run in raw] == [0, 0, 1, 1]
+    assert all("root" not in run["config"]["data"] and run["machine"]["cores"] >= 1 for run in raw)
+    assert all(run["training"]["seconds"] > 0 and len(run["training"]["pck_by_epoch"]) == 2 for run in raw)
+    # The last epoch's validation and the scores of its weights are the same number, reached in two ways.
+    assert [run["pooled_mean"] for run in raw] == pytest.approx([run["training"]["pck_by_epoch"][-1] for run in raw], abs=1e-3)
+    assert float(rows[0]["mean"]) == raw[0]["pooled_mean"] != raw[2]["pooled_mean"]
+    told = (finished / "results.md").read_text(encoding="utf-8")
+    assert "| anchor, γ = 2 | 2 |" in told and "| minus BCE |" in told and "Not done yet" not in told
+    assert (finished / "anchor-γ-2" / "seed-1" / "epochs" / "epoch-0001.safetensors").exists()
+    assert all((finished / name).stat().st_size > 5000 for name in ("comparison.png", "curves.png"))
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(folder, finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("*/*/final.safetensors")}
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(finished)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("*/*/final.safetensors")} == before and len(before) == 4
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(finished), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("  done\n") == 4 and "about 0 s in all" in shown
+
+
+@pytest.mark.slow
+def test_runs_with_other_settings_are_not_mixed_in(folder, finished, capsys):
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(finished), "--train.epochs", "3"]) == 2
+    assert "was trained with other settings (train.epochs 2, not 3)" in capsys.readouterr().err
+    # What does not change what is learned may change.
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(finished), "--train.workers", "1", "--dry-run"]) == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_is_cut_off_goes_on(folder, tmp_path, finished):
+    command = [sys.executable, "-m", "posekit.cli.main", "compare", "--config", folder / "losses.yaml", "--out", tmp_path]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*command, "--train.epochs", "50"], start_new_session=True, **streams)
+    run = tmp_path / "bce" / "seed-0"
+    while not (run / "metrics.csv").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)  # it alone: the training in its process must hear of it
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    assert "BCE, seed 0: not trained to its end" in told and (run / "last").exists()
+    assert "Traceback" not in told
+    plan = read_plan(folder / "losses.yaml", tmp_path, ["--train.epochs", "50"])
+    assert plan.runs[0].begun and not plan.runs[0].done and 1 <= len(plan.runs[0].rows()) < 50
+
+
+def test_the_dry_run_measures_and_trains_nothing(folder, tmp_path, capsys):
+    assert main(["--config", str(folder / "losses.yaml"), "--out", str(tmp_path / "new"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "4 runs: 17 people to train, 7 of" in shown and "anchor, γ = 2, seed 1  0 of 2 epochs" in shown
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_belongs_to_one_process(folder, tmp_path):
+    run = read_plan(folder / "losses.yaml", tmp_path, []).runs[0]
+    with claimed(run) as mine, claimed(run) as yours:
+        assert mine and not yours
+    with claimed(run) as mine:
+        assert mine
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("base: base.yaml", "base: none.yaml", "none.yaml: no such configuration file"),
+        ("loss: {name: bce}", "loss: {nam: bce}", "model 'BCE': .*did you mean"),
+        ("seeds: [0, 1]", "seeds: [1, 1]", "seeds: expected at least one, each once"),
+        ("seeds: [0, 1]", "sedes: [0, 1]", "did you mean seeds"),
+        ("against: [BCE]", "against: [MSE]", "against: expected names of models: BCE, anchor"),
+        ('"anchor, γ = 2"', '"bce"', "models 'BCE' and 'bce': both would be"),
+        ('"anchor, γ = 2"', '"--"', "use other letters or digits"),
+        ("loss: {name: bce}", "data: {valid: [{data: lsp, path: x}]}", "data.valid differs"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(folder, tmp_path, capsys, old, new, message):
+    config = changed(folder, tmp_path, old, new)
+    assert main(["--config", str(config), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line), line
+
+
+def test_torchrun_does_not_start_it(folder, monkeypatch, capsys):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert main(["--config", str(folder / "losses.yaml")]) == 2
+    assert "start it once for each GPU" in capsys.readouterr().err

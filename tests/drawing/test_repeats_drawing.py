@@ -1,0 +1,41 @@
+"""Every repeat, the means and the differences are where the numbers are."""
+
+import numpy as np
+import pytest
+
+from posekit.drawing.repeats import repeats_figure
+from posekit.metrics import Difference
+
+GROUPS = ("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean")
+SCORES = {
+    name: {group: [50 + 3 * i + j, 52 + 3 * i + j, 57 + 3 * i + j] for j, group in enumerate(GROUPS)}
+    for i, name in enumerate(("MSE", "BCE", "focal, γ = 2", "anchor, γ = 2"))
+}
+DIFFERENCES = {"BCE": {"anchor, γ = 2": {group: Difference(j, j - 1.5, j + 0.5) for j, group in enumerate(GROUPS)}}}
+
+
+def test_dots_lines_and_intervals_are_the_numbers(require_legible):
+    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2")
+    require_legible(figure)
+    scores, differences = figure.axes
+    means, dots = scores.lines[6].get_xydata(), scores.lines[7].get_xydata()  # the last model's
+    assert means[:, 1].tolist() == pytest.approx([np.mean(SCORES["anchor, γ = 2"][group]) for group in GROUPS])
+    assert dots[:3, 1].tolist() == SCORES["anchor, γ = 2"]["Head"]
+    ends = [line.get_ydata().tolist() for line in differences.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 1]
+    assert ends == [[j - 1.5, j + 0.5] for j in range(len(GROUPS))]
+    assert scores.get_ylabel() == "PCK@0.2 (%)" and differences.get_ylabel() == "minus BCE"
+    assert [text.get_text() for text in figure.legends[0].texts] == list(SCORES)
+    assert scores.get_xlim() == differences.get_xlim()
+
+
+def test_models_are_side_by_side_and_keep_their_place_below():
+    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2")
+    head = [line.get_xdata()[0] for line in figure.axes[0].lines[::2]]
+    assert head == sorted(head) and len(set(head)) == 4 and max(np.abs(head)) < 0.5
+    assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(head[3])
+
+
+def test_one_model_with_one_seed_has_no_differences(require_legible):
+    figure = repeats_figure({"AL": {"Head": [50.0], "Mean": [np.nan]}}, {}, metric="PCKh@0.5")
+    require_legible(figure)
+    assert len(figure.axes) == 1
