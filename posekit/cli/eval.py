@@ -102,7 +102,9 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--against", type=Path, metavar="FILE", help="compare with this prediction file, person by person")
     group.add_argument("--protocols", action="store_true", help="the same predictions under every convention in use, side by side")
     group.add_argument(
-        "--analyse", action="store_true", help="kinds of error and double counting: tables, and files in OUT/analysis"
+        "--analyse",
+        action="store_true",
+        help="kinds of error, scores by the torso's direction, double counting: tables, and files in OUT/analysis",
     )
     group.add_argument("--oks", action="store_true", help="COCO's AP too (with --data coco and known sigmas it is told anyway)")
     group.add_argument(

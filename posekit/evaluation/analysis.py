@@ -1,12 +1,14 @@
-"""Where the errors come from: diagnosis and double counting of scored predictions, as tables, pictures and lists of persons."""
+"""Where the errors come from: diagnosis, torsos' directions and double counting, as tables, pictures and lists of persons."""
 
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from posekit.evaluation.directions import by_direction, directions_table
 from posekit.evaluation.score import Scores
 from posekit.files import replacing
 from posekit.metrics import KINDS, Diagnosis, DoubleCounting
@@ -42,7 +44,7 @@ def double_shares(
 
 
 def analysis_numbers(scores: Scores) -> dict:
-    """Both analyses for ``metrics.json``: percent of each group and of all, PCK points, and how many of each joint."""
+    """All analyses for ``metrics.json``: percent of each group and of all, PCK points, how many of each joint; torsos."""
     found, double = scores.diagnosis, scores.double_counting
     joints = scores.people.skeleton.joints
     numbers = {
@@ -50,6 +52,7 @@ def analysis_numbers(scores: Scores) -> dict:
         "diagnosis_counts": {joint: _named(KINDS, row) for joint, row in zip(joints, found.counts, strict=True)},
         "points_if_repaired": found.cost(scores.mean_joints),
         "persons_mirrored": found.n_mirrored,
+        "limbs_by_torso": {name: asdict(row) for name, row in by_direction(scores).items()},
     }
     if double is not None:
         counts = np.stack([double.maps, *(double.counts(fact) for fact in _DOUBLE_FACTS)], axis=1)
@@ -65,7 +68,7 @@ def _named(names: Sequence[str], values: Sequence[float]) -> dict:
 
 
 def analysis_tables(models: Mapping[str, Scores]) -> str:
-    """Text for the screen: both analyses of each model."""
+    """Text for the screen: all analyses of each model."""
     return "\n\n".join(table for name, scores in models.items() for table in _tables(name, scores))
 
 
@@ -84,6 +87,7 @@ def _tables(name: str, scores: Scores) -> Iterator[str]:
             f"persons who would be better with left and right exchanged: {found.n_mirrored:,} of {scores.n_persons:,}",
         ]
     )
+    yield f"{name}: {directions_table(scores)}"
     if double is None:
         yield f"{name}: double counting needs the heatmaps' peaks, which this file lacks; score the model with --weights"
         return

@@ -37,7 +37,11 @@ def all_sections(
     """Every section that there is something for, in order; parameters as for `write_report`."""
     (name, scores), *_ = models.items()
     sections = [
-        Section("scores", "Scores", tables=[tables.totals(scores), tables.groups(scores), tables.joints(scores)]),
+        Section(
+            "scores",
+            "Scores",
+            tables=[tables.totals(scores), tables.groups(scores), tables.joints(scores), tables.directions(scores)],
+        ),
         Section("errors", "Errors and confidence", charts=charts.of_errors(scores, name)),
         _diagnosis(models, diagnosis),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.evaluation.compare import Comparison
+from posekit.evaluation.directions import by_direction, limb_joints
 from posekit.evaluation.score import Scores
 from posekit.metrics import KINDS, Diagnosis, DoubleCounting
 
@@ -97,6 +98,14 @@ def joints(scores: Scores) -> Table:
     head = ["joint", f"{scores.metric}, percent", "95 % interval", "AUC, percent", "counted", "wrong", "median error", "mean score"]
     caption = f"Joints; errors in units of the {scores.reference}"
     return Table.of(caption, head if with_scores else head[:-1], rows)
+
+
+def directions(scores: Scores) -> Table:
+    """A row for each direction that somebody's torso has, and one for everybody."""
+    found = {name: row for name, row in by_direction(scores).items() if row.persons}
+    rows = [(name, f"{row.persons:,}", number(row.percent), interval(row.interval95)) for name, row in found.items()]
+    caption = f"The {len(limb_joints(scores))} limb joints, pooled, by the direction of the true torso"
+    return Table.of(caption, ("torso", "persons", f"{scores.metric}, percent", "95 % interval"), rows)
 
 
 def diagnosis(scores: Scores, found: Diagnosis) -> Table:
