@@ -329,6 +329,8 @@ class CompareConfig:
         The training configuration that all share; a relative path starts from the folder of the comparison's file.
     models : dict of str to dict
         By the names that tables print, what sets each model apart: keys of a training configuration, nested as there.
+    shared : dict
+        Such keys that all models have in common, instead of the base's.
     seeds : list of int
         Each model is trained once with each.
     against : list of str
@@ -337,6 +339,7 @@ class CompareConfig:
 
     base: str
     models: dict[str, dict]
+    shared: dict = field(default_factory=dict)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     against: list[str] = field(default_factory=list)
 

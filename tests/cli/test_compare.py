@@ -27,6 +27,7 @@ train: {{epochs: 2, batch_size: 4, device: cpu, workers: 0}}
 """
 COMPARISON = """
 base: base.yaml
+shared: {targets: {sigma: 1.5}}
 seeds: [0, 1]
 models:
   BCE: {loss: {name: bce}}
@@ -66,6 +67,7 @@ def test_every_model_is_trained_with_every_seed_and_told(finished):
     raw = yaml.safe_load((finished / "results.yaml").read_text(encoding="utf-8"))["runs"]
     assert [run["config"]["loss"]["name"] for run in raw] == ["bce", "anchor"] * 2
     assert [run["config"]["seed"] for run in raw] == [0, 0, 1, 1]
+    assert [run["config"]["targets"]["sigma"] for run in raw] == [1.5] * 4
     assert all("root" not in run["config"]["data"] and run["machine"]["cores"] >= 1 for run in raw)
     assert all(run["training"]["seconds"] > 0 and len(run["training"]["pck_by_epoch"]) == 2 for run in raw)
     # The last epoch's validation and the scores of its weights are the same number, reached in two ways.
@@ -138,6 +140,7 @@ def test_a_run_belongs_to_one_process(folder, tmp_path):
         ("against: [BCE]", "against: [MSE]", "against: expected names of models: BCE, anchor"),
         ('"anchor, γ = 2"', '"bce"', "models 'BCE' and 'bce': both would be"),
         ('"anchor, γ = 2"', '"--"', "use other letters or digits"),
+        ("targets: {sigma: 1.5}", "targets: {sigma: 0}", "targets.sigma: expected a number above 0"),
         ("loss: {name: bce}", "data: {valid: [{data: lsp, path: x}]}", "data.valid differs"),
     ],
 )

@@ -19,9 +19,9 @@ _DESCRIPTION = """\
 Train models that differ in something (the loss, mostly), each with several seeds, everything else being equal; score the last
 epoch's weights of each on the same people, and tell which is better and whether that is more than luck.
 
-What is compared stands in a YAML file: `base`, the training configuration that all share; `models`, by name, what sets each apart;
-`seeds`; `against`, the models to which differences are told. Every key of the training configuration can be set for all of
-them on the command line too: --data.root DIR --train.epochs 5.
+What is compared stands in a YAML file: `base`, a training configuration, and `shared`, what all have instead of it; `models`, by
+name, what sets each apart; `seeds`; `against`, the models to which differences are told. Every key of the training
+configuration can be set for all of them on the command line too: --data.root DIR --train.epochs 5.
 
 A run that was cut off goes on from its checkpoint when the same command is given again; finished ones are not repeated. Started
 several times at once (for each GPU: CUDA_VISIBLE_DEVICES=1 …), the commands share the runs among them."""

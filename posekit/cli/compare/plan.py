@@ -113,9 +113,9 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     parser = config_parser(None, "", CompareConfig)
     comparison = make_config(parser, parse_config(parser, path, kind=CompareConfig), CompareConfig)
     out = out or Path("runs") / f"compare-{path.stem}"
-    base, training = path.parent / comparison.base, config_parser(None, "")
+    base, training, shared = path.parent / comparison.base, config_parser(None, ""), [*_options(comparison.shared), *overrides]
     runs = [
-        _plan_run(training, base, out, [*overrides, *_options(settings)], model, seed)
+        _plan_run(training, base, out, [*shared, *_options(settings)], model, seed)
         for seed in comparison.seeds
         for model, settings in comparison.models.items()
     ]
