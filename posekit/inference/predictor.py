@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from posekit import heatmaps
 from posekit.datasets.loader import EpochBatches, PyramidDataset, make_loader, predict_batches
-from posekit.errors import ConfigError, ImageError, WeightsError
+from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.inference.backends import find_device, open_backend, read_onnx
@@ -22,6 +22,7 @@ from posekit.models import load_weights
 from posekit.opencv import cv2
 from posekit.predictions import Predictions
 from posekit.sample import Failure, People
+from posekit.weights import DEFAULT
 
 # Local maxima of each heatmap that `predict_people` keeps, for the analysis of double counting.
 _PEAKS = 8
@@ -33,7 +34,8 @@ class Predictor:
     Parameters
     ----------
     weights : str or Path
-        A .safetensors file, as ``tools/train.py`` writes it, or an .onnx file of ``tools/export.py``.
+        A .safetensors file, as ``tools/train.py`` writes it; an .onnx file of ``tools/export.py``; or the name of weights that
+        come with posekit (`posekit.weights.shipped`).
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"quarter", "dark", "argmax"}
@@ -263,19 +265,14 @@ class Predictor:
         return make_loader(dataset, EpochBatches(len(people), self.persons_at_once), workers=self.workers)
 
 
-def load(weights: str | Path, **options) -> Predictor:
-    """Make a `Predictor` from a weights file; `options` are those of `Predictor`.
+def load(weights: str | Path = DEFAULT, **options) -> Predictor:
+    """Make a `Predictor` from a weights file, or from weights that come with posekit; `options` are those of `Predictor`.
 
     Raises
     ------
     WeightsError
-        If there is no such file.
+        If there is no such file and no such name.
     """
-    if not Path(weights).is_file():
-        raise WeightsError(
-            f"{weights}: no such weights file. Give the path of a .safetensors file: tools/train.py writes best.safetensors "
-            "and final.safetensors into its --out folder; or of an .onnx file of tools/export.py"
-        )
     return Predictor(weights, **options)
 
 

@@ -19,6 +19,7 @@ from posekit.errors import DataError, WeightsError
 from posekit.files import replacing
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
 from posekit.skeletons import Skeleton
+from posekit.weights import locate
 
 _KEY = "posekit"
 _VERSION = 1
@@ -174,7 +175,7 @@ def _find_misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     return None
 
 
-def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo) -> None:
+def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo, *, half: bool = False) -> None:
     """Write a weights file, whole or not at all.
 
     Parameters
@@ -185,11 +186,13 @@ def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo) -> 
         On any device, in any memory format.
     info : ModelInfo
         The model's own description.
+    half : bool
+        In half precision, at half the size.
 
     Raises
     ------
     ValueError
-        If the description is not the model's.
+        If the description is not the model's, or a weight is too large for half precision.
     OutputError
         If the file cannot be written; one that was there before is kept.
     """
@@ -198,8 +201,18 @@ def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo) -> 
         misfit = _find_misfit(build_model(info).state_dict(), tensors)
     if misfit:
         raise ValueError(f"info: not the description of this model: {misfit}")
+    if half:
+        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
     with replacing(path) as unfinished:
         unfinished.write_bytes(save(tensors, metadata={_KEY: info.to_json()}))
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    if not tensor.abs().max() <= torch.finfo(torch.float16).max:
+        raise ValueError(f"half: {name} goes beyond half precision, up to {tensor.abs().max():.3g}")
+    return tensor.half()
 
 
 def read_info(path: str | Path) -> ModelInfo:
@@ -215,6 +228,12 @@ def read_info(path: str | Path) -> ModelInfo:
 
 def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[StackedHourglass, ModelInfo]:
     """Rebuild the model of a weights file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a name of `posekit.weights.shipped`.
+    device : torch.device or str
 
     Returns
     -------
@@ -232,8 +251,7 @@ def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[
 
 
 def _read(path: str | Path, *, weights: bool = False) -> tuple[ModelInfo, dict[str, Tensor]]:
-    if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such weights file")
+    path = locate(path)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY)

@@ -244,8 +244,8 @@ def test_predictions_are_in_the_models_skeleton(spot_predictor, tmp_path):
 
 
 def test_load_says_what_is_possible(tmp_path):
-    with pytest.raises(WeightsError, match=r"lspet-hg2: no such weights file.*\.safetensors"):
-        posekit.load("lspet-hg2")
+    with pytest.raises(WeightsError, match=r"lspet-none: no such weights file.*\.safetensors"):
+        posekit.load("lspet-none")
     with pytest.raises(WeightsError, match="no such weights file"):
         posekit.load(tmp_path)
 

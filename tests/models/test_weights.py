@@ -130,8 +130,8 @@ def test_damaged_files(path, call, content, problem):
 
 
 def test_missing_files_and_folders(tmp_path):
-    assert message(load_weights, tmp_path / "no.safetensors") == f"{tmp_path / 'no.safetensors'}: no such weights file"
-    assert message(load_weights, tmp_path) == f"{tmp_path}: no such weights file"
+    assert message(load_weights, tmp_path / "no.safetensors").startswith(f"{tmp_path / 'no.safetensors'}: no such weights file")
+    assert message(load_weights, tmp_path).startswith(f"{tmp_path}: no such weights file")
 
 
 class Bomb:

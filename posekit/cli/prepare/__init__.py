@@ -9,6 +9,7 @@ from posekit.cli.command import run_command
 from posekit.cli.prepare.check import add_check
 from posekit.cli.prepare.convert import add_convert
 from posekit.cli.prepare.pack import add_pack
+from posekit.cli.prepare.release import add_release
 from posekit.datasets.synthetic import FORMATS, write_synthetic
 from posekit.models import convert_weights
 
@@ -58,6 +59,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     add_check(commands)
     add_convert(commands)
     add_pack(commands)
+    add_release(commands)
     _add_convert_weights(commands)
     return parser
 

@@ -1,0 +1,113 @@
+"""`posekit prepare release`: trained weights as one small file with its card."""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+import yaml
+
+from posekit.cli.arguments import add_source_options
+from posekit.datasets import WITH_PHOTOGRAPHS, open_people
+from posekit.errors import ConfigError, DataError
+from posekit.evaluation import score
+from posekit.evaluation.card import Card
+from posekit.files import replacing, writable_folder
+from posekit.images import write_image
+from posekit.inference import PLAIN, PYRAMID, Predictor, Views
+from posekit.models import load_weights, save_weights
+from posekit.weights import FOLDER
+
+_DESCRIPTION = """\
+Make trained weights ready to be passed on: half precision, in one small file, beside a card that tells what they were trained on,
+what they may be used for, how good they are on people they have not seen (one look, mirrored, over six scales), and where they
+fail, with a picture of failures. The very file that is written is what is scored."""
+
+_EPILOG = """\
+example:
+  %(prog)s --weights runs/lspet/best.safetensors --name lspet-small --data lsp --root data/lspet --split random:0.1111:0 \\
+    --terms "For research use, as the data set."
+
+what is written:
+  OUT/NAME.safetensors   the weights; posekit.load("NAME") finds those in posekit/weights
+  OUT/NAME.md, NAME.png  the card, and its picture of failures"""
+
+_VIEWS = {"one look": PLAIN, "and mirrored": Views(flip=True), "six scales, mirrored": PYRAMID}
+_CROPS, _SECONDS = 8, 4.0
+
+
+def add_release(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "release",
+        help="trained weights in half precision, with a card of what they are worth",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--weights", required=True, type=Path, metavar="W", help="weights of a training run (.safetensors)")
+    parser.add_argument("--name", required=True, help="what they are to be called")
+    add_source_options(parser, WITH_PHOTOGRAPHS)
+    parser.add_argument("--split", required=True, metavar="NAME", help="people that they were not trained on, as for eval")
+    parser.add_argument("--terms", required=True, metavar="TEXT", help="what they may be used for: mostly what the data set may")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="folder to write (default: posekit's own)")
+    parser.set_defaults(run=_release)
+
+
+def _release(args: argparse.Namespace) -> None:
+    if not args.name.replace("-", "").isalnum():
+        raise ConfigError(f"--name {args.name}: letters, digits and hyphens only")
+    model, info = load_weights(args.weights)
+    people = open_people(args.data, args.root, args.split, skeleton=info.skeleton)
+    path = writable_folder(args.out) / f"{args.name}.safetensors"
+    try:
+        save_weights(path, model, info.with_notes(name=args.name, terms=args.terms), half=True)
+    except ValueError as error:
+        raise DataError(f"{args.weights}: cannot be released ({error})") from error
+    scores = {}
+    for name, views in _VIEWS.items():
+        print(f"scoring: {name}")
+        scores[name] = score(people, Predictor(path, views=views).predict_people(people))
+    facts = {
+        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M",
+        "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision",
+        "speed": _speed(path),
+    }
+    card = Card(args.name, info, scores, facts, args.terms, _settings(args.weights))
+    picture, sheet = path.with_suffix(".png"), card.failures_sheet()
+    if sheet is not None:
+        write_image(picture, sheet)
+    with replacing(path.with_suffix(".md")) as unfinished:
+        unfinished.write_text(card.text("" if sheet is None else picture.name), encoding="utf-8")
+    print(f"{card.plain.table()}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
+
+
+def _speed(path: Path) -> str:
+    """People per second, from crops to joints, on one thread of this machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        predictor = Predictor(path, device="cpu")
+        size = predictor.info.input_size
+        crops = torch.randint(256, (_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        predictor.predict_crops(crops)
+        people, start = 0, time.perf_counter()
+        while (seconds := time.perf_counter() - start) < _SECONDS:
+            predictor.predict_crops(crops)
+            people += _CROPS
+    finally:
+        torch.set_num_threads(threads)
+    return f"{people / seconds:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
+
+
+def _settings(weights: Path) -> str:
+    """The configuration of the run that they come from, without where its data lay."""
+    path = weights.parent / "config.yaml"
+    if not path.is_file():
+        return ""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        del settings["data"]["root"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: is no training run's configuration ({error})") from error
+    return yaml.safe_dump(settings, sort_keys=False)

@@ -1,0 +1,33 @@
+"""Weights that come with posekit, each beside its card (NAME.md): what it was trained on, how good it is, where it fails."""
+
+from pathlib import Path
+
+from posekit.errors import WeightsError
+
+FOLDER = Path(__file__).parent
+DEFAULT = "lspet-small"
+"""What is taken where nobody names any."""
+
+
+def shipped() -> list[str]:
+    """Names of the weights that come with posekit."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def locate(weights: str | Path) -> Path:
+    """The file of some weights: that of the path, or of the name of some that come with posekit.
+
+    Raises
+    ------
+    WeightsError
+        If it is neither; the message tells the names.
+    """
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if str(weights) in shipped():
+        return FOLDER / f"{weights}.safetensors"
+    raise WeightsError(
+        f"{weights}: no such weights file. Give a .safetensors file: tools/train.py writes best.safetensors and final.safetensors "
+        f"into its --out folder; an .onnx file of tools/export.py; or a name of what comes with posekit: {', '.join(shipped())}"
+    )
