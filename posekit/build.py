@@ -20,7 +20,7 @@ from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
 from posekit.machine import keep_freed_memory
-from posekit.models import ModelInfo, build_model, normalise, save_weights
+from posekit.models import ModelInfo, build_model, normalise, save_weights, start_from
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate
 from posekit.skeletons import Skeleton
@@ -114,6 +114,8 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
     info = build_info(config, train.skeleton)
     torch.manual_seed(config.seed)
     model = build_model(info, prior=config.model.prior).to(memory_format=torch.channels_last)
+    if config.model.start_from:
+        start_from(model, info, config.model.start_from)
     return Engine(
         _pose_task(config, train, valid, info, accelerator),
         model,

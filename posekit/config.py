@@ -104,6 +104,9 @@ class ModelConfig:
         Side of the crops in pixels; the heatmaps' side is a quarter of it.
     prior : float
         Probability that every pixel starts from (sigmoid head).
+    start_from : str
+        Weights to begin with, a file or a shipped name, of a network of the same sizes; empty: random ones. What depends on the
+        joints begins anew where the weights are for other joints.
     """
 
     stacks: int = 2
@@ -111,6 +114,7 @@ class ModelConfig:
     depth: int = 4
     input_size: int = 256
     prior: float = 0.01
+    start_from: str = ""
 
     def __post_init__(self):
         _require(self.stacks >= 1, "model.stacks", self.stacks, "1 or more")
@@ -187,6 +191,8 @@ class AugmentConfig:
         Share of the crops that are mirrored.
     colour : float
         Each channel is multiplied by 1 - colour … 1 + colour.
+    cover_probability : float
+        Share of the crops of which a rectangle is hidden.
     """
 
     scale: float = 0.25
@@ -194,11 +200,12 @@ class AugmentConfig:
     rotation_probability: float = 0.6
     mirror_probability: float = 0.5
     colour: float = 0.2
+    cover_probability: float = 0.0
 
     def __post_init__(self):
         _require(0 <= self.scale < 1, "augment.scale", self.scale, "0 or more and below 1")
         _require(0 <= self.rotation <= 180, "augment.rotation", self.rotation, "0 to 180 degrees")
-        for key in ("rotation_probability", "mirror_probability"):
+        for key in ("rotation_probability", "mirror_probability", "cover_probability"):
             _require(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "a probability from 0 to 1")
         _require(0 <= self.colour <= 1, "augment.colour", self.colour, "0 to 1")
 

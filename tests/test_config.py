@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from posekit.cli.compare.plan import read_plan
 from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
 from posekit.config import Config
 from posekit.errors import ConfigError
@@ -91,7 +92,16 @@ def test_written_configuration_reads_back_the_same(tmp_path):
     assert again.optimizer.lr == 1e-4
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((CONFIGS / "compare").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_comparisons_are_valid(path, tmp_path):
+    plan = read_plan(path, tmp_path, [])
+    assert len(plan.runs) > len(plan.models) > 1
+
+
+TRAINED = [path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in ("compare", "results")]
+
+
+@pytest.mark.parametrize("path", sorted(TRAINED), ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid(path):
     parser = config_parser("train", "")
     assert make_config(parser, parse_config(parser, path, [])).train.epochs > 0

@@ -39,7 +39,7 @@ best.safetensors and final.safetensors; metrics.json and predictions.h5 of the b
 Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from it; another one, a second later, stops at once.
 Several GPUs: torchrun --nproc-per-node N tools/train.py …
 If a process dies, for want of memory say, the run ends with a line that tells how to go on from its last checkpoint."""
-_DRAWN = 16
+_DRAWN = 32
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

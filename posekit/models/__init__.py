@@ -3,7 +3,7 @@
 from posekit.models.foreign import convert_weights, load_foreign
 from posekit.models.hourglass import StackedHourglass
 from posekit.models.inputs import normalise
-from posekit.models.weights import ModelInfo, build_model, load_weights, read_info, save_weights
+from posekit.models.weights import ModelInfo, build_model, load_weights, read_info, save_weights, start_from
 
 __all__ = [
     "ModelInfo",
@@ -15,4 +15,5 @@ __all__ = [
     "normalise",
     "read_info",
     "save_weights",
+    "start_from",
 ]

@@ -250,6 +250,35 @@ def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[
     return restore_model(info, tensors, str(path)).to(device), info
 
 
+def start_from(model: StackedHourglass, info: ModelInfo, path: str | Path) -> None:
+    """Give a model the weights of a file to begin its training with.
+
+    Where the file's are for other joints, what depends on the joints (the outputs, and how the next stack takes them in) stays
+    as it is.
+
+    Parameters
+    ----------
+    model : StackedHourglass
+    info : ModelInfo
+        Its description.
+    path : str or Path
+        As for `load_weights`.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be used, or is of a network of other sizes.
+    """
+    found, tensors = _read(path, weights=True)
+    kept = model.state_dict()
+    if found.skeleton.joints != info.skeleton.joints:
+        of_joints = ("outputs.", "merge_outputs.")
+        tensors |= {name: tensor for name, tensor in kept.items() if name.startswith(of_joints)}
+    if misfit := _find_misfit(kept, tensors):
+        raise WeightsError(f"{path}: is of another network than the one to train: {misfit}; give model the same sizes")
+    model.load_state_dict(tensors)
+
+
 def _read(path: str | Path, *, weights: bool = False) -> tuple[ModelInfo, dict[str, Tensor]]:
     path = locate(path)
     try:

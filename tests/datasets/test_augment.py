@@ -1,9 +1,11 @@
 """Augmentation: what is drawn, and that picture and joints stay together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from posekit.datasets.augment import PLAIN, Ranges, View, apply, draw
+from posekit.datasets.augment import PLAIN, Cover, Ranges, View, apply, draw
 from posekit.errors import BoxError
 from posekit.geometry import Box
 from posekit.sample import Person
@@ -84,3 +86,32 @@ def test_box_outside_the_photograph():
     away = Person(person.image, person.joints, person.labelled, person.visible, Box((900.0, 900.0), 50.0))
     with pytest.raises(BoxError, match="wholly outside the picture of 240x200"):
         apply(image, away, PLAIN, size=64, flip_order=LSP14.flip_order, index=0)
+
+
+def test_a_cover_hides_its_rectangle_alone():
+    image, person = dotted_person()
+    image[:] = 50
+    cover = Cover((0.25, 0.5), (0.1, 0.2), (200, 10, 90))
+    sample = apply(image, person, View(cover=cover), size=100, flip_order=LSP14.flip_order, index=0)
+    plain = apply(image, person, PLAIN, size=100, flip_order=LSP14.flip_order, index=0)
+    expected = plain.image.copy()
+    expected[40:60, 20:30] = (200, 10, 90)
+    np.testing.assert_array_equal(sample.image, expected)
+    np.testing.assert_array_equal(sample.joints, plain.joints)
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (1.0, 0.99)])
+def test_a_cover_may_reach_over_the_edge(centre):
+    image, person = dotted_person()
+    view = View(cover=Cover(centre, (0.2, 0.2), (255, 255, 255)))
+    sample = apply(image, person, view, size=100, flip_order=LSP14.flip_order, index=0)
+    assert 90 <= (sample.image == 255).all(-1).sum() <= 121
+
+
+def test_covers_are_drawn_only_where_they_are_wanted():
+    covered = [draw(np.random.default_rng(i), Ranges(cover_probability=0.3)) for i in range(2000)]
+    plain = [draw(np.random.default_rng(i), Ranges()) for i in range(2000)]
+    assert abs(np.mean([view.cover is not None for view in covered]) - 0.3) < 0.045
+    assert [replace(view, cover=None) for view in covered] == plain  # everything else is as without
+    sides = np.array([view.cover.sides for view in covered if view.cover])
+    assert sides.min() >= 0.1 and sides.max() <= 0.35

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from posekit.errors import OutputError, WeightsError
-from posekit.models import ModelInfo, build_model, load_weights, read_info, save_weights
-from posekit.skeletons import COCO17, LSP14, Skeleton
+from posekit.models import ModelInfo, build_model, load_weights, read_info, save_weights, start_from
+from posekit.skeletons import COCO17, LSP14, MPII16, Skeleton
 
 
 def describe(**changes):
@@ -243,3 +244,28 @@ def test_folders_are_made_and_files_in_their_place_are_named(tmp_path, model, in
 )
 def test_how_targets_were_drawn_is_taken_from_the_notes_where_it_makes_sense(notes, options):
     assert describe(notes=notes).target_options == options
+
+
+def test_training_can_start_from_weights_for_the_same_joints_or_others(tmp_path):
+    torch.manual_seed(1)
+    source = ModelInfo(LSP14, 64, 2, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
+    trained = build_model(source)
+    save_weights(tmp_path / "w.safetensors", trained, source, half=False)
+    same = build_model(source)
+    start_from(same, source, tmp_path / "w.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(same.state_dict().values(), trained.state_dict().values(), strict=True))
+    info = replace(source, skeleton=MPII16)
+    other = build_model(info)
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    start_from(other, info, tmp_path / "w.safetensors")
+    for name, tensor in other.state_dict().items():
+        fresh = name.startswith(("outputs.", "merge_outputs."))
+        assert torch.equal(tensor, before[name] if fresh else trained.state_dict()[name]), name
+
+
+def test_training_cannot_start_from_another_network(tmp_path):
+    source = ModelInfo(LSP14, 64, 2, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
+    save_weights(tmp_path / "w.safetensors", build_model(source), source)
+    wide = replace(source, features=16, stem=None)
+    with pytest.raises(WeightsError, match=r"of another network than the one to train: .*give model the same sizes"):
+        start_from(build_model(wide), wide, tmp_path / "w.safetensors")
