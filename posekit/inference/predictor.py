@@ -104,6 +104,7 @@ class Predictor:
             "views": str(self.views),
             "input_size": info.input_size,
             "backend": self.backend.name,
+            "scores": "probabilities" if len(self.views) in self.info.calibrations else "peaks",
             "model": model,
         }
 
@@ -143,9 +144,14 @@ class Predictor:
         size = self.info.input_size
         crops = [Crop(box.scaled(scale), size).warp_rgb(image) for box in boxes for scale in self.views.scales]
         images = torch.from_numpy(np.stack(crops))
-        joints, scores = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
-        rows = zip(boxes, joints, scores, strict=True)
-        return [Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton) for box, points, score in rows]
+        joints, peaks = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
+        rows = zip(boxes, joints, self._scores(peaks), peaks, strict=True)
+        return [Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton, peak) for box, points, score, peak in rows]
+
+    def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
+        """What the peaks are worth, as far as that is known of these views."""
+        calibration = self.info.calibrations.get(len(self.views))
+        return np.clip(peaks_NK, 0, 1) if calibration is None else calibration(peaks_NK)
 
     def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the joints in crops.
@@ -219,7 +225,7 @@ class Predictor:
         report_failures(failures, people)
         return Predictions(
             peaks[:, :, 0],
-            heights[:, :, 0],
+            self._scores(heights[:, :, 0]),
             np.arange(n),
             self.info.skeleton,
             people.name,

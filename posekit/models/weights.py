@@ -7,7 +7,7 @@ half precision; they are loaded as float32. Nothing is ever unpickled.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from posekit.calibration import Calibration
 from posekit.errors import DataError, WeightsError
 from posekit.files import replacing
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
@@ -49,6 +50,8 @@ class ModelInfo:
         Channels of the stem; in proportion to `features` by default.
     notes : mapping of str to str, number, bool or None
         What else is worth knowing: training data, scores, terms of use.
+    calibrations : mapping of int to Calibration
+        By the number of views that heatmaps are averages of: what the peaks are worth.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class ModelInfo:
     blocks: int = 1
     stem: tuple[int, int, int] | None = None
     notes: Mapping[str, Note] = field(default_factory=dict)
+    calibrations: Mapping[int, Calibration] = field(default_factory=dict)
 
     def __post_init__(self):
         for name in ("input_size", "stacks", "features", "depth", "blocks"):
@@ -81,6 +85,9 @@ class ModelInfo:
             object.__setattr__(self, "stem", default_stem(self.features))
         _require(len(self.stem) == 3 and all(map(_is_count, self.stem)), "stem", self.stem, "three whole numbers of 1 or more")
         _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
+        for views, found in self.calibrations.items():
+            joints = len(found.peaks)
+            _require(joints == len(self.skeleton), f"calibrations, {views} views", f"{joints} joints", f"{len(self.skeleton)}")
 
     @property
     def target_options(self) -> dict[str, float | bool]:
@@ -96,7 +103,9 @@ class ModelInfo:
     def to_json(self) -> str:
         """Text for the file's metadata; `from_json` reads it back."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return json.dumps({"version": _VERSION, **fields, "skeleton": self.skeleton.to_dict(), "notes": dict(self.notes)})
+        calibrations = {str(views): asdict(found) for views, found in self.calibrations.items()}
+        plain = {"skeleton": self.skeleton.to_dict(), "notes": dict(self.notes), "calibrations": calibrations}
+        return json.dumps({"version": _VERSION, **fields, **plain})
 
     @classmethod
     def from_json(cls, text: str) -> "ModelInfo":
@@ -113,8 +122,10 @@ class ModelInfo:
             if version != _VERSION:
                 raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
             skeleton = Skeleton.from_dict(fields.pop("skeleton"))
+            found = fields.pop("calibrations", {})
+            calibrations = {int(views): Calibration(**knots) for views, knots in found.items()}
             triples = {name: tuple(fields.pop(name)) for name in ("mean", "std", "stem")}
-            return cls(skeleton=skeleton, **triples, **fields)
+            return cls(skeleton=skeleton, calibrations=calibrations, **triples, **fields)
         except (TypeError, KeyError, AttributeError, DataError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 

@@ -57,6 +57,9 @@ def test_the_file_is_in_half_precision_and_the_card_tells_its_scores(run_folder,
     }
     assert read_info(out / "tiny.safetensors").notes["terms"] == "For research use."
     assert "![failures](tiny.png)" in card
+    # One look, the mirrored one too, six scales with each: all know what their peaks are worth.
+    assert sorted(read_info(out / "tiny.safetensors").calibrations) == [1, 2, 12]
+    assert found.predictions.scores == pytest.approx(found.predictions.heights[:, :, 0], abs=1) and "calibration error" in card
 
 
 def test_half_precision_changes_the_maps_by_a_thousandth(run_folder, tmp_path):

@@ -5,10 +5,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import posekit
+from posekit.calibration import Calibration
 from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
 from posekit.inference import PYRAMID, Pose, Views, predictor
-from posekit.models import ModelInfo, StackedHourglass, save_weights
+from posekit.models import ModelInfo, StackedHourglass, build_model, save_weights
 from posekit.opencv import cv2
 from posekit.sample import People
 from posekit.skeletons import LSP14, Skeleton
@@ -325,8 +326,20 @@ def test_a_weights_file_is_enough(real_data, tmp_path, head):
     inputs = (rgb - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     with torch.inference_mode():
         maps = model.activate(model(inputs[None])[-1])[0]
-    np.testing.assert_allclose(found.scores, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.peaks, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.scores, np.clip(found.peaks, 0, 1))
     place = maps.flatten(1).argmax(1).numpy()
     peaks = crop.inverse(np.stack([place % 16, place // 16], -1) * 4 + 1.5)
     assert np.abs(found.keypoints - peaks).max() <= 400 / 64 * 1.01, "a quarter map pixel is one crop pixel"
     assert found.skeleton == LSP14
+
+
+def test_scores_are_the_probabilities_that_the_weights_tell_for_these_views(tmp_path, real_data):
+    calibration = Calibration([[0.0, 1.0]] * 14, [[0.25, 0.75]] * 14)
+    info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, calibrations={1: calibration})
+    save_weights(tmp_path / "w.safetensors", build_model(info), info)
+    photo, box = real_data / "photos" / "man_running.jpg", Box((300.0, 300.0), 400.0)
+    (plain,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(photo, [box])
+    np.testing.assert_allclose(plain.scores, 0.25 + plain.peaks / 2)
+    (mirrored,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=Views(flip=True))(photo, [box])
+    np.testing.assert_array_equal(mirrored.scores, mirrored.peaks)

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,18 +11,21 @@ import yaml
 from posekit.cli.arguments import add_source_options
 from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.errors import ConfigError, DataError
-from posekit.evaluation import score
+from posekit.evaluation import Scores, score
+from posekit.evaluation.calibrate import calibrate
 from posekit.evaluation.card import Card
 from posekit.files import replacing, writable_folder
 from posekit.images import write_image
 from posekit.inference import PLAIN, PYRAMID, Predictor, Views
 from posekit.models import load_weights, save_weights
+from posekit.sample import People
 from posekit.weights import FOLDER
 
 _DESCRIPTION = """\
 Make trained weights ready to be passed on: half precision, in one small file, beside a card that tells what they were trained on,
 what they may be used for, how good they are on people they have not seen (one look, mirrored, over six scales), and where they
-fail, with a picture of failures. The very file that is written is what is scored."""
+fail, with a picture of failures. The very weights that are written are scored; on the same people the file learns what its peaks
+are worth, so that a joint's score is the probability that it is right."""
 
 _EPILOG = """\
 example:
@@ -60,18 +64,21 @@ def _release(args: argparse.Namespace) -> None:
     model, info = load_weights(args.weights)
     people = open_people(args.data, args.root, args.split, skeleton=info.skeleton)
     path = writable_folder(args.out) / f"{args.name}.safetensors"
+    info = info.with_notes(name=args.name, terms=args.terms)
     try:
-        save_weights(path, model, info.with_notes(name=args.name, terms=args.terms), half=True)
+        save_weights(path, model, info, half=True)
+        scores = {name: _score(path, people, name, views) for name, views in _VIEWS.items()}
+        found = {name: calibrate(each) for name, each in scores.items()}
+        calibrations = {len(views): found[name][0] for name, views in _VIEWS.items()}
+        save_weights(path, model, replace(info, calibrations=calibrations), half=True)
     except ValueError as error:
         raise DataError(f"{args.weights}: cannot be released ({error})") from error
-    scores = {}
-    for name, views in _VIEWS.items():
-        print(f"scoring: {name}")
-        scores[name] = score(people, Predictor(path, views=views).predict_people(people))
+    errors = ", ".join(f"{error:.3f} {name}" for name, (_, error) in found.items())
     facts = {
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M",
         "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision",
         "speed": _speed(path),
+        "scores of joints": f"probabilities of being right; expected calibration error on other people {errors}",
     }
     card = Card(args.name, info, scores, facts, args.terms, _settings(args.weights))
     picture, sheet = path.with_suffix(".png"), card.failures_sheet()
@@ -80,6 +87,11 @@ def _release(args: argparse.Namespace) -> None:
     with replacing(path.with_suffix(".md")) as unfinished:
         unfinished.write_text(card.text("" if sheet is None else picture.name), encoding="utf-8")
     print(f"{card.plain.table()}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
+
+
+def _score(path: Path, people: People, name: str, views: Views) -> Scores:
+    print(f"scoring: {name}")
+    return score(people, Predictor(path, views=views).predict_people(people))
 
 
 def _speed(path: Path) -> str:
