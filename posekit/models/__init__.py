@@ -3,11 +3,15 @@
 from posekit.models.foreign import convert_weights, load_foreign
 from posekit.models.hourglass import StackedHourglass
 from posekit.models.inputs import normalise
+from posekit.models.resnet import CLASSIFIERS, SmallResNet, build_classifier
 from posekit.models.weights import ModelInfo, build_model, load_weights, read_info, save_weights, start_from
 
 __all__ = [
+    "CLASSIFIERS",
     "ModelInfo",
+    "SmallResNet",
     "StackedHourglass",
+    "build_classifier",
     "build_model",
     "convert_weights",
     "load_foreign",

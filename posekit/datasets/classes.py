@@ -1,0 +1,200 @@
+"""Labelled images to train classifiers on, and the augmentation of small ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from posekit.datasets.cifar import FORMS, SPLITS, read_cifar
+from posekit.datasets.splits import Split, parse_split, random_photographs
+from posekit.errors import ConfigError, DataError
+from posekit.images import read_image
+
+KINDS = (*FORMS, "folder")
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+_FOLDERS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
+
+
+class ImageFiles(Sequence):
+    """Photographs that are read when they are asked for: ``files[i]`` is (H, W, 3) uint8, red, green, blue.
+
+    `posekit.errors.ImageError` where one cannot be read.
+
+    Parameters
+    ----------
+    paths : (N,) str
+    """
+
+    def __init__(self, paths: np.ndarray):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, places):
+        """One photograph of an int; of an array of places or a slice those files, unread."""
+        chosen = self.paths[places]
+        if isinstance(chosen, np.ndarray):
+            return ImageFiles(chosen)
+        return np.ascontiguousarray(read_image(chosen)[..., ::-1])
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """A data set to classify.
+
+    Parameters
+    ----------
+    name, split : str
+    images : (N, H, W, 3) uint8, or `ImageFiles`
+        Red, green, blue.
+    labels : (N,) int64
+        Index into `classes`.
+    classes : tuple of str
+    """
+
+    name: str
+    split: str
+    images: np.ndarray | ImageFiles
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, places: np.ndarray, split: str) -> "LabelledImages":
+        """Those at some places, (M,) int or (N,) bool, as another split."""
+        return replace(self, split=split, images=self.images[places], labels=self.labels[places])
+
+
+def open_images(kind: str, root: str | Path, split: str) -> LabelledImages:
+    """Open labelled images. Those of CIFAR are read whole, a folder's when they are asked for.
+
+    Parameters
+    ----------
+    kind : str
+        ``cifar10``, ``cifar100`` (see `posekit.datasets.cifar.read_cifar`), or ``folder``: as ImageNet, ``root/SPLIT`` with a
+        folder of images for every class, in the order of their names.
+    root : str or Path
+    split : str
+        ``train``, ``test``; of a folder also ``valid`` (which may be called ``val``). ``random:FRACTION:SEED``, a share of the
+        images for training, and ``random-rest:FRACTION:SEED``, the others of these: the paper keeps 5,000 of CIFAR's for
+        validation, as ``random-rest:0.9:1`` does.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind or split; the message lists those there are.
+    DataError
+        If files are missing or damaged, or a folder holds no classes or a class no image.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"no kind of images {kind!r}; there are {', '.join(KINDS)}")
+    wanted = parse_split(split)
+    part = "train" if wanted.kind.startswith("random") else wanted.kind
+    splits = tuple(_FOLDERS) if kind == "folder" else SPLITS
+    if part not in splits:
+        raise ConfigError(f"{kind}: no split {split!r}; there are {', '.join(splits)}, and random ones such as random:0.9:1")
+    images = _open_folder(Path(root), part) if kind == "folder" else LabelledImages(kind, part, *read_cifar(kind, root, part))
+    return _share(images, wanted) if part != wanted.kind else images
+
+
+def _share(images: LabelledImages, wanted: Split) -> LabelledImages:
+    names = images.images.paths if isinstance(images.images, ImageFiles) else np.arange(len(images)).astype(str)
+    drawn = random_photographs(names, wanted.fraction, wanted.seed)
+    return images.select(drawn == (wanted.kind == "random"), wanted.text)
+
+
+def _open_folder(root: Path, split: str) -> LabelledImages:
+    folder = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
+    if folder is None:
+        raise DataError(f"{root}: no folder {' or '.join(_FOLDERS[split])}; expected one, with a folder of images for every class")
+    classes = sorted(entry for entry in _entries(folder) if entry.is_dir())
+    if not classes:
+        raise DataError(f"{folder}: no folders of classes; expected a folder of images for every class")
+    files = [sorted(str(file) for file in _entries(name) if file.suffix.lower() in _SUFFIXES) for name in classes]
+    for name, found in zip(classes, files, strict=True):
+        if not found:
+            raise DataError(f"{name}: no image of this class ({', '.join(sorted(_SUFFIXES))}); add some, or remove the folder")
+    labels = np.repeat(np.arange(len(classes)), [len(found) for found in files])
+    paths = np.array([path for found in files for path in found], dtype=str)
+    return LabelledImages("folder", split, ImageFiles(paths), labels, tuple(name.name for name in classes))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def draw_shifts(count: int, generator: torch.Generator, pad: int = 4) -> tuple[Tensor, Tensor]:
+    """Draw how to augment a batch; the same generator state gives the same.
+
+    Parameters
+    ----------
+    count : int
+        B, images.
+    generator : torch.Generator
+        The tensors are on its device.
+    pad : int
+        Pixels by which a crop may be shifted.
+
+    Returns
+    -------
+    shifts : (B, 2) int64
+        x, y in pixels, from ``-pad`` to ``pad``, all equally likely: where in the image the crop begins.
+    mirrored : (B,) bool
+        Each with a probability of one half.
+    """
+    device = generator.device
+    shifts = torch.randint(-pad, pad + 1, (count, 2), generator=generator, device=device)
+    return shifts, torch.randint(2, (count,), generator=generator, device=device, dtype=torch.bool)
+
+
+def shift_and_mirror(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
+    """Cut a crop of its own size out of every image and mirror some of them, on the images' device.
+
+    Parameters
+    ----------
+    images : (B, H, W, 3)
+    shifts : (B, 2) int64
+        Where the crop begins, x, y in the image's pixels. What lies outside is 0, black.
+    mirrored : (B,) bool
+
+    Returns
+    -------
+    (B, H, W, 3)
+        Pixel (x, y) is the image's (x + shift_x, y + shift_y), mirrored afterwards; of the images' dtype.
+    """
+    count, height, width, _ = images.shape
+    shifts, mirrored = shifts.to(images.device, non_blocking=True), mirrored.to(images.device, non_blocking=True)
+    x, y = (torch.arange(size, device=images.device) for size in (width, height))
+    x = torch.where(mirrored[:, None], width - 1 - x, x) + shifts[:, :1]
+    y = y + shifts[:, 1:]
+    inside = ((x >= 0) & (x < width))[:, None] & ((y >= 0) & (y < height))[:, :, None]
+    batch = torch.arange(count, device=images.device)[:, None, None]
+    cut = images[batch, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]]
+    return torch.where(inside[..., None], cut, 0)
+
+
+def crop_and_mirror(images: Tensor, generator: torch.Generator, pad: int = 4) -> Tensor:
+    """The usual augmentation of CIFAR: pad with black, crop at random, mirror half.
+
+    Parameters
+    ----------
+    images : (B, H, W, 3)
+        On any device.
+    generator : torch.Generator
+        On any device too: one on the CPU gives the same crops wherever the images are.
+    pad : int
+        Pixels added on each side; 4 in the paper.
+
+    Returns
+    -------
+    (B, H, W, 3)
+    """
+    return shift_and_mirror(images, *draw_shifts(len(images), generator, pad))

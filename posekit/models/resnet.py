@@ -1,0 +1,139 @@
+"""Residual networks that classify: those for pictures of 32x32, and by name also ResNet-50.
+
+Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
+"""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from posekit.errors import ConfigError
+
+SMALL = {"resnet20": 20, "resnet32": 32, "resnet56": 56, "resnet110": 110}
+CLASSIFIERS = (*SMALL, "resnet50")
+_WIDTHS = (16, 32, 64)
+# Deviation of the last layer's weights: small, so that every class starts near the prior.
+_OUTPUT_STD = 0.01
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions added to their input, which has no weights of its own on the way (option A).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels, at least as many out as in. What is new on the shortcut is zero.
+    stride : int
+        Of the first convolution; the shortcut takes every `stride`-th pixel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__()
+        self.stride, self.new = stride, outputs - inputs
+        self.branch = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride), rounded up."""
+        shortcut = x[..., :: self.stride, :: self.stride]
+        if self.new:
+            shortcut = F.pad(shortcut, (0, 0, 0, 0, self.new // 2, self.new - self.new // 2))
+        return F.relu(self.branch(x) + shortcut)
+
+
+class SmallResNet(nn.Module):
+    """ResNet for 32x32: a convolution, three sizes of blocks (16, 32 and 64 channels), the mean, a linear layer.
+
+    With 10 classes ResNet-20, -32, -56 and -110 have 0.27, 0.46, 0.85 and 1.73 million parameters, as in the paper's table 6.
+
+    Parameters
+    ----------
+    classes : int
+        At least 2.
+    depth : int
+        Layers with weights: 6 n + 2 for n blocks of each size.
+    prior : float, optional
+        Probability (of a sigmoid) that every class starts from, so that the many background classes do not drown the target's
+        in the first steps. One in `classes` by default. It changes nothing for a softmax.
+
+    Raises
+    ------
+    ValueError
+        If the depth is another, there are fewer classes, or the prior is not between 0 and 1.
+    """
+
+    def __init__(self, classes: int, depth: int = 20, prior: float | None = None):
+        super().__init__()
+        if depth < 8 or depth % 6 != 2:
+            raise ValueError(f"depth: expected 6 n + 2 layers, such as 20 or 110, got {depth}")
+        channels = _WIDTHS[0]
+        layers = [nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        for width in _WIDTHS:
+            for block in range(depth // 6):
+                layers.append(Block(channels, width, 2 if width > _WIDTHS[0] and block == 0 else 1))
+                channels = width
+        self.features = nn.Sequential(*layers)
+        self.output = nn.Linear(channels, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        start_from_prior(self.output, prior)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) normalised RGB, 32x32 in the paper, to (B, C) logits."""
+        return self.output(self.features(images).mean((-2, -1)))
+
+
+def start_from_prior(output: nn.Linear, prior: float | None = None) -> None:
+    """Initialise a classifier's last layer so that the sigmoid of every class starts near `prior`, one in C by default.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 classes, or the prior is not between 0 and 1.
+    """
+    if output.out_features < 2:
+        raise ValueError(f"classes: expected at least 2, got {output.out_features}")
+    prior = 1 / output.out_features if prior is None else prior
+    if not 0 < prior < 1:
+        raise ValueError(f"prior: expected a probability between 0 and 1, got {prior}")
+    nn.init.normal_(output.weight, std=_OUTPUT_STD)
+    nn.init.constant_(output.bias, math.log(prior / (1 - prior)))
+
+
+def build_classifier(name: str, classes: int, *, prior: float | None = None) -> nn.Module:
+    """A classifier by its name, with fresh weights: normalised (B, 3, H, W) RGB to (B, classes) logits.
+
+    Parameters
+    ----------
+    name : str
+        ``resnet20``, ``resnet32``, ``resnet56``, ``resnet110`` for pictures of 32x32; ``resnet50``, torchvision's, for ImageNet.
+    classes : int
+        At least 2.
+    prior : float, optional
+        As of `SmallResNet`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network, or the package that it comes from is not installed.
+    ValueError
+        As of `SmallResNet`.
+    """
+    if name in SMALL:
+        return SmallResNet(classes, SMALL[name], prior)
+    if name != "resnet50":
+        raise ConfigError(f"no classifier {name!r}; there are {', '.join(CLASSIFIERS)}")
+    try:
+        from torchvision.models import resnet50
+    except ImportError as error:
+        raise ConfigError(f"{name} comes from torchvision, which cannot be imported ({error}); pip install torchvision") from error
+    model = resnet50(weights=None, num_classes=classes)
+    start_from_prior(model.fc, prior)
+    return model
