@@ -8,7 +8,7 @@ import pytest
 
 import posekit
 
-BASE = {"errors", "opencv", "files", "machine", "skeletons", "geometry", "images", "matlab", "sample"}
+BASE = {"errors", "opencv", "files", "machine", "skeletons", "geometry", "images", "video", "matlab", "sample"}
 ONE = {"heatmaps", "losses", "metrics", "models"}
 TWO = {"datasets", "predictions", "drawing"}
 THREE = {"inference", "training", "evaluation", "explorer"}
