@@ -1,6 +1,8 @@
 """Reading photographs as they are shown, with one clear error for each way in which a file can be bad; writing pictures."""
 
 import io
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,30 @@ _TAIL = 1024
 _SPARE = 1.5
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _EXIF, _EXIF_WITHIN, _ORIENTATION, _UPRIGHT = b"Exif\0\0", 2**16, 0x0112, 1
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+LARGE, MOST = 100_000_000, 2**29
+"""Of a photograph of more pixels than `LARGE` (300 MB), none are kept that nobody needs; one of more than `MOST` is refused."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph that was read for what is in it, perhaps with fewer pixels than it has.
+
+    Parameters
+    ----------
+    image : (h, w, 3) uint8
+        Blue, green, red.
+    reduction : {1, 2, 4, 8}
+        How many of the photograph's pixels one of `image` stands for, along each axis: its pixel (x, y) lies at
+        ``reduction * (x, y) + (reduction - 1) / 2`` in the photograph.
+    width, height : int
+        Of the photograph as shown, in its own pixels.
+    """
+
+    image: np.ndarray
+    reduction: int
+    width: int
+    height: int
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -37,6 +63,48 @@ def read_image(path: str | Path) -> np.ndarray:
         If the file is missing, cannot be read, is truncated, or is no image that OpenCV knows.
     """
     return decode_image(read_data(path), str(path))
+
+
+def read_photograph(path: str | Path, resolution: float) -> Photograph:
+    """Read a photograph as `read_image` does, but one of more than `LARGE` pixels smaller where so many are not needed.
+
+    Parameters
+    ----------
+    path : str or Path
+    resolution : float
+        Pixels that are needed along each of the photograph's; of a large one, at least 1.5 times as many are kept.
+
+    Returns
+    -------
+    Photograph : of a large upright JPEG, the other pixels are never made; other large pictures are shrunk after decoding.
+
+    Raises
+    ------
+    ImageError
+        As of `read_image`, or if its header claims more than `MOST` pixels: nothing is decoded then.
+    """
+    data, name = read_data(path), str(path)
+    width, height = _header_size(data)
+    if width * height > MOST:
+        raise ImageError(f"{name}: claims to have {width:,} x {height:,} pixels; at most {MOST:,} are read, make it smaller")
+    if width * height > LARGE:
+        image, reduction = decode_reduced(data, name, resolution)
+        if reduction > 1:
+            return Photograph(image, reduction, width, height)
+    else:
+        image = decode_image(data, name)
+    height, width = image.shape[:2]
+    return shrunk(Photograph(image, 1, width, height), _reduction(resolution) if width * height > LARGE else 1)
+
+
+def shrunk(photograph: Photograph, reduction: int) -> Photograph:
+    """The same with a `reduction` that is so many times larger; what is left at the right and below is cut off."""
+    rows, columns = (length // reduction for length in photograph.image.shape[:2])
+    if reduction == 1 or not (rows and columns):
+        return photograph
+    whole = photograph.image[: rows * reduction, : columns * reduction]
+    image = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    return replace(photograph, image=image, reduction=photograph.reduction * reduction)
 
 
 def read_data(path: str | Path) -> np.ndarray:
@@ -81,22 +149,44 @@ def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.n
         How many of the picture's pixels one of `image` stands for, along each axis; where it is above 1, at least 1.5 are left for
         each one needed. Counted from the top left corner: what is left at the right and below is a pixel too.
     """
-    reduction = next((reduction for reduction in _REDUCED if _SPARE * reduction * resolution <= 1), 1)
+    reduction = _reduction(resolution)
     if reduction == 1 or not _is_upright_jpeg(data):
         return decode_image(data, name), 1
     return _decoded(data, name, _REDUCED[reduction]), reduction
+
+
+def _reduction(resolution: float) -> int:
+    return next((reduction for reduction in _REDUCED if _SPARE * reduction * resolution <= 1), 1)
 
 
 def _is_upright_jpeg(data: np.ndarray) -> bool:
     head = data[:_EXIF_WITHIN].tobytes()
     if not head.startswith(_JPEG_START) or _EXIF not in head:
         return head.startswith(_JPEG_START)
-    from PIL import Image
-
     try:
-        return Image.open(io.BytesIO(data.tobytes())).getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return _jpeg_header(data).getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
+    except (OSError, SyntaxError, ValueError):
         return False  # the full decode tells what is wrong
+
+
+def _header_size(data: np.ndarray) -> tuple[int, int]:
+    """Width and height that the header of a JPEG (before it is turned) or a PNG tells; 0, 0 of anything else."""
+    start = data[:24].tobytes()
+    if start.startswith(_PNG_START):
+        return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
+    if not start.startswith(_JPEG_START):
+        return 0, 0
+    try:
+        return _jpeg_header(data).size
+    except (OSError, SyntaxError, ValueError):
+        return 0, 0  # the full decode tells what is wrong
+
+
+def _jpeg_header(data: np.ndarray):
+    # Not Image.open: it refuses large pictures, though nothing is decoded.
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    return JpegImageFile(io.BytesIO(data.tobytes()))
 
 
 def _decoded(data: np.ndarray, name: str, flag: int) -> np.ndarray:
@@ -139,6 +229,8 @@ def _require_whole(data: np.ndarray, name: str) -> None:
     from PIL import Image
 
     try:
-        Image.open(io.BytesIO(data.tobytes())).load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about large pictures
+            Image.open(io.BytesIO(data.tobytes())).load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name}: truncated or damaged JPEG ({error})") from error

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posekit import images
 from posekit.errors import ImageError
-from posekit.images import decode_image, decode_reduced, read_image, write_image
+from posekit.images import decode_image, decode_reduced, read_image, read_photograph, shrunk, write_image
 from posekit.opencv import cv2
 
 HEIGHT, WIDTH = 60, 90
@@ -160,13 +161,33 @@ def test_data_behind_a_jpeg_does_no_harm():
     np.testing.assert_array_equal(decode(content + bytes(5000)), decode(content))
 
 
-def test_a_header_that_claims_too_much():
+def claiming_png(side):
+    """A PNG of a few bytes that claims to be a square."""
+
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
-    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    assert "too large for OpenCV" in message(decode, content)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+
+
+def claiming_jpeg(side):
+    """The same as JPEG."""
+    content = encoded(Image.fromarray(scene()), "JPEG")
+    frame = content.index(b"\xff\xc0") + 5
+    return content[:frame] + struct.pack(">HH", side, side) + content[frame + 4 :]
+
+
+def test_a_header_that_claims_too_much():
+    assert "too large for OpenCV" in message(decode, claiming_png(100_000))
+
+
+@pytest.mark.parametrize("content", [claiming_png(50_000), claiming_jpeg(50_000)], ids=["png", "jpeg"])
+def test_a_photograph_that_claims_too_much_is_not_decoded(tmp_path, monkeypatch, content):
+    (tmp_path / "bomb").write_bytes(content)
+    monkeypatch.setattr(images, "_decoded", None)
+    told = message(read_photograph, tmp_path / "bomb", 0.1)
+    assert told == f"{tmp_path / 'bomb'}: claims to have 50,000 x 50,000 pixels; at most 536,870,912 are read, make it smaller"
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -221,3 +242,44 @@ def test_a_bad_jpeg_is_refused_reduced_too():
     assert "truncated" in message(reduced, whole[: len(whole) // 2], 0.25)
     assert "the file is empty" in message(reduced, b"", 0.25)
     assert message(reduced, b"\xff\xd8Exif\0\0" + bytes(40), 0.25)
+
+
+def test_a_photograph_is_read_as_it_is(tmp_path):
+    for name in ("a.jpg", "a.png", "a.bmp"):
+        Image.fromarray(scene()).save(tmp_path / name)
+        photograph = read_photograph(tmp_path / name, 0.01)
+        np.testing.assert_array_equal(photograph.image, read_image(tmp_path / name))
+        assert (photograph.reduction, photograph.width, photograph.height) == (1, WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "turned.jpg", "a.png", "a.bmp"])
+@pytest.mark.parametrize("resolution, reduction", [(0.34, 1), (0.3, 2), (0.16, 4)])
+def test_a_large_photograph_has_no_more_pixels_than_are_needed(tmp_path, monkeypatch, name, resolution, reduction):
+    height, width = 62, 91
+    monkeypatch.setattr(images, "LARGE", 5000)
+    exif = Image.Exif()
+    exif[0x0112] = 3 if name == "turned.jpg" else 1
+    shown = Image.fromarray(scene(height, width))
+    (shown.rotate(180) if name == "turned.jpg" else shown).save(tmp_path / name, quality=95, exif=exif)
+    photograph = read_photograph(tmp_path / name, resolution)
+    assert (photograph.reduction, photograph.width, photograph.height) == (reduction, width, height)
+    assert abs(photograph.image.shape[1] - width / reduction) < 1
+    y, x = reduction * np.array([3, 5]) + (reduction - 1) / 2
+    assert np.abs(photograph.image[3, 5] - [60, 255 * y / height, 255 * x / width]).max() < 4
+
+
+def test_shrinking_counts_from_the_top_left_corner(tmp_path):
+    Image.fromarray(scene()).save(tmp_path / "a.png")
+    photograph = shrunk(read_photograph(tmp_path / "a.png", 1), 4)
+    assert photograph.image.shape == (HEIGHT // 4, WIDTH // 4, 3)
+    assert (photograph.reduction, photograph.width, photograph.height) == (4, WIDTH, HEIGHT)
+    expected = read_image(tmp_path / "a.png")[8:12, 12:16].mean((0, 1))
+    assert np.abs(photograph.image[2, 3] - expected).max() <= 1
+    assert shrunk(photograph, 64) is photograph  # nothing would be left
+
+
+def test_a_jpeg_too_large_for_pillow_is_reduced_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "LARGE", 5000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # it warns above, and refuses above the double
+    (tmp_path / "a.jpg").write_bytes(encoded(Image.fromarray(scene(100, 100)), "JPEG", exif=Image.Exif()))
+    assert read_photograph(tmp_path / "a.jpg", 0.1).reduction == 4

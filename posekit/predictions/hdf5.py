@@ -5,6 +5,7 @@ Ours holds ``preds`` (N, K, 2), ``scores`` (N, K) and ``index`` (N), where they 
 coordinate base they belong to. The hourglass authors' files hold ``preds`` alone, and count pixels from 1.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,13 @@ from posekit.skeletons import Skeleton
 _KINDS = {"preds": "fiu", "scores": "fiu", "index": "iu", "peaks": "fiu", "heights": "fiu"}
 
 
-def write_hdf5(path: Path, predictions: Predictions) -> None:
-    """Write ``predictions.h5``; peaks and heights, as float32, to a thousandth of a pixel below 8,192."""
-    with h5py.File(path, "w") as file:
+def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.ndarray] | None = None) -> None:
+    """Write ``predictions.h5``; peaks and heights, as float32, to a thousandth of a pixel below 8,192.
+
+    `beside` are further arrays by name, which `read_hdf5` passes over.
+    """
+    content = io.BytesIO()  # HDF5 crashes where a disk is full
+    with h5py.File(content, "w") as file:
         file.update({"preds": predictions.joints, "scores": predictions.scores, "index": predictions.index})
         for name in ("peaks", "heights") if predictions.peaks is not None else ():
             array = getattr(predictions, name)
@@ -34,6 +39,8 @@ def write_hdf5(path: Path, predictions: Predictions) -> None:
             coordinate_base=0,
             posekit=__version__,
         )
+        file.update(beside or {})
+    path.write_bytes(content.getvalue())
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:

@@ -2,50 +2,13 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from pycocotools.coco import COCO
-from torch import nn
-from torch.nn import functional as F
 
 from posekit.cli.predict import main
 from posekit.images import read_image
 from posekit.inference import predictor
 from posekit.models import ModelInfo, StackedHourglass, save_weights
-from posekit.opencv import cv2
-from posekit.skeletons import MPII16, Skeleton
-
-SPOTS = Skeleton(
-    name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"), ("nose", "left_hand"))
-)
-POINTS = np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
-
-
-class SpotFinder(nn.Module):
-    """Right by construction: joint k is the brightest spot of channel k of BGR (models get RGB)."""
-
-    def forward(self, images):
-        return [torch.logit(F.avg_pool2d(images.flip(1), 4).clamp(1e-4, 1 - 1e-4))]
-
-    def activate(self, logits):
-        return logits.sigmoid()
-
-
-@pytest.fixture
-def weights(monkeypatch, tmp_path):
-    """Path of a weights file that stands for `SpotFinder`."""
-    info = ModelInfo(SPOTS, 128, stacks=1, features=4, depth=1, head="sigmoid", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
-    path = tmp_path / "spots.safetensors"
-    path.touch()
-    return path
-
-
-def write_spots(path, points=POINTS, height=150, width=200, sigma=4.0):
-    y, x = np.mgrid[:height, :width]
-    channels = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), (255 * np.stack(channels, -1)).round().astype(np.uint8))
-    return path
+from posekit.skeletons import MPII16
 
 
 def predict(*arguments):
@@ -56,15 +19,15 @@ def listing(out):
     return json.loads((out / "predictions.json").read_text())
 
 
-def test_points_of_a_file_come_out_in_image_pixels(weights, tmp_path, capsys):
+def test_points_of_a_file_come_out_in_image_pixels(spot_weights, tmp_path, capsys, write_spots, spots):
     photo, out = write_spots(tmp_path / "spots.png"), tmp_path / "out"
     before = photo.read_bytes()
-    assert predict(photo, "--weights", weights, "--box=30,30,105,105", "--out", out) == 0
+    assert predict(photo, "--weights", spot_weights, "--box=30,30,105,105", "--out", out) == 0
     content = listing(out)
     assert content["images"] == [{"id": 1, "file_name": str(photo), "width": 200, "height": 150}]
     (person,) = content["annotations"]
     triples = np.reshape(person["keypoints"], (3, 3))
-    assert np.abs(triples[:, :2] - POINTS).max() <= 1
+    assert np.abs(triples[:, :2] - spots).max() <= 1
     assert ((triples[:, 2] > 0.5) & (triples[:, 2] <= 1)).all()
     # A rectangle grows by a quarter about its middle: side 131.25, middle 82.5 in COCO's frame.
     assert person["box"] == pytest.approx([16.875, 16.875, 131.25, 131.25])
@@ -77,79 +40,93 @@ def test_points_of_a_file_come_out_in_image_pixels(weights, tmp_path, capsys):
     assert "people: 1, photographs: 1" in printed
 
 
-def test_pycocotools_reads_the_results(weights, tmp_path):
-    photos = [write_spots(tmp_path / f"{i}.png", POINTS - i) for i in range(3)]
-    assert predict(*photos, "--weights", weights, "--out", tmp_path) == 0
+def test_pycocotools_reads_the_results(spot_weights, tmp_path, write_spots, spots):
+    photos = [write_spots(tmp_path / f"{i}.png", spots - i) for i in range(3)]
+    assert predict(*photos, "--weights", spot_weights, "--out", tmp_path) == 0
     truth = COCO(str(tmp_path / "predictions.json"))
     category = truth.loadCats([1])[0]
-    assert category["keypoints"] == list(SPOTS.joints)
+    assert category["keypoints"] == ["nose", "left_hand", "right_hand"]
     assert category["skeleton"] == [[2, 3], [1, 2]]
     results = truth.loadRes(listing(tmp_path)["annotations"])
     assert sorted(results.getImgIds()) == [1, 2, 3]
-    spread = np.ptp(POINTS, axis=0)
+    spread = np.ptp(spots, axis=0)
     assert results.loadAnns(results.getAnnIds(imgIds=[2]))[0]["area"] == pytest.approx(spread.prod(), rel=0.1)
+    # As a data set too: what pycocotools would find in the joints stands in the file.
+    (person,) = truth.loadAnns(truth.getAnnIds(imgIds=[2], iscrowd=False))
+    (found,) = results.loadAnns(results.getAnnIds(imgIds=[2]))
+    assert person["bbox"] == pytest.approx(found["bbox"], abs=1e-3)
+    assert person["area"] == pytest.approx(found["area"])
+    assert person["num_keypoints"] == 3
 
 
-def test_every_box_holds_for_every_photograph(weights, tmp_path):
-    photos = [write_spots(tmp_path / "in" / f"{i}.png", POINTS - 2 * i) for i in range(2)]
+def test_every_box_holds_for_every_photograph(spot_weights, tmp_path, write_spots, spots):
+    photos = [write_spots(tmp_path / "in" / f"{i}.png", spots - 2 * i) for i in range(2)]
     out = tmp_path / "out"
-    assert predict(*photos, "--weights", weights, "--box", "30,30,100,100", "--box=-5,-5,160,160", "--out", out) == 0
+    assert predict(*photos, "--weights", spot_weights, "--box", "30,30,100,100", "--box=-5,-5,160,160", "--out", out) == 0
     people = listing(out)["annotations"]
     assert [person["image_id"] for person in people] == [1, 1, 2, 2]
     assert [person["id"] for person in people] == [1, 2, 3, 4]
     for person in people:
         found = np.reshape(person["keypoints"], (3, 3))[:, :2]
-        assert np.abs(found - (POINTS - 2 * (person["image_id"] - 1))).max() <= 1.5
+        assert np.abs(found - (spots - 2 * (person["image_id"] - 1))).max() <= 1.5
 
 
-def test_names_that_collide_get_their_own_overlay(weights, tmp_path):
+def test_names_that_collide_get_their_own_overlay(spot_weights, tmp_path, write_spots):
     photos = [write_spots(tmp_path / name) for name in ("a/x.png", "b/x.png", "a/X.bmp", "a/x-2.png")]
     out = tmp_path / "out"
-    assert predict(*photos, "--weights", weights, "--out", out) == 0
+    assert predict(*photos, "--weights", spot_weights, "--out", out) == 0
     assert sorted(path.name.lower() for path in out.glob("*.png")) == [
         "x-2-2.overlay.png", "x-2.overlay.png", "x-3.overlay.png", "x.overlay.png",
     ]  # fmt: skip
 
 
-def test_an_input_is_never_overwritten(weights, tmp_path):
-    photo, trap = write_spots(tmp_path / "x.png"), write_spots(tmp_path / "x.overlay.png", POINTS - 9)
+def test_an_input_is_never_overwritten(spot_weights, tmp_path, write_spots, spots):
+    photo, trap = write_spots(tmp_path / "x.png"), write_spots(tmp_path / "x.overlay.png", spots - 9)
     before = trap.read_bytes()
-    assert predict(photo, trap, "--weights", weights, "--out", tmp_path) == 0
+    assert predict(photo, trap, "--weights", spot_weights, "--out", tmp_path) == 0
     assert trap.read_bytes() == before
     assert (tmp_path / "x-2.overlay.png").exists()
     assert (tmp_path / "x.overlay.overlay.png").exists()
 
 
-def test_a_listing_that_is_an_input_is_kept(weights, tmp_path, capsys):
+def test_a_listing_that_is_an_input_is_kept(spot_weights, tmp_path, capsys):
     precious = tmp_path / "predictions.json"
     precious.write_text("{}")
-    assert predict(precious, "--weights", weights, "--out", tmp_path) == 1
+    assert predict(precious, "--weights", spot_weights, "--out", tmp_path) == 1
     assert precious.read_text() == "{}"
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_bad_photographs_are_named_counted_and_skipped(weights, tmp_path, capsys):
+def test_bad_photographs_are_named_counted_and_skipped(spot_weights, tmp_path, capsys, write_spots, spots):
     text = tmp_path / "text.jpg"
     text.write_text("not a picture")
-    small = write_spots(tmp_path / "small.png", POINTS / 3, 40, 50)
-    photos = [tmp_path / "gone.jpg", text, small, tmp_path, write_spots(tmp_path / "good.png")]
+    small = write_spots(tmp_path / "small.png", spots / 3, 40, 50)
+    broken = write_spots(tmp_path / "broken.jpg")
+    broken.write_bytes(broken.read_bytes()[:-900])
+    photos = [tmp_path / "gone.jpg", text, small, broken, write_spots(tmp_path / "good.png")]
     out = tmp_path / "out"
-    assert predict(*photos, "--weights", weights, "--box", "70,60,60,60", "--out", out) == 0
+    assert predict(*photos, "--weights", spot_weights, "--box", "70,60,60,60", "--out", out) == 0
     told = capsys.readouterr().err
-    for name in ("gone.jpg: no such image", "text.jpg: not an image", "small.png: box", "4 of 5 photographs skipped"):
+    for name in (
+        "gone.jpg: no such image",
+        "text.jpg: not an image",
+        "small.png: box",
+        "broken.jpg: truncated",
+        "4 of 5 photographs skipped",
+    ):
         assert name in told
     assert [image["file_name"] for image in listing(out)["images"]] == [str(photos[-1])]
     assert [path.name for path in out.glob("*.png")] == ["good.overlay.png"]
 
 
-def test_nothing_usable_is_a_failure_and_keeps_earlier_results(weights, tmp_path, capsys):
+def test_nothing_usable_is_a_failure_and_keeps_earlier_results(spot_weights, tmp_path, capsys):
     (tmp_path / "predictions.json").write_text("earlier")
-    assert predict(tmp_path / "gone.jpg", "--weights", weights, "--out", tmp_path) == 1
+    assert predict(tmp_path / "gone.jpg", "--weights", spot_weights, "--out", tmp_path) == 1
     assert "no photograph could be used" in capsys.readouterr().err
     assert (tmp_path / "predictions.json").read_text() == "earlier"
 
 
-def test_interrupted_work_is_kept(weights, tmp_path, monkeypatch):
+def test_interrupted_work_is_kept(spot_weights, tmp_path, monkeypatch, write_spots):
     photos = [write_spots(tmp_path / f"{i}.png") for i in range(3)]
     call = predictor.Predictor.__call__
 
@@ -159,21 +136,21 @@ def test_interrupted_work_is_kept(weights, tmp_path, monkeypatch):
         return call(self, image, boxes)
 
     monkeypatch.setattr(predictor.Predictor, "__call__", interrupted)
-    assert predict(*photos, "--weights", weights, "--out", tmp_path / "out") == 130
+    assert predict(*photos, "--weights", spot_weights, "--out", tmp_path / "out") == 130
     assert len(listing(tmp_path / "out")["images"]) == 1
 
 
-def test_folder_that_cannot_be_written(weights, tmp_path, capsys):
+def test_folder_that_cannot_be_written(spot_weights, tmp_path, capsys, write_spots):
     photo, blocked = write_spots(tmp_path / "x.png"), tmp_path / "file"
     blocked.touch()
     for out in (blocked, blocked / "below"):
-        assert predict(photo, "--weights", weights, "--out", out) == 1
+        assert predict(photo, "--weights", spot_weights, "--out", out) == 1
         error = capsys.readouterr().err
         assert "cannot be written" in error
         assert "--out" in error
 
 
-def test_missing_weights(tmp_path, capsys):
+def test_missing_weights(tmp_path, capsys, write_spots):
     assert predict(write_spots(tmp_path / "x.png"), "--weights", "nowhere.safetensors", "--out", tmp_path / "out") == 1
     assert "nowhere.safetensors: no such weights file" in capsys.readouterr().err
 
@@ -186,9 +163,9 @@ def test_a_box_that_is_none(box, capsys):
     assert "argument --box" in capsys.readouterr().err
 
 
-def test_scores_below_the_minimum_are_not_drawn(weights, tmp_path):
+def test_scores_below_the_minimum_are_not_drawn(spot_weights, tmp_path, write_spots):
     photo = write_spots(tmp_path / "x.png")
-    assert predict(photo, "--weights", weights, "--min-score", "1.1", "--out", tmp_path / "out") == 0
+    assert predict(photo, "--weights", spot_weights, "--min-score", "1.1", "--out", tmp_path / "out") == 0
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "x.overlay.png"), read_image(photo))
     assert len(listing(tmp_path / "out")["annotations"][0]["keypoints"]) == 9
 
@@ -221,7 +198,7 @@ def test_real_photographs_through_a_real_model(real_data, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_damaged_weights(tmp_path, capsys):
+def test_damaged_weights(tmp_path, capsys, write_spots):
     (tmp_path / "w.safetensors").write_bytes(b"nothing of use")
     assert predict(write_spots(tmp_path / "x.png"), "--weights", tmp_path / "w.safetensors", "--out", tmp_path / "out") == 1
     error = capsys.readouterr().err

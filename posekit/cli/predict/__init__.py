@@ -1,0 +1,186 @@
+"""`posekit predict`: keypoints and overlay pictures for photographs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from posekit.cli.arguments import box
+from posekit.cli.command import run_command
+from posekit.cli.predict.inputs import find_boxes, find_photographs
+from posekit.cli.predict.outputs import LISTINGS, PICTURES, Outputs
+from posekit.cli.predict.people import find_people
+from posekit.errors import BoxError, ImageError
+from posekit.inference import load
+from posekit.inference.backends import BACKENDS, PRECISIONS
+
+_DESCRIPTION = """\
+Find the keypoints of people in photographs.
+
+The model looks at one person in one square box. Give each person's rectangle with --box, or a
+detector's file with --boxes; without them the whole picture is taken as one person's box, which
+suits a photograph that one person fills."""
+
+_EPILOG = """\
+examples:
+  one person who fills the picture
+    %(prog)s runner.jpg --weights runs/lspet/best.safetensors --out poses
+  two people in one picture; rectangles tight around them, the model looks a quarter further
+    %(prog)s street.jpg --weights W --box 40,60,120,310 --box 300,55,110,305
+  photographs from one fixed camera: every --box holds for every photograph
+    %(prog)s shots/*.jpg --weights W --box 200,80,400,600
+  a folder, with the boxes of a person detector; tables for a spreadsheet and for DeepLabCut's tools
+    %(prog)s shots --weights W --boxes detections.json --save csv,dlc,overlay
+  a folder with all below it: a pattern in quotes, which posekit expands
+    %(prog)s "shots/**/*.jpg" --weights W
+  what the model considered, and each person cut out
+    %(prog)s street.jpg --weights W --boxes people.csv --save heatmaps --save crops
+  a rectangle that begins left of the picture needs an equals sign: --box=-10,20,200,400
+
+where people are (--boxes FILE):
+  .json   COCO detection results: a list of {"image_id" or "file_name", "category_id", "bbox", "score"},
+          or a COCO annotation. An image_id is looked up in the annotation beside the file; without
+          one, 785 is 000000000785.jpg
+  .csv    a table that begins with image,x,y,w,h or image,x,y,w,h,score
+  Boxes belong to the photograph of the same file name, and folder if the file names one. A photograph
+  without a box has no people.
+
+what is written (--save KIND):
+  json      predictions.json      images (size as shown, after the EXIF turn), annotations (COCO keypoint
+                                  results: x, y, score for each joint, 0-based image pixels) and categories
+                                  (joint names, limbs); pycocotools' loadRes takes the list "annotations"
+  dataset   dataset.json          a COCO data set for annotation tools (FiftyOne, CVAT): joints of at least
+                                  --min-score as if labelled; file names relative to the photographs' folder
+  csv       predictions.csv       a row for each joint: image,person,joint,x,y,score
+  wide      predictions.wide.csv  a row for each person: image,person, and x, y and score of each joint
+  dlc       predictions.dlc.csv   DeepLabCut's table: rows scorer, (individuals,) bodyparts, coords
+  h5        predictions.h5        HDF5: preds (N, K, 2), scores (N, K); image, person, size, box
+  overlay   NAME.overlay.png      the skeletons drawn on the photograph: the person's left side orange, right
+                                  side blue, middle white; boxes that were given are framed,
+                                  and numbered where they are several
+  heatmaps  NAME.person-1.heatmaps.png  each joint's heatmap over the person
+  crops     NAME.person-1.crop.png      the photograph within the box where the model looked
+  People are counted from 1 in each photograph, in the order of their boxes.
+
+Photographs of more than 100 million pixels are drawn at half their size or less; more than 537 million
+are refused. A photograph that cannot be read, or that a box misses, is named and skipped; exit status 1
+if none is left."""
+
+_DEFAULT = ("json", "overlay")
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return run_command(_parser(prog), _run, argv)
+
+
+def _parser(prog: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="photographs, folders of photographs (not those below), patterns in quotes"
+    )
+    parser.add_argument("--weights", required=True, metavar="W", help="weights file (.safetensors, .onnx)")
+    _add_box_options(parser)
+    _add_output_options(parser)
+    parser.add_argument(
+        "--decode", choices=("quarter", "dark", "argmax"), default="quarter", help="heatmap to point (default: %(default)s)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model (default: %(default)s)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="no", help="what torch multiplies in; no: float32 (default: %(default)s)"
+    )
+    return parser
+
+
+def _add_box_options(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--box",
+        dest="boxes",
+        action="append",
+        type=box,
+        metavar="x,y,w,h",
+        help="rectangle around one person: left, top, width, height in pixels; may be repeated (default: the whole picture)",
+    )
+    where.add_argument(
+        "--boxes", dest="boxes_file", type=Path, metavar="FILE", help="a detector's rectangles for each photograph: .json or .csv"
+    )
+    parser.add_argument(
+        "--min-box-score",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="boxes of --boxes that score less are left out; one without a score counts as 1 (default: %(default)s)",
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("predictions"), metavar="DIR", help="folder to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--save",
+        action="extend",
+        type=_kinds,
+        metavar="KIND",
+        help=f"what to write, with commas between or repeated: {', '.join((*LISTINGS, *PICTURES))} (default: {','.join(_DEFAULT)})",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.1,
+        metavar="S",
+        help="joints that score less are neither drawn nor in dataset.json; the other files have them all (default: %(default)s)",
+    )
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [kind.strip() for kind in text.split(",")]
+    unknown = [kind for kind in kinds if kind not in (*LISTINGS, *PICTURES)]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: choose from {', '.join((*LISTINGS, *PICTURES))}")
+    return kinds
+
+
+def _run(args: argparse.Namespace) -> None:
+    args.save = args.save or _DEFAULT
+    photographs = find_photographs(args.inputs)
+    boxes = find_boxes(photographs, args)
+    predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend, precision=args.precision)
+    outputs, failures = Outputs(predictor, photographs, args), 0
+    try:
+        for path, theirs in zip(tqdm(photographs, unit="photo", disable=_no_bar(photographs)), boxes, strict=True):
+            try:
+                found = find_people(predictor, path, theirs)
+            except (ImageError, BoxError) as error:
+                failures += 1
+                tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
+                continue
+            outputs.add(found)
+    finally:  # what is done is kept, whatever stops the rest
+        outputs.finish()
+    _conclude(outputs, failures, len(photographs))
+
+
+def _no_bar(photographs: Sequence[Path]) -> bool | None:
+    return True if len(photographs) == 1 else None  # None: only on a terminal
+
+
+def _naming(path: Path, error: Exception) -> str:
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
+
+
+def _conclude(outputs: Outputs, failures: int, count: int) -> None:
+    if failures:
+        print(f"{failures} of {count} photographs skipped", file=sys.stderr)
+    people, photographs = outputs.counts
+    if not photographs:
+        raise ImageError("no photograph could be used")
+    print(f"people: {people}, photographs: {photographs}")
+    *others, last = map(str, outputs.paths())
+    print(f"wrote {', '.join(others)}{' and ' * bool(others)}{last}")
