@@ -8,7 +8,20 @@ import pytest
 
 import posekit
 
-BASE = {"errors", "opencv", "files", "machine", "skeletons", "geometry", "images", "matlab", "sample", "weights", "calibration", "video"}
+BASE = {
+    "errors",
+    "opencv",
+    "files",
+    "machine",
+    "skeletons",
+    "geometry",
+    "images",
+    "matlab",
+    "sample",
+    "weights",
+    "calibration",
+    "video",
+}
 ONE = {"heatmaps", "losses", "metrics", "models"}
 TWO = {"datasets", "predictions", "drawing"}
 THREE = {"inference", "training", "evaluation", "explorer"}

@@ -1,4 +1,4 @@
-"""`posekit predict`: keypoints and overlay pictures for photographs."""
+"""`posekit predict`: keypoints and overlay pictures for photographs and videos."""
 
 import argparse
 import sys
@@ -9,15 +9,18 @@ from tqdm import tqdm
 
 from posekit.cli.arguments import box
 from posekit.cli.command import run_command
-from posekit.cli.predict.inputs import find_boxes, find_photographs
+from posekit.cli.predict.inputs import find_boxes, find_photographs, split_videos
 from posekit.cli.predict.outputs import LISTINGS, PICTURES, Outputs
 from posekit.cli.predict.people import find_people
-from posekit.errors import BoxError, ImageError
-from posekit.inference import load
+from posekit.cli.predict.video import output_name, predict_video
+from posekit.errors import BoxError, ConfigError, ImageError
+from posekit.geometry import Box
+from posekit.inference import Predictor, load
 from posekit.inference.backends import BACKENDS, PRECISIONS
+from posekit.weights import DEFAULT
 
 _DESCRIPTION = """\
-Find the keypoints of people in photographs.
+Find the keypoints of people in photographs and videos.
 
 The model looks at one person in one square box. Give each person's rectangle with --box, or a
 detector's file with --boxes; without them the whole picture is taken as one person's box, which
@@ -37,6 +40,8 @@ examples:
     %(prog)s "shots/**/*.jpg" --weights W
   what the model considered, and each person cut out
     %(prog)s street.jpg --weights W --boxes people.csv --save heatmaps --save crops
+  a video, one of whose people is where the box is in the first frame; 0 instead of a file: the first webcam
+    %(prog)s street.mp4 --box 40,60,120,310 --smooth
   a rectangle that begins left of the picture needs an equals sign: --box=-10,20,200,400
 
 where people are (--boxes FILE):
@@ -47,7 +52,12 @@ where people are (--boxes FILE):
   Boxes belong to the photograph of the same file name, and folder if the file names one. A photograph
   without a box has no people.
 
-what is written (--save KIND):
+videos:
+  A box follows its person from frame to frame. Written are NAME.overlay.mp4 (people with their numbers; in purple with a
+  question mark where the model is unsure) and NAME.poses.jsonl, a line for each frame. Frames that cannot be decoded are
+  named and skipped; after Ctrl-C both files hold all frames until then. Two videos of one name need two folders.
+
+what is written of photographs (--save KIND):
   json      predictions.json      images (size as shown, after the EXIF turn), annotations (COCO keypoint
                                   results: x, y, score for each joint, 0-based image pixels) and categories
                                   (joint names, limbs); pycocotools' loadRes takes the list "annotations"
@@ -68,7 +78,7 @@ Photographs of more than 100 million pixels are drawn at half their size or less
 are refused. A photograph that cannot be read, or that a box misses, is named and skipped; exit status 1
 if none is left."""
 
-_DEFAULT = ("json", "overlay")
+_SAVED = ("json", "overlay")
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -81,10 +91,19 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="photographs, folders of photographs (not those below), patterns in quotes"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="photographs, folders of photographs (not those below), patterns in quotes; videos; a webcam's number",
     )
-    parser.add_argument("--weights", required=True, metavar="W", help="weights file (.safetensors, .onnx)")
+    parser.add_argument(
+        "--weights",
+        default=DEFAULT,
+        metavar="W",
+        help="weights file (.safetensors, .onnx), or a name of what comes with posekit (default: %(default)s)",
+    )
     _add_box_options(parser)
+    parser.add_argument("--smooth", action="store_true", help="in videos: smooth the keypoints over time (One-Euro filter)")
     _add_output_options(parser)
     parser.add_argument(
         "--decode", choices=("quarter", "dark", "argmax"), default="quarter", help="heatmap to point (default: %(default)s)"
@@ -128,7 +147,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_kinds,
         metavar="KIND",
-        help=f"what to write, with commas between or repeated: {', '.join((*LISTINGS, *PICTURES))} (default: {','.join(_DEFAULT)})",
+        help=f"what to write, with commas between or repeated: {', '.join((*LISTINGS, *PICTURES))} (default: {','.join(_SAVED)})",
     )
     parser.add_argument(
         "--min-score",
@@ -148,10 +167,26 @@ def _kinds(text: str) -> list[str]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    args.save = args.save or _DEFAULT
-    photographs = find_photographs(args.inputs)
+    args.save = args.save or _SAVED
+    stills, videos = split_videos(args.inputs)
+    if videos and args.boxes_file:
+        raise ConfigError("--boxes holds boxes of photographs; for a video give --box, where people are in its first frame")
+    names = [output_name(video) for video in videos]
+    twins = [name for name in names if names.count(name) > 1]
+    if twins:
+        raise ConfigError(f"two videos would both be written as {twins[0]}: predict them into two folders, with --out")
+    photographs = find_photographs(stills)
     boxes = find_boxes(photographs, args)
     predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend, precision=args.precision)
+    for video in videos:
+        print(predict_video(predictor, video, args.out, boxes=args.boxes, smooth=args.smooth, min_score=args.min_score))
+    if photographs or not videos:
+        _predict_photographs(predictor, photographs, boxes, args)
+
+
+def _predict_photographs(
+    predictor: Predictor, photographs: Sequence[Path], boxes: Sequence[Sequence[Box] | None], args: argparse.Namespace
+) -> None:
     outputs, failures = Outputs(predictor, photographs, args), 0
     try:
         for path, theirs in zip(tqdm(photographs, unit="photo", disable=_no_bar(photographs)), boxes, strict=True):

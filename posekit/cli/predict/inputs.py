@@ -18,8 +18,19 @@ _PHOTOGRAPHS = {
 OVERLAY, HEATMAPS, CROP = ".overlay.png", ".heatmaps.png", ".crop.png"
 """Ends of the names of pictures that the command writes; in a folder, they are not photographs to predict."""
 
+_VIDEOS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"}
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?[]")
+
+
+def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
+    """What may be photographs, and videos: files called so, and the numbers of webcams."""
+    videos = [int(text) if text.isdecimal() else text for text in inputs if _is_video(text)]
+    return [text for text in inputs if not _is_video(text)], videos
+
+
+def _is_video(text: str) -> bool:
+    return not _URL.match(text) and (Path(text).suffix.lower() in _VIDEOS or (text.isdecimal() and not Path(text).exists()))
 
 
 def find_photographs(inputs: Sequence[str]) -> list[Path]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from posekit import load
-from posekit.cli.predict_video import predict_video
+from posekit.cli.predict import main
+from posekit.cli.predict.video import predict_video
 from posekit.errors import ImageError, OutputError
 from posekit.geometry import Box
 from posekit.inference import Pose, Predictor
@@ -219,7 +220,7 @@ def test_bad_input_and_output(walkers, tmp_path):
 
 
 def test_full_disk_leaves_whole_lines(walkers, tmp_path, monkeypatch):
-    from posekit.cli import predict_video as module
+    from posekit.cli.predict import video as module
 
     path, add = tmp_path / "out" / "two walkers.poses.jsonl", module._Lines.add
 
@@ -261,3 +262,38 @@ def test_real_video(real_data, tmp_path):
     assert [person["id"] for person in lines(summary)[0]["people"]] == [1]
     capture = cv2.VideoCapture(str(summary.overlay))
     assert capture.read()[1].shape == (720, 1280, 3)
+
+
+def test_the_command_takes_videos_and_photographs_with_the_weights_that_come_along(tmp_path, real_data, capsys):
+    video = tmp_path / "clip.mp4"
+    with VideoWriter(video, 10) as writer:
+        for frame in two_walkers(3):
+            writer.write(frame)
+    photo = real_data / "photos" / "man_running.jpg"
+    assert main([str(video), str(photo), "--box", "40,40,60,80", "--smooth", "--out", str(tmp_path / "out")]) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"clip.overlay.mp4", "clip.poses.jsonl", "predictions.json", "man_running.overlay.png"}
+    shown = capsys.readouterr().out
+    assert "frames: 3, people: " in shown and "people: 1, photographs: 1" in shown
+    lines = (tmp_path / "out" / "clip.poses.jsonl").read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["a/clip.mp4", "b/clip.mov"], "two videos would both be written as clip"),
+        (["clip.mp4", "--boxes", "people.csv"], "for a video give --box"),
+    ],
+)
+def test_what_cannot_be_done_with_videos_is_told_first(tmp_path, capsys, argv, message):
+    assert main([*argv, "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_whose_name_is_a_number_is_no_webcam(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "7").write_bytes(b"no picture")
+    assert main(["7", "--out", str(tmp_path / "out")]) == 1
+    assert "webcam" not in capsys.readouterr().err

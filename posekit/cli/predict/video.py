@@ -58,6 +58,19 @@ class VideoSummary:
     overlay: Path
     poses: Path
 
+    def __str__(self):
+        lines = [
+            f"frames: {self.frames}, people: {self.people}, frames in which someone is uncertain or lost: {self.uncertain}, "
+            f"skipped: {self.skipped}; {self.fps:.1f} frames/s",
+            f"wrote {self.overlay} and {self.poses}",
+        ]
+        return "\n".join(lines)
+
+
+def output_name(source: str | Path | int) -> str:
+    """How the files of a video begin: the file's stem, or "webcam" and the index."""
+    return f"webcam{source}" if isinstance(source, int) else Path(source).stem
+
 
 def predict_video(
     predictor: Predictor,
@@ -114,7 +127,7 @@ def predict_video(
     OutputError
         If something cannot be written.
     """
-    name = f"webcam{source}" if isinstance(source, int) else Path(source).stem
+    name = output_name(source)
     overlay, poses = (writable_folder(out) / f"{name}.{kind}" for kind in ("overlay.mp4", "poses.jsonl"))
     follower = _Follower(predictor, boxes, detect, every, smooth, min_score)
     began = time.perf_counter()
