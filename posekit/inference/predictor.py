@@ -95,6 +95,11 @@ class Predictor:
         self.flip_order = torch.as_tensor(self.info.skeleton.flip_order.copy(), device=self.device)
 
     @property
+    def calibrated(self) -> bool:
+        """Whether its scores are probabilities: the weights tell what the peaks of these views are worth."""
+        return len(self.views) in self.info.calibrations
+
+    @property
     def choices(self) -> dict:
         """What its predictions depend on besides the weights, for ``metrics.json``."""
         info = self.info
@@ -104,7 +109,7 @@ class Predictor:
             "views": str(self.views),
             "input_size": info.input_size,
             "backend": self.backend.name,
-            "scores": "probabilities" if len(self.views) in self.info.calibrations else "peaks",
+            "scores": "probabilities" if self.calibrated else "peaks",
             "model": model,
         }
 
@@ -150,8 +155,7 @@ class Predictor:
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
         """What the peaks are worth, as far as that is known of these views."""
-        calibration = self.info.calibrations.get(len(self.views))
-        return np.clip(peaks_NK, 0, 1) if calibration is None else calibration(peaks_NK)
+        return self.info.calibrations[len(self.views)](peaks_NK) if self.calibrated else np.clip(peaks_NK, 0, 1)
 
     def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the joints in crops.

@@ -79,6 +79,7 @@ are refused. A photograph that cannot be read, or that a box misses, is named an
 if none is left."""
 
 _SAVED = ("json", "overlay")
+_PROBABLE, _PEAK = 0.3, 0.1
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -152,9 +153,9 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score",
         type=float,
-        default=0.1,
         metavar="S",
-        help="joints that score less are neither drawn nor in dataset.json; the other files have them all (default: %(default)s)",
+        help="joints that score less are neither drawn nor in dataset.json; the other files have them all (default: "
+        f"{_PROBABLE} of weights whose scores are probabilities, {_PEAK} of others)",
     )
 
 
@@ -178,6 +179,8 @@ def _run(args: argparse.Namespace) -> None:
     photographs = find_photographs(stills)
     boxes = find_boxes(photographs, args)
     predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend, precision=args.precision)
+    if args.min_score is None:
+        args.min_score = _PROBABLE if predictor.calibrated else _PEAK
     for video in videos:
         print(predict_video(predictor, video, args.out, boxes=args.boxes, smooth=args.smooth, min_score=args.min_score))
     if photographs or not videos:
