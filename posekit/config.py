@@ -342,6 +342,8 @@ class CompareConfig:
         Each model is trained once with each.
     against : list of str
         Names of the models that the others' differences are told to.
+    decode : str
+        How heatmaps become joints where they are scored: quarter, dark or argmax (training validates by quarter).
     """
 
     base: str
@@ -349,10 +351,12 @@ class CompareConfig:
     shared: dict = field(default_factory=dict)
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     against: list[str] = field(default_factory=list)
+    decode: str = "quarter"
 
     def __post_init__(self):
         _require(bool(self.models), "models", self.models, "at least one model")
         _require(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "at least one, each once")
         _require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "numbers of 0 or more")
         unknown = [name for name in self.against if name not in self.models]
+        _choose("decode", self.decode, ("quarter", "dark", "argmax"))
         _require(not unknown, "against", ", ".join(unknown), "names of models: " + ", ".join(self.models))

@@ -38,7 +38,7 @@ what is written into OUT, anew after each run:
                                intervals over persons and seeds; inversions of left and right, double counting, time
   results.csv, results.yaml    a row for each run; every number, configuration, machine and commit
   curves.png                   learning curves, means over the seeds
-  MODEL/seed-N/                the runs, as `posekit train` writes them; final/ has the scores of the last epoch's weights"""
+  MODEL/seed-N/                the runs, as `posekit train` writes them; final-DECODE/: scores of the last epoch's weights"""
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

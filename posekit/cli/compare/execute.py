@@ -85,7 +85,7 @@ def _attended(command: list[str]) -> int:
 def evaluate(run: Run, valid: People) -> None:
     """Score the last epoch's weights, and note what the run took, on which machine and with what."""
     weights = run.folder / "final.safetensors"
-    predictor = Predictor(weights, device=run.config.train.device, backend="torch")
+    predictor = Predictor(weights, device=run.config.train.device, decode=run.decode, backend="torch")
     predictions = predictor.predict_people(valid)
     write_predictions(run.results / "predictions.h5", predictions)
     scores, rows = score(valid, predictions), run.rows()

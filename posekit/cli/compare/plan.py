@@ -32,6 +32,8 @@ class Run:
         Of ``posekit train``, besides the folder.
     config : Config
         What they come to.
+    decode : str
+        How its heatmaps become joints where they are scored.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Run:
     folder: Path
     arguments: list[str]
     config: Config
+    decode: str
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ class Run:
     @property
     def results(self) -> Path:
         """Folder with the scores of the last epoch's weights."""
-        return self.folder / "final"
+        return self.folder / f"final-{self.decode}"
 
     @property
     def done(self) -> bool:
@@ -115,7 +118,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     out = out or Path("runs") / f"compare-{path.stem}"
     base, training, shared = path.parent / comparison.base, config_parser(None, ""), [*_options(comparison.shared), *overrides]
     runs = [
-        _plan_run(training, base, out, [*shared, *_options(settings)], model, seed)
+        _plan_run(training, base, out, [*shared, *_options(settings)], model, seed, comparison.decode)
         for seed in comparison.seeds
         for model, settings in comparison.models.items()
     ]
@@ -123,13 +126,13 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     return Plan(out, tuple(runs), tuple(comparison.against))
 
 
-def _plan_run(parser: ArgumentParser, base: Path, out: Path, options: list[str], model: str, seed: int) -> Run:
+def _plan_run(parser: ArgumentParser, base: Path, out: Path, options: list[str], model: str, seed: int, decode: str) -> Run:
     options = [*options, "--seed", str(seed)]
     try:
         config = settled_config(parser, parse_config(parser, base, options))
     except ConfigError as error:
         raise ConfigError(f"model {model!r}: {error}") from error
-    run = Run(model, seed, out / _slug(model) / f"seed-{seed}", ["--config", str(base), *options], config)
+    run = Run(model, seed, out / _slug(model) / f"seed-{seed}", ["--config", str(base), *options], config, decode)
     if (run.folder / "config.yaml").exists():
         _require_same(run, settled_config(parser, parse_config(parser, run.folder / "config.yaml")))
     return run

@@ -72,9 +72,9 @@ def _tables(plan: Plan, models: Mapping[str, Repeats], numbers: Mapping[Run, dic
     any_one = _any_scores(models)
     extra = {name: _costs([numbers[run] for run in plan.of(name) if run.done]) for name in models}
     parts = [
-        f"{any_one.metric} in percent of {any_one.n_persons:,} persons ({people_name(any_one.people)}), last epoch's weights; mean "
-        "± standard deviation over the seeds. Inversions: joints within the threshold of the opposite joint and not of their own. "
-        "Double: maps with another peak at least half as high.",
+        f"{any_one.metric} in percent of {any_one.n_persons:,} persons ({people_name(any_one.people)}), last epoch's weights, "
+        f"decoding {plan.runs[0].decode}; mean ± standard deviation over the seeds. Inversions: joints within the threshold of the "
+        "opposite joint and not of their own. Double: maps with another peak at least half as high.",
         scores_table(models, extra),
     ]
     for name in plan.against:
