@@ -114,7 +114,7 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
     info = build_info(config, train.skeleton)
     torch.manual_seed(config.seed)
     model = build_model(info, prior=config.model.prior).to(memory_format=torch.channels_last)
-    if config.model.start_from:
+    if config.model.start_from and not resume:
         start_from(model, info, config.model.start_from)
     return Engine(
         _pose_task(config, train, valid, info, accelerator),

@@ -81,9 +81,9 @@ def test_it_travels_in_the_weights_file():
     info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
     assert ModelInfo.from_json(info.to_json()) == info  # a file without
     calibration = Calibration([[0.1, 0.7]] * 14, [[0.0, 0.8]] * 14)
-    with_it = replace(info, calibrations={1: calibration, 12: calibration})
+    with_it = replace(info, calibrations={"1": calibration, "1 mirrored": calibration})
     assert ModelInfo.from_json(with_it.to_json()) == with_it
-    with pytest.raises(ValueError, match="calibrations, 1 views: expected 14, got '3 joints'"):
-        replace(info, calibrations={1: Calibration([[0.1]] * 3, [[0.0]] * 3)})
+    with pytest.raises(ValueError, match="calibrations, views 1: expected 14, got '3 joints'"):
+        replace(info, calibrations={"1": Calibration([[0.1]] * 3, [[0.0]] * 3)})
     with pytest.raises(ValueError, match="expected rising peaks"):
         ModelInfo.from_json(with_it.to_json().replace("0.7", "-3"))

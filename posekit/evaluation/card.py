@@ -8,7 +8,7 @@ import numpy as np
 
 from posekit.drawing.pose import prediction_sheet
 from posekit.evaluation.directions import DIRECTIONS, EVERYBODY, by_direction, limb_joints, torso_angles
-from posekit.evaluation.repeats import markdown
+from posekit.evaluation.markdown import markdown_table
 from posekit.evaluation.score import Scores
 from posekit.geometry import Crop
 from posekit.models import ModelInfo
@@ -59,7 +59,7 @@ class Card:
         """
         parts = [
             f"# {self.name}",
-            markdown(["", ""], list(self._facts().items())),
+            markdown_table(["", ""], list(self._facts().items())),
             f"**Terms of use.** {self.terms}",
             "## Scores",
             f"{self.plain.metric} in percent, {self._people()}; 95 % intervals of a bootstrap over persons.",
@@ -104,7 +104,7 @@ class Card:
             ]
             for name, scores in self.scores.items()
         ]
-        return markdown(["", *self.plain.groups, "mean, pooled"], rows)
+        return markdown_table(["", *self.plain.groups, "mean, pooled"], rows)
 
     def _directions(self) -> str:
         found = {name: by_direction(scores) for name, scores in self.scores.items()}
@@ -113,7 +113,7 @@ class Card:
         rows = [
             [name, *(f"{_two(of[each].percent)} {_range(of[each].interval95)}" for each in names)] for name, of in found.items()
         ]
-        return markdown(["", *(f"{name} ({persons[name].persons:,})" for name in names)], rows)
+        return markdown_table(["", *(f"{name} ({persons[name].persons:,})" for name in names)], rows)
 
     def _failures(self) -> str:
         found, scores = self.plain.diagnosis, self.plain

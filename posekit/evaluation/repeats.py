@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from posekit.evaluation.analysis import diagnosis_shares, double_shares
+from posekit.evaluation.markdown import markdown_table
 from posekit.evaluation.score import Scores
 from posekit.metrics import KINDS, Difference, compare_repeats
 
@@ -98,7 +99,7 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
     for name, repeats in models.items():
         cells = [_bold(str(spread), spread.mean == best[column]) for column, spread in repeats.figures.items()]
         rows.append([name, str(len(repeats.scores)), *cells, *(extra.get(name, {}).get(column, "") for column in further)])
-    return markdown(["", "seeds", *columns, *further], rows)
+    return markdown_table(["", "seeds", *columns, *further], rows)
 
 
 def _best(values: Sequence[float], column: str) -> float:
@@ -116,16 +117,10 @@ def differences_table(models: Mapping[str, Repeats], against: str) -> str:
     differences = {name: found for name, found in differences.items() if found}
     columns = list(dict.fromkeys(column for found in differences.values() for column in found))
     rows = [[name, *(_told(found[column]) for column in columns)] for name, found in differences.items()]
-    return markdown([f"minus {against}", *columns], rows)
+    return markdown_table([f"minus {against}", *columns], rows)
 
 
 def _told(found: Difference) -> str:
     if np.isnan(found.low):
         return "-"
     return _bold(f"{found.difference:+.2f}", found.decided) + f" ({found.low:+.2f} to {found.high:+.2f})"
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

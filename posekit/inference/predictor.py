@@ -97,7 +97,7 @@ class Predictor:
     @property
     def calibrated(self) -> bool:
         """Whether its scores are probabilities: the weights tell what the peaks of these views are worth."""
-        return len(self.views) in self.info.calibrations
+        return self.views.key in self.info.calibrations
 
     @property
     def choices(self) -> dict:
@@ -155,7 +155,7 @@ class Predictor:
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
         """What the peaks are worth, as far as that is known of these views."""
-        return self.info.calibrations[len(self.views)](peaks_NK) if self.calibrated else np.clip(peaks_NK, 0, 1)
+        return self.info.calibrations[self.views.key](peaks_NK) if self.calibrated else np.clip(peaks_NK, 0, 1)
 
     def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the joints in crops.

@@ -37,6 +37,11 @@ class Views:
     def __len__(self):
         return len(self.scales) * (1 + self.flip)
 
+    @property
+    def key(self) -> str:
+        """What a weights file calls these views: "1", "1 mirrored", …"""
+        return " ".join([*(f"{scale:g}" for scale in self.scales), *(["mirrored"] if self.flip else [])])
+
     def __str__(self):
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
         mirror = ", each also mirrored" if self.flip else ""

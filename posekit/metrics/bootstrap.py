@@ -82,9 +82,8 @@ def paired_difference(
     ValueError
         If the three have different shapes.
     """
-    gain_N = np.subtract(a_part_N, b_part_N, dtype=np.float64)
-    interval = interval95(gain_N, whole_N, resamples=resamples, seed=seed)
-    return Difference(float(in_percent(gain_N.sum(), np.sum(whole_N))), *interval)
+    parts = (np.asarray(part)[:, None] for part in (a_part_N, b_part_N))
+    return repeated_difference(*parts, whole_N, resamples=resamples, seed=seed)
 
 
 def repeated_difference(

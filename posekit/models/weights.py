@@ -50,8 +50,8 @@ class ModelInfo:
         Channels of the stem; in proportion to `features` by default.
     notes : mapping of str to str, number, bool or None
         What else is worth knowing: training data, scores, terms of use.
-    calibrations : mapping of int to Calibration
-        By the number of views that heatmaps are averages of: what the peaks are worth.
+    calibrations : mapping of str to Calibration
+        By the views that heatmaps are averages of (`posekit.inference.Views.key`): what the peaks are worth.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class ModelInfo:
     blocks: int = 1
     stem: tuple[int, int, int] | None = None
     notes: Mapping[str, Note] = field(default_factory=dict)
-    calibrations: Mapping[int, Calibration] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     def __post_init__(self):
         for name in ("input_size", "stacks", "features", "depth", "blocks"):
@@ -87,7 +87,7 @@ class ModelInfo:
         _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
         for views, found in self.calibrations.items():
             joints = len(found.peaks)
-            _require(joints == len(self.skeleton), f"calibrations, {views} views", f"{joints} joints", f"{len(self.skeleton)}")
+            _require(joints == len(self.skeleton), f"calibrations, views {views}", f"{joints} joints", f"{len(self.skeleton)}")
 
     @property
     def target_options(self) -> dict[str, float | bool]:
@@ -103,7 +103,7 @@ class ModelInfo:
     def to_json(self) -> str:
         """Text for the file's metadata; `from_json` reads it back."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        calibrations = {str(views): asdict(found) for views, found in self.calibrations.items()}
+        calibrations = {views: asdict(found) for views, found in self.calibrations.items()}
         plain = {"skeleton": self.skeleton.to_dict(), "notes": dict(self.notes), "calibrations": calibrations}
         return json.dumps({"version": _VERSION, **fields, **plain})
 
@@ -122,8 +122,7 @@ class ModelInfo:
             if version != _VERSION:
                 raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
             skeleton = Skeleton.from_dict(fields.pop("skeleton"))
-            found = fields.pop("calibrations", {})
-            calibrations = {int(views): Calibration(**knots) for views, knots in found.items()}
+            calibrations = {views: Calibration(**knots) for views, knots in fields.pop("calibrations", {}).items()}
             triples = {name: tuple(fields.pop(name)) for name in ("mean", "std", "stem")}
             return cls(skeleton=skeleton, calibrations=calibrations, **triples, **fields)
         except (TypeError, KeyError, AttributeError, DataError) as error:

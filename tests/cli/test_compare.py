@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 import yaml
@@ -127,6 +128,16 @@ def test_the_dry_run_measures_and_trains_nothing(folder, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "4 runs: 17 people to train, 7 of" in shown and "anchor, γ = 2, seed 1  0 of 2 epochs" in shown
     assert not (tmp_path / "new").exists()
+
+
+def test_whoever_finds_every_run_taken_says_so(folder, tmp_path, capsys):
+    runs = read_plan(folder / "losses.yaml", tmp_path, []).runs
+    with ExitStack() as taken:
+        for run in runs:
+            taken.enter_context(claimed(run))
+        assert main(["--config", str(folder / "losses.yaml"), "--out", str(tmp_path)]) == 0
+    assert "being trained by another process" in capsys.readouterr().out
+    assert not (tmp_path / "results.md").exists()
 
 
 def test_a_run_belongs_to_one_process(folder, tmp_path):

@@ -226,3 +226,17 @@ def test_a_run_on_packed_people_goes_through_to_its_pictures(root, tmp_path):
     out = tmp_path / "run"
     assert main(["--config", str(tmp_path / "packed.yaml"), "--out", str(out), "--train.epochs", "1"]) == 0
     assert read_image(out / "figures" / "validation.png").max() > 100
+
+
+@pytest.mark.slow
+def test_weights_to_start_from_are_needed_at_the_start_alone(root, tmp_path):
+    out, again = tmp_path / "run", tmp_path / "again"
+    assert main(["--config", str(root / "tiny.yaml"), "--train.epochs", "1", "--out", str(out)]) == 0
+    weights = tmp_path / "start.safetensors"
+    (out / "final.safetensors").rename(weights)
+    options = ["--train.epochs", "1", "--model.start_from", str(weights)]
+    assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(again)]) == 0
+    assert rows(again)[0]["loss"] < rows(out)[0]["loss"]
+    weights.unlink()
+    assert main(["--resume", "--out", str(again)]) == 0
+    assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(tmp_path / "third")]) == 1

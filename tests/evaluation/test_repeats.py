@@ -75,6 +75,11 @@ def test_tables_are_markdown_with_the_best_bold(models):
     assert "**+" in table[2] and "**" not in table[3].split("|")[-2]
 
 
+def test_a_name_cannot_end_its_column(models):
+    table = scores_table({"a|b": models["good"]}, {}).splitlines()
+    assert table[2].startswith("| a\\|b | 3 |")
+
+
 def test_double_counting_is_told_where_there_are_peaks(people):
     joints = people.joints
     peaks = np.stack([joints, joints + 500, np.full_like(joints, np.nan)], axis=2)

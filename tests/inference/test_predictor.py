@@ -336,10 +336,11 @@ def test_a_weights_file_is_enough(real_data, tmp_path, head):
 
 def test_scores_are_the_probabilities_that_the_weights_tell_for_these_views(tmp_path, real_data):
     calibration = Calibration([[0.0, 1.0]] * 14, [[0.25, 0.75]] * 14)
-    info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, calibrations={1: calibration})
+    info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, calibrations={"1": calibration})
     save_weights(tmp_path / "w.safetensors", build_model(info), info)
     photo, box = real_data / "photos" / "man_running.jpg", Box((300.0, 300.0), 400.0)
     (plain,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(photo, [box])
     np.testing.assert_allclose(plain.scores, 0.25 + plain.peaks / 2)
-    (mirrored,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=Views(flip=True))(photo, [box])
-    np.testing.assert_array_equal(mirrored.scores, mirrored.peaks)
+    for others in (Views(flip=True), Views((1.1,))):
+        (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=others)(photo, [box])
+        np.testing.assert_array_equal(found.scores, found.peaks)

@@ -66,34 +66,37 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> None:
     train, valid = build.build_people(plan.runs[0].config.data)
     print(f"{len(plan.runs)} runs: {len(train):,} people to train, {len(valid):,} of {people_name(valid)} to score")
     if args.dry_run:
-        _tell(plan, train, valid)
+        _tell(plan)
         return
     writable_folder(plan.out)
+    told = None
     for run in plan.runs:
-        _finish(plan, run, valid)
+        if _finish(plan, run, valid):
+            told = write_results(plan, valid)
+    if any(run.done for run in plan.runs):
+        print(f"\n{told or write_results(plan, valid)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
     if not all(run.done for run in plan.runs):
         print("the other runs are being trained by another process; it will write the whole table")
-    print(f"\n{write_results(plan, valid)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
 
 
-def _finish(plan: Plan, run: execute.Run, valid: People) -> None:
-    """Train and score a run, unless that is done, or another process is at it."""
+def _finish(plan: Plan, run: execute.Run, valid: People) -> bool:
+    """Train and score a run, unless that is done, or another process is at it; whether it was."""
     with execute.claimed(run) as mine:
         if not mine or run.done:
-            return
+            return False
         left = sum(not run.done for run in plan.runs)
         print(f"\n{run.name} ({left} of {len(plan.runs)} runs left)", flush=True)
         execute.train(run)
         execute.evaluate(run, valid)
-    write_results(plan, valid)
+        return True
 
 
-def _tell(plan: Plan, train: People, valid: People) -> None:
+def _tell(plan: Plan) -> None:
     """Print each run's state and what is left of it."""
-    total, measured = 0.0, {}
+    total, epoch_s = 0.0, {model: execute.seconds_per_epoch(plan.of(model)) for model in plan.models}
     width = max(len(run.name) for run in plan.runs)
     for run in plan.runs:
-        seconds = execute.seconds_left(plan, run, train, valid, measured)
+        seconds = 0.0 if run.done else epoch_s[run.model] * (run.config.train.epochs - len(run.rows()))
         total += seconds
         epochs = f"{len(run.rows())} of {run.config.train.epochs} epochs"
         print(f"  {run.name:<{width}}  {'done' if run.done else f'{epochs}, about {_duration(seconds)} left'}")

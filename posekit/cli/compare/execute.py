@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from posekit.build import build_accelerator, build_engine
+from posekit.build import build_accelerator, build_engine, build_people
 from posekit.cli.benchmark.machine import describe_machine, describe_software
 from posekit.cli.benchmark.training import training_step
-from posekit.cli.compare.plan import Plan, Run
+from posekit.cli.compare.plan import Run
 from posekit.config import Config
 from posekit.errors import PosekitError
 from posekit.evaluation import score, write_metrics
@@ -112,27 +112,19 @@ def _shared(config: Config) -> dict:
     return settings
 
 
-def seconds_left(plan: Plan, run: Run, train_people: People, valid: People, measured: dict) -> float:
-    """About how long a run will still take: by what its model's epochs took so far, or else by some steps.
+def seconds_per_epoch(runs: Sequence[Run]) -> float:
+    """About how long an epoch of these runs of one model takes: by those that there were so far, or else by some steps.
 
-    Parameters
-    ----------
-    plan : Plan
-    run : Run
-    train_people, valid : People
-    measured : dict
-        What was measured for other runs, added to here.
+    0 where all runs are done.
     """
-    if run.done:
+    if all(run.done for run in runs):
         return 0.0
-    rows = [row for other in plan.of(run.model) for row in other.rows()]
+    rows = [row for run in runs for row in run.rows()]
     if rows:
-        epoch_s = float(np.mean([row["seconds"] for row in rows]))
-    else:
-        if run.model not in measured:
-            measured[run.model] = _seconds_per_person(run.config, train_people, valid)
-        epoch_s = measured[run.model] * (len(train_people) + _FORWARD * len(valid))
-    return epoch_s * (run.config.train.epochs - len(run.rows()))
+        return float(np.mean([row["seconds"] for row in rows]))
+    train_people, valid = build_people(runs[0].config.data)
+    person_s = _seconds_per_person(runs[0].config, train_people, valid)
+    return person_s * (len(train_people) + _FORWARD * len(valid))
 
 
 def _seconds_per_person(config: Config, train_people: People, valid: People) -> float:

@@ -157,13 +157,16 @@ class _Follower:
 
     @property
     def people(self) -> int:
+        """Ids that were given."""
         return len(self._ids)
 
     @property
     def lost(self) -> list[int]:
+        """Ids of those who are followed, but were not found in the last frame."""
         return self._tracker.lost
 
     def follow(self, frame: Frame) -> list[Tracked]:
+        """The people of the next frame."""
         height, width = frame.image.shape[:2]
         boxes = self._tracker.boxes((width, height), frame.time)
         boxes += new_boxes(self._looked_for(frame.image), boxes)
@@ -202,6 +205,7 @@ class _Lines:
         self._file.close()
 
     def add(self, content: dict) -> None:
+        """Append a line; one that does not fit on the disk is taken back."""
         line = (json.dumps(content, allow_nan=False) + "\n").encode()
         end = self._file.tell()
         try:

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from posekit.cli.arguments import add_source_options
+from posekit.cli.benchmark.measure import threads
 from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation import Scores, score
@@ -69,7 +70,7 @@ def _release(args: argparse.Namespace) -> None:
         save_weights(path, model, info, half=True)
         scores = {name: _score(path, people, name, views) for name, views in _VIEWS.items()}
         found = {name: calibrate(each) for name, each in scores.items()}
-        calibrations = {len(views): found[name][0] for name, views in _VIEWS.items()}
+        calibrations = {views.key: found[name][0] for name, views in _VIEWS.items()}
         save_weights(path, model, replace(info, calibrations=calibrations), half=True)
     except ValueError as error:
         raise DataError(f"{args.weights}: cannot be released ({error})") from error
@@ -96,9 +97,7 @@ def _score(path: Path, people: People, name: str, views: Views) -> Scores:
 
 def _speed(path: Path) -> str:
     """People per second, from crops to joints, on one thread of this machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         predictor = Predictor(path, device="cpu")
         size = predictor.info.input_size
         crops = torch.randint(256, (_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -107,8 +106,6 @@ def _speed(path: Path) -> str:
         while (seconds := time.perf_counter() - start) < _SECONDS:
             predictor.predict_crops(crops)
             people += _CROPS
-    finally:
-        torch.set_num_threads(threads)
     return f"{people / seconds:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
 
 
