@@ -236,7 +236,7 @@ def test_weights_to_start_from_are_needed_at_the_start_alone(root, tmp_path):
     (out / "final.safetensors").rename(weights)
     options = ["--train.epochs", "1", "--model.start_from", str(weights)]
     assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(again)]) == 0
-    assert rows(again)[0]["loss"] < rows(out)[0]["loss"]
+    assert float(rows(again)[0]["loss"]) < float(rows(out)[0]["loss"])
     weights.unlink()
     assert main(["--resume", "--out", str(again)]) == 0
     assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(tmp_path / "third")]) == 1
