@@ -5,7 +5,7 @@ coordinate's value: the coordinates of a joint that is not labelled mean nothing
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 
 import numpy as np
@@ -258,14 +258,46 @@ class Sample:
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that could not be made: the person's place in its `People`, and why."""
+    """A sample that could not be made: the place of its person or image in the data set, and why."""
 
     index: int
     message: str
 
 
+class TensorBatch:
+    """What batches share: a dataclass with ``images`` first, other tensors, ``index`` and ``failures``."""
+
+    def __len__(self):
+        return len(self.index)
+
+    def __reduce__(self):
+        # From a loader's worker each tensor comes through shared memory of its own, which costs a millisecond.
+        small = (getattr(self, each.name) for each in fields(self)[1:])
+        return _received, (type(self), self.images, *(part.cpu().numpy() if _is_tensor(part) else part for part in small))
+
+    def to(self, device: torch.device | str) -> "TensorBatch":
+        """The same batch on another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "TensorBatch":
+        """The same batch in page-locked memory (what a DataLoader calls when it pins)."""
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "TensorBatch":
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return replace(self, **{name: change(part) for name, part in parts.items() if _is_tensor(part)})
+
+
+def _is_tensor(part) -> bool:
+    return isinstance(part, torch.Tensor)
+
+
+def _received(kind: type[TensorBatch], images: torch.Tensor, *rest) -> TensorBatch:
+    return kind(images, *(torch.from_numpy(part) if isinstance(part, np.ndarray) else part for part in rest))
+
+
 @dataclass(frozen=True)
-class Batch:
+class Batch(TensorBatch):
     """Crops of several people, as tensors on one device.
 
     Parameters
@@ -297,27 +329,3 @@ class Batch:
         _require("labelled", self.labelled, (b, k), "bool")
         _require("gains", self.gains, (b, 3), "float32")
         _require("index", self.index, (b,), "int64")
-
-    def __len__(self):
-        return len(self.index)
-
-    def __reduce__(self):
-        # From a loader's worker each tensor comes through shared memory of its own, which costs a millisecond.
-        small = (self.joints, self.labelled, self.gains, self.index)
-        return _received, (self.images, *(tensor.cpu().numpy() for tensor in small), self.failures)
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "Batch":
-        """The same batch in page-locked memory (what a DataLoader calls when it pins)."""
-        return self._each(torch.Tensor.pin_memory)
-
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
-        return replace(self, **{name: change(getattr(self, name)) for name in ("images", "joints", "labelled", "gains", "index")})
-
-
-def _received(images: torch.Tensor, *rest) -> Batch:
-    *small, failures = rest
-    return Batch(images, *map(torch.from_numpy, small), failures)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from posekit.cli.compare.plan import read_plan
-from posekit.cli.configuration import config_parser, make_config, parse_config, write_config
+from posekit.cli.configuration import config_parser, make_config, parse_config, training_kind, write_config
 from posekit.config import Config
 from posekit.errors import ConfigError
 
@@ -43,7 +43,7 @@ def test_yaml_then_command_line_then_defaults(tmp_path):
         (["--model.input_size", "100"], r"multiple of 64 \(4 \* 2\^depth\), got 100"),
         (["--loss.name", "anchors"], "loss.name: expected one of anchor, bce, focal, mse"),
         (["--loss.name", "mse", "--loss.warmup_epochs", "2"], "linear"),
-        (["--optimizer.schedule", "step"], "expected one of constant, paper, cosine, onecycle"),
+        (["--optimizer.schedule", "step"], "expected one of constant, paper, steps, cosine, onecycle"),
         (["--augment.scale", "1.0"], "below 1"),
         (["--train.ema", "1"], "below 1"),
         (["--train.keep_epochs=[1,0]"], r"train\.keep_epochs: expected epochs of 1 or more, got \[1, 0\]"),
@@ -103,5 +103,6 @@ TRAINED = [path for path in CONFIGS.rglob("*.yaml") if path.parent.name not in (
 
 @pytest.mark.parametrize("path", sorted(TRAINED), ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid(path):
-    parser = config_parser("train", "")
-    assert make_config(parser, parse_config(parser, path, [])).train.epochs > 0
+    kind = training_kind(path)
+    parser = config_parser("train", "", kind)
+    assert make_config(parser, parse_config(parser, path, kind=kind), kind).train.epochs > 0

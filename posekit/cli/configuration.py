@@ -8,15 +8,20 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from posekit.build import resolved_precision
-from posekit.config import Config
+from posekit.config import ClassifierConfig, Config
 from posekit.errors import ConfigError
 from posekit.files import replacing
 
 # How jsonargparse names a key that it does not know.
 _UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
+
+
+# The commands that train, by what they are configured with.
+TRAINING_COMMANDS = {Config: "train", ClassifierConfig: "train-classifier"}
 
 
 def config_parser(prog: str | None, description: str, kind: type = Config) -> ArgumentParser:
@@ -50,7 +55,20 @@ def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[s
         from_file = parser.parse_path(str(path), defaults=True)
         return parser.parse_args(list(overrides), namespace=from_file)
     except (ArgumentError, UnicodeDecodeError) as error:
+        if kind in TRAINING_COMMANDS and training_kind(path) is not kind:
+            other = TRAINING_COMMANDS[training_kind(path)]
+            raise ConfigError(f"{path}: is a configuration of posekit {other}, not of {TRAINING_COMMANDS[kind]}") from error
         raise ConfigError(f"{path}: {_one_line(str(error), kind)}") from error
+
+
+def training_kind(path: str | Path) -> type:
+    """What a training configuration's file configures: one that names data.images, a classifier; any other, a pose model."""
+    try:
+        contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return Config  # whoever reads it says what is wrong
+    data = contents.get("data") if isinstance(contents, dict) else None
+    return ClassifierConfig if isinstance(data, dict) and "images" in data else Config
 
 
 def make_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):
@@ -65,15 +83,15 @@ def make_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):
     return kind(**{field.name: getattr(made, field.name) for field in fields(kind)})
 
 
-def settled_config(parser: ArgumentParser, parsed: Namespace) -> Config:
+def settled_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):
     """The training configuration, its precision settled in `parsed` too: a run must go on with what it began with."""
-    parsed.train.precision = resolved_precision(make_config(parser, parsed).train)
-    return make_config(parser, parsed)
+    parsed.train.precision = resolved_precision(make_config(parser, parsed, kind).train)
+    return make_config(parser, parsed, kind)
 
 
-def write_config(parser: ArgumentParser, parsed: Namespace, path: Path) -> None:
+def write_config(parser: ArgumentParser, parsed: Namespace, path: Path, kind: type = Config) -> None:
     """Write the resolved configuration as YAML that `--config` reads."""
-    only = {field.name for field in fields(Config)}
+    only = {field.name for field in fields(kind)}
     kept = parsed.clone()
     for name in set(vars(kept)) - only:
         kept.pop(name)

@@ -9,6 +9,7 @@ from posekit.errors import PosekitError
 
 COMMANDS = {
     "train": "train a pose model",
+    "train-classifier": "train a classifier under the paper's losses",
     "eval": "score a model or a prediction file, compare two, write a report",
     "compare": "train models that differ in something with several seeds each: which is better",
     "predict": "find keypoints in photographs",
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv and argv[0] == "--version":
         print(f"posekit {__version__}")
         return 0
-    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<17}{text}" for name, text in COMMANDS.items()]
     print("usage: posekit COMMAND … (posekit COMMAND --help tells more)\n\n" + "\n".join(lines))
     if not argv or argv[0] in ("-h", "--help"):
         return 0
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, argv: Sequence[str]) -> int:
     try:
-        module = importlib.import_module(f"posekit.cli.{command}")
+        module = importlib.import_module(f"posekit.cli.{command.replace('-', '_')}")
     except PosekitError as error:  # OpenCV cannot be loaded
         print(f"posekit {command}: error: {error}", file=sys.stderr)
         return error.exit_status

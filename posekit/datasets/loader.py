@@ -182,7 +182,9 @@ class EpochBatches:
             yield [(self.epoch, int(index)) for index in chosen]
 
 
-def make_loader(dataset: CropDataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False) -> DataLoader:
+def make_loader(
+    dataset: Dataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False, collate: Callable = collate
+) -> DataLoader:
     """A loader whose workers leave it to the process that they work for to stop them."""
     return DataLoader(
         dataset,

@@ -16,17 +16,20 @@ def repeats_figure(
     differences: Mapping[str, Mapping[str, Mapping[str, Difference]]],
     *,
     metric: str,
+    drawn: str,
 ):
     """Scores of every repeat, and below them each model's difference to others, with its 95 % interval.
 
     Parameters
     ----------
     scores : mapping of str to mapping of str to sequence of float
-        Of each model, for each joint group, the percentage of each repeat.
+        Of each model, for each figure, the percentage of each repeat.
     differences : mapping of str to mapping of str to mapping of str to Difference
         For each model that is compared with, of each other model, for each joint group.
     metric : str
         E.g. "PCK@0.2".
+    drawn : str
+        What the intervals' bootstrap draws beside seeds, e.g. "persons".
 
     Returns
     -------
@@ -49,7 +52,7 @@ def repeats_figure(
         name_axes(axes, "", label)
     for axes in panels[1:]:
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.set_title("percentage points, 95 % intervals over persons and seeds", fontsize=SMALL)
+        axes.set_title(f"percentage points, 95 % intervals over {drawn} and seeds", fontsize=SMALL)
     panels[0].set_title("every seed a dot, their mean a line", fontsize=SMALL)
     legend(figure, panels[0])
     return figure

@@ -16,6 +16,9 @@ PCK = "PCK"
 _DOTTED = (0, (1, 1.5))
 _NAMES = {
     "pck": "validation {} (%)",
+    "error": "validation error (%)",
+    "error_top5": "validation top-5 error (%)",
+    "hard_images": "hard images (%)",
     "hard_pixels": "hard pixels (%)",
     "hard_joints": "hard joints (%)",
     "learning_rate": "learning rate",
@@ -44,7 +47,9 @@ class TrainingRun:
     scale : str
         What else the loss's values depend on, e.g. "2 stacks, 128 px, σ = 1".
     warmup_epochs : int
-        First epochs, whose loss was binary cross entropy.
+        First epochs, whose loss was another.
+    warmup_loss : str
+        Which.
     metric : str
         What column "pck" is, e.g. "PCKh@0.5"; "PCK" where the threshold is not known.
     """
@@ -53,6 +58,7 @@ class TrainingRun:
     loss: str = ""
     scale: str = ""
     warmup_epochs: int = 0
+    warmup_loss: str = "BCE"
     metric: str = PCK
 
     def column(self, name: str) -> np.ndarray:
@@ -70,7 +76,7 @@ class TrainingRun:
 
 
 def training_curves(runs: Mapping[str, TrainingRun]):
-    """Training loss, validation score, shares of hard pixels and joints, and learning rate against the epochs.
+    """Training loss, validation score, shares of hard pixels and joints or images, and learning rate against the epochs.
 
     Losses of different kinds or scales cannot be compared, so each has a panel of its own. The end of a
     warm-up is marked by a dotted line: of the run's colour, or black where several runs share it.
@@ -194,8 +200,9 @@ def _name_runs(figure, axes, runs: Mapping[str, TrainingRun]) -> None:
         if len(runs) > 1:
             facts = ", ".join(filter(None, (run.loss, run.metric if len(known) > 1 and run.metric in known else "")))
             axes.plot([], [], **look, label=shortened(name) + (f": {shortened(facts, 40)}" if facts else ""))
-    if any(run.warmup_epochs for run in runs.values()):
-        axes.plot([], [], color=INK, linewidth=0.8, linestyle=_DOTTED, label="end of the warm-up with BCE")
+    if warm := {run.warmup_loss for run in runs.values() if run.warmup_epochs}:
+        label = f"end of the warm-up with {' or '.join(sorted(warm))}"
+        axes.plot([], [], color=INK, linewidth=0.8, linestyle=_DOTTED, label=label)
     legend(figure, axes)
 
 

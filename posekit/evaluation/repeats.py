@@ -1,8 +1,9 @@
-"""Models that were each trained several times, with other seeds, scored on the same people: is one better, or is it luck."""
+"""Models that were each trained several times, with other seeds, scored on the same data: is one better, or is it luck."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,9 +43,28 @@ class Spread:
         return text + (f" ± {self.deviation:.2f}" if np.isfinite(self.deviation) else "")
 
 
+class Repeats(Protocol):
+    """What one way of training came to, each time."""
+
+    scores: Mapping[int, Any]
+    """By seed, all of the same data."""
+    low: Collection[str]
+    """Figures that are good where they are low."""
+
+    @property
+    def figures(self) -> dict[str, Spread]:
+        """In percent, by name."""
+
+    def minus(self, other: "Repeats") -> dict[str, Difference]:
+        """Differences of figures, in percentage points, over the seeds that both have; empty where no seed is common.
+
+        The 95 % intervals come from a paired bootstrap over what is scored and seeds.
+        """
+
+
 @dataclass(frozen=True)
-class Repeats:
-    """What one way of training came to, each time.
+class PoseRepeats:
+    """What one way of training a pose model came to, each time (a `Repeats`).
 
     Parameters
     ----------
@@ -53,6 +73,7 @@ class Repeats:
     """
 
     scores: Mapping[int, Scores]
+    low = (INVERSIONS, DOUBLE)
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
@@ -60,7 +81,7 @@ class Repeats:
         each = [_figures(scores) for scores in self.scores.values()]
         return {name: Spread(tuple(figures[name] for figures in each)) for name in each[0]}
 
-    def minus(self, other: "Repeats") -> dict[str, Difference]:
+    def minus(self, other: "PoseRepeats") -> dict[str, Difference]:
         """Differences of the groups' PCK and of the pooled mean, in percentage points, over the seeds that both have.
 
         The 95 % intervals come from a paired bootstrap over persons and seeds. Empty where no seed is common.
@@ -94,7 +115,8 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
     """
     columns = list(next(iter(models.values())).figures)
     further = list(dict.fromkeys(column for cells in extra.values() for column in cells))
-    best = {column: _best([repeats.figures[column].mean for repeats in models.values()], column) for column in columns}
+    low = next(iter(models.values())).low
+    best = {column: _best([repeats.figures[column].mean for repeats in models.values()], column in low) for column in columns}
     rows = []
     for name, repeats in models.items():
         cells = [_bold(str(spread), spread.mean == best[column]) for column, spread in repeats.figures.items()]
@@ -102,9 +124,8 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
     return markdown_table(["", "seeds", *columns, *further], rows)
 
 
-def _best(values: Sequence[float], column: str) -> float:
-    """Few inversions and double maps are good."""
-    return (np.nanmin if column in (INVERSIONS, DOUBLE) else np.nanmax)(values) if np.isfinite(values).any() else np.nan
+def _best(values: Sequence[float], low: bool) -> float:
+    return (np.nanmin if low else np.nanmax)(values) if np.isfinite(values).any() else np.nan
 
 
 def _bold(text: str, chosen: bool) -> str:
@@ -112,7 +133,7 @@ def _bold(text: str, chosen: bool) -> str:
 
 
 def differences_table(models: Mapping[str, Repeats], against: str) -> str:
-    """Markdown: how much each model is better than one of them, with the interval; bold where it excludes 0."""
+    """Markdown: how much more each model has than one of them, with the interval; bold where it excludes 0."""
     differences = {name: repeats.minus(models[against]) for name, repeats in models.items() if name != against}
     differences = {name: found for name, found in differences.items() if found}
     columns = list(dict.fromkeys(column for found in differences.values() for column in found))

@@ -1,18 +1,14 @@
 """Scores of predictions on annotated people: the table, and ``metrics.json`` that names every choice made."""
 
-import json
 import math
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from posekit import __version__
 from posekit.errors import DataError, PredictionsError
-from posekit.files import replacing
+from posekit.evaluation.metrics_file import metrics_contents
 from posekit.metrics import (
     PCK,
     Diagnosis,
@@ -218,9 +214,9 @@ class Scores:
         sections : mapping, optional
             Further entries (a comparison, AP, …).
         """
-        return {
+        results = {
             "metric": self.metric,
-            "protocol": {**self._protocol(), **_numbers(choices or {})},
+            "protocol": {**self._protocol(), **(choices or {})},
             "dataset": self.people.name,
             "split": self.people.split,
             "n_persons": self.n_persons,
@@ -228,19 +224,17 @@ class Scores:
             "n_joints": self.n_joints,
             "n_joints_not_predicted": self.n_not_predicted,
             "warning": self.warning,
-            "groups": {name: _number(value) for name, value in self.groups.items()},
-            "joints": {name: _number(value) for name, value in self.joints.items()},
-            "pooled_mean": _number(self.pooled_mean),
-            "joint_mean": _number(self.joint_mean),
-            "auc": _number(self.auc),
-            "interval95": [_number(end) for end in self.interval95],
-            "joint_mean_interval95": [_number(end) for end in self.joint_mean_interval95],
-            "auc_interval95": [_number(end) for end in self.auc_interval95],
-            **_numbers(sections or {}),
-            "weights": weights,
-            "posekit": __version__,
-            "commit": _commit(),
+            "groups": self.groups,
+            "joints": self.joints,
+            "pooled_mean": self.pooled_mean,
+            "joint_mean": self.joint_mean,
+            "auc": self.auc,
+            "interval95": self.interval95,
+            "joint_mean_interval95": self.joint_mean_interval95,
+            "auc_interval95": self.auc_interval95,
+            **(sections or {}),
         }
+        return metrics_contents(results, weights)
 
     def _protocol(self) -> dict:
         joints = self.people.skeleton.joints
@@ -308,32 +302,6 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     return Scores(people, predictions, f"PCK@{threshold:g}", TORSO_SIZE, sizes, outcome, lacking)
 
 
-def write_metrics(
-    out_dir: str | Path,
-    scores: Scores,
-    *,
-    weights: str | None = None,
-    choices: Mapping | None = None,
-    sections: Mapping | None = None,
-) -> Path:
-    """Write ``metrics.json`` (see `Scores.to_dict`); an existing one is replaced only by a whole one.
-
-    Returns
-    -------
-    Path : of the file.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    path = Path(out_dir) / "metrics.json"
-    text = json.dumps(scores.to_dict(weights=weights, choices=choices, sections=sections), indent=2, allow_nan=False)
-    with replacing(path) as unfinished:
-        unfinished.write_text(text + "\n", encoding="utf-8")
-    return path
-
-
 def _lacking(people: People, predictions: Predictions) -> tuple[str, ...]:
     joints = people.skeleton.joints
     found = joint_mapping(predictions.skeleton, people.skeleton) >= 0
@@ -383,31 +351,6 @@ def _require_torso(people: People) -> None:
             f"{people.name} {people.split}: no head sizes for PCKh, and skeleton {people.skeleton.name} lacks {', '.join(lacking)} "
             "for PCK's torso: these people cannot be scored"
         )
-
-
-def _commit() -> str | None:
-    """The checkout's commit; None for an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
-
-
-def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def _numbers(value):
-    """The same, with each number as JSON takes it, however deep it lies."""
-    if isinstance(value, Mapping):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_numbers(item) for item in value]
-    return _number(value) if isinstance(value, float) else value
 
 
 def _two(value: float) -> str:

@@ -286,8 +286,11 @@ class OHEM(ClassificationLoss):
         hardest_first = hardness.argsort(descending=True, stable=True)
         # Ranks, and not the first few: how many count is known on the device alone.
         rank = torch.empty_like(hardest_first).scatter_(0, hardest_first, torch.arange(len(hardness), device=loss.device))
-        kept = (self.ratio * (counted > 0).sum()).round().clamp_min(1)
-        return counted * (rank < kept).view_as(counted)
+        return counted * (rank < self.kept((counted > 0).sum())).view_as(counted)
+
+    def kept(self, examples: Tensor) -> Tensor:
+        """How many of so many examples count: the ratio of them, rounded, and at least one."""
+        return (self.ratio * examples).round().clamp_min(1)
 
 
 def _softmax_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Networks, what they are fed, and the files their weights are kept in."""
 
+from posekit.models.classifier import ClassifierInfo, load_classifier, save_classifier
 from posekit.models.foreign import convert_weights, load_foreign
 from posekit.models.hourglass import StackedHourglass
 from posekit.models.inputs import normalise
@@ -8,16 +9,19 @@ from posekit.models.weights import ModelInfo, build_model, load_weights, read_in
 
 __all__ = [
     "CLASSIFIERS",
+    "ClassifierInfo",
     "ModelInfo",
     "SmallResNet",
     "StackedHourglass",
     "build_classifier",
     "build_model",
     "convert_weights",
+    "load_classifier",
     "load_foreign",
     "load_weights",
     "normalise",
     "read_info",
+    "save_classifier",
     "save_weights",
     "start_from",
 ]

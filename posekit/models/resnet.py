@@ -133,7 +133,9 @@ def build_classifier(name: str, classes: int, *, prior: float | None = None) -> 
     try:
         from torchvision.models import resnet50
     except ImportError as error:
-        raise ConfigError(f"{name} comes from torchvision, which cannot be imported ({error}); pip install torchvision") from error
+        raise ConfigError(
+            f'{name} comes from torchvision, which cannot be imported ({error}); pip install "posekit[imagenet]"'
+        ) from error
     model = resnet50(weights=None, num_classes=classes)
     start_from_prior(model.fc, prior)
     return model

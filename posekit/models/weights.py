@@ -1,6 +1,6 @@
 """Weights files: safetensors whose metadata rebuilds the model, so that one file is enough to predict.
 
-Everything posekit has to know stands as JSON under the metadata key ``posekit``. Tensors may be stored in
+Everything posekit has to know stands as JSON in the metadata. Tensors may be stored in
 half precision; they are loaded as float32. Nothing is ever unpickled.
 """
 
@@ -11,18 +11,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from posekit.calibration import Calibration
 from posekit.errors import DataError, WeightsError
-from posekit.files import replacing
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
+from posekit.models.tensorfile import POSE, find_misfit, plain_tensors, read_tensors, write_tensors
 from posekit.skeletons import Skeleton
 from posekit.weights import locate
 
-_KEY = "posekit"
 _VERSION = 1
 
 Note = str | int | float | bool | None
@@ -166,23 +163,11 @@ def restore_model(info: ModelInfo, tensors: Mapping[str, Tensor], name: str) -> 
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
         model = build_model(info)
-    misfit = _find_misfit(model.state_dict(), tensors)
+    misfit = find_misfit(model.state_dict(), tensors)
     if misfit:
         raise WeightsError(f"{name}: the weights do not fit the model they are said to be of: {misfit}")
     model.to_empty(device="cpu").load_state_dict(tensors)
     return model.eval()
-
-
-def _find_misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
-    for what, names in (("lacks", expected.keys() - found.keys()), ("has besides", found.keys() - expected.keys())):
-        if names:
-            return f"it {what} {len(names)} tensors, such as {min(names)}"
-    for name, tensor in expected.items():
-        if found[name].shape != tensor.shape:
-            return f"{name} should be {tuple(tensor.shape)}, it is {tuple(found[name].shape)}"
-        if found[name].is_floating_point() != tensor.is_floating_point():
-            return f"{name} should be {tensor.dtype}, it is {found[name].dtype}"
-    return None
 
 
 def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo, *, half: bool = False) -> None:
@@ -206,15 +191,14 @@ def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo, *, 
     OutputError
         If the file cannot be written; one that was there before is kept.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = plain_tensors(model)
     with torch.device("meta"):
-        misfit = _find_misfit(build_model(info).state_dict(), tensors)
+        misfit = find_misfit(build_model(info).state_dict(), tensors)
     if misfit:
         raise ValueError(f"info: not the description of this model: {misfit}")
     if half:
         tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(save(tensors, metadata={_KEY: info.to_json()}))
+    write_tensors(path, tensors, POSE, info.to_json())
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:
@@ -284,25 +268,10 @@ def start_from(model: StackedHourglass, info: ModelInfo, path: str | Path) -> No
     if found.skeleton.joints != info.skeleton.joints:
         of_joints = ("outputs.", "merge_outputs.")
         tensors |= {name: tensor for name, tensor in kept.items() if name.startswith(of_joints)}
-    if misfit := _find_misfit(kept, tensors):
+    if misfit := find_misfit(kept, tensors):
         raise WeightsError(f"{path}: is of another network than the one to train: {misfit}; give model the same sizes")
     model.load_state_dict(tensors)
 
 
 def _read(path: str | Path, *, weights: bool = False) -> tuple[ModelInfo, dict[str, Tensor]]:
-    path = locate(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_KEY)
-            if text is None:
-                raise WeightsError(
-                    f"{path}: not posekit's weights (no {_KEY!r} in the metadata); tools/prepare.py convert-weights may help"
-                )
-            names = file.keys() if weights else ()
-            return ModelInfo.from_json(text), {name: file.get_tensor(name) for name in names}
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise WeightsError(f"{path}: its description of the model cannot be used ({error}); get or write it anew") from error
-    except SafetensorError as error:
-        raise WeightsError(f"{path}: damaged, or not a safetensors file ({error}); get or write it anew") from error
+    return read_tensors(locate(path), POSE, ModelInfo.from_json, weights=weights)

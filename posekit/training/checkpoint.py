@@ -30,7 +30,7 @@ class Progress:
     tallies : dict of str to [float, float]
         Of each training figure in these batches: the sum, and what it is divided by.
     best : float
-        Best validation score so far.
+        Best validation score so far; of one that is the better the lower, the negative.
     bad : list of [int, str]
         People whose sample could not be made, and why.
     """

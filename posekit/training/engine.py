@@ -33,7 +33,9 @@ class Task(Protocol):
     loader: DataLoader
     """Training batches; its ``batch_sampler`` has ``epoch`` and ``start``."""
     metric: str
-    """The key of `evaluate` by which the best weights are chosen: higher is better."""
+    """The key of `evaluate` by which the best weights are chosen."""
+    lower_is_better: bool
+    """Of that figure."""
 
     def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of a batch, to be minimised; and (2,) tallies, a sum and its divisor, of what is told of each epoch.
@@ -125,7 +127,7 @@ class Engine:
         Stopped
             After SIGINT or SIGTERM, when the checkpoint is written; or when a process that it needs has died.
         DataError
-            If more than 1 % of the people cannot be read, or the loss is no longer finite.
+            If more than 1 % of the samples cannot be read, or the loss is no longer finite.
         """
         with signals_noted() as received, failures_told():
             while self.progress.epoch < self.epochs:
@@ -238,8 +240,8 @@ class Engine:
             "bad_images": len(self.bad),
         }
         score = figures[self.task.metric]
-        improved = score > progress.best
-        progress.best = max(progress.best, score) if not math.isnan(score) else progress.best
+        improved = self._worth(score) > progress.best
+        progress.best = self._worth(score) if improved else progress.best
         progress.next_epoch()
         self.tallies = {}
         if self.accelerator.is_main_process:
@@ -277,6 +279,10 @@ class Engine:
     def _loss(self) -> float:
         return _mean(self.tallies["loss"]) if "loss" in self.tallies else 0.0
 
+    def _worth(self, score: float) -> float:
+        """The higher, the better; and the way back."""
+        return -score if self.task.lower_is_better else score
+
     def _notes(self) -> dict:
         return {"epochs": self.progress.epoch}
 
@@ -299,7 +305,7 @@ class Engine:
         waited = 100 * progress.waited / progress.seconds
         shown = {"loss": f"{loss:.3g}", "images/s": f"{speed:.0f}", "data": f"{waited:.0f}%"}
         if math.isfinite(self.progress.best):
-            shown[f"best {self.task.metric}"] = f"{self.progress.best:.1f}"
+            shown[f"best {self.task.metric}"] = f"{self._worth(self.progress.best):.1f}"
         bar.set_postfix(shown, refresh=False)
 
     def _refuse_loss(self, loss: float) -> None:

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from posekit.drawing.training import PCK, TrainingRun
 from posekit.errors import DataError, OutputError
 
-_SPELLED = {"bce": "BCE", "mse": "MSE"}
+_SPELLED = {"bce": "BCE", "ce": "CE", "mse": "MSE"}
 _FOCUSING = ("anchor", "focal")
 _KINDS = {str: "word", int: "whole number of at least 0", float: "number of at least 0"}
 
@@ -129,16 +129,29 @@ def _number(text: str, where: str) -> float:
 def _settings(path: Path) -> dict[str, Any]:
     """What `TrainingRun` tells of a config.yaml."""
     config = _parsed(path)
-    name, gamma = _setting(path, config, "loss.name", str), _setting(path, config, "loss.gamma", float)
-    kept, sigma = _setting(path, config, "loss.ohkm", int), _setting(path, config, "targets.sigma", float)
+    network = _setting(path, config, "model.name", str)  # of a classifier
+    sigma = _setting(path, config, "targets.sigma", float)
     stacks, size = (_setting(path, config, key, int) for key in ("model.stacks", "model.input_size"))
-    loss = [_SPELLED.get(name, name), f"γ = {gamma:g}" if name in _FOCUSING and gamma is not None else "", kept and f"OHKM {kept}"]
-    scale = [stacks and f"{stacks} stack{'s' * (stacks > 1)}", size and f"{size} px", sigma and f"σ = {sigma:g}"]
+    scale = [network, stacks and f"{stacks} stack{'s' * (stacks > 1)}", size and f"{size} px", sigma and f"σ = {sigma:g}"]
     return {
-        "loss": ", ".join(filter(None, loss)),
+        "loss": ", ".join(filter(None, _loss_parts(path, config))),
         "scale": ", ".join(filter(None, scale)),
         "warmup_epochs": _setting(path, config, "loss.warmup_epochs", int) or 0,
+        "warmup_loss": "softmax CE" if network else "BCE",
     }
+
+
+def _loss_parts(path: Path, config: Any) -> list[str | None]:
+    name, gamma = _setting(path, config, "loss.name", str), _setting(path, config, "loss.gamma", float)
+    joints, images = _setting(path, config, "loss.ohkm", int), _setting(path, config, "loss.ohem", float)
+    anchor = _value(config, "loss.anchor")  # a word or a number
+    return [
+        _SPELLED.get(name, name),
+        f"γ = {gamma:g}" if name in _FOCUSING and gamma is not None else None,
+        f"of {anchor}" if name == "anchor" and anchor not in (None, "background") else None,
+        joints and f"OHKM {joints}",
+        f"OHEM {images:g}" if images not in (None, 1.0) else None,
+    ]
 
 
 def _parsed(path: Path) -> Any:
@@ -151,11 +164,15 @@ def _parsed(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); was it edited?") from error
 
 
+def _value(contents: Any, key: str) -> Any:
+    for part in key.split("."):
+        contents = contents.get(part) if isinstance(contents, dict) else None
+    return contents
+
+
 def _setting(path: Path, contents: Any, key: str, kind: type) -> Any:
     """A setting by its dotted name; None where there is none."""
-    value = contents
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    value = _value(contents, key)
     if value is None:
         return None
     if not isinstance(value, (int, float) if kind is float else kind) or (kind is not str and not 0 <= value < 1e9):

@@ -15,6 +15,7 @@ from posekit.heatmaps import decode
 from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.sample import People
+from posekit.training.tally import mean_tally, share_tally
 
 
 class PoseTask:
@@ -38,8 +39,10 @@ class PoseTask:
     score : callable
         Predicted joints (N, K, 2), image pixels, NaN where a photograph could not be read -> figures.
     metric : str
-        The figure that decides which weights are best.
+        The figure that decides which weights are best: the highest.
     """
+
+    lower_is_better = False
 
     def __init__(
         self,
@@ -66,9 +69,9 @@ class PoseTask:
         loss, counted = criterion(outputs, target, batch.labelled), _counted(criterion, batch.labelled)
         hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
         return loss, {
-            "loss": torch.stack([loss.detach().double() * counted, counted.double()]),
-            "hard_pixels": _percent(hard, negatives),
-            "hard_joints": _percent(hard > 0, negatives > 0),
+            "loss": mean_tally(loss, counted),
+            "hard_pixels": share_tally(hard, negatives),
+            "hard_joints": share_tally(hard > 0, negatives > 0),
         }
 
     @torch.inference_mode()
@@ -100,8 +103,3 @@ def _counted(loss: HeatmapLoss, labelled: Tensor) -> Tensor:
     """How many joints a loss is the mean over."""
     joints = labelled.sum(1)
     return (joints.clamp(max=loss.top) if isinstance(loss, OHKM) else joints).sum()
-
-
-def _percent(part: Tensor, whole: Tensor) -> Tensor:
-    """(2,) tally of a share in percent."""
-    return torch.stack([100 * part.sum(), whole.sum()]).double()

@@ -11,8 +11,9 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 
 def test_every_command_has_a_module_and_a_tool():
-    assert {path.stem for path in TOOLS.glob("*.py")} == set(COMMANDS)
-    for name in COMMANDS:
+    modules = {path.stem for path in TOOLS.glob("*.py")}
+    assert modules == {name.replace("-", "_") for name in COMMANDS}
+    for name in modules:
         assert callable(importlib.import_module(f"posekit.cli.{name}").main)
 
 

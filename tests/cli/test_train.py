@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from posekit.cli.train import _default_folder, main
+from posekit.cli.train import main
+from posekit.cli.training import default_folder
 from posekit.datasets import open_people
 from posekit.datasets.cuts import Packing
 from posekit.datasets.pack import write_pack
@@ -180,7 +181,7 @@ def test_missing_validation_photographs_stop_the_run_in_its_first_epoch(root, tm
     [("configs/quickstart.yaml", "quickstart"), ("configs/mpii/hg8_anchor.yaml", "mpii-hg8_anchor"), ("x/my.yaml", "x-my")],
 )
 def test_runs_of_configurations_with_one_name_do_not_meet(path, folder):
-    assert _default_folder(Path(path)) == Path("runs") / folder
+    assert default_folder(Path(path)) == Path("runs") / folder
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_the_table_tells_the_best_epoch_and_what_is_lacking(tmp_path, capsys, un
     assert [cells(line) for line in lines[:3]] == [
         ["al", "anchor, γ = 2", "3", "0.05123", "19.06", "8.75", "2", "PCK@0.2 31.26"],
         ["bce", "BCE", "1", "0.07", "19.06", "19.06", "1", "PCK 3.12"],
-        ["classifier", "ce", "3", "0.05123", "-", "-", "-", "-"],
+        ["classifier", "CE", "3", "0.05123", "-", "-", "-", "-"],
     ]
     assert lines[3].startswith("wrote ")
     starts = [head.index(name) for name in ("loss", "epochs", "best epoch", "validation")]
@@ -127,3 +127,22 @@ def test_help_teaches(capsys):
     assert stop.value.code == 0
     said = capsys.readouterr().out
     assert "posekit visualize training runs/" in said and "hard pixels" in said and "what is written:" in said
+
+
+def test_classifiers_are_shown_with_their_errors(tmp_path, capsys):
+    """Figure 6 of the paper: hard images with and without a warm-up."""
+    columns, runs = ("epoch", "loss", "hard_images", "error"), []
+    for name, warm, anchor in (("plain", 0, "background"), ("warm", 1, 0.5)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "metrics.csv").write_text("\n".join([",".join(columns), "1,3.2,80,70", "2,2.1,60,45.5", "3,1.9,50,47"]))
+        loss = f"name: anchor, gamma: 2.0, warmup_epochs: {warm}, ohem: 1.0, anchor: {anchor}"
+        (folder / "config.yaml").write_text(f"loss: {{{loss}}}\nmodel: {{name: resnet20}}\n")
+        runs.append(folder)
+    assert visualize(*runs, "--out", tmp_path / "out") == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()[1:]
+    assert cells(second)[1] == "anchor, γ = 2, of 0.5"
+    assert cells(first) == ["plain", "anchor, γ = 2", "3", "1.9", "80.00", "50.00", "2", "error 45.50"]
+    drawn = (tmp_path / "out" / "training.svg").read_text()
+    assert all(text in drawn for text in ("hard images (%)", "validation error (%)", "warm-up with softmax CE", "resnet20"))
+    assert "PCK" not in drawn

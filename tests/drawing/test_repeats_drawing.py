@@ -15,7 +15,7 @@ DIFFERENCES = {"BCE": {"anchor, γ = 2": {group: Difference(j, j - 1.5, j + 0.5)
 
 
 def test_dots_lines_and_intervals_are_the_numbers(require_legible):
-    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2")
+    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2", drawn="persons")
     require_legible(figure)
     scores, differences = figure.axes
     means, dots = scores.lines[6].get_xydata(), scores.lines[7].get_xydata()  # the last model's
@@ -29,13 +29,13 @@ def test_dots_lines_and_intervals_are_the_numbers(require_legible):
 
 
 def test_models_are_side_by_side_and_keep_their_place_below():
-    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2")
+    figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2", drawn="persons")
     head = [line.get_xdata()[0] for line in figure.axes[0].lines[::2]]
     assert head == sorted(head) and len(set(head)) == 4 and max(np.abs(head)) < 0.5
     assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(head[3])
 
 
 def test_one_model_with_one_seed_has_no_differences(require_legible):
-    figure = repeats_figure({"AL": {"Head": [50.0], "Mean": [np.nan]}}, {}, metric="PCKh@0.5")
+    figure = repeats_figure({"AL": {"Head": [50.0], "Mean": [np.nan]}}, {}, metric="PCKh@0.5", drawn="persons")
     require_legible(figure)
     assert len(figure.axes) == 1

@@ -5,7 +5,7 @@ import pytest
 
 from posekit.datasets import open_people
 from posekit.evaluation import mean_pose, score
-from posekit.evaluation.repeats import DOUBLE, INVERSIONS, MEAN, Repeats, Spread, differences_table, scores_table
+from posekit.evaluation.repeats import DOUBLE, INVERSIONS, MEAN, PoseRepeats, Spread, differences_table, scores_table
 from posekit.metrics import KINDS
 from posekit.predictions import Predictions
 
@@ -25,9 +25,9 @@ def guess(people, seed, noise):
 def models(people):
     """Two ways of training, of which the first is better by far, and one that is as good as the second."""
     return {
-        "good": Repeats({seed: guess(people, seed, 3) for seed in (0, 1, 2)}),
-        "bad": Repeats({seed: guess(people, 10 + seed, 12) for seed in (0, 1, 2)}),
-        "as bad": Repeats({seed: guess(people, 20 + seed, 12) for seed in (0, 1)}),
+        "good": PoseRepeats({seed: guess(people, seed, 3) for seed in (0, 1, 2)}),
+        "bad": PoseRepeats({seed: guess(people, 10 + seed, 12) for seed in (0, 1, 2)}),
+        "as bad": PoseRepeats({seed: guess(people, 20 + seed, 12) for seed in (0, 1)}),
     }
 
 
@@ -60,7 +60,7 @@ def test_only_seeds_that_both_have_are_compared(models):
     found = models["as bad"].minus(models["bad"])
     values = models["as bad"].figures[MEAN].values, models["bad"].figures[MEAN].values[:2]
     assert found[MEAN].difference == pytest.approx(np.mean(values[0]) - np.mean(values[1]))
-    assert Repeats({7: models["bad"].scores[0]}).minus(models["bad"]) == {}
+    assert PoseRepeats({7: models["bad"].scores[0]}).minus(models["bad"]) == {}
 
 
 def test_tables_are_markdown_with_the_best_bold(models):
@@ -85,8 +85,8 @@ def test_double_counting_is_told_where_there_are_peaks(people):
     peaks = np.stack([joints, joints + 500, np.full_like(joints, np.nan)], axis=2)
     heights = np.broadcast_to(np.array([0.9, 0.6, np.nan]), peaks.shape[:3]).copy()
     found = Predictions(joints, heights[..., 0], np.arange(len(people)), people.skeleton, peaks=peaks, heights=heights)
-    assert Repeats({0: score(people, found)}).figures[DOUBLE].values == (100.0,)
+    assert PoseRepeats({0: score(people, found)}).figures[DOUBLE].values == (100.0,)
 
 
 def test_the_mean_pose_is_scored_too(people):
-    assert Repeats({0: score(people, mean_pose(people, people))}).figures[MEAN].deviation is not None
+    assert PoseRepeats({0: score(people, mean_pose(people, people))}).figures[MEAN].deviation is not None

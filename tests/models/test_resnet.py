@@ -113,7 +113,7 @@ def test_unknown_names_are_answered_with_those_there_are():
 def test_resnet50_without_torchvision_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(ConfigError, match="pip install torchvision") as error:
+    with pytest.raises(ConfigError, match=r"pip install \"posekit\[imagenet\]\"") as error:
         build_classifier("resnet50", 1000)
     assert "\n" not in str(error.value)
 

@@ -53,6 +53,7 @@ class Loader:
 
 class ToyTask:
     metric = "score"
+    lower_is_better = False
 
     def __init__(self, loader, during_validation=lambda: None):
         self.loader, self.during_validation, self.epochs_seen = loader, during_validation, []
@@ -150,6 +151,18 @@ def test_training_learns_and_best_is_kept(tmp_path):
     assert engine.progress.best == max(scores)
     assert (tmp_path / "best.safetensors").exists()
     assert float(rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
+
+
+def test_of_an_error_the_lowest_is_best(tmp_path, monkeypatch):
+    errors = iter([40.0, 20.0, float("nan"), 30.0])
+    task = ToyTask(Loader())
+    task.lower_is_better = True
+    monkeypatch.setattr(task, "evaluate", lambda model, check_stop: {"score": next(errors)})
+    engine, saved = make_engine(tmp_path, task, epochs=4), []
+    engine.save_weights = lambda model, path, notes: saved.append((path.name, notes.get("score")))
+    engine.run()
+    assert saved == [("best.safetensors", 40.0), ("best.safetensors", 20.0), ("final.safetensors", None)]
+    assert engine.progress.best == -20
 
 
 def test_weights_of_chosen_epochs_are_kept_as_validated(tmp_path):

@@ -25,10 +25,23 @@ def test_others(schedule, epoch, factor):
     assert learning_rate(schedule, 2.0, epoch=epoch, epochs=10) == pytest.approx(2 * factor, abs=1e-12)
 
 
+@pytest.mark.parametrize(("epoch", "factor"), [(0, 1), (159.9, 1), (160, 0.1), (179.9, 0.1), (180, 0.01), (200, 0.01)])
+def test_steps(epoch, factor):
+    """Section 4.1 of the paper: dropped by a factor of 0.1 at 160 and 180 epochs."""
+    rate = learning_rate("steps", 0.1, epoch=epoch, epochs=200, milestones=[160, 180])
+    assert rate == pytest.approx(0.1 * factor)
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(0, 0), (1, 0.2), (4.5, 0.9), (5, 1), (29, 1), (30, 0.1)])
+def test_the_rate_rises_over_the_warm_up(epoch, factor):
+    rate = learning_rate("steps", 2.0, epoch=epoch, epochs=90, milestones=[30, 60], warmup_epochs=5)
+    assert rate == pytest.approx(2 * factor)
+
+
 def test_beyond_the_end_stays_at_the_end():
     assert learning_rate("cosine", 1.0, epoch=12, epochs=10) == pytest.approx(0)
 
 
 def test_unknown():
-    with pytest.raises(ValueError, match="choose from constant, paper, cosine, onecycle"):
-        learning_rate("steps", 1.0, epoch=0, epochs=1)
+    with pytest.raises(ValueError, match="choose from constant, paper, steps, cosine, onecycle"):
+        learning_rate("step", 1.0, epoch=0, epochs=1)

@@ -6,22 +6,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from posekit import build
 from posekit.cli.command import DEBUG_HELP, guarded
 from posekit.cli.compare import execute
+from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.plan import Plan, read_plan
-from posekit.cli.compare.results import people_name, write_results
+from posekit.cli.compare.results import write_results
+from posekit.cli.compare.run import Run
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
-from posekit.sample import People
 
 _DESCRIPTION = """\
 Train models that differ in something (the loss, mostly), each with several seeds, everything else being equal; score the last
-epoch's weights of each on the same people, and tell which is better and whether that is more than luck.
+epoch's weights of each on the same people or images, and tell which is better and whether that is more than luck.
 
-What is compared stands in a YAML file: `base`, a training configuration, and `shared`, what all have instead of it; `models`, by
-name, what sets each apart; `seeds`; `against`, the models to which differences are told. Every key of the training
-configuration can be set for all of them on the command line too: --data.root DIR --train.epochs 5.
+What is compared stands in a YAML file: `base`, a configuration of train or of train-classifier, and `shared`, what all have
+instead of it; `models`, by name, what sets each apart; `seeds`; `against`, the models to which differences are told. Every key
+of the configuration can be set for all of them on the command line too: --data.root DIR --train.epochs 5.
 
 A run that was cut off goes on from its checkpoint when the same command is given again; finished ones are not repeated. Started
 several times at once (for each GPU: CUDA_VISIBLE_DEVICES=1 …), the commands share the runs among them."""
@@ -32,13 +32,16 @@ examples:
     %(prog)s --config configs/compare/lspet_losses.yaml --data.root DIR --dry-run
   the losses of the paper's tables on LSPET, three seeds each
     %(prog)s --config configs/compare/lspet_losses.yaml --data.root DIR
+  those of the classifiers on CIFAR
+    %(prog)s --config configs/compare/cifar_losses.yaml --data.root DIR
 
 what is written into OUT, anew after each run:
-  results.md, comparison.png   tables: PCK of each joint group, mean and deviation over seeds; paired differences with
-                               intervals over persons and seeds; inversions of left and right, double counting, time
+  results.md, comparison.png   tables: PCK of each joint group or errors, mean and deviation over seeds; paired differences
+                               with intervals over persons or images and seeds; of pose models also inversions of left and
+                               right, double counting; time
   results.csv, results.yaml    a row for each run; every number, configuration, machine and commit
   curves.png                   learning curves, means over the seeds
-  MODEL/seed-N/                the runs, as `posekit train` writes them; final-DECODE/: scores of the last epoch's weights"""
+  MODEL/seed-N/                the runs; final/ or, of pose models, final-DECODE/: scores of the last epoch's weights"""
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -63,23 +66,23 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise ConfigError("a comparison is not started by torchrun: start it once for each GPU, and they share the runs")
     plan = read_plan(args.config, args.out, overrides)
-    train, valid = build.build_people(plan.runs[0].config.data)
-    print(f"{len(plan.runs)} runs: {len(train):,} people to train, {len(valid):,} of {people_name(valid)} to score")
+    kind = plan.kind(plan.kind.open(plan.runs[0].config))
+    print(f"{len(plan.runs)} runs: {kind.described}")
     if args.dry_run:
         _tell(plan)
         return
     writable_folder(plan.out)
     told = None
     for run in plan.runs:
-        if _finish(plan, run, valid):
-            told = write_results(plan, valid)
+        if _finish(plan, run, kind):
+            told = write_results(plan, kind)
     if any(run.done for run in plan.runs):
-        print(f"\n{told or write_results(plan, valid)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
+        print(f"\n{told or write_results(plan, kind)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
     if not all(run.done for run in plan.runs):
         print("the other runs are being trained by another process; it will write the whole table")
 
 
-def _finish(plan: Plan, run: execute.Run, valid: People) -> bool:
+def _finish(plan: Plan, run: Run, kind: Kind) -> bool:
     """Train and score a run, unless that is done, or another process is at it; whether it was."""
     with execute.claimed(run) as mine:
         if not mine or run.done:
@@ -87,13 +90,13 @@ def _finish(plan: Plan, run: execute.Run, valid: People) -> bool:
         left = sum(not run.done for run in plan.runs)
         print(f"\n{run.name} ({left} of {len(plan.runs)} runs left)", flush=True)
         execute.train(run)
-        execute.evaluate(run, valid)
+        execute.evaluate(run, kind)
         return True
 
 
 def _tell(plan: Plan) -> None:
     """Print each run's state and what is left of it."""
-    total, epoch_s = 0.0, {model: execute.seconds_per_epoch(plan.of(model)) for model in plan.models}
+    total, epoch_s = 0.0, {model: execute.seconds_per_epoch(plan.of(model), plan.kind) for model in plan.models}
     width = max(len(run.name) for run in plan.runs)
     for run in plan.runs:
         seconds = 0.0 if run.done else epoch_s[run.model] * (run.config.train.epochs - len(run.rows()))

@@ -1,4 +1,4 @@
-"""One run after the other: trained by ``posekit train`` in a process of its own, then scored."""
+"""One run after the other: trained by its command in a process of its own, then scored."""
 
 import math
 import signal
@@ -14,17 +14,16 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from posekit.build import build_accelerator, build_engine, build_people
+from posekit.build import build_accelerator
 from posekit.cli.benchmark.machine import describe_machine, describe_software
 from posekit.cli.benchmark.training import training_step
-from posekit.cli.compare.plan import Run
-from posekit.config import Config
+from posekit.cli.compare.kind import Kind
+from posekit.cli.compare.run import Run
+from posekit.cli.configuration import TRAINING_COMMANDS
+from posekit.cli.training import Training
+from posekit.config import ClassifierConfig, Config
 from posekit.errors import PosekitError
-from posekit.evaluation import score, write_metrics
-from posekit.evaluation.analysis import analysis_numbers
-from posekit.inference.predictor import Predictor
-from posekit.predictions import write_predictions
-from posekit.sample import People
+from posekit.evaluation import write_metrics
 
 _STEPS, _WARM_UP = 6, 2
 _FORWARD = 1 / 3  # of a training step's time
@@ -63,7 +62,9 @@ def train(run: Run) -> None:
         If training stopped before its end; its own line says why.
     """
     what = ["--resume"] if run.begun else run.arguments
-    status = _attended([sys.executable, "-m", "posekit.cli.main", "train", *what, "--out", str(run.folder)])
+    status = _attended(
+        [sys.executable, "-m", "posekit.cli.main", TRAINING_COMMANDS[type(run.config)], *what, "--out", str(run.folder)]
+    )
     if status:
         raise RunFailed(f"{run.name}: not trained to its end, see the line above; the same command goes on from here", status)
 
@@ -82,37 +83,34 @@ def _attended(command: list[str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def evaluate(run: Run, valid: People) -> None:
+def evaluate(run: Run, kind: Kind) -> None:
     """Score the last epoch's weights, and note what the run took, on which machine and with what."""
-    weights = run.folder / "final.safetensors"
-    predictor = Predictor(weights, device=run.config.train.device, decode=run.decode, backend="torch")
-    predictions = predictor.predict_people(valid)
-    write_predictions(run.results / "predictions.h5", predictions)
-    scores, rows = score(valid, predictions), run.rows()
+    weights, rows = run.folder / "final.safetensors", run.rows()
+    found = kind.evaluate(run, weights)
     sections = {
         "comparison": {"model": run.model, "seed": run.seed},
         "training": {
             "seconds": sum(row["seconds"] for row in rows),
             "images_per_s": float(np.mean([row["images_per_s"] for row in rows])),
-            "pck_by_epoch": [row.get("pck", math.nan) for row in rows],
-            "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
+            f"{kind.followed}_by_epoch": [row.get(kind.followed, math.nan) for row in rows],
+            "parameters": found.parameters,
         },
-        "analysis": analysis_numbers(scores),
+        **found.sections,
         "config": _shared(run.config),
         "machine": describe_machine(),
         "software": describe_software(),
     }
-    write_metrics(run.results, scores, weights=str(weights), choices=predictor.choices, sections=sections)
+    write_metrics(run.results, found.scores, weights=str(weights), choices=found.choices, sections=sections)
 
 
-def _shared(config: Config) -> dict:
+def _shared(config: Config | ClassifierConfig) -> dict:
     """A configuration without what is the user's own: where the data lie."""
     settings = asdict(config)
     del settings["data"]["root"]
     return settings
 
 
-def seconds_per_epoch(runs: Sequence[Run]) -> float:
+def seconds_per_epoch(runs: Sequence[Run], kind: type[Kind]) -> float:
     """About how long an epoch of these runs of one model takes: by those that there were so far, or else by some steps.
 
     0 where all runs are done.
@@ -122,16 +120,14 @@ def seconds_per_epoch(runs: Sequence[Run]) -> float:
     rows = [row for run in runs for row in run.rows()]
     if rows:
         return float(np.mean([row["seconds"] for row in rows]))
-    train_people, valid = build_people(runs[0].config.data)
-    person_s = _seconds_per_person(runs[0].config, train_people, valid)
-    return person_s * (len(train_people) + _FORWARD * len(valid))
+    return _measured_epoch(kind.open(runs[0].config))
 
 
-def _seconds_per_person(config: Config, train_people: People, valid: People) -> float:
-    """Of training steps on one batch; crops are cut beside them, by the workers."""
-    accelerator = build_accelerator(config)
+def _measured_epoch(training: Training) -> float:
+    """By training steps on one batch; samples are read beside them, by the workers."""
+    accelerator = build_accelerator(training.config)
     with tempfile.TemporaryDirectory() as folder:
-        engine = build_engine(config, train_people, valid, out=Path(folder), accelerator=accelerator, resume=False)
+        engine = training.build_engine(out=Path(folder), accelerator=accelerator, resume=False)
         engine.log.close()
         batch = next(iter(engine.task.loader))
         times = []
@@ -139,4 +135,5 @@ def _seconds_per_person(config: Config, train_people: People, valid: People) -> 
             start = time.perf_counter()
             training_step(engine, engine.model, batch)
             times.append(time.perf_counter() - start)
-    return float(np.median(times[_WARM_UP:])) / len(batch)
+    learned, validated = (len(loader.dataset) for loader in (engine.task.loader, engine.task.valid_loader))
+    return float(np.median(times[_WARM_UP:])) / len(batch) * (learned + _FORWARD * validated)

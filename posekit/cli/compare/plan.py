@@ -8,65 +8,19 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from posekit.cli.configuration import config_parser, make_config, parse_config, settled_config
-from posekit.config import CompareConfig, Config
+from posekit.cli.compare.classes import ClassesCompared
+from posekit.cli.compare.kind import Kind
+from posekit.cli.compare.poses import PosesCompared
+from posekit.cli.compare.run import Run
+from posekit.cli.configuration import config_parser, make_config, parse_config, settled_config, training_kind
+from posekit.config import ClassifierConfig, CompareConfig, Config
 from posekit.errors import ConfigError
-from posekit.training.log import read_metrics
+
+KINDS: dict[type, type[Kind]] = {Config: PosesCompared, ClassifierConfig: ClassesCompared}
+"""What can be compared, by its configuration."""
 
 # What does not change what is learned.
 _FREE = ("train.workers", "train.device", "data.root")
-
-
-@dataclass(frozen=True, eq=False)  # each is itself alone, to be the key of what it came to
-class Run:
-    """One training of one model.
-
-    Parameters
-    ----------
-    model : str
-        Its name in the comparison.
-    seed : int
-    folder : Path
-        The run's.
-    arguments : list of str
-        Of ``posekit train``, besides the folder.
-    config : Config
-        What they come to.
-    decode : str
-        How its heatmaps become joints where they are scored.
-    """
-
-    model: str
-    seed: int
-    folder: Path
-    arguments: list[str]
-    config: Config
-    decode: str
-
-    @property
-    def name(self) -> str:
-        """For people to read."""
-        return f"{self.model}, seed {self.seed}"
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
-        return any((self.folder / name).exists() for name in ("last", "last.old"))
-
-    @property
-    def results(self) -> Path:
-        """Folder with the scores of the last epoch's weights."""
-        return self.folder / f"final-{self.decode}"
-
-    @property
-    def done(self) -> bool:
-        """Whether it is trained and scored."""
-        return (self.results / "metrics.json").exists()
-
-    def rows(self) -> list[dict[str, float]]:
-        """Rows of its metrics.csv so far."""
-        path = self.folder / "metrics.csv"
-        return read_metrics(path) if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -75,6 +29,8 @@ class Plan:
 
     Parameters
     ----------
+    kind : type of Kind
+        Of what is trained.
     out : Path
     runs : tuple of Run
         Seed by seed, so that every model has its first seed before any has a second.
@@ -82,6 +38,7 @@ class Plan:
         Names of the models that the others' differences are told to.
     """
 
+    kind: type[Kind]
     out: Path
     runs: tuple[Run, ...]
     against: tuple[str, ...]
@@ -106,35 +63,40 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     out : Path, optional
         Folder of all runs; runs/compare-NAME by default.
     overrides : sequence of str
-        Options of ``posekit train`` for all runs, before each model's own.
+        Options of the command that trains, for all runs, before each model's own.
 
     Raises
     ------
     ConfigError
-        If a key or value is wrong, models are not validated on the same people, or a run in the folder has other settings.
+        If a key or value is wrong, models are not scored on the same data, or a run in the folder has other settings.
     """
     parser = config_parser(None, "", CompareConfig)
     comparison = make_config(parser, parse_config(parser, path, kind=CompareConfig), CompareConfig)
     out = out or Path("runs") / f"compare-{path.stem}"
-    base, training, shared = path.parent / comparison.base, config_parser(None, ""), [*_options(comparison.shared), *overrides]
+    base, shared = path.parent / comparison.base, [*_options(comparison.shared), *overrides]
+    kind = training_kind(base)
+    training = config_parser(None, "", kind)
     runs = [
-        _plan_run(training, base, out, [*shared, *_options(settings)], model, seed, comparison.decode)
+        _plan_run(training, kind, base, out, [*shared, *_options(settings)], model, seed, comparison.decode)
         for seed in comparison.seeds
         for model, settings in comparison.models.items()
     ]
     _require_apart(runs)
-    return Plan(out, tuple(runs), tuple(comparison.against))
+    _require_alike(runs, KINDS[kind].same)
+    return Plan(KINDS[kind], out, tuple(runs), tuple(comparison.against))
 
 
-def _plan_run(parser: ArgumentParser, base: Path, out: Path, options: list[str], model: str, seed: int, decode: str) -> Run:
+def _plan_run(
+    parser: ArgumentParser, kind: type, base: Path, out: Path, options: list[str], model: str, seed: int, decode: str
+) -> Run:
     options = [*options, "--seed", str(seed)]
     try:
-        config = settled_config(parser, parse_config(parser, base, options))
+        config = settled_config(parser, parse_config(parser, base, options, kind), kind)
     except ConfigError as error:
         raise ConfigError(f"model {model!r}: {error}") from error
     run = Run(model, seed, out / _slug(model) / f"seed-{seed}", ["--config", str(base), *options], config, decode)
     if (run.folder / "config.yaml").exists():
-        _require_same(run, settled_config(parser, parse_config(parser, run.folder / "config.yaml")))
+        _require_same(run, settled_config(parser, parse_config(parser, run.folder / "config.yaml", kind=kind), kind))
     return run
 
 
@@ -157,12 +119,17 @@ def _require_apart(runs: Sequence[Run]) -> None:
         twin = by_folder.setdefault(run.folder, run)
         if twin is not run or not _slug(run.model):
             raise ConfigError(f"models {twin.model!r} and {run.model!r}: both would be {run.folder}; use other letters or digits")
-    for run in runs:
-        if run.config.data.valid != runs[0].config.data.valid:
-            raise ConfigError(f"models {runs[0].model!r} and {run.model!r}: data.valid differs; compare on the same people")
 
 
-def _require_same(run: Run, earlier: Config) -> None:
+def _require_alike(runs: Sequence[Run], keys: Sequence[str]) -> None:
+    first, *others = runs
+    for run in others:
+        for key in keys:
+            if getattr(run.config.data, key) != getattr(first.config.data, key):
+                raise ConfigError(f"models {first.model!r} and {run.model!r}: data.{key} differs; compare on the same data")
+
+
+def _require_same(run: Run, earlier: Config | ClassifierConfig) -> None:
     before, now = (dict(_flat(asdict(config))) for config in (earlier, run.config))
     differing = [key for key in now if key not in _FREE and before[key] != now[key]]
     if differing:

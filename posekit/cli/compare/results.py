@@ -4,28 +4,27 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from posekit.cli.compare.plan import Plan, Run
+from posekit.cli.compare.kind import Kind
+from posekit.cli.compare.plan import Plan
+from posekit.cli.compare.run import Run
 from posekit.drawing.repeats import repeats_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
-from posekit.evaluation import Scores, score
-from posekit.evaluation.repeats import MEAN, Repeats, Spread, differences_table, scores_table
+from posekit.evaluation.repeats import Repeats, Spread, differences_table, scores_table
 from posekit.files import replacing
-from posekit.predictions import read_predictions
-from posekit.sample import People
 from posekit.training.log import read_run
 
 _FORMAT = "posekit comparison 1"
-_KEPT = ("metric", "n_persons", "groups", "pooled_mean", "interval95", "joint_mean", "auc", "comparison", "training", "config",
-         "machine", "software", "posekit", "commit")  # fmt: skip
+_KEPT = ("interval95", "comparison", "training", "config", "machine", "software", "posekit", "commit")
 
 
-def write_results(plan: Plan, people: People) -> str:
+def write_results(plan: Plan, kind: Kind) -> str:
     """Write results.md, results.csv, results.yaml, comparison.png and curves.png of the runs that are done.
 
     Returns
@@ -40,73 +39,56 @@ def write_results(plan: Plan, people: People) -> str:
         If a file cannot be written.
     """
     done = [run for run in plan.runs if run.done]
-    numbers = {run: _read(run) for run in done}
-    models = {name: _repeats(plan, name, people) for name in plan.models if any(run.done for run in plan.of(name))}
-    text = _tables(plan, models, numbers)
+    numbers = {run: _read(run, kind) for run in done}
+    models = {name: kind.repeats([run for run in plan.of(name) if run.done]) for name in plan.models if _any_done(plan, name)}
+    text = _tables(plan, kind, models, numbers)
     _write(plan.out / "results.md", text)
-    _write(plan.out / "results.csv", _csv(numbers))
-    raw = [{key: numbers[run].get(key) for key in _KEPT} for run in done]
+    _write(plan.out / "results.csv", _csv(kind, numbers))
+    raw = [{key: numbers[run].get(key) for key in (*kind.kept, *_KEPT)} for run in done]
     _write(plan.out / "results.yaml", yaml.safe_dump({"format": _FORMAT, "runs": raw}, sort_keys=False, allow_unicode=True))
-    for name, figure in (("comparison.png", _figure(plan, models)), ("curves.png", training_curves(_curves(plan, models)))):
+    for name, figure in (("comparison.png", _figure(plan, kind, models)), ("curves.png", training_curves(_curves(plan, models)))):
         with replacing(plan.out / name) as unfinished:
             figure.savefig(unfinished)
     return text
 
 
-def _read(run: Run) -> dict:
+def _any_done(plan: Plan, model: str) -> bool:
+    return any(run.done for run in plan.of(model))
+
+
+def _read(run: Run, kind: Kind) -> dict:
     path = run.results / "metrics.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        found["training"]["seconds"], found["groups"], found["pooled_mean"]
+        found["training"]["seconds"], kind.figures(found)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error}); delete the folder {run.results}, and it will be scored again") from error
     return found
 
 
-def _repeats(plan: Plan, model: str, people: People) -> Repeats:
-    files = {run.seed: run.results / "predictions.h5" for run in plan.of(model) if run.done}
-    return Repeats({seed: score(people, read_predictions(path, people=people)) for seed, path in files.items()})
-
-
-def _tables(plan: Plan, models: Mapping[str, Repeats], numbers: Mapping[Run, dict]) -> str:
-    any_one = _any_scores(models)
+def _tables(plan: Plan, kind: Kind, models: Mapping[str, Repeats], numbers: Mapping[Run, dict]) -> str:
     extra = {name: _costs([numbers[run] for run in plan.of(name) if run.done]) for name in models}
-    parts = [
-        f"{any_one.metric} in percent of {any_one.n_persons:,} persons ({people_name(any_one.people)}), last epoch's weights, "
-        f"decoding {plan.runs[0].decode}; mean ± standard deviation over the seeds. Inversions: joints within the threshold of the "
-        "opposite joint and not of their own. Double: maps with another peak at least half as high.",
-        scores_table(models, extra),
-    ]
+    parts = [kind.caption(plan.runs[0], models), scores_table(models, extra)]
     for name in plan.against:
         if name in models and len(models) > 1:
             parts += [
-                f"Against {name}: difference in percentage points, with the 95 % interval of a paired bootstrap over persons and "
-                "seeds; bold where it excludes 0.",
+                f"Against {name}: difference in percentage points, with the 95 % interval of a paired bootstrap over {kind.drawn} "
+                "and seeds; bold where it excludes 0.",
                 differences_table(models, name),
             ]
     missing = [run.name for run in plan.runs if not run.done]
     return "\n\n".join(parts + ([f"Not done yet: {'; '.join(missing)}."] if missing else [])) + "\n"
 
 
-def people_name(people: People) -> str:
-    """Data set and split."""
-    return f"{people.name} {people.split}"
-
-
-def _figure(plan: Plan, models: Mapping[str, Repeats]):
-    any_one = _any_scores(models)
-    groups = [*any_one.groups, MEAN]
+def _figure(plan: Plan, kind: Kind, models: Mapping[str, Repeats]):
+    groups = kind.groups(models)
     scores = {name: {group: found.figures[group].values for group in groups} for name, found in models.items()}
     differences = {
         other: {name: found.minus(models[other]) for name, found in models.items() if name != other}
         for other in plan.against
         if other in models and len(models) > 1
     }
-    return repeats_figure(scores, differences, metric=any_one.metric)
-
-
-def _any_scores(models: Mapping[str, Repeats]) -> Scores:
-    return next(iter(next(iter(models.values())).scores.values()))
+    return repeats_figure(scores, differences, metric=kind.metric(models), drawn=kind.drawn)
 
 
 def _costs(numbers: Sequence[dict]) -> dict[str, str]:
@@ -115,15 +97,14 @@ def _costs(numbers: Sequence[dict]) -> dict[str, str]:
     return {"minutes": f"{minutes.mean:.1f}", "images/s": f"{speed:.0f}"}
 
 
-def _csv(numbers: Mapping[Run, dict]) -> str:
+def _csv(kind: Kind, numbers: Mapping[Run, dict]) -> str:
     """A row for each run."""
     text = io.StringIO()
     rows = [
         {
             "model": run.model,
             "seed": run.seed,
-            **{name.lower(): value for name, value in found["groups"].items()},
-            "mean": found["pooled_mean"],
+            **kind.figures(found),
             "seconds": round(found["training"]["seconds"], 1),
             "images_per_s": found["training"]["images_per_s"],
             "processor": found["machine"]["gpu"] or found["machine"]["processor"],
@@ -152,4 +133,4 @@ def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
     first, *_ = runs
     epochs = range(min(len(run.rows) for run in runs))
     rows = [{key: float(np.mean([run.rows[i].get(key, np.nan) for run in runs])) for key in first.rows[i]} for i in epochs]
-    return TrainingRun(rows, first.loss, first.scale, first.warmup_epochs, first.metric)
+    return replace(first, rows=rows)
