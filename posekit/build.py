@@ -20,7 +20,7 @@ from posekit.errors import ConfigError, DataError
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
 from posekit.machine import keep_freed_memory
-from posekit.models import ModelInfo, build_model, normalise, save_weights, start_from
+from posekit.models import ModelInfo, build_model, encoder, normalise, save_weights, start_from
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate
 from posekit.skeletons import Skeleton
@@ -68,9 +68,10 @@ def build_info(config: Config, skeleton: Skeleton) -> ModelInfo:
         stacks=config.model.stacks,
         features=config.model.features,
         depth=config.model.depth,
+        encoder=config.model.encoder,
         head=build_loss(config.loss).head,
-        mean=_MEAN,
-        std=_STD,
+        mean=encoder.MEAN if config.model.encoder else _MEAN,
+        std=encoder.STD if config.model.encoder else _STD,
     )
 
 
@@ -114,8 +115,8 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
     info = build_info(config, train.skeleton)
     torch.manual_seed(config.seed)
     model = build_model(info, prior=config.model.prior).to(memory_format=torch.channels_last)
-    if config.model.start_from and not resume:
-        start_from(model, info, config.model.start_from)
+    if not resume:
+        _begin_from(config, model, info)
     return Engine(
         _pose_task(config, train, valid, info, accelerator),
         model,
@@ -133,6 +134,13 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
         save_weights=partial(_save, info=info, config=config, data=f"{train.name} {train.split}"),
         resume=resume,
     )
+
+
+def _begin_from(config: Config, model: nn.Module, info: ModelInfo) -> None:
+    if config.model.start_from:
+        start_from(model, info, config.model.start_from)
+    elif config.model.encoder:
+        encoder.load_imagenet(model.stem.encoder)
 
 
 def _pose_task(config: Config, train: People, valid: People, info: ModelInfo, accelerator: Accelerator) -> PoseTask:
