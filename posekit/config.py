@@ -122,7 +122,8 @@ class ModelConfig:
     start_from: str = ""
 
     def __post_init__(self):
-        _choose("model.encoder", self.encoder, ("", "efficientnet-lite0", "efficientnet-lite0-short"))
+        if self.encoder:
+            _choose("model.encoder", self.encoder, ("efficientnet-lite0", "efficientnet-lite0-short"))
         least = 3 if self.encoder == "efficientnet-lite0" else 2 if self.encoder else 1
         _require(self.stacks >= 1, "model.stacks", self.stacks, "1 or more")
         _require(self.features >= 4 and self.features % 4 == 0, "model.features", self.features, "a multiple of 4")

@@ -127,9 +127,10 @@ def _default_folder(config: Path) -> Path:
 def _summary(config: Config, engine: Engine, train: People, valid: People, yardstick: Scores) -> str:
     parameters = sum(parameter.numel() for parameter in engine.plain_model.parameters())
     model, loss = config.model, config.loss
+    network = f"{model.stacks} stack(s) of {model.features} features" + f" on {model.encoder}" * bool(model.encoder)
     return (
         f"train: {_described(train)}\nvalid: {_described(valid)}; {yardstick.n_persons:,} can be scored\n"
-        f"model: {model.stacks} stack(s) of {model.features} features, {parameters / 1e6:.2f} M parameters, "
+        f"model: {network}, {parameters / 1e6:.2f} M parameters, "
         f"{model.input_size} px; loss: {loss.name}; device: {engine.accelerator.device}\n"
         f"to beat: the mean pose has {yardstick.metric} {yardstick.pooled_mean:.2f}"
     )
