@@ -41,6 +41,8 @@ def test_yaml_then_command_line_then_defaults(tmp_path):
         (["--train.epochs", "five"], r"train\.epochs.*Expected a <class 'int'>"),
         (["--train.epochs", "0"], r"train\.epochs: expected 1 or more, got 0"),
         (["--model.input_size", "100"], r"multiple of 64 \(4 \* 2\^depth\), got 100"),
+        (["--model.encoder", "resnet"], "model.encoder: expected one of efficientnet-lite0, efficientnet-lite0-short, got"),
+        (["--model.encoder", "efficientnet-lite0", "--model.depth", "2"], "model.depth: expected 3 or more, got 2"),
         (["--loss.name", "anchors"], "loss.name: expected one of anchor, bce, focal, mse"),
         (["--loss.name", "mse", "--loss.warmup_epochs", "2"], "linear"),
         (["--optimizer.schedule", "step"], "expected one of constant, paper, steps, cosine, onecycle"),

@@ -19,7 +19,7 @@ from posekit.datasets.loader import CropDataset
 from posekit.datasets.synthetic import write_synthetic
 from posekit.evaluation.score import score
 from posekit.losses import HeatmapLoss
-from posekit.models import ModelInfo, build_model, normalise, save_weights, start_from
+from posekit.models import ModelInfo, build_model, encoder, normalise, save_weights, start_from
 from posekit.predictions import Predictions
 from posekit.sample import People, concatenate
 from posekit.skeletons import Skeleton
@@ -63,9 +63,10 @@ def build_info(config: Config, skeleton: Skeleton) -> ModelInfo:
         stacks=config.model.stacks,
         features=config.model.features,
         depth=config.model.depth,
+        encoder=config.model.encoder,
         head=build_loss(config.loss).head,
-        mean=MEAN,
-        std=STD,
+        mean=encoder.MEAN if config.model.encoder else MEAN,
+        std=encoder.STD if config.model.encoder else STD,
     )
 
 
@@ -74,8 +75,8 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
     info = build_info(config, train.skeleton)
     torch.manual_seed(config.seed)
     model = build_model(info, prior=config.model.prior).to(memory_format=torch.channels_last)
-    if config.model.start_from and not resume:
-        start_from(model, info, config.model.start_from)
+    if not resume:
+        _begin_from(config, model, info)
     return assemble_engine(
         _pose_task(config, train, valid, info, accelerator),
         model,
@@ -85,6 +86,13 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
         resume=resume,
         save_weights=partial(_save, info=info, config=config, data=f"{train.name} {train.split}"),
     )
+
+
+def _begin_from(config: Config, model: nn.Module, info: ModelInfo) -> None:
+    if config.model.start_from:
+        start_from(model, info, config.model.start_from)
+    elif config.model.encoder:
+        encoder.load_imagenet(model.stem.encoder)
 
 
 def _pose_task(config: Config, train: People, valid: People, info: ModelInfo, accelerator: Accelerator) -> PoseTask:

@@ -56,9 +56,10 @@ class PoseTraining:
         """What is trained on, what the network is, and what it has to beat."""
         parameters = sum(parameter.numel() for parameter in engine.plain_model.parameters())
         model, loss, yardstick = self.config.model, self.config.loss, self.yardstick
+        network = f"{model.stacks} stack(s) of {model.features} features" + f" on {model.encoder}" * bool(model.encoder)
         return (
             f"train: {_described(self.train)}\nvalid: {_described(self.valid)}; {yardstick.n_persons:,} can be scored\n"
-            f"model: {model.stacks} stack(s) of {model.features} features, {parameters / 1e6:.2f} M parameters, "
+            f"model: {network}, {parameters / 1e6:.2f} M parameters, "
             f"{model.input_size} px; loss: {loss.name}; device: {engine.accelerator.device}\n"
             f"to beat: the mean pose has {yardstick.metric} {yardstick.pooled_mean:.2f}"
         )

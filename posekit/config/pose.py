@@ -83,6 +83,9 @@ class ModelConfig:
 
     Parameters
     ----------
+    encoder : str
+        efficientnet-lite0, or efficientnet-lite0-short for small models: a network with ImageNet's weights in the place of the
+        stem and of the first hourglass's way down; empty: none, as in the papers.
     stacks : int
         Hourglasses one after another; each is supervised.
     features : int
@@ -94,10 +97,11 @@ class ModelConfig:
     prior : float
         Probability that every pixel starts from (sigmoid head).
     start_from : str
-        Weights to begin with, a file or a shipped name, of a network of the same sizes; empty: random ones. What depends on the
-        joints begins anew where the weights are for other joints.
+        Weights to begin with, a file or a shipped name, of a network of the same sizes; empty: random ones, and ImageNet's in
+        an encoder. What depends on the joints begins anew where the weights are for other joints.
     """
 
+    encoder: str = ""
     stacks: int = 2
     features: int = 256
     depth: int = 4
@@ -106,9 +110,12 @@ class ModelConfig:
     start_from: str = ""
 
     def __post_init__(self):
+        if self.encoder:
+            choose("model.encoder", self.encoder, ("efficientnet-lite0", "efficientnet-lite0-short"))
+        least = 3 if self.encoder == "efficientnet-lite0" else 2 if self.encoder else 1
         require(self.stacks >= 1, "model.stacks", self.stacks, "1 or more")
         require(self.features >= 4 and self.features % 4 == 0, "model.features", self.features, "a multiple of 4")
-        require(self.depth >= 1, "model.depth", self.depth, "1 or more")
+        require(self.depth >= least, "model.depth", self.depth, f"{least} or more")
         multiple = 4 * 2**self.depth
         fits = self.input_size > 0 and self.input_size % multiple == 0
         require(fits, "model.input_size", self.input_size, f"a multiple of {multiple} (4 * 2^depth)")

@@ -84,7 +84,7 @@ class Card:
         learned = {name: info.notes[name] for name in ("trained_on", "loss", "gamma", "epochs") if name in info.notes}
         return {
             "joints": f"{len(info.skeleton)} ({info.skeleton.name}): " + ", ".join(info.skeleton.joints),
-            "network": f"stacked hourglass, {info.stacks} stacks of {info.features} features, {info.head} head",
+            "network": _network(info),
             "input": f"crops of {info.input_size} x {info.input_size} pixels around one person",
             **{name.replace("_", " "): str(value) for name, value in learned.items()},
             **self.facts,
@@ -165,6 +165,11 @@ class Card:
         rng = np.random.default_rng(0)
         kinds = {"sides exchanged": exchanged, "upside down": inverted, "other": failed & ~exchanged & ~inverted}
         return {kind: rng.permutation(np.flatnonzero(rows))[:_EACH] for kind, rows in kinds.items()}
+
+
+def _network(info: ModelInfo) -> str:
+    encoder = f"; the first one's way down is {info.encoder}, begun with ImageNet's weights" if info.encoder else ""
+    return f"stacked hourglass, {info.stacks} stack{'s' * (info.stacks > 1)} of {info.features} features, {info.head} head{encoder}"
 
 
 def _two(value: float) -> str:

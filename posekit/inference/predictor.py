@@ -103,7 +103,8 @@ class Predictor:
     def choices(self) -> dict:
         """What its predictions depend on besides the weights, for ``metrics.json``."""
         info = self.info
-        model = {"stacks": info.stacks, "features": info.features, "depth": info.depth, "head": info.head, **info.notes}
+        network = ("encoder", "stacks", "features", "depth", "head")
+        model = {**{name: getattr(info, name) for name in network}, **info.notes}
         return {
             "decode": self.decode,
             "views": str(self.views),

@@ -1,9 +1,12 @@
 """The stacked hourglass (Newell, Yang & Deng, "Stacked Hourglass Networks for Human Pose Estimation", ECCV 2016)."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from posekit.models.encoder import ENCODERS, EfficientNetLite0
 
 HEADS = ("sigmoid", "linear")
 # Deviation of the output weights: small, so that every pixel starts near the prior.
@@ -71,9 +74,72 @@ class Hourglass(nn.Module):
         return self.across(x).add_(F.interpolate(low, scale_factor=2.0, mode="nearest"))
 
 
+class EncodedStem(nn.Module):
+    """What an encoder sees, at a quarter of the images' size and below, each map brought to the hourglass's channels.
+
+    Parameters
+    ----------
+    encoder : str
+        One of `posekit.models.encoder.ENCODERS`.
+    features : int
+    """
+
+    def __init__(self, encoder: str, features: int):
+        super().__init__()
+        self.encoder = EfficientNetLite0(ENCODERS[encoder])
+        self.entries = nn.ModuleList(Residual(channels, features) for channels in self.encoder.channels)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) to (B, features, H/4, W/4), (B, features, H/8, W/8), …"""
+        return [entry(found) for entry, found in zip(self.entries, self.encoder(images), strict=True)]
+
+
+class EncodedHourglass(nn.Module):
+    """An hourglass whose way down an encoder has gone already.
+
+    Parameters
+    ----------
+    sizes : int
+        Maps that the encoder gives, each half as large as the one before.
+    depth : int
+        Times that the first map is halved in all: where the encoder ends early, an `Hourglass` at its bottom goes on.
+    features : int
+        Channels, the same at every size.
+    blocks : int
+        Residuals at every place.
+    """
+
+    def __init__(self, sizes: int, depth: int, features: int, blocks: int = 1):
+        super().__init__()
+        rest = depth - (sizes - 1)
+        self.inner = Hourglass(rest, features, blocks) if rest else _residuals(blocks, features)
+        self.up = nn.ModuleList(_residuals(blocks, features) for _ in range(sizes - 1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (B, features, H, W), (B, features, H/2, W/2), … to one like the first."""
+        *larger, smallest = maps
+        x = self.inner(smallest)
+        for up, found in zip(self.up, reversed(larger), strict=True):
+            x = found + F.interpolate(up(x), scale_factor=2.0, mode="nearest")
+        return x
+
+
 def default_stem(features: int) -> tuple[int, int, int]:
     """The stem's channels in proportion to `features`: 64, 128, 256 for 256."""
     return features // 4, features // 2, features
+
+
+def require_encoder(name: str, depth: int) -> None:
+    """Check that there is an encoder of that name, or the name is empty, and that an hourglass of that depth can have it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if name and name not in ENCODERS:
+        raise ValueError(f"encoder: expected one of {', '.join(ENCODERS)}, got {name!r}")
+    if name and depth < ENCODERS[name] - 1:
+        raise ValueError(f"depth: expected {ENCODERS[name] - 1} or more, as often as {name} halves its first map, got {depth}")
 
 
 class StackedHourglass(nn.Module):
@@ -95,6 +161,8 @@ class StackedHourglass(nn.Module):
         Probability that every pixel starts from (sigmoid head).
     blocks : int
         Residuals at every place of an hourglass, and after it. 1 in the published 2- and 8-stack networks.
+    encoder : str
+        One of `posekit.models.encoder.ENCODERS`, to be the stem and the first hourglass's way down; empty: none.
     stem : (int, int, int), optional
         Channels after the first convolution and after the first two residuals. In proportion to `features` by
         default, (F/4, F/2, F): the 64, 128, 256 of the widely published PyTorch networks, whose parameter
@@ -103,7 +171,7 @@ class StackedHourglass(nn.Module):
     Raises
     ------
     ValueError
-        If `features` is not a multiple of 4, or `head` is unknown.
+        If `features` is not a multiple of 4, `head` or `encoder` is unknown, or `depth` is less than the encoder's.
     """
 
     def __init__(
@@ -116,6 +184,7 @@ class StackedHourglass(nn.Module):
         prior: float = 0.01,
         *,
         blocks: int = 1,
+        encoder: str = "",
         stem: tuple[int, int, int] | None = None,
     ):
         super().__init__()
@@ -123,18 +192,16 @@ class StackedHourglass(nn.Module):
             raise ValueError(f"features: expected a multiple of 4, got {features}")
         if head not in HEADS:
             raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
+        require_encoder(encoder, depth)
         self.head, self.multiple = head, 4 * 2**depth
-        first, second, third = stem or default_stem(features)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, first, 7, stride=2, padding=3),
-            nn.BatchNorm2d(first),
-            nn.ReLU(inplace=True),
-            Residual(first, second),
-            nn.MaxPool2d(2),
-            Residual(second, third),
-            Residual(third, features),
-        )
-        self.hourglasses = nn.ModuleList(Hourglass(depth, features, blocks) for _ in range(stacks))
+        self.encoded = bool(encoder)
+        if encoder:
+            self.stem = EncodedStem(encoder, features)
+            first = EncodedHourglass(ENCODERS[encoder], depth, features, blocks)
+        else:
+            self.stem = _plain_stem(stem or default_stem(features), features)
+            first = Hourglass(depth, features, blocks)
+        self.hourglasses = nn.ModuleList([first, *(Hourglass(depth, features, blocks) for _ in range(stacks - 1))])
         self.features = nn.ModuleList(_feature_head(features, blocks) for _ in range(stacks))
         self.outputs = nn.ModuleList(nn.Conv2d(features, joints, 1) for _ in range(stacks))
         self.merge_features = nn.ModuleList(nn.Conv2d(features, features, 1) for _ in range(stacks - 1))
@@ -145,7 +212,8 @@ class StackedHourglass(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         for output in self.outputs:
             nn.init.normal_(output.weight, std=_OUTPUT_STD)
             nn.init.constant_(output.bias, output_bias)
@@ -169,10 +237,11 @@ class StackedHourglass(nn.Module):
         """
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % self.multiple or images.shape[3] % self.multiple:
             raise ValueError(f"images: expected (B, 3, H, W), H and W multiples of {self.multiple}, got {tuple(images.shape)}")
-        x = self.stem(images)
+        found = self.stem(images)
+        x = found[0] if self.encoded else found
         logits = []
         for stack, hourglass in enumerate(self.hourglasses):
-            features = self.features[stack](hourglass(x))
+            features = self.features[stack](hourglass(x if stack else found))
             logits.append(self.outputs[stack](features))
             if stack < len(self.merge_features):
                 x = x + self.merge_features[stack](features) + self.merge_outputs[stack](logits[-1])
@@ -181,6 +250,19 @@ class StackedHourglass(nn.Module):
     def activate(self, logits: Tensor) -> Tensor:
         """Heatmaps from logits, any shape: probabilities (sigmoid head), or the logits themselves (linear head)."""
         return logits.sigmoid() if self.head == "sigmoid" else logits
+
+
+def _plain_stem(channels: tuple[int, int, int], features: int) -> nn.Sequential:
+    first, second, third = channels
+    return nn.Sequential(
+        nn.Conv2d(3, first, 7, stride=2, padding=3),
+        nn.BatchNorm2d(first),
+        nn.ReLU(inplace=True),
+        Residual(first, second),
+        nn.MaxPool2d(2),
+        Residual(second, third),
+        Residual(third, features),
+    )
 
 
 def _feature_head(features: int, blocks: int) -> nn.Sequential:

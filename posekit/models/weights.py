@@ -15,7 +15,7 @@ from torch import Tensor
 
 from posekit.calibration import Calibration
 from posekit.errors import DataError, WeightsError
-from posekit.models.hourglass import HEADS, StackedHourglass, default_stem
+from posekit.models.hourglass import HEADS, StackedHourglass, default_stem, require_encoder
 from posekit.models.tensorfile import POSE, find_misfit, plain_tensors, read_tensors, write_tensors
 from posekit.skeletons import Skeleton
 from posekit.weights import locate
@@ -43,6 +43,8 @@ class ModelInfo:
         Of red, green and blue in [0, 1]: the input is ``(x / 255 - mean) / std``.
     blocks : int
         Residuals at every place.
+    encoder : str
+        See `posekit.models.hourglass.StackedHourglass`.
     stem : (int, int, int), optional
         Channels of the stem; in proportion to `features` by default.
     notes : mapping of str to str, number, bool or None
@@ -65,6 +67,7 @@ class ModelInfo:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     blocks: int = 1
+    encoder: str = ""
     stem: tuple[int, int, int] | None = None
     notes: Mapping[str, Note] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class ModelInfo:
         _require(_are_finite(self.mean), "mean", self.mean, "three numbers")
         _require(_are_finite(self.std) and min(self.std) > 0, "std", self.std, "three numbers above 0")
         _require(self.features % 4 == 0, "features", self.features, "a multiple of 4")
+        require_encoder(self.encoder, self.depth)
         if self.stem is None:
             object.__setattr__(self, "stem", default_stem(self.features))
         _require(len(self.stem) == 3 and all(map(_is_count, self.stem)), "stem", self.stem, "three whole numbers of 1 or more")
@@ -149,6 +153,7 @@ def build_model(info: ModelInfo, *, prior: float = 0.01) -> StackedHourglass:
         head=info.head,
         prior=prior,
         blocks=info.blocks,
+        encoder=info.encoder,
         stem=info.stem,
     )
 

@@ -78,6 +78,7 @@ def test_a_file_alone_rebuilds_model_and_description(path, model, info):
     [
         {"skeleton": COCO17, "head": "linear", "stacks": 1, "blocks": 2},
         {"stem": (4, 6, 6), "depth": 1},
+        {"encoder": "efficientnet-lite0-short", "stacks": 1},
         {"skeleton": Skeleton("cat", ("nose", "tail"), (("nose", "tail"),)), "notes": {}},
     ],
 )

