@@ -67,12 +67,17 @@ class Box:
         """The same centre, `factor` times the side."""
         return replace(self, side=self.side * factor)
 
+    def overlaps(self, width: int, height: int) -> bool:
+        """Whether part of the box lies in a picture of `width` × `height` pixels."""
+        (x, y), half = self.centre, self.side / 2
+        return x + half > -0.5 and y + half > -0.5 and x - half < width - 0.5 and y - half < height - 0.5
+
     def require_overlap(self, width: int, height: int) -> None:
         """Raise `BoxError` unless the box overlaps a picture of `width` × `height` pixels."""
-        (x, y), half = self.centre, self.side / 2
-        if x + half <= -0.5 or y + half <= -0.5 or x - half >= width - 0.5 or y - half >= height - 0.5:
+        if not self.overlaps(width, height):
+            (x, y), side = self.centre, self.side
             raise BoxError(
-                f"box with centre ({x:g}, {y:g}) and side {self.side:g} lies wholly outside the picture of {width}x{height} pixels"
+                f"box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture of {width}x{height} pixels"
             )
 
 

@@ -66,7 +66,7 @@ def require(package: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f'{package} cannot be imported ({error}); pip install -e ".[onnx]", or choose the back end torch'
+            f'{package} cannot be imported ({error}); pip install -e ".[onnx]", or choose the back end torch, the detector self'
         ) from error
 
 

@@ -46,6 +46,11 @@ class Pose:
                 f"pose: expected keypoints ({k}, 2) and scores ({k},), got {self.keypoints.shape}, {self.scores.shape}"
             )
 
+    def refined_box(self, min_score: float = 0.1) -> Box:
+        """Where to look for this person once more: around the joints that score enough; `box` where these are fewer than half."""
+        sure = (self.scores >= min_score) & np.isfinite(self.keypoints).all(1)
+        return Box.around(self.keypoints[sure]) if sure.mean() >= 0.5 else self.box
+
     def draw(self, image_bgr: np.ndarray, *, min_score: float = 0.0, show_box: bool = False) -> np.ndarray:
         """A new picture with the skeleton on it; joints that score less than `min_score` are left out."""
         shown = self.scores >= min_score

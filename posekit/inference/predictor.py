@@ -114,7 +114,7 @@ class Predictor:
             "model": model,
         }
 
-    def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None) -> list[Pose]:
+    def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None, *, refine: int = 0) -> list[Pose]:
         """Find the joints of each boxed person in one photograph.
 
         Parameters
@@ -123,6 +123,9 @@ class Predictor:
             Channels in OpenCV's order (blue, green, red, alpha).
         boxes : sequence of Box, optional
             Image pixels. Without them the whole picture is one person's box.
+        refine : int
+            How many times each box is taken anew from the joints found in it (`Pose.refined_box`), and looked in again. This
+            helps where boxes are not quite about their people.
 
         Returns
         -------
@@ -135,16 +138,20 @@ class Predictor:
         BoxError
             If a box lies wholly outside the picture.
         """
-        image = as_bgr8(image) if isinstance(image, np.ndarray) else read_image(image)
+        image = picture(image)
         height, width = image.shape[:2]
         if boxes is None:
             boxes = [Box.from_xywh(0, 0, width, height, margin=1.0)]
         for box in boxes:
             box.require_overlap(width, height)
-        poses = []
-        for start in range(0, len(boxes), self.persons_at_once):
-            poses += self._predict_boxes(image, boxes[start : start + self.persons_at_once])
+        poses = self._predict_all(image, boxes)
+        for _ in range(refine):
+            poses = self._predict_all(image, refined_boxes(poses, width, height))
         return poses
+
+    def _predict_all(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
+        batches = (boxes[start : start + self.persons_at_once] for start in range(0, len(boxes), self.persons_at_once))
+        return [pose for batch in batches for pose in self._predict_boxes(image, batch)]
 
     def _predict_boxes(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
         size = self.info.input_size
@@ -285,6 +292,17 @@ def load(weights: str | Path = DEFAULT, **options) -> Predictor:
         If there is no such file and no such name.
     """
     return Predictor(weights, **options)
+
+
+def refined_boxes(poses: Sequence[Pose], width: int, height: int) -> list[Box]:
+    """Each pose's refined box, or where that lies outside the picture of `width` × `height` pixels, the box it was found in."""
+    refined = [pose.refined_box() for pose in poses]
+    return [box if box.overlaps(width, height) else pose.box for box, pose in zip(refined, poses, strict=True)]
+
+
+def picture(image: str | Path | np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8, blue, green, red, from a file or an array; `ImageError` if it is none."""
+    return as_bgr8(image) if isinstance(image, np.ndarray) else read_image(image)
 
 
 def as_bgr8(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One ONNX file in ONNX Runtime: examined before it is opened, since it may come from a stranger."""
+"""ONNX files in ONNX Runtime: examined before they are opened, since they may come from a stranger."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +13,16 @@ from posekit.models import ModelInfo
 
 # ONNX's own operators. Those of any other domain are ONNX Runtime's or somebody's, and need not be what they seem.
 _DOMAINS = ("", "ai.onnx")
+_ADVICE = "get or make it anew, by tools/export.py"
 
 
 class OnnxSession:
-    """Runs an ONNX file as of `posekit.inference.export.to_onnx`, on the CPU, with as many threads as torch would use.
-
-    Threads that wait for work sleep; spinning, they would take the processor from whatever else runs.
+    """Runs an ONNX file as of `posekit.inference.export.to_onnx`; see `open_session`.
 
     Parameters
     ----------
     data : bytes
-        What the file holds. No other file is read on its behalf, and it can only use ONNX's own operators.
+        What the file holds.
     name : str
         How it is called in errors.
 
@@ -43,15 +42,8 @@ class OnnxSession:
 
     def __init__(self, data: bytes, name: str):
         self._name = name
-        self.info, self.decode = _examined(data, name)
-        runtime = require("onnxruntime")
-        runtime.disable_telemetry_events()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # errors are raised, and told once
-        with self._told("cannot be opened"):
-            self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.info, self.decode = _described(examined(data, name, _ADVICE), name)
+        self._session = open_session(data, name, _ADVICE)
 
     def run(self, crops_BSS3: Tensor, outputs: Sequence[str]) -> list[Tensor]:
         """The named outputs, of `posekit.inference.export.OUTPUTS`, for crops (B, S, S, 3) uint8.
@@ -61,7 +53,7 @@ class OnnxSession:
         WeightsError
             If the graph fails, or its results have other shapes than the model's.
         """
-        with self._told("fails"):
+        with told(self._name, "fails", _ADVICE):
             found = self._session.run(list(outputs), {INPUT: crops_BSS3.numpy()})
         expected = len(crops_BSS3), len(self.info.skeleton)
         for output, result in zip(outputs, found, strict=True):
@@ -69,19 +61,26 @@ class OnnxSession:
                 raise WeightsError(f"{self._name}: {output} should be {expected} …, they are {result.shape}; get or make it anew")
         return list(map(torch.from_numpy, found))
 
-    @contextmanager
-    def _told(self, problem: str) -> Iterator[None]:
-        state = require("onnxruntime.capi.onnxruntime_pybind11_state")
-        kinds = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
-        try:
-            yield
-        except (*kinds, state.RuntimeException, UnicodeDecodeError) as error:  # names need not be text
-            reason = str(error).splitlines()[0]
-            raise WeightsError(f"{self._name}: {problem} ({reason}); get or make it anew, by tools/export.py") from error
 
+def examined(data: bytes, name: str, advice: str):
+    """The onnx.ModelProto of a file that is no more than a plain ONNX file.
 
-def _examined(data: bytes, name: str) -> tuple[ModelInfo, str]:
-    """What the file says of its model, and how it decodes; refused if it is more, or less, than a plain file of posekit's."""
+    Parameters
+    ----------
+    data : bytes
+        What the file holds.
+    name : str
+        How it is called in errors.
+    advice : str
+        What to do about a bad file, for errors.
+
+    Raises
+    ------
+    ConfigError
+        If onnx is not installed.
+    WeightsError
+        If it is damaged, wants another file, or other operators than ONNX's own.
+    """
     onnx = require("onnx")
     try:
         model = onnx.load_model_from_string(data)
@@ -89,7 +88,51 @@ def _examined(data: bytes, name: str) -> tuple[ModelInfo, str]:
         onnx.checker.check_model(model)
     except (require("google.protobuf.message").DecodeError, onnx.checker.ValidationError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsError(f"{name}: damaged, or not an ONNX file ({reason}); get or make it anew, by tools/export.py") from error
+        raise WeightsError(f"{name}: damaged, or not an ONNX file ({reason}); {advice}") from error
+    return model
+
+
+def open_session(data: bytes, name: str, advice: str):
+    """An onnxruntime.InferenceSession of a file that was `examined`, on the CPU, with as many threads as torch would use.
+
+    Threads that wait for work sleep; spinning, they would take the processor from whatever else runs.
+
+    Raises
+    ------
+    ConfigError
+        If onnxruntime is not installed.
+    WeightsError
+        If ONNX Runtime cannot open it.
+    """
+    runtime = require("onnxruntime")
+    runtime.disable_telemetry_events()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # errors are raised, and told once
+    with told(name, "cannot be opened", advice):
+        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def told(name: str, problem: str, advice: str) -> Iterator[None]:
+    """Say in a line what ONNX Runtime raises.
+
+    Raises
+    ------
+    WeightsError
+        Instead.
+    """
+    state = require("onnxruntime.capi.onnxruntime_pybind11_state")
+    kinds = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+    try:
+        yield
+    except (*kinds, state.RuntimeException, UnicodeDecodeError) as error:  # names need not be text
+        raise WeightsError(f"{name}: {problem} ({str(error).splitlines()[0]}); {advice}") from error
+
+
+def _described(model, name: str) -> tuple[ModelInfo, str]:
+    """What a file says of its pose model, and how it decodes."""
     described = {entry.key: entry.value for entry in model.metadata_props}
     if not {INFO_KEY, DECODE_KEY} <= described.keys():
         raise WeightsError(f"{name}: not posekit's ONNX form (no {INFO_KEY!r} in the metadata); make it by tools/export.py")

@@ -10,11 +10,12 @@ from scipy.optimize import linear_sum_assignment
 from posekit.geometry import Box
 from posekit.inference.pose import Pose
 from posekit.metrics import oks
+from posekit.skeletons import Skeleton
 
 # Least OKS of a pose with where its person is expected: each joint about 1.8 sigma away.
 _SAME_PERSON = 0.2
 # Two poses of one frame above this OKS are one person, found in two boxes.
-_DOUBLE = 0.6
+DOUBLE = 0.6
 # A detector's box of this intersection over union with one that is looked at anyway tells nothing new.
 _SAME_BOX = 0.7
 # Seconds over which an unseen person's motion dies away.
@@ -182,7 +183,7 @@ class Tracker:
     def _without_doubles(self, poses: Sequence[Pose]) -> list[Pose]:
         kept: list[Pose] = []
         for pose in sorted(poses, key=lambda pose: -pose.scores.mean()):
-            if all(_similarity(pose, self._sure(pose), other.keypoints) < _DOUBLE for other in kept):
+            if all(_similarity(pose, self._sure(pose), other.keypoints) < DOUBLE for other in kept):
                 kept.append(pose)
         return kept
 
@@ -234,7 +235,14 @@ def _similarity(pose: Pose, sure_K: np.ndarray, expected_K2: np.ndarray, toleran
     common = sure_K & known
     if not common.any():
         return 0.0
+    extent = tolerance * np.ptp(expected_K2[known], axis=0).max()
+    return float(body_oks(pose.keypoints[None], expected_K2[None], common[None], np.array([extent]), pose.skeleton)[0])
+
+
+def body_oks(
+    pred_NK2: np.ndarray, truth_NK2: np.ndarray, compared_NK: np.ndarray, extent_N: np.ndarray, skeleton: Skeleton
+) -> np.ndarray:
+    """OKS (N,) of people of whom no segment is known, but the longer side of their tight box (N,) in pixels; see `oks`."""
     # Half of the square about the person: unlike the tight box, it does not shrink when someone is seen from the side.
-    area = (tolerance * np.ptp(expected_K2[known], axis=0).max()) ** 2 / 2
-    sigmas = pose.skeleton.sigmas or [_SIGMA] * len(sure_K)
-    return float(oks(pose.keypoints[None], expected_K2[None], common[None], area_N=[max(area, 1.0)], sigmas_K=sigmas)[0])
+    areas = np.maximum(extent_N**2 / 2, 1.0)
+    return oks(pred_NK2, truth_NK2, compared_NK, area_N=areas, sigmas_K=skeleton.sigmas or [_SIGMA] * len(skeleton))

@@ -26,7 +26,7 @@ def predict(spot_weights, tmp_path):
     def predict(*arguments):
         arguments = list(map(str, arguments))
         out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
-        return main([*arguments, "--weights", str(spot_weights), "--device", "cpu", *out], prog="posekit predict")
+        return main([*arguments, "--weights", str(spot_weights), "--device", "cpu", "--refine", "0", *out], prog="posekit predict")
 
     return predict
 

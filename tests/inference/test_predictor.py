@@ -131,6 +131,22 @@ def test_a_box_outside_the_picture(spot_predictor):
         spot_predictor()(spots(150, 200, POINTS), [Box((100, 80), 50), Box((400, 80), 50)])
 
 
+def test_refining_looks_again_where_the_joints_were_found(spot_predictor):
+    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
+    predict = spot_predictor(decode="dark")
+    (once,), (twice,) = predict(image, [box]), predict(image, [box], refine=1)
+    assert twice.box == Box.around(once.keypoints)
+    assert np.abs(twice.keypoints - POINTS).max() < 0.5
+    (thrice,) = predict(image, [box], refine=2)
+    assert thrice.box == Box.around(twice.keypoints)
+
+
+def test_refining_never_leaves_the_picture(spot_predictor):
+    """Of a box that is nearly all outside, the joints found may lie there too."""
+    (pose,) = spot_predictor()(np.zeros((150, 200, 3), np.uint8), [Box((-60, -60), 125)], refine=3)
+    assert pose.box.overlaps(200, 150)
+
+
 def test_predict_crops_stays_in_crop_pixels(spot_predictor):
     crops = np.stack([spots(SIZE, SIZE, POINTS), spots(SIZE, SIZE, POINTS - 5)])
     joints, scores = spot_predictor(decode="dark").predict_crops(torch.from_numpy(crops[..., ::-1].copy()))  # in RGB

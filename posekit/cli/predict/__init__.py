@@ -2,20 +2,23 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from posekit.cli.arguments import box
-from posekit.cli.command import run_command
+from posekit.cli.arguments import box, not_negative
+from posekit.cli.command import run_command, sigterm_interrupts
+from posekit.cli.predict.check import check_installation
 from posekit.cli.predict.inputs import find_boxes, find_photographs, split_videos
 from posekit.cli.predict.outputs import LISTINGS, PICTURES, Outputs
-from posekit.cli.predict.people import find_people
+from posekit.cli.predict.people import Found, find_people
 from posekit.cli.predict.video import output_name, predict_video
 from posekit.errors import BoxError, ConfigError, ImageError
 from posekit.geometry import Box
-from posekit.inference import Predictor, load
+from posekit.inference import OnnxDetector, PoseDetector, Predictor, load
 from posekit.inference.backends import BACKENDS, PRECISIONS
 from posekit.weights import DEFAULT
 
@@ -23,13 +26,18 @@ _DESCRIPTION = """\
 Find the keypoints of people in photographs and videos.
 
 The model looks at one person in one square box. Give each person's rectangle with --box, or a
-detector's file with --boxes; without them the whole picture is taken as one person's box, which
-suits a photograph that one person fills."""
+detector's file with --boxes; without them the model looks for people itself, and finds those who are
+not small in the picture. A person detector that you have does it better and faster:
+--detect DETECTOR.onnx."""
 
 _EPILOG = """\
 examples:
-  one person who fills the picture
+  everybody who is found
     %(prog)s runner.jpg --weights runs/lspet/best.safetensors --out poses
+  one person who fills the picture
+    %(prog)s portrait.jpg --detect none
+  people found by a detector that was exported as ONNX
+    %(prog)s street.jpg --detect yolo11n.onnx
   two people in one picture; rectangles tight around them, the model looks a quarter further
     %(prog)s street.jpg --weights W --box 40,60,120,310 --box 300,55,110,305
   photographs from one fixed camera: every --box holds for every photograph
@@ -52,10 +60,15 @@ where people are (--boxes FILE):
   Boxes belong to the photograph of the same file name, and folder if the file names one. A photograph
   without a box has no people.
 
+detectors (--detect MODEL.onnx):
+  YOLOv8, 11 (1, 4 + classes, N); YOLOv5, 7 (1, N, 5 + classes); end-to-end (1, N, 6); RT-DETR (labels, boxes, scores; or
+  Ultralytics' table); SSD (boxes, labels, scores). People are class 0, of SSD 1, or what the file itself calls "person".
+
 videos:
-  A box follows its person from frame to frame. Written are NAME.overlay.mp4 (people with their numbers; in purple with a
-  question mark where the model is unsure) and NAME.poses.jsonl, a line for each frame. Frames that cannot be decoded are
-  named and skipped; after Ctrl-C both files hold all frames until then. Two videos of one name need two folders.
+  A box follows its person from frame to frame; without boxes, --detect looks for people in every 30th. Written are
+  NAME.overlay.mp4 (people with their numbers; in purple with a question mark where the model is unsure) and NAME.poses.jsonl,
+  a line for each frame. Frames that cannot be decoded are named and skipped; after Ctrl-C or SIGTERM both files hold all
+  frames until then. Two videos of one name need two folders.
 
 what is written of photographs (--save KIND):
   json      predictions.json      images (size as shown, after the EXIF turn), annotations (COCO keypoint
@@ -68,8 +81,8 @@ what is written of photographs (--save KIND):
   dlc       predictions.dlc.csv   DeepLabCut's table: rows scorer, (individuals,) bodyparts, coords
   h5        predictions.h5        HDF5: preds (N, K, 2), scores (N, K); image, person, size, box
   overlay   NAME.overlay.png      the skeletons drawn on the photograph: the person's left side orange, right
-                                  side blue, middle white; boxes that were given are framed,
-                                  and numbered where they are several
+                                  side blue, middle white; numbered where there are several; where boxes
+                                  were given, a frame shows where the model looked
   heatmaps  NAME.person-1.heatmaps.png  each joint's heatmap over the person
   crops     NAME.person-1.crop.png      the photograph within the box where the model looked
   People are counted from 1 in each photograph, in the order of their boxes.
@@ -84,7 +97,8 @@ _PROBABLE, _PEAK = 0.3, 0.1
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command; returns the exit status."""
-    return run_command(_parser(prog), _run, argv)
+    with sigterm_interrupts():
+        return run_command(_parser(prog), _run, argv)
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
@@ -93,7 +107,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="photographs, folders of photographs (not those below), patterns in quotes; videos; a webcam's number",
     )
@@ -103,6 +117,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         metavar="W",
         help="weights file (.safetensors, .onnx), or a name of what comes with posekit (default: %(default)s)",
     )
+    parser.add_argument("--check", action="store_true", help="tell what is installed, and whether predicting works; needs no INPUT")
     _add_box_options(parser)
     parser.add_argument("--smooth", action="store_true", help="in videos: smooth the keypoints over time (One-Euro filter)")
     _add_output_options(parser)
@@ -125,17 +140,30 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=box,
         metavar="x,y,w,h",
-        help="rectangle around one person: left, top, width, height in pixels; may be repeated (default: the whole picture)",
+        help="rectangle around one person: left, top, width, height in pixels; may be repeated",
     )
     where.add_argument(
         "--boxes", dest="boxes_file", type=Path, metavar="FILE", help="a detector's rectangles for each photograph: .json or .csv"
+    )
+    where.add_argument(
+        "--detect",
+        type=_detector,
+        metavar="D",
+        help="what finds people: self, the model; MODEL.onnx, a detector; none, one person fills the picture (default: self)",
     )
     parser.add_argument(
         "--min-box-score",
         type=float,
         default=0.5,
         metavar="S",
-        help="boxes of --boxes that score less are left out; one without a score counts as 1 (default: %(default)s)",
+        help="boxes of --boxes and --detect MODEL.onnx that score less are left out; no score counts as 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--refine",
+        type=not_negative,
+        metavar="N",
+        help="in photographs: look N times more, each time in the box of the joints found before, since boxes are rarely exact "
+        "(default: 1, with --detect self 0: it has looked more than once)",
     )
 
 
@@ -159,6 +187,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _detector(text: str) -> str:
+    if text not in ("self", "none") and not text.lower().endswith(".onnx"):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose self, none, or a detector's .onnx file")
+    return text
+
+
 def _kinds(text: str) -> list[str]:
     kinds = [kind.strip() for kind in text.split(",")]
     unknown = [kind for kind in kinds if kind not in (*LISTINGS, *PICTURES)]
@@ -168,6 +202,12 @@ def _kinds(text: str) -> list[str]:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.check:
+        for line in check_installation(args.weights, **_options(args)):
+            print(line)
+        return
+    if not args.inputs:
+        raise ConfigError("nothing to predict: name photographs, folders or videos, or give --check")
     args.save = args.save or _SAVED
     stills, videos = split_videos(args.inputs)
     if videos and args.boxes_file:
@@ -178,23 +218,42 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"two videos would both be written as {twins[0]}: predict them into two folders, with --out")
     photographs = find_photographs(stills)
     boxes = find_boxes(photographs, args)
-    predictor = load(args.weights, device=args.device, decode=args.decode, backend=args.backend, precision=args.precision)
+    predictor = load(args.weights, **_options(args))
     if args.min_score is None:
         args.min_score = _PROBABLE if predictor.calibrated else _PEAK
+    detect = _find_detector(predictor, args)
+    follow = partial(predict_video, boxes=args.boxes, detect=detect, smooth=args.smooth, min_score=args.min_score)
     for video in videos:
-        print(predict_video(predictor, video, args.out, boxes=args.boxes, smooth=args.smooth, min_score=args.min_score))
+        print(follow(predictor, video, args.out))
     if photographs or not videos:
-        _predict_photographs(predictor, photographs, boxes, args)
+        refine = int(not isinstance(detect, PoseDetector)) if args.refine is None else args.refine
+        find = partial(find_people, predictor, detect=detect, refine=refine)
+        _predict_photographs(find, photographs, boxes, Outputs(predictor, photographs, args))
+
+
+def _options(args: argparse.Namespace) -> dict[str, str]:
+    return {name: getattr(args, name) for name in ("device", "decode", "backend", "precision")}
+
+
+def _find_detector(predictor: Predictor, args: argparse.Namespace) -> Callable[[np.ndarray], Sequence[Box]] | None:
+    if args.boxes or args.boxes_file or args.detect == "none":
+        return None
+    if args.detect in (None, "self"):
+        return PoseDetector(predictor)
+    return OnnxDetector(args.detect, min_score=args.min_box_score)
 
 
 def _predict_photographs(
-    predictor: Predictor, photographs: Sequence[Path], boxes: Sequence[Sequence[Box] | None], args: argparse.Namespace
+    find: Callable[[Path, Sequence[Box] | None], Found],
+    photographs: Sequence[Path],
+    boxes: Sequence[Sequence[Box] | None],
+    outputs: Outputs,
 ) -> None:
-    outputs, failures = Outputs(predictor, photographs, args), 0
+    failures = 0
     try:
         for path, theirs in zip(tqdm(photographs, unit="photo", disable=_no_bar(photographs)), boxes, strict=True):
             try:
-                found = find_people(predictor, path, theirs)
+                found = find(path, theirs)
             except (ImageError, BoxError) as error:
                 failures += 1
                 tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
@@ -220,5 +279,7 @@ def _conclude(outputs: Outputs, failures: int, count: int) -> None:
     if not photographs:
         raise ImageError("no photograph could be used")
     print(f"people: {people}, photographs: {photographs}")
+    if not people:
+        print("nobody found; --box tells where a person is, --detect none takes whole pictures as boxes", file=sys.stderr)
     *others, last = map(str, outputs.paths())
     print(f"wrote {', '.join(others)}{' and ' * bool(others)}{last}")

@@ -62,7 +62,7 @@ def find_photographs(inputs: Sequence[str]) -> list[Path]:
 
 
 def find_boxes(photographs: Sequence[Path], args: argparse.Namespace) -> list[Sequence[Box] | None]:
-    """Each photograph's boxes, as --box or --boxes give them; None: the whole picture is one.
+    """Each photograph's boxes, as --box or --boxes give them; None where they do not.
 
     Raises
     ------

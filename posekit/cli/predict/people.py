@@ -1,7 +1,7 @@
 """Finding the people in one photograph, however large it is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from posekit.images import LARGE, Photograph, read_photograph, shrunk
 from posekit.inference import Pose, Predictor
 from posekit.predictions.photographs import PhotographPeople
 from posekit.skeletons import Skeleton
+
+# Of a large photograph, so many times more pixels are kept along each side when people are yet to be found in it.
+_SMALLER = 8
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,26 @@ class Found:
         return replace(self, photograph=shrunk(self.photograph, reduction))
 
 
-def find_people(predictor: Predictor, path: Path, boxes: Sequence[Box] | None) -> Found:
-    """Read a photograph and find the joints of each boxed person; without boxes, of one who fills it.
+def find_people(
+    predictor: Predictor,
+    path: Path,
+    boxes: Sequence[Box] | None,
+    *,
+    detect: Callable[[np.ndarray], Sequence[Box]] | None = None,
+    refine: int = 0,
+) -> Found:
+    """Read a photograph and find the joints of each boxed person; without boxes, of those that `detect` finds.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    path : Path
+    boxes : sequence of Box, optional
+        The photograph's own pixels.
+    detect : callable, optional
+        From a picture to the boxes of its people. Without it and without boxes, one person is taken to fill the photograph.
+    refine : int
+        As `Predictor` takes it.
 
     Raises
     ------
@@ -64,12 +85,15 @@ def find_people(predictor: Predictor, path: Path, boxes: Sequence[Box] | None) -
     BoxError
         If a box lies wholly outside it.
     """
-    photograph = read_photograph(path, _resolution(predictor.info.input_size, boxes))
+    seen = predictor.info.input_size * (_SMALLER if boxes is None and detect is not None else 1)
+    photograph = read_photograph(path, _resolution(seen, boxes))
     if boxes is not None:
         for box in boxes:
             box.require_overlap(photograph.width, photograph.height)
         boxes = [_reduced(box, photograph.reduction) for box in boxes]
-    poses = predictor(photograph.image, boxes)
+    elif detect is not None:
+        boxes = detect(photograph.image)
+    poses = predictor(photograph.image, boxes, refine=refine)
     return Found(path, photograph, tuple(_reduced_pose(pose, 1 / photograph.reduction) for pose in poses))
 
 
