@@ -68,7 +68,7 @@ class PoseTraining:
         """Score and draw what the best weights predict."""
         valid, yardstick = self.valid, self.yardstick
         weights = out / "best.safetensors"
-        predictor = Predictor(weights, device=str(engine.accelerator.device))
+        predictor = Predictor(weights, device=str(engine.accelerator.device), decode="quarter")
         predictions = predictor.predict_people(valid)
         scores = score(valid, predictions)
         write_predictions(out / "predictions.h5", predictions)

@@ -38,8 +38,9 @@ class Predictor:
         come with posekit (`posekit.weights.shipped`).
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
-    decode : {"quarter", "dark", "argmax"}
-        How a heatmap becomes a point; see `posekit.heatmaps.decode`.
+    decode : {"dark", "quarter", "argmax"}
+        How a heatmap becomes a point; see `posekit.heatmaps.decode`. The papers score by "quarter", and so do training, `posekit
+        eval` and `posekit compare`.
     views : Views
         Views of each person whose heatmaps are averaged: `posekit.inference.testtime.PYRAMID` is the paper's six
         scales with flipping.
@@ -74,7 +75,7 @@ class Predictor:
         weights: str | Path,
         *,
         device: str = "auto",
-        decode: str = "quarter",
+        decode: str = "dark",
         views: Views = PLAIN,
         batch_size: int = 32,
         workers: int = 0,

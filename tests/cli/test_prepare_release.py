@@ -28,7 +28,9 @@ def run_folder(tmp_path):
     info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), notes={"trained_on": "nothing", "epochs": 3})
     torch.manual_seed(0)
     save_weights(tmp_path / "run" / "best.safetensors", build_model(info), info)
-    (tmp_path / "run" / "config.yaml").write_text("data: {root: /somebodys/home, train: []}\nseed: 7\n")
+    (tmp_path / "run" / "config.yaml").write_text(
+        "data: {root: /somebodys/home, train: []}\nmodel: {start_from: /somebodys/runs/first/final.safetensors}\nseed: 7\n"
+    )
     return tmp_path / "run"
 
 
@@ -53,8 +55,10 @@ def test_the_file_is_in_half_precision_and_the_card_tells_its_scores(run_folder,
     assert "**Terms of use.** For research use." in card and "people/s on one core" in card
     assert "somebodys" not in card and yaml.safe_load(card.split("```yaml")[1].split("```")[0]) == {
         "data": {"train": []},
+        "model": {"start_from": "first/final.safetensors"},
         "seed": 7,
     }
+    assert "| went on from | first/final.safetensors |" in card
     assert read_info(out / "tiny.safetensors").notes["terms"] == "For research use."
     assert "![failures](tiny.png)" in card
     # One look, the mirrored one too, six scales with each: all know what their peaks are worth.

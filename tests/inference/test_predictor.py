@@ -73,7 +73,7 @@ def test_many_boxes_go_through_in_batches_and_come_back_in_order(spot_predictor)
     together, apart = spot_predictor(batch_size=32)(image, boxes), spot_predictor(batch_size=3)(image, boxes)
     assert [pose.box for pose in apart] == boxes
     for one, other in zip(together, apart, strict=True):
-        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+        np.testing.assert_allclose(one.keypoints, other.keypoints, rtol=0, atol=1e-4)  # sums of other lengths round otherwise
     assert spot_predictor()(image, []) == []
 
 
@@ -335,7 +335,8 @@ def test_a_weights_file_is_enough(real_data, tmp_path, head):
     save_weights(tmp_path / "w.safetensors", model, info)
     image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
     box = Box((250.0, 260.0), 400.0)
-    (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(real_data / "photos" / "man_running.jpg", [box])
+    predictor = posekit.load(tmp_path / "w.safetensors", device="cpu", decode="quarter")
+    (found,) = predictor(real_data / "photos" / "man_running.jpg", [box])
 
     crop = Crop(box, 64)
     rgb = torch.from_numpy(crop.warp(image)[..., ::-1] / 255.0).permute(2, 0, 1).float()

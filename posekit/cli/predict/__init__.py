@@ -122,7 +122,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--smooth", action="store_true", help="in videos: smooth the keypoints over time (One-Euro filter)")
     _add_output_options(parser)
     parser.add_argument(
-        "--decode", choices=("quarter", "dark", "argmax"), default="quarter", help="heatmap to point (default: %(default)s)"
+        "--decode", choices=("dark", "quarter", "argmax"), default="dark", help="heatmap to point (default: %(default)s)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model (default: %(default)s)")

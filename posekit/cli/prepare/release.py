@@ -75,13 +75,16 @@ def _release(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise DataError(f"{args.weights}: cannot be released ({error})") from error
     errors = ", ".join(f"{error:.3f} {name}" for name, (_, error) in found.items())
+    settings = _settings(args.weights)
+    began = settings.get("model", {}).get("start_from")
     facts = {
+        **({"went on from": began} if began else {}),
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M",
         "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision",
         "speed": _speed(path),
         "scores of joints": f"probabilities of being right; expected calibration error on other people {errors}",
     }
-    card = Card(args.name, info, scores, facts, args.terms, _settings(args.weights))
+    card = Card(args.name, info, scores, facts, args.terms, yaml.safe_dump(settings, sort_keys=False) if settings else "")
     picture, sheet = path.with_suffix(".png"), card.failures_sheet()
     if sheet is not None:
         write_image(picture, sheet)
@@ -109,14 +112,16 @@ def _speed(path: Path) -> str:
     return f"{people / seconds:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
 
 
-def _settings(weights: Path) -> str:
-    """The configuration of the run that they come from, without where its data lay."""
+def _settings(weights: Path) -> dict:
+    """The configuration of the run that they come from, without where its data and the weights it began with lay."""
     path = weights.parent / "config.yaml"
     if not path.is_file():
-        return ""
+        return {}
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         del settings["data"]["root"]
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        if began := settings.get("model", {}).get("start_from"):
+            settings["model"]["start_from"] = "/".join(Path(began).parts[-2:])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: is no training run's configuration ({error})") from error
-    return yaml.safe_dump(settings, sort_keys=False)
+    return settings
