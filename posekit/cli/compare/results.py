@@ -20,7 +20,8 @@ from posekit.evaluation.repeats import Repeats, Spread, differences_table, score
 from posekit.files import replacing
 from posekit.training.log import read_run
 
-_FORMAT = "posekit comparison 1"
+FORMAT = "posekit comparison 1"
+"""What results.yaml says it is."""
 _KEPT = ("interval95", "comparison", "training", "config", "machine", "software", "posekit", "commit")
 
 
@@ -45,7 +46,7 @@ def write_results(plan: Plan, kind: Kind) -> str:
     _write(plan.out / "results.md", text)
     _write(plan.out / "results.csv", _csv(kind, numbers))
     raw = [{key: numbers[run].get(key) for key in (*kind.kept, *_KEPT)} for run in done]
-    _write(plan.out / "results.yaml", yaml.safe_dump({"format": _FORMAT, "runs": raw}, sort_keys=False, allow_unicode=True))
+    _write(plan.out / "results.yaml", yaml.safe_dump({"format": FORMAT, "runs": raw}, sort_keys=False, allow_unicode=True))
     for name, figure in (("comparison.png", _figure(plan, kind, models)), ("curves.png", training_curves(_curves(plan, models)))):
         with replacing(plan.out / name) as unfinished:
             figure.savefig(unfinished)

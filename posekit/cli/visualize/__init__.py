@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from posekit.cli.command import run_command
+from posekit.cli.visualize.comparison import add_comparison
 from posekit.cli.visualize.explore import add_explore
 from posekit.cli.visualize.heatmaps import add_heatmaps
 from posekit.cli.visualize.loss import add_loss
@@ -26,6 +27,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def _parser(prog: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (add_penalty, add_loss, add_targets, add_predictions, add_training, add_heatmaps, add_explore):
+    for add in (add_penalty, add_loss, add_targets, add_predictions, add_training, add_comparison, add_heatmaps, add_explore):
         add(commands)
     return parser
