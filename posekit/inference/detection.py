@@ -23,7 +23,7 @@ _INNER, _APART = 0.8, 0.5
 # How many are looked at again, in each round.
 _KEPT = (30, 20)
 # What is left of them are people, if one pose is worth that much: of scores that are probabilities, and of peaks.
-_PROBABLE, _PEAK = 0.4, 0.2
+_PROBABLE, _PEAK = 0.5, 0.2
 # Poses of this OKS and more are of the same person: of those who stand close together, one is lost rather than one counted twice.
 _SAME = 0.2
 

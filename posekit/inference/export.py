@@ -108,6 +108,7 @@ def _traced(network: CropsToJoints, size: int) -> bytes:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of sizes that are fixed in the file
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding")  # of an encoder's paddings: they stay in the graph
         torch.onnx.export(
             network,
             (crops,),

@@ -5,7 +5,7 @@ from pathlib import Path
 from posekit.errors import WeightsError
 
 FOLDER = Path(__file__).parent
-DEFAULT = "lspet-small"
+DEFAULT = "lspet-hg2"
 """What is taken where nobody names any."""
 
 

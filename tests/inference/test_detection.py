@@ -13,6 +13,7 @@ from posekit.inference import Pose, PoseDetector
 from posekit.inference.detection import windows
 from posekit.sample import concatenate
 from posekit.skeletons import LSP14
+from posekit.weights import DEFAULT
 
 K = len(LSP14)
 # Where the joints lie in a person 40 wide and 100 high, about the middle: left and right apart.
@@ -94,7 +95,7 @@ def test_people_who_are_small_cost_more():
 @pytest.mark.slow
 def test_more_people_are_found_than_by_whole_pictures(real_data):
     """IoU 0.5 of tight boxes, in the photographs of COCO and of MPII's validation part."""
-    predictor = load("lspet-small", device="cpu")
+    predictor = load(DEFAULT, device="cpu")
     detect = PoseDetector(predictor)
     mpii = open_people("mpii", real_data / "mpii", "valid")
     there = {str(path) for path in (real_data / "mpii" / "images").iterdir()}
