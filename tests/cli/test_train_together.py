@@ -133,7 +133,7 @@ def test_fewer_people_to_validate_on_than_processes(config, tmp_path):
 def test_fewer_people_to_train_on_than_processes_are_refused_in_one_line(config, tmp_path):
     (tmp_path / "one.yaml").write_text(config.read_text().replace("random-rest:0.3:0", "random:0.03:2"))
     said = finish(start([*TOGETHER, *TRAIN], "--config", tmp_path / "one.yaml", "--out", tmp_path / "run"), status=1)
-    assert said.count("1 people for 2 processes; start fewer") == 1
+    assert said.count("data.train: 1 to learn from, for 2 processes; start fewer") == 1
 
 
 def worker(launcher, rank):
