@@ -53,16 +53,6 @@ def test_both_give_what_the_model_gives(small, crops, decode):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
-def test_the_compiled_network_gives_the_same(sigmoid, crops):
-    model, info = sigmoid
-    expected = TorchBackend(model, info)
-    compiled = open_backend("compiled", model, info, CPU)
-    assert compiled.name == "compiled"
-    torch.testing.assert_close(compiled.maps(crops(2)), expected.maps(crops(2)), atol=1e-4, rtol=0)
-
-
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_without_a_compiler_one_line_says_so(sigmoid, crops):
     from torch._inductor import config
