@@ -11,7 +11,7 @@ import numpy as np
 from posekit.datasets.classes import LabelledImages
 from posekit.errors import DataError
 from posekit.evaluation.metrics_file import metrics_contents
-from posekit.evaluation.repeats import Spread
+from posekit.evaluation.repeats import Repeats
 from posekit.files import replacing
 from posekit.metrics import Difference, interval95, repeated_difference
 from posekit.metrics.classification import true_ranks
@@ -104,30 +104,15 @@ def score_classes(images: LabelledImages, logits: np.ndarray) -> ClassScores:
     return ClassScores(images, predicted, true_ranks(logits, images.labels))
 
 
-@dataclass(frozen=True)
-class ClassRepeats:
-    """What one way of training a classifier came to, each time (a `posekit.evaluation.repeats.Repeats`).
+class ClassRepeats(Repeats):
+    """Of a classifier: errors of its `ClassScores`."""
 
-    Parameters
-    ----------
-    scores : mapping of int to ClassScores
-        By seed, all of the same images.
-    """
-
-    scores: Mapping[int, ClassScores]
     low = tuple(TITLES.values())
 
-    @cached_property
-    def figures(self) -> dict[str, Spread]:
-        """Errors in percent."""
-        each = [scores.figures for scores in self.scores.values()]
-        return {TITLES[kind]: Spread(tuple(figures[kind] for figures in each)) for kind in each[0]}
+    def _figures(self, scores: ClassScores) -> dict[str, float]:
+        return {TITLES[kind]: error for kind, error in scores.figures.items()}
 
-    def minus(self, other: "ClassRepeats") -> dict[str, Difference]:
-        """How much larger the errors are, as of `posekit.evaluation.repeats.Repeats`."""
-        seeds = sorted(self.scores.keys() & other.scores.keys())
-        if not seeds:
-            return {}
+    def _differences(self, other: "ClassRepeats", seeds: Sequence[int]) -> dict[str, Difference]:
         any_one = self.scores[seeds[0]]
         return {
             TITLES[kind]: repeated_difference(self._wrong(kind, seeds), other._wrong(kind, seeds), np.ones(len(any_one.images)))

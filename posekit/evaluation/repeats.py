@@ -1,9 +1,10 @@
 """Models that were each trained several times, with other seeds, scored on the same data: is one better, or is it luck."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,64 +44,63 @@ class Spread:
         return text + (f" ± {self.deviation:.2f}" if np.isfinite(self.deviation) else "")
 
 
-class Repeats(Protocol):
-    """What one way of training came to, each time."""
+@dataclass(frozen=True)
+class Repeats(ABC):
+    """What one way of training came to, each time.
+
+    Parameters
+    ----------
+    scores : mapping of int to Scores, or to what else says how good a model is
+        By seed, all of the same data.
+    """
 
     scores: Mapping[int, Any]
-    """By seed, all of the same data."""
-    low: Collection[str]
+    low: ClassVar[Collection[str]]
     """Figures that are good where they are low."""
 
-    @property
+    @cached_property
     def figures(self) -> dict[str, Spread]:
         """In percent, by name."""
+        each = [self._figures(scores) for scores in self.scores.values()]
+        return {name: Spread(tuple(figures[name] for figures in each)) for name in each[0]}
 
     def minus(self, other: "Repeats") -> dict[str, Difference]:
         """Differences of figures, in percentage points, over the seeds that both have; empty where no seed is common.
 
         The 95 % intervals come from a paired bootstrap over what is scored and seeds.
         """
+        seeds = sorted(self.scores.keys() & other.scores.keys())
+        return self._differences(other, seeds) if seeds else {}
+
+    @abstractmethod
+    def _figures(self, scores: Any) -> dict[str, float]:
+        """Of one time, in percent."""
+
+    @abstractmethod
+    def _differences(self, other: "Repeats", seeds: Sequence[int]) -> dict[str, Difference]:
+        """As `minus`, over these seeds."""
 
 
-@dataclass(frozen=True)
-class PoseRepeats:
-    """What one way of training a pose model came to, each time (a `Repeats`).
+class PoseRepeats(Repeats):
+    """Of a pose model: PCK of the skeleton's groups and the pooled mean; joints that are inversions; maps with several peaks.
 
-    Parameters
-    ----------
-    scores : mapping of int to Scores
-        By seed, all of the same people.
+    Differences are of PCK alone.
     """
 
-    scores: Mapping[int, Scores]
     low = (INVERSIONS, DOUBLE)
 
-    @cached_property
-    def figures(self) -> dict[str, Spread]:
-        """In percent: PCK of the skeleton's groups and the pooled mean; joints that are inversions; maps with several peaks."""
-        each = [_figures(scores) for scores in self.scores.values()]
-        return {name: Spread(tuple(figures[name] for figures in each)) for name in each[0]}
+    def _figures(self, scores: Scores) -> dict[str, float]:
+        figures = {**scores.groups, MEAN: scores.pooled_mean}
+        figures[INVERSIONS] = float(diagnosis_shares(scores, scores.diagnosis)[_ALL][KINDS.index("inversion")])
+        if scores.double_counting is not None:
+            figures[DOUBLE] = float(double_shares(scores, scores.double_counting)[_ALL][0])
+        return figures
 
-    def minus(self, other: "PoseRepeats") -> dict[str, Difference]:
-        """Differences of the groups' PCK and of the pooled mean, in percentage points, over the seeds that both have.
-
-        The 95 % intervals come from a paired bootstrap over persons and seeds. Empty where no seed is common.
-        """
-        seeds = sorted(self.scores.keys() & other.scores.keys())
-        if not seeds:
-            return {}
+    def _differences(self, other: "PoseRepeats", seeds: Sequence[int]) -> dict[str, Difference]:
         any_one = self.scores[seeds[0]]
         pairs = [[model.scores[seed].pck for seed in seeds] for model in (self, other)]
         joints = {**any_one.people.skeleton.group_indices, MEAN: any_one.mean_joints}
         return {name: compare_repeats(*pairs, indices) for name, indices in joints.items()}
-
-
-def _figures(scores: Scores) -> dict[str, float]:
-    figures = {**scores.groups, MEAN: scores.pooled_mean}
-    figures[INVERSIONS] = float(diagnosis_shares(scores, scores.diagnosis)[_ALL][KINDS.index("inversion")])
-    if scores.double_counting is not None:
-        figures[DOUBLE] = float(double_shares(scores, scores.double_counting)[_ALL][0])
-    return figures
 
 
 def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str, str]]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from posekit.geometry import Box
 from posekit.inference.pose import Pose
 from posekit.inference.predictor import Predictor, picture, refined_boxes
-from posekit.inference.tracking import DOUBLE, body_oks
+from posekit.inference.similarity import DOUBLE, body_oks
 from posekit.skeletons import Skeleton
 
 # From one size of windows to the next.

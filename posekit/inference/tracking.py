@@ -9,13 +9,10 @@ from scipy.optimize import linear_sum_assignment
 
 from posekit.geometry import Box
 from posekit.inference.pose import Pose
-from posekit.metrics import oks
-from posekit.skeletons import Skeleton
+from posekit.inference.similarity import DOUBLE, body_oks
 
 # Least OKS of a pose with where its person is expected: each joint about 1.8 sigma away.
 _SAME_PERSON = 0.2
-# Two poses of one frame above this OKS are one person, found in two boxes.
-DOUBLE = 0.6
 # A detector's box of this intersection over union with one that is looked at anyway tells nothing new.
 _SAME_BOX = 0.7
 # Seconds over which an unseen person's motion dies away.
@@ -29,8 +26,6 @@ _DOUBT_PER_S = 3.0
 _FOUND, _FOLLOWED = 0.5, 0.25
 # Share of the person's usual mean score below which a pose is not confident, and share of each new score in the usual one.
 _USUAL, _NEW_LEVEL = 0.5, 0.1
-# Of skeletons without sigmas: a shoulder's of COCO.
-_SIGMA = 0.079
 
 
 @dataclass(frozen=True)
@@ -237,12 +232,3 @@ def _similarity(pose: Pose, sure_K: np.ndarray, expected_K2: np.ndarray, toleran
         return 0.0
     extent = tolerance * np.ptp(expected_K2[known], axis=0).max()
     return float(body_oks(pose.keypoints[None], expected_K2[None], common[None], np.array([extent]), pose.skeleton)[0])
-
-
-def body_oks(
-    pred_NK2: np.ndarray, truth_NK2: np.ndarray, compared_NK: np.ndarray, extent_N: np.ndarray, skeleton: Skeleton
-) -> np.ndarray:
-    """OKS (N,) of people of whom no segment is known, but the longer side of their tight box (N,) in pixels; see `oks`."""
-    # Half of the square about the person: unlike the tight box, it does not shrink when someone is seen from the side.
-    areas = np.maximum(extent_N**2 / 2, 1.0)
-    return oks(pred_NK2, truth_NK2, compared_NK, area_N=areas, sigmas_K=skeleton.sigmas or [_SIGMA] * len(skeleton))

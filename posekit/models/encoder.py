@@ -93,6 +93,7 @@ class _InvertedResidual(nn.Module):
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride); H and W are multiples of the stride."""
         return self.branch(x).add_(x) if self.adds else self.branch(x)
 
 

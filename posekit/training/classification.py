@@ -4,17 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from posekit.datasets.class_batches import IGNORED, ImageBatch, classify_batches
 from posekit.datasets.classes import shift_and_mirror
-from posekit.datasets.loader import require_few_failures
 from posekit.losses import OHEM, ClassificationLoss
 from posekit.training.tally import mean_tally, share_tally
+from posekit.training.validation import gather_validated
 
 
 class ClassificationTask:
@@ -77,10 +74,8 @@ class ClassificationTask:
             check_stop()
             return model(self.prepare(images.to(device)))
 
-        bar = tqdm(self.valid_loader, desc="validation", unit="batch", leave=False, disable=not PartialState().is_main_process)
-        found = gather_object(list(classify_batches(bar, predict)))
+        found = gather_validated(self.valid_loader, lambda batches: classify_batches(batches, predict))
         index, logits = (np.concatenate(parts) for parts in list(zip(*found, strict=True))[:2])
-        require_few_failures([failure for *_, failures in found for failure in failures], len(index), "validation")
         return self.score(logits[np.argsort(index)])
 
 

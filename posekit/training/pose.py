@@ -4,18 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from accelerate import PartialState
-from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
-from posekit.datasets.loader import predict_batches, require_few_failures
+from posekit.datasets.loader import predict_batches
 from posekit.heatmaps import decode
 from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.sample import People
 from posekit.training.tally import mean_tally, share_tally
+from posekit.training.validation import gather_validated
 
 
 class PoseTask:
@@ -90,12 +88,10 @@ class PoseTask:
             check_stop()
             return decode(model.activate(model(self.prepare(images.to(device)))[-1]))
 
-        bar = tqdm(self.valid_loader, desc="validation", unit="batch", leave=False, disable=not PartialState().is_main_process)
-        found = gather_object(list(predict_batches(bar, self.valid_people, predict)))
         joints = np.full_like(self.valid_people.joints, np.nan)
+        found = gather_validated(self.valid_loader, lambda batches: predict_batches(batches, self.valid_people, predict))
         for index, points, _, _ in found:
             joints[index] = points
-        require_few_failures([failure for *_, failures in found for failure in failures], len(joints), "validation")
         return self.score(joints)
 
 

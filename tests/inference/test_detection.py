@@ -5,15 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from posekit import load
-from posekit.datasets import open_people
 from posekit.errors import ImageError
 from posekit.geometry import Box
 from posekit.inference import Pose, PoseDetector
 from posekit.inference.detection import windows
-from posekit.sample import concatenate
 from posekit.skeletons import LSP14
-from posekit.weights import DEFAULT
 
 K = len(LSP14)
 # Where the joints lie in a person 40 wide and 100 high, about the middle: left and right apart.
@@ -90,43 +86,6 @@ def test_people_who_are_small_cost_more():
     counts = [len(windows(1000, 1000, least_px=32, smallest=smallest)) for smallest in (0.6, 0.3, 0.15)]
     assert counts[0] < counts[1] < counts[2] / 2
     assert len(windows(60, 60, least_px=64, smallest=0.1)) == 1
-
-
-@pytest.mark.slow
-def test_more_people_are_found_than_by_whole_pictures(real_data):
-    """IoU 0.5 of tight boxes, in the photographs of COCO and of MPII's validation part."""
-    predictor = load(DEFAULT, device="cpu")
-    detect = PoseDetector(predictor)
-    mpii = open_people("mpii", real_data / "mpii", "valid")
-    there = {str(path) for path in (real_data / "mpii" / "images").iterdir()}
-    people = concatenate(
-        [
-            open_people("coco", real_data / "coco" / "test_coco.json", skeleton=LSP14),
-            mpii.select(np.array([image in there for image in mpii.images])).mapped_to(LSP14),
-        ]
-    )
-    photographs = sorted(set(people.images))
-    assert len(photographs) == 9
-    whole = [recalled_and_false(predictor(image), people, image) for image in photographs]
-    found = [recalled_and_false(predictor(image, detect(image)), people, image) for image in photographs]
-    (recalled, false), (recalled_whole, _) = np.sum(found, axis=0), np.sum(whole, axis=0)
-    assert recalled >= recalled_whole + 4
-    assert false <= len(photographs)
-
-
-def recalled_and_false(poses, people, image):
-    truths = [tight(person.joints[person.labelled]) for person in people if person.image == str(image)]
-    same = np.array([[iou(tight(pose.keypoints), truth) >= 0.5 for truth in truths] for pose in poses]).reshape(-1, len(truths))
-    return same.any(0).sum(), (~same.any(1)).sum()
-
-
-def tight(points):
-    return np.array([points.min(0), points.max(0)])
-
-
-def iou(box, other):
-    common = np.clip(np.minimum(box[1], other[1]) - np.maximum(box[0], other[0]), 0, None).prod()
-    return common / (np.ptp(box, axis=0).prod() + np.ptp(other, axis=0).prod() - common)
 
 
 def test_the_refined_box_is_that_of_the_joints_that_score_enough():

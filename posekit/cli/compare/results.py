@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.plan import Plan
@@ -17,11 +16,10 @@ from posekit.drawing.repeats import repeats_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
 from posekit.evaluation.repeats import Repeats, Spread, differences_table, scores_table
+from posekit.evaluation.results_file import write_results_file
 from posekit.files import replacing
 from posekit.training.log import read_run
 
-FORMAT = "posekit comparison 1"
-"""What results.yaml says it is."""
 _KEPT = ("interval95", "comparison", "training", "config", "machine", "software", "posekit", "commit")
 
 
@@ -46,7 +44,7 @@ def write_results(plan: Plan, kind: Kind) -> str:
     _write(plan.out / "results.md", text)
     _write(plan.out / "results.csv", _csv(kind, numbers))
     raw = [{key: numbers[run].get(key) for key in (*kind.kept, *_KEPT)} for run in done]
-    _write(plan.out / "results.yaml", yaml.safe_dump({"format": FORMAT, "runs": raw}, sort_keys=False, allow_unicode=True))
+    write_results_file(plan.out / "results.yaml", raw)
     for name, figure in (("comparison.png", _figure(plan, kind, models)), ("curves.png", training_curves(_curves(plan, models)))):
         with replacing(plan.out / name) as unfinished:
             figure.savefig(unfinished)

@@ -4,19 +4,15 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
-from posekit.cli.compare.results import FORMAT
-from posekit.cli.visualize.output import tell_written, write_plot
+from posekit.cli.visualize.output import add_out, tell_written, write_plot
 from posekit.drawing.repeats import repeats_figure
 from posekit.errors import DataError
-from posekit.evaluation.classification import ERROR, TITLES
-from posekit.evaluation.repeats import MEAN
+from posekit.evaluation.results_file import read_results_file
 from posekit.files import writable_folder
 
 _DESCRIPTION = """\
 Scores of models that posekit compare has trained, every seed a dot and their mean a line: the paper's tables 1, 3, 6, 7 and
-A-1 as a picture. It needs nothing of the runs but their results.yaml, such as those in configs/results."""
+A-1 as a picture. It needs nothing of the runs but their results.yaml."""
 
 _EPILOG = """\
 examples:
@@ -39,37 +35,17 @@ def add_comparison(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results.yaml that posekit compare has written")
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    add_out(parser)
     parser.set_defaults(run=_comparison)
 
 
 def _comparison(args: argparse.Namespace) -> None:
-    runs = {run: found for path in args.results for run, found in _read(path).items()}
+    runs = {run: found for path in args.results for run, found in read_results_file(path).items()}
     metrics = {metric for metric, _ in runs.values()}
     if len(metrics) > 1:
         raise DataError(f"{', '.join(map(str, args.results))}: scored by {' and '.join(sorted(metrics))}; draw them apart")
     out = writable_folder(args.out)
     tell_written(write_plot(repeats_figure(_by_model(runs), {}, metric=metrics.pop(), drawn=""), out, "comparison"))
-
-
-def _read(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, float]]]:
-    """Of each model and seed, the metric and the figures."""
-    try:
-        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if contents["format"] != FORMAT or not contents["runs"]:
-            raise ValueError(f"it is no {FORMAT!r}, or has no runs")
-        return {(run["comparison"]["model"], run["comparison"]["seed"]): _figures(run) for run in contents["runs"]}
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not a comparison's results.yaml ({' '.join(str(error).split())})") from error
-
-
-def _figures(run: Mapping) -> tuple[str, dict[str, float]]:
-    if "groups" in run:
-        return run["metric"], {**run["groups"], MEAN: float(run["pooled_mean"])}
-    told = {kind: run[kind] for kind in TITLES if kind == ERROR or run.get(kind) is not None}
-    return "error", {TITLES[kind]: float(value) for kind, value in told.items()}
 
 
 def _by_model(runs: Mapping[tuple[str, int], tuple[str, dict[str, float]]]) -> dict[str, dict[str, Sequence[float]]]:

@@ -1,10 +1,9 @@
 """`posekit visualize loss`: figures 2 and A-1 of the paper."""
 
 import argparse
-from pathlib import Path
 
 from posekit.cli.arguments import exponent, probability
-from posekit.cli.visualize.output import tell_written, write_plot
+from posekit.cli.visualize.output import add_out, tell_written, write_plot
 from posekit.drawing.loss import loss_curves, loss_surface
 from posekit.files import writable_folder
 
@@ -40,7 +39,7 @@ def add_loss(commands: argparse._SubParsersAction) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    add_out(parser)
     parser.add_argument(
         "--gamma", dest="gammas", nargs="+", type=exponent, default=[2.0], metavar="G",
         help="focusing exponents of anchor loss and focal loss, 0 to 10 (default: 2)",

@@ -1,12 +1,19 @@
 """Writing what was drawn."""
 
+import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.files import replacing
 
+_OUT = Path("figures")
 _PICTURE, _PLOT = ("png",), ("png", "svg", "pdf")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where to write."""
+    parser.add_argument("--out", type=Path, default=_OUT, metavar="DIR", help="folder to write (default: %(default)s)")
 
 
 def write_plot(figure, folder: Path, name: str) -> list[Path]:

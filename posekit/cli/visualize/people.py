@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.cli.arguments import add_source_options, box
+from posekit.cli.visualize.output import add_out
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
 from posekit.geometry import Box
@@ -25,7 +26,7 @@ def add_joint_option(parser: argparse.ArgumentParser, default: str) -> None:
 def add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = True) -> None:
     """Options that name photographs, persons and the folder to write; with `keypoints`, where joints of photographs truly are."""
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photographs without annotation")
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    add_out(parser)
     own = parser.add_argument_group("photographs without annotation")
     own.add_argument(
         "--box", type=box, metavar="x,y,w,h", help="rectangle around the person, in pixels (default: the whole picture)"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.visualize.output import tell_written, write_plot
+from posekit.cli.visualize.output import add_out, tell_written, write_plot
 from posekit.drawing.training import CURVES, TrainingRun, group_curves, training_curves
 from posekit.errors import ConfigError, DataError
 from posekit.files import writable_folder
@@ -57,7 +57,7 @@ def add_training(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="folders that posekit train or train-classifier has written"
     )
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    add_out(parser)
     parser.add_argument("--groups", action="store_true", help="draw PCK of each joint group too")
     parser.set_defaults(run=_training)
 
