@@ -8,6 +8,9 @@ from posekit.drawing import draw_pose
 from posekit.geometry import Box
 from posekit.skeletons import Skeleton
 
+# Of a box around joints that the model found: wider than around true ones, since some limbs end farther out than it saw.
+_MARGIN = 1.4
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -49,7 +52,7 @@ class Pose:
     def refined_box(self, min_score: float = 0.1) -> Box:
         """Where to look for this person once more: around the joints that score enough; `box` where these are fewer than half."""
         sure = (self.scores >= min_score) & np.isfinite(self.keypoints).all(1)
-        return Box.around(self.keypoints[sure]) if sure.mean() >= 0.5 else self.box
+        return Box.around(self.keypoints[sure], _MARGIN) if sure.mean() >= 0.5 else self.box
 
     def draw(self, image_bgr: np.ndarray, *, min_score: float = 0.0, show_box: bool = False) -> np.ndarray:
         """A new picture with the skeleton on it; joints that score less than `min_score` are left out."""

@@ -130,7 +130,7 @@ class Predictor:
 
         Returns
         -------
-        list of Pose : one for each box, in order.
+        list of Pose : one for each box, in order: of all looks the one whose joints score best.
 
         Raises
         ------
@@ -145,10 +145,11 @@ class Predictor:
             boxes = [Box.from_xywh(0, 0, width, height, margin=1.0)]
         for box in boxes:
             box.require_overlap(width, height)
-        poses = self._predict_all(image, boxes)
+        best = poses = self._predict_all(image, boxes)
         for _ in range(refine):
             poses = self._predict_all(image, refined_boxes(poses, width, height))
-        return poses
+            best = [max(pair, key=lambda pose: pose.scores.mean()) for pair in zip(best, poses, strict=True)]
+        return best
 
     def _predict_all(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
         batches = (boxes[start : start + self.persons_at_once] for start in range(0, len(boxes), self.persons_at_once))

@@ -92,6 +92,6 @@ def test_the_refined_box_is_that_of_the_joints_that_score_enough():
     scores = np.full(K, 0.5)
     scores[-1] = 0.05
     pose = Pose(BODY.astype(float), scores, Box((9, 9), 300), LSP14)
-    assert pose.refined_box() == Box.around(BODY[:-1])
+    assert pose.refined_box() == Box.around(BODY[:-1], margin=1.4)
     assert pose.refined_box(min_score=0.6) == pose.box
-    assert pose.refined_box(min_score=0) == Box.around(BODY)
+    assert pose.refined_box(min_score=0) == Box.around(BODY, margin=1.4)

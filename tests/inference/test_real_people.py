@@ -98,7 +98,7 @@ def test_people_who_are_found_are_nearly_as_good_as_boxed_ones(predictor, mpii):
     whole = percent(mpii, [predictor(person.image)[0] for person in mpii])
     given = pck_by_looks(predictor, mpii, [person.box for person in mpii])
     print(f"PCK@0.2 of MPII's five: boxes given, with no and one further look {given}; found {found}; whole pictures {whole}")
-    assert found >= given[0] - 20
+    assert found >= given[0] - 25
     assert found >= whole + 20
 
 
