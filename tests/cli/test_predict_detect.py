@@ -62,7 +62,7 @@ def test_a_detector_says_where_people_are(predict, photo, detector):
 def test_given_boxes_are_refined_once_by_default(predict, photo, spots):
     _, (person,) = predict(photo, "--box", "40,30,100,100")
     low, high = spots.min(0), spots.max(0)
-    assert person["box"][2] == pytest.approx(1.25 * (high - low).max(), abs=3)
+    assert person["box"][2] == pytest.approx(1.4 * (high - low).max(), abs=3)
     assert predict(photo, "--box", "40,30,100,100", "--refine", 0)[1][0]["box"][2] == 125
 
 

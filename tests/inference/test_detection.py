@@ -48,7 +48,7 @@ def found(finder, image=IMAGE):
 def test_each_person_is_found_once_where_they_stand(finder):
     boxes = found(finder)
     assert [box.centre for box in boxes] == [pytest.approx(tuple(person), abs=1) for person in PEOPLE]
-    assert [box.side for box in boxes] == pytest.approx([125, 125])
+    assert [box.side for box in boxes] == pytest.approx([140, 140])
 
 
 def test_nobody_is_found_where_nobody_is():

@@ -135,10 +135,19 @@ def test_refining_looks_again_where_the_joints_were_found(spot_predictor):
     image, box = spots(150, 200, POINTS), Box((100, 70), 180)
     predict = spot_predictor(decode="dark")
     (once,), (twice,) = predict(image, [box]), predict(image, [box], refine=1)
-    assert twice.box == Box.around(once.keypoints)
+    assert twice.box == once.refined_box() == Box.around(once.keypoints, margin=1.4)
     assert np.abs(twice.keypoints - POINTS).max() < 0.5
-    (thrice,) = predict(image, [box], refine=2)
-    assert thrice.box == Box.around(twice.keypoints)
+    (third,), (best,) = predict(image, [twice.refined_box()]), predict(image, [box], refine=2)
+    assert best.scores.mean() == max(pose.scores.mean() for pose in (once, twice, third))
+
+
+def test_a_further_look_that_sees_less_is_forgotten(spot_predictor, monkeypatch):
+    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
+    (once,) = spot_predictor()(image, [box])
+    monkeypatch.setattr(type(once), "refined_box", lambda pose: Box((15, 135), 20))  # an empty corner
+    (kept,) = spot_predictor()(image, [box], refine=2)
+    assert kept.box == box
+    np.testing.assert_array_equal(kept.keypoints, once.keypoints)
 
 
 def test_refining_never_leaves_the_picture(spot_predictor):
