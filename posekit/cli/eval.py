@@ -69,7 +69,11 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--weights", metavar="W", help="score the model of this weights file (.safetensors, .onnx)")
+    what.add_argument(
+        "--weights",
+        metavar="W",
+        help="score the model of this weights file (.safetensors, .onnx), or of a name of what comes with posekit",
+    )
     what.add_argument("--predictions", type=Path, metavar="FILE", help="score this prediction file (.h5, .mat, .json)")
     add_source_options(parser, DATASETS)
     parser.add_argument(

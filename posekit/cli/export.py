@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", required=True, type=Path, metavar="W", help="weights file (.safetensors)")
+    parser.add_argument(
+        "--weights", required=True, metavar="W", help="weights file (.safetensors), or a name of what comes with posekit"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write (.onnx)")
     parser.add_argument("--decode", choices=METHODS, default="quarter", help="heatmap to point (default: %(default)s)")
     return run_command(parser, _run, argv)

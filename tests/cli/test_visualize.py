@@ -13,6 +13,7 @@ from posekit.images import read_image
 from posekit.models import ModelInfo, build_model, save_weights
 from posekit.opencv import cv2
 from posekit.skeletons import LSP14, MPII16
+from posekit.weights import FOLDER
 
 
 def save_random(path, skeleton=MPII16, **notes):
@@ -126,6 +127,13 @@ def test_models_are_told_apart_by_what_differs(run, weights, photo, tmp_path):
     assert f"some one.{weights[0].parent.parent.name}-epoch-0001.heatmaps.png" in files
 
 
+def test_weights_that_come_with_posekit_are_known_by_name(run, photo):
+    sheet = ("heatmaps", photo, "--joint", "head_top")
+    assert run(*sheet)[3] == ["some one.heatmaps.png"]
+    files = run(*sheet, "--weights", "lspet-hg2", "lspet-small")[3]
+    assert files == ["some one.heatmaps.png", "some one.lspet-hg2.heatmaps.png", "some one.lspet-small.heatmaps.png"]
+
+
 def refusals(weights, photo, data, folder):
     one = ("--weights", weights[0])
     return {
@@ -145,8 +153,9 @@ def refusals(weights, photo, data, folder):
         ("penalty", photo, "--keypoint", "tail=1,2", *one): "has no joint 'tail'",
         ("penalty", photo, "--box", "500,5,20,20", *one): "wholly outside the picture of 120x90",
         ("penalty", folder / "gone.jpg", *one): "gone.jpg",
-        ("penalty", "--weights", weights[0], photo): "not a .safetensors file; name photographs before the options",
+        ("penalty", "--weights", weights[0], photo): "nor a name of what comes with posekit: lspet-hg2, ",
         ("penalty", photo, "--weights", weights[0], weights[0]): "names a file twice",
+        ("penalty", photo, "--weights", "lspet-small", FOLDER / "lspet-small.safetensors"): "names a file twice",
         ("penalty", photo, "--weights", weights[0], save_random(folder / "lsp" / "a.safetensors", LSP14)): "different joints",
         ("penalty", photo, "--weights", folder / "none.safetensors"): "no such weights file",
     }

@@ -16,7 +16,8 @@ The page is served to this machine alone, needs no network, and keeps photograph
 
 _EPILOG = """\
 examples:
-  upload photographs on the page
+  upload photographs on the page; with the weights that come with posekit; with yours
+    %(prog)s
     %(prog)s --weights runs/lspet/best.safetensors
   begin with this one; for a script, or a machine without a browser
     %(prog)s --weights W runner.jpg --port 8090 --no-browser
