@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from posekit import heatmaps
 from posekit.errors import DataError, WeightsError
+from posekit.evaluation.gradient_shares import KINDS, LOSSES, gradient_lines, gradient_shares, summed_gradients
 from posekit.evaluation.penalty_measures import MEASURES, Estimate, differences, estimates, measure_lines, to_json
 from posekit.geometry import Crop
 from posekit.inference import Predictor
@@ -29,7 +30,8 @@ opposite: within the target of the same person's opposite joint; other persons: 
 are annotated; rest: all other true negatives. Per pixel: the mean penalty. % of penalty, % of pixels: the region's share of
 the maps that have it, so that shares do not add up to 100 where maps lack one; times as dense: the one divided by the other.
 % of maps higher: those that score above the anchor somewhere in the region, however confident the model is. In brackets,
-where ten photographs or more have the region, the 95 % interval of a bootstrap over photographs."""
+where ten photographs or more have the region, the 95 % interval of a bootstrap over photographs.
+% of the gradient: of the absolute derivatives by a sigmoid's logits, over all maps: which pixels each loss would learn from."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class PenaltyStudy:
         Pixels of each region; all 0 for a map that does not count.
     hard : (N, K, 3) int64
         Pixels of each region that score above the anchor.
+    gradient : (N, 2, 3) float64
+        Sums of the losses' absolute derivatives, as of `posekit.evaluation.gradient_shares.summed_gradients`.
     failures : tuple of Failure
         Persons who could not be read; they do not count.
     targets : str
@@ -59,12 +63,13 @@ class PenaltyStudy:
     penalty: np.ndarray
     area: np.ndarray
     hard: np.ndarray
+    gradient: np.ndarray
     failures: tuple[Failure, ...] = ()
     targets: str = ""
 
     def __post_init__(self):
-        expected = (*self.people.labelled.shape, len(REGIONS))
-        for name in ("penalty", "area", "hard"):
+        regions, kinds = (*self.people.labelled.shape, len(REGIONS)), (len(self.people), len(LOSSES), len(KINDS))
+        for name, expected in {"penalty": regions, "area": regions, "hard": regions, "gradient": kinds}.items():
             if getattr(self, name).shape != expected:
                 raise ValueError(f"{name}: expected {expected}, got {getattr(self, name).shape}")
 
@@ -134,6 +139,8 @@ class PenaltyStudy:
             *([f"left out, could not be read: {unread:,} of {len(people):,} persons"] if unread else []),
             "",
             *measure_lines(self.groups, self.maps),
+            "",
+            *gradient_lines(gradient_shares(self.gradient)),
         ]
         return "\n".join(lines)
 
@@ -150,6 +157,7 @@ class PenaltyStudy:
             "interval95": "bootstrap over photographs, 1000 resamples, seed 0; None where fewer than 10 have the region",
             "maps": self.maps,
             "groups": to_json(self.groups),
+            "gradient": gradient_shares(self.gradient) if self.n_maps else None,
         }
 
 
@@ -260,6 +268,7 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
     photograph, opposite = _numbered(people.images), torch.tensor(people.skeleton.flip_order)
     shape, failures = (*people.labelled.shape, len(REGIONS)), []
     penalty, area, hard = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    gradient = np.zeros((len(people), len(LOSSES), len(KINDS)))
     with tqdm(total=len(people), desc="penalty", unit="person", disable=not progress) as bar:
         for index, maps, failed in predictor.map_batches(people):
             if not maps.isfinite().all():
@@ -271,10 +280,11 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
             penalty[index] = _summed(explained.penalty.double(), regions)
             area[index] = _summed(1, regions)
             hard[index] = _summed(explained.probability > explained.anchor, regions)
+            gradient[index] = summed_gradients(explained)
             failures += failed
             bar.update(len(index))
     report_failures(failures, people)
-    return PenaltyStudy(people, gamma, penalty, area, hard, tuple(failures), _described(predictor.info))
+    return PenaltyStudy(people, gamma, penalty, area, hard, gradient, tuple(failures), _described(predictor.info))
 
 
 def _described(info: ModelInfo) -> str:

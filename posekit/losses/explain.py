@@ -28,6 +28,8 @@ class AnchorMaps:
         The factor of each pixel's cross entropy.
     cross_entropy : (B, K, H, W)
         What binary cross entropy charges.
+    gamma : float
+        The focusing exponent.
     """
 
     target: Tensor
@@ -35,6 +37,7 @@ class AnchorMaps:
     anchor: Tensor
     modulator: Tensor
     cross_entropy: Tensor
+    gamma: float
 
     @property
     def mask(self) -> Tensor:
@@ -58,6 +61,14 @@ class AnchorMaps:
         It is above 0 on true negatives that score higher than the anchor: the peaks by which a map counts a joint twice.
         """
         return ((self.modulator - 1) * self.cross_entropy).clamp_min(0)
+
+    @property
+    def gradient(self) -> Tensor:
+        """(B, K, H, W): the derivative of `loss` by a sigmoid's logits; the anchor counts as a constant."""
+        q = self.probability
+        slope = self.gamma * (1 + q - self.anchor) ** (self.gamma - 1) * q * (1 - q)
+        modulated = slope * self.cross_entropy + self.modulator * q
+        return torch.where(self.mask & ~self.anchor.isnan(), modulated, q - self.target)
 
 
 def anchor_maps(probability: Tensor, target: Tensor, gamma: float = 2.0, *, anchor: Tensor | float | None = None) -> AnchorMaps:
@@ -98,4 +109,4 @@ def anchor_maps(probability: Tensor, target: Tensor, gamma: float = 2.0, *, anch
     own = heatmap_anchor(probability, target)
     anchor = own if anchor is None else torch.as_tensor(anchor).to(own).expand_as(own).masked_fill(own.isnan(), torch.nan)
     factor = heatmap_modulator(probability, target, gamma, anchor)
-    return AnchorMaps(target, probability, anchor, factor, HeatmapBCE(reduction="none")(logits, target))
+    return AnchorMaps(target, probability, anchor, factor, HeatmapBCE(reduction="none")(logits, target), gamma)

@@ -12,8 +12,10 @@ from torch import nn
 import posekit
 from posekit.datasets import open_people
 from posekit.errors import DataError, ImageError
+from posekit.evaluation.gradient_shares import LOSSES
 from posekit.evaluation.penalty import REGIONS, PenaltyComparison, PenaltyStudy, penalty_study
 from posekit.inference import Views, annotated_subject, look
+from posekit.losses import HeatmapAnchorLoss, HeatmapBCE
 from posekit.losses.anchor import hard_pixels
 from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.sample import Failure, People
@@ -134,6 +136,31 @@ def test_regions_share_the_true_negatives_among_them():
     assert 0 < found.n_maps < crowd.labelled.sum(), "some joints lie outside"
 
 
+def test_gradients_are_shared_out_as_the_losses_of_training_have_them():
+    """Of each loss by autograd, over joints that may lie outside or have no label; whoever cannot be read does not count."""
+    rng = np.random.default_rng(3)
+    joints = rng.uniform(-4, 19, (6, len(SKELETON), 2))
+    joints[rng.random((6, len(SKELETON))) < 0.2] = np.nan
+    crowd = people(joints)
+    values = torch.from_numpy(rng.uniform(0.01, 0.99, (6, len(SKELETON), SIDE, SIDE)))
+    found = study(values, crowd, unread=(4,))
+    targets = posekit.heatmaps.encode(torch.from_numpy(crowd.joints), torch.from_numpy(crowd.labelled), size=SIDE).double()
+    circle = targets > 0.5
+    counted = circle.any(-1).any(-1)
+    counted[4] = False
+    above = (targets == 0) & (values > torch.where(circle, values, 0).amax((-2, -1), keepdim=True))
+    for i, loss in enumerate((HeatmapBCE(reduction="sum"), HeatmapAnchorLoss(2.0, reduction="sum"))):
+        logits = values.logit().requires_grad_()
+        loss(logits, targets, counted.double()).backward()
+        pulls = [logits.grad.abs()[kind] for kind in (targets > 0, above, (targets == 0) & ~above)]
+        expected = [float(pull.sum()) for pull in pulls]
+        np.testing.assert_allclose(found.gradient[:, i].sum(0), expected, rtol=1e-4)
+        shares = found.to_dict()["gradient"][LOSSES[i]]
+        assert list(shares.values()) == pytest.approx([100 * part / sum(expected) for part in expected], rel=1e-4)
+        line = next(line for line in found.table().splitlines() if line.startswith(f"{LOSSES[i]} "))
+        assert line.split()[-3:] == [f"{share:.1f}" for share in shares.values()]
+
+
 def test_an_opposite_joint_nearby_keeps_what_is_not_the_joints_own():
     found = study(maps(2), people([person(left_hand=(8, 8), right_hand=(10, 8)), person(left_hand=(8, 8), right_hand=(8.2, 8))]))
     outer = (disc(10, 8) & ~disc(8, 8)).sum()
@@ -219,6 +246,7 @@ def test_nobody_is_no_error():
     found = study(maps(0), people([]))
     assert found.n_maps == 0 and math.isnan(found.regions["rest"]["higher"].value)
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["gradient"] is None
     assert content["groups"]["All"]["opposite"]["mean_penalty"] == {"value": None, "interval95": [None, None]}
     assert [line.split()[-1] for line in found.table().splitlines()[3:6]] == ["-", "-", "-"]
 
@@ -234,7 +262,8 @@ def made_study(penalty, area, images, **changes):
     skeleton = Skeleton(name="one", joints=("nose",))
     crowd = people(np.zeros((len(images), 1, 2)), images=images, skeleton=skeleton)
     penalty, area = np.array(penalty, float)[:, None], np.array(area)[:, None]
-    return replace(PenaltyStudy(crowd, 2.0, penalty, area, (penalty > 0).astype(int)), **changes)
+    gradient = np.zeros((len(images), 2, 3))
+    return replace(PenaltyStudy(crowd, 2.0, penalty, area, (penalty > 0).astype(int), gradient), **changes)
 
 
 def test_shares_are_of_the_maps_that_have_the_region():

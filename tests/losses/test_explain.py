@@ -36,6 +36,25 @@ def test_loss_is_the_anchor_loss_of_training_and_the_penalty_what_exceeds_bce(ga
     assert (gamma == 0) == (not maps.penalty.any())
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 3.5])
+def test_the_gradient_is_that_of_training(gamma):
+    probability, target = example()
+    logits = probability.logit().requires_grad_()
+    HeatmapAnchorLoss(gamma, reduction="sum")(logits, target).backward()
+    torch.testing.assert_close(anchor_maps(probability, target, gamma).gradient, logits.grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_the_gradient_is_finite_where_nothing_and_everything_is_certain(gamma):
+    target = torch.zeros(1, 1, 3, 3)
+    target[..., 1, 1] = 1.0
+    for background in (0.0, 1.0):
+        probability = torch.full_like(target, background)
+        probability[..., 1, 1] = 1 - background
+        found = anchor_maps(probability, target, gamma).gradient
+        assert found.isfinite().all() and (found[target == 0] >= 0).all() and found[..., 1, 1] <= 0
+
+
 def test_penalty_has_the_closed_form():
     q, p, gamma = 0.7, 0.2, 2.0
     probability, target = torch.full((1, 1, 1, 3), 0.1), torch.zeros(1, 1, 1, 3)
