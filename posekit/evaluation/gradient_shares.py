@@ -1,5 +1,7 @@
 """Which pixels a loss learns from: how its gradient is shared out among them."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -37,10 +39,8 @@ def gradient_shares(sums_N23: np.ndarray) -> dict[str, dict[str, float]]:
 
 def gradient_lines(shares: dict[str, dict[str, float]]) -> list[str]:
     """Text for the screen: a line for each loss."""
-    widths = list(map(len, KINDS))
     lines = ["  ".join([f"{'% of the gradient':<17}", *KINDS])]
     for loss, found in shares.items():
-        lines.append(
-            "  ".join([f"{loss:<17}", *(f"{share:{width}.1f}" for share, width in zip(found.values(), widths, strict=True))])
-        )
+        cells = ("-" if math.isnan(share) else f"{share:.1f}" for share in found.values())
+        lines.append("  ".join([f"{loss:<17}", *map(str.rjust, cells, map(len, KINDS))]))
     return lines

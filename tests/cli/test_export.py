@@ -43,6 +43,12 @@ def test_the_file_predicts_as_the_weights_do(weights, real_data, tmp_path, capsy
     np.testing.assert_allclose(found[1:], [found[0]] * 2, atol=1e-3)
 
 
+def test_weights_that_come_with_posekit_are_known_by_name(capsys):
+    assert export.main(["--weights", "lspet-small", "--out", "small.onnx"]) == 0
+    described = {entry.key: entry.value for entry in onnx.load("small.onnx").metadata_props}
+    assert json.loads(described["posekit"])["input_size"] == 192
+
+
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_eval_tells_what_ran(weights, real_data, tmp_path, capsys, backend):
     options = ["--data", "lsp", "--root", str(real_data / "lspet"), "--split", "random:0.001:0", "--limit", "4", "--out", "out"]

@@ -153,7 +153,7 @@ def refusals(weights, photo, data, folder):
         ("penalty", photo, "--keypoint", "tail=1,2", *one): "has no joint 'tail'",
         ("penalty", photo, "--box", "500,5,20,20", *one): "wholly outside the picture of 120x90",
         ("penalty", folder / "gone.jpg", *one): "gone.jpg",
-        ("penalty", "--weights", weights[0], photo): "nor a name of what comes with posekit: lspet-hg2, ",
+        ("penalty", "--weights", weights[0], photo): "lspet-small; name photographs before the options",
         ("penalty", photo, "--weights", weights[0], weights[0]): "names a file twice",
         ("penalty", photo, "--weights", "lspet-small", FOLDER / "lspet-small.safetensors"): "names a file twice",
         ("penalty", photo, "--weights", weights[0], save_random(folder / "lsp" / "a.safetensors", LSP14)): "different joints",

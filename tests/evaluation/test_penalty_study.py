@@ -249,6 +249,7 @@ def test_nobody_is_no_error():
     assert content["gradient"] is None
     assert content["groups"]["All"]["opposite"]["mean_penalty"] == {"value": None, "interval95": [None, None]}
     assert [line.split()[-1] for line in found.table().splitlines()[3:6]] == ["-", "-", "-"]
+    assert found.table().splitlines()[-1].split() == ["anchor", "loss", "-", "-", "-"]
 
 
 def test_a_model_without_any_penalty_has_no_share_of_it():
