@@ -3,11 +3,13 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,6 +17,7 @@ import yaml
 from posekit.cli.compare import main
 from posekit.cli.compare.execute import claimed
 from posekit.cli.compare.plan import read_plan
+from posekit.cli.compare.results import write_results
 from posekit.datasets import open_people
 from posekit.datasets.synthetic import write_synthetic
 from posekit.evaluation import score
@@ -95,6 +98,21 @@ def test_what_is_done_is_not_done_again(folder, finished, capsys):
     assert main(["--config", str(folder / "losses.yaml"), "--out", str(finished), "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("  done\n") == 4 and "about 0 s in all" in shown
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_ends_meanwhile_waits_for_the_next_table(folder, finished, tmp_path, monkeypatch):
+    plan = read_plan(folder / "losses.yaml", Path(shutil.copytree(finished, tmp_path / "out")), [])
+    kind, late = plan.kind(plan.kind.open(plan.runs[0].config)), plan.runs[-1].results / "metrics.json"
+    hidden, repeats = late.rename(late.with_name("hidden")), kind.repeats
+
+    def and_meanwhile(runs):
+        shutil.copy(hidden, late)
+        return repeats(runs)
+
+    monkeypatch.setattr(kind, "repeats", and_meanwhile)
+    assert "Not done yet: anchor, γ = 2, seed 1." in write_results(plan, kind)
+    assert "Not done yet" not in write_results(plan, kind)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.plan import Plan
@@ -37,22 +38,21 @@ def write_results(plan: Plan, kind: Kind) -> str:
     OutputError
         If a file cannot be written.
     """
-    done = [run for run in plan.runs if run.done]
-    numbers = {run: _read(run, kind) for run in done}
-    models = {name: kind.repeats([run for run in plan.of(name) if run.done]) for name in plan.models if _any_done(plan, name)}
-    text = _tables(plan, kind, models, numbers)
-    _write(plan.out / "results.md", text)
-    _write(plan.out / "results.csv", _csv(kind, numbers))
-    raw = [{key: numbers[run].get(key) for key in (*kind.kept, *_KEPT)} for run in done]
-    write_results_file(plan.out / "results.yaml", raw)
-    for name, figure in (("comparison.png", _figure(plan, kind, models)), ("curves.png", training_curves(_curves(plan, models)))):
-        with replacing(plan.out / name) as unfinished:
-            figure.savefig(unfinished)
+    with FileLock(plan.out / "lock"):  # so that who comes last writes what is true last
+        # Asked once: other processes may be finishing theirs.
+        numbers = {run: _read(run, kind) for run in plan.runs if run.done}
+        done = {name: runs for name in plan.models if (runs := [run for run in numbers if run.model == name])}
+        models = {name: kind.repeats(runs) for name, runs in done.items()}
+        text = _tables(plan, kind, models, numbers)
+        _write(plan.out / "results.md", text)
+        _write(plan.out / "results.csv", _csv(kind, numbers))
+        raw = [{key: found.get(key) for key in (*kind.kept, *_KEPT)} for found in numbers.values()]
+        write_results_file(plan.out / "results.yaml", raw)
+        figures = {"comparison.png": _figure(plan, kind, models), "curves.png": training_curves(_curves(done))}
+        for name, figure in figures.items():
+            with replacing(plan.out / name) as unfinished:
+                figure.savefig(unfinished)
     return text
-
-
-def _any_done(plan: Plan, model: str) -> bool:
-    return any(run.done for run in plan.of(model))
 
 
 def _read(run: Run, kind: Kind) -> dict:
@@ -66,7 +66,7 @@ def _read(run: Run, kind: Kind) -> dict:
 
 
 def _tables(plan: Plan, kind: Kind, models: Mapping[str, Repeats], numbers: Mapping[Run, dict]) -> str:
-    extra = {name: _costs([numbers[run] for run in plan.of(name) if run.done]) for name in models}
+    extra = {name: _costs([found for run, found in numbers.items() if run.model == name]) for name in models}
     parts = [kind.caption(plan.runs[0], models), scores_table(models, extra)]
     for name in plan.against:
         if name in models and len(models) > 1:
@@ -75,7 +75,7 @@ def _tables(plan: Plan, kind: Kind, models: Mapping[str, Repeats], numbers: Mapp
                 "and seeds; bold where it excludes 0.",
                 differences_table(models, name),
             ]
-    missing = [run.name for run in plan.runs if not run.done]
+    missing = [run.name for run in plan.runs if run not in numbers]
     return "\n\n".join(parts + ([f"Not done yet: {'; '.join(missing)}."] if missing else [])) + "\n"
 
 
@@ -123,9 +123,9 @@ def _write(path: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def _curves(plan: Plan, models: Mapping[str, Repeats]) -> dict[str, TrainingRun]:
+def _curves(done: Mapping[str, Sequence[Run]]) -> dict[str, TrainingRun]:
     """Of each model, the mean over its seeds."""
-    return {name: _mean_run([read_run(run.folder) for run in plan.of(name) if run.done]) for name in models}
+    return {name: _mean_run([read_run(run.folder) for run in runs]) for name, runs in done.items()}
 
 
 def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
