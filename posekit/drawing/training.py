@@ -18,6 +18,8 @@ _NAMES = {
     "pck": "validation {} (%)",
     "error": "validation error (%)",
     "error_top5": "validation top-5 error (%)",
+    "AP50": "validation AP at IoU 0.5 (%)",
+    "recall": "validation recall at IoU 0.5 (%)",
     "hard_images": "hard images (%)",
     "hard_pixels": "hard pixels (%)",
     "hard_joints": "hard joints (%)",
@@ -194,11 +196,15 @@ def _from_zero(panels: Sequence) -> None:
 
 
 def _name_runs(figure, axes, runs: Mapping[str, TrainingRun]) -> None:
-    """A legend of the runs, each with its loss, and with its metric where they differ; of a lone run its warm-up alone."""
+    """A legend of the runs, each with its loss where its name does not tell that, and with its metric where they differ.
+
+    Of a lone run its warm-up alone.
+    """
     known = {run.metric for run in runs.values()} - {PCK}
     for (name, run), look in zip(runs.items(), _looks(len(runs)), strict=True):
         if len(runs) > 1:
-            facts = ", ".join(filter(None, (run.loss, run.metric if len(known) > 1 and run.metric in known else "")))
+            loss = "" if run.loss.replace("γ = ", "gamma ").casefold() in name.casefold() else run.loss
+            facts = ", ".join(filter(None, (loss, run.metric if len(known) > 1 and run.metric in known else "")))
             axes.plot([], [], **look, label=shortened(name) + (f": {shortened(facts, 40)}" if facts else ""))
     if warm := {run.warmup_loss for run in runs.values() if run.warmup_epochs}:
         label = f"end of the warm-up with {' or '.join(sorted(warm))}"

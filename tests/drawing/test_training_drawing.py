@@ -100,6 +100,12 @@ def test_losses_of_another_kind_or_scale_have_a_panel_each():
     assert legend(figure) == ["a: anchor, γ = 2", "b: BCE", "c: anchor, γ = 2", "d: anchor, γ = 2", "e"]
 
 
+def test_a_name_that_tells_the_loss_is_enough():
+    losses = {"BCE": "BCE", "Anchor, gamma 2, warm-up": "anchor, γ = 2", "anchor, gamma 1": "anchor, γ = 2"}
+    figure = training_curves({name: run(2, loss=loss) for name, loss in losses.items()})
+    assert legend(figure) == ["BCE", "Anchor, gamma 2, warm-up", "anchor, gamma 1: anchor, γ = 2"]
+
+
 @pytest.mark.parametrize(
     ("metrics", "name", "told"),
     [
