@@ -22,7 +22,7 @@ BASE = {
     "calibration",
     "video",
 }
-ONE = {"heatmaps", "losses", "metrics", "models"}
+ONE = {"heatmaps", "centres", "losses", "metrics", "models"}
 TWO = {"datasets", "predictions", "drawing"}
 THREE = {"inference", "training", "evaluation", "explorer"}
 ALL = BASE | ONE | TWO | THREE | {"config", "build", "cli"}
@@ -31,6 +31,7 @@ ALL = BASE | ONE | TWO | THREE | {"config", "build", "cli"}
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "heatmaps": BASE,
+    "centres": BASE | {"heatmaps"},
     "losses": {"errors"},
     "metrics": BASE,
     "models": BASE,

@@ -35,11 +35,12 @@ def build_people(config: DataConfig) -> tuple[People, People]:
     root = Path(config.root)
     if config.synthetic.people:
         write_synthetic(root / config.synthetic.path, people=config.synthetic.people, seed=config.synthetic.seed)
-    train = _open(config.train, root).without_unlabelled()
-    return train, _open(config.valid, root, train.skeleton).without_unlabelled()
+    train = open_sources(config.train, root).without_unlabelled()
+    return train, open_sources(config.valid, root, train.skeleton).without_unlabelled()
 
 
-def _open(sources: Sequence[SourceConfig], root: Path, skeleton: Skeleton | None = None) -> People:
+def open_sources(sources: Sequence[SourceConfig], root: Path, skeleton: Skeleton | None = None) -> People:
+    """All of them together, in the first one's skeleton or that which is given."""
     return concatenate([open_people(source.data, root / source.path, source.split, skeleton=skeleton) for source in sources])
 
 
@@ -90,7 +91,7 @@ def build_engine(config: Config, train: People, valid: People, *, out: Path, acc
 
 def _begin_from(config: Config, model: nn.Module, info: ModelInfo) -> None:
     if config.model.start_from:
-        start_from(model, info, config.model.start_from)
+        start_from(model, config.model.start_from, joints=info.skeleton.joints)
     elif config.model.encoder:
         encoder.load_imagenet(model.stem.encoder)
 

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from posekit.config import ClassifierConfig, Config, OptimizerConfig, TrainConfig
+from posekit.config import ClassifierConfig, Config, DetectorConfig, OptimizerConfig, TrainConfig
 from posekit.datasets.loader import EpochBatches, collate, make_loader
 from posekit.errors import ConfigError, DataError
 from posekit.machine import keep_freed_memory
@@ -19,6 +19,8 @@ from posekit.training.schedule import learning_rate
 # RGB; the usual mean and deviation of photographs (ImageNet's).
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _VALIDATED = 64  # at once
+
+AnyConfig = Config | ClassifierConfig | DetectorConfig
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -32,7 +34,7 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
     return makers[config.name](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
 
 
-def build_accelerator(config: Config | ClassifierConfig) -> Accelerator:
+def build_accelerator(config: AnyConfig) -> Accelerator:
     """Device, precision and processes (as `torchrun` or `accelerate launch` set them)."""
     if config.train.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device cuda: this machine has no GPU that PyTorch can use; choose auto or cpu")
@@ -58,7 +60,7 @@ def resolved_precision(config: TrainConfig) -> str:
 
 
 def build_loaders(
-    train: Dataset, valid: Dataset, config: Config | ClassifierConfig, accelerator: Accelerator, collate: Callable = collate
+    train: Dataset, valid: Dataset, config: AnyConfig, accelerator: Accelerator, collate: Callable = collate
 ) -> tuple[DataLoader, DataLoader]:
     """Loaders of this process's share: of training batches, and of what is validated, each once and in order.
 
@@ -78,7 +80,7 @@ def build_loaders(
 def assemble_engine(
     task: Task,
     model: nn.Module,
-    config: Config | ClassifierConfig,
+    config: AnyConfig,
     *,
     out: Path,
     accelerator: Accelerator,

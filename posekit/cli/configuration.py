@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from posekit.build import resolved_precision
-from posekit.config import ClassifierConfig, Config
+from posekit.config import ClassifierConfig, Config, DetectorConfig
 from posekit.errors import ConfigError
 from posekit.files import replacing
 
@@ -21,7 +21,9 @@ _UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(
 
 
 # The commands that train, by what they are configured with.
-TRAINING_COMMANDS = {Config: "train", ClassifierConfig: "train-classifier"}
+TRAINING_COMMANDS = {Config: "train", ClassifierConfig: "train-classifier", DetectorConfig: "train-detector"}
+# Keys of data by which their files are told from those of pose models.
+_TOLD_BY = {"images": ClassifierConfig, "people": DetectorConfig}
 
 
 def config_parser(prog: str | None, description: str, kind: type = Config) -> ArgumentParser:
@@ -62,13 +64,13 @@ def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[s
 
 
 def training_kind(path: str | Path) -> type:
-    """What a training configuration's file configures: one that names data.images, a classifier; any other, a pose model."""
+    """What a training configuration's file configures: with data.images a classifier, with data.people a detector, else poses."""
     try:
         contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return Config  # whoever reads it says what is wrong
     data = contents.get("data") if isinstance(contents, dict) else None
-    return ClassifierConfig if isinstance(data, dict) and "images" in data else Config
+    return next((kind for key, kind in _TOLD_BY.items() if isinstance(data, dict) and key in data), Config)
 
 
 def make_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):

@@ -10,6 +10,7 @@ from posekit.errors import PosekitError
 COMMANDS = {
     "train": "train a pose model",
     "train-classifier": "train a classifier under the paper's losses",
+    "train-detector": "train a network that finds people in whole pictures",
     "eval": "score a model or a prediction file, compare two, write a report",
     "compare": "train models that differ in something with several seeds each: which is better",
     "predict": "find keypoints in photographs",

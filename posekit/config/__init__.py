@@ -5,6 +5,7 @@ A configuration is read from YAML and overridden on the command line (`--train.e
 
 from posekit.config.classifier import ClassifierConfig, ClassifierLossConfig, ClassifierModelConfig, ImagesConfig
 from posekit.config.compare import CompareConfig
+from posekit.config.detector import BackgroundsConfig, DetectorConfig, DetectorLossConfig, ScenesConfig, SizesConfig
 from posekit.config.pose import (
     AugmentConfig,
     Config,
@@ -19,16 +20,21 @@ from posekit.config.training import OptimizerConfig, TrainConfig
 
 __all__ = [
     "AugmentConfig",
+    "BackgroundsConfig",
     "ClassifierConfig",
     "ClassifierLossConfig",
     "ClassifierModelConfig",
     "CompareConfig",
     "Config",
     "DataConfig",
+    "DetectorConfig",
+    "DetectorLossConfig",
     "ImagesConfig",
     "LossConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "ScenesConfig",
+    "SizesConfig",
     "SourceConfig",
     "SyntheticConfig",
     "TargetsConfig",

@@ -1,6 +1,7 @@
 """Metrics: pure functions, arrays in, results out."""
 
 from posekit.metrics.bootstrap import Difference, interval95, paired_difference, repeated_difference
+from posekit.metrics.boxes import box_average_precision
 from posekit.metrics.diagnosis import KINDS, Diagnosis, diagnose
 from posekit.metrics.double_counting import FINDINGS, DoubleCounting, double_counting
 from posekit.metrics.oks import average_precision, oks, tight_area
@@ -16,6 +17,7 @@ __all__ = [
     "DoubleCounting",
     "Reliability",
     "average_precision",
+    "box_average_precision",
     "compare",
     "compare_repeats",
     "diagnose",

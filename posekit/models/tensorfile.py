@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -11,9 +12,9 @@ from torch import Tensor, nn
 from posekit.errors import WeightsError
 from posekit.files import replacing
 
-POSE, CLASSIFIER = "posekit", "posekit-classifier"
+POSE, CLASSIFIER, CENTRES = "posekit", "posekit-classifier", "posekit-centres"
 """Metadata keys that the description stands under."""
-_NAMES = {POSE: "a pose model", CLASSIFIER: "a classifier"}
+_NAMES = {POSE: "a pose model", CLASSIFIER: "a classifier", CENTRES: "a network that finds people"}
 
 Info = TypeVar("Info")
 
@@ -21,6 +22,23 @@ Info = TypeVar("Info")
 def plain_tensors(model: nn.Module) -> dict[str, Tensor]:
     """A model's state as a file takes it."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same in half precision, but for whole numbers.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for half precision.
+    """
+    return {name: _halved(name, tensor) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.abs().max() <= torch.finfo(torch.float16).max:
+        raise ValueError(f"half: {name} goes beyond half precision, up to {tensor.abs().max():.3g}")
+    return tensor.half()
 
 
 def find_misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
@@ -50,7 +68,7 @@ def read_tensors(
     Parameters
     ----------
     path : str or Path
-    key : {POSE, CLASSIFIER}
+    key : {POSE, CLASSIFIER, CENTRES}
         What the file is to be of.
     parse : callable
         Description -> what it says; `ValueError` if it is none.

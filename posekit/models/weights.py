@@ -6,7 +6,7 @@ half precision; they are loaded as float32. Nothing is ever unpickled.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from posekit.calibration import Calibration
 from posekit.errors import DataError, WeightsError
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem, require_encoder
-from posekit.models.tensorfile import POSE, find_misfit, plain_tensors, read_tensors, write_tensors
+from posekit.models.tensorfile import POSE, find_misfit, halved, plain_tensors, read_tensors, write_tensors
 from posekit.skeletons import Skeleton
 from posekit.weights import locate
 
@@ -201,17 +201,7 @@ def save_weights(path: str | Path, model: StackedHourglass, info: ModelInfo, *, 
         misfit = find_misfit(build_model(info).state_dict(), tensors)
     if misfit:
         raise ValueError(f"info: not the description of this model: {misfit}")
-    if half:
-        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
-    write_tensors(path, tensors, POSE, info.to_json())
-
-
-def _halved(name: str, tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    if not tensor.abs().max() <= torch.finfo(torch.float16).max:
-        raise ValueError(f"half: {name} goes beyond half precision, up to {tensor.abs().max():.3g}")
-    return tensor.half()
+    write_tensors(path, halved(tensors) if half else tensors, POSE, info.to_json())
 
 
 def read_info(path: str | Path) -> ModelInfo:
@@ -249,7 +239,7 @@ def load_weights(path: str | Path, device: torch.device | str = "cpu") -> tuple[
     return restore_model(info, tensors, str(path)).to(device), info
 
 
-def start_from(model: StackedHourglass, info: ModelInfo, path: str | Path) -> None:
+def start_from(model: StackedHourglass, path: str | Path, *, joints: Sequence[str]) -> None:
     """Give a model the weights of a file to begin its training with.
 
     Where the file's are for other joints, what depends on the joints (the outputs, and how the next stack takes them in) stays
@@ -258,10 +248,10 @@ def start_from(model: StackedHourglass, info: ModelInfo, path: str | Path) -> No
     Parameters
     ----------
     model : StackedHourglass
-    info : ModelInfo
-        Its description.
     path : str or Path
         As for `load_weights`.
+    joints : sequence of str
+        What its maps are of, in order.
 
     Raises
     ------
@@ -270,7 +260,7 @@ def start_from(model: StackedHourglass, info: ModelInfo, path: str | Path) -> No
     """
     found, tensors = _read(path, weights=True)
     kept = model.state_dict()
-    if found.skeleton.joints != info.skeleton.joints:
+    if tuple(found.skeleton.joints) != tuple(joints):
         of_joints = ("outputs.", "merge_outputs.")
         tensors |= {name: tensor for name, tensor in kept.items() if name.startswith(of_joints)}
     if misfit := find_misfit(kept, tensors):

@@ -12,7 +12,7 @@ from posekit.cli.compare.classes import ClassesCompared
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.poses import PosesCompared
 from posekit.cli.compare.run import Run
-from posekit.cli.configuration import config_parser, make_config, parse_config, settled_config, training_kind
+from posekit.cli.configuration import TRAINING_COMMANDS, config_parser, make_config, parse_config, settled_config, training_kind
 from posekit.config import ClassifierConfig, CompareConfig, Config
 from posekit.errors import ConfigError
 
@@ -75,6 +75,8 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     out = out or Path("runs") / f"compare-{path.stem}"
     base, shared = path.parent / comparison.base, [*_options(comparison.shared), *overrides]
     kind = training_kind(base)
+    if kind not in KINDS:
+        raise ConfigError(f"{base}: is of posekit {TRAINING_COMMANDS[kind]}; only pose models and classifiers can be compared")
     training = config_parser(None, "", kind)
     runs = [
         _plan_run(training, kind, base, out, [*shared, *_options(settings)], model, seed, comparison.decode)

@@ -1,0 +1,46 @@
+"""Average precision of boxes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from posekit.metrics import box_average_precision
+
+ONE, OTHER = [50.0, 50, 20], [150.0, 90, 40]
+NONE = np.empty((0, 3))
+
+
+def boxes(*rows):
+    return np.array(rows, float)
+
+
+def test_all_found_and_nothing_else():
+    found = box_average_precision([boxes([*ONE, 0.9], [*OTHER, 0.3])], [boxes(ONE, OTHER)])
+    assert found == pytest.approx({"AP50": 100, "recall": 100})
+
+
+def test_what_is_false_costs_by_its_score():
+    truths = [boxes(ONE, OTHER)]
+    last = box_average_precision([boxes([*ONE, 0.9], [*OTHER, 0.8], [400.0, 400, 30, 0.1])], truths)
+    first = box_average_precision([boxes([*ONE, 0.8], [*OTHER, 0.7], [400.0, 400, 30, 0.9])], truths)
+    assert last["AP50"] == pytest.approx(100)
+    assert first["AP50"] == pytest.approx(100 * 2 / 3), "precision is 2/3 at every recall"
+    assert first["recall"] == last["recall"] == 100
+
+
+def test_someone_counts_once_and_only_where_boxes_overlap_by_half():
+    twice = box_average_precision([boxes([*ONE, 0.9], [51.0, 50, 20, 0.8])], [boxes(ONE)])
+    assert twice == pytest.approx({"AP50": 100, "recall": 100}), "the second is false, below the first"
+    beside = box_average_precision([boxes([57.0, 50, 20, 0.9])], [boxes(ONE)])  # 13 of 27 in common
+    assert beside == {"AP50": 0, "recall": 0}
+
+
+def test_pictures_are_apart():
+    found = box_average_precision([boxes([*ONE, 0.9]), np.empty((0, 4))], [NONE, boxes(ONE)])
+    assert found == {"AP50": 0, "recall": 0}
+
+
+def test_nobody_to_find():
+    found = box_average_precision([np.empty((0, 4))], [NONE])
+    assert all(math.isnan(value) for value in found.values()) and set(found) == {"AP50", "recall"}
