@@ -1,22 +1,20 @@
 """The network that finds people in whole pictures, and its weights files; see `posekit.models.weights` for those of pose models."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from posekit.errors import WeightsError
+from posekit.models.description import Description, Note
 from posekit.models.hourglass import StackedHourglass, require_encoder
 from posekit.models.tensorfile import CENTRES, find_misfit, halved, plain_tensors, read_tensors, write_tensors
-from posekit.models.weights import Note
-
-_VERSION = 1
 
 
 @dataclass(frozen=True)
-class CentresInfo:
+class CentresInfo(Description):
     """Everything but the weights that is needed to find people with a network: one hourglass with a map for each size of person.
 
     Parameters
@@ -44,33 +42,14 @@ class CentresInfo:
     std: tuple[float, float, float]
     notes: Mapping[str, Note] = field(default_factory=dict)
 
+    _tuples: ClassVar = ("sizes", "mean", "std")
+
     def __post_init__(self):
         if len(self.sizes) < 2 or sorted(set(self.sizes)) != list(self.sizes) or not self.sizes[0] > 0:
             raise ValueError(f"sizes: expected two numbers above 0 or more, in ascending order, got {self.sizes!r}")
         if self.features % 4 or self.features < 4 or self.depth < 1:
             raise ValueError(f"features, depth: expected a multiple of 4, and 1 or more, got {self.features!r}, {self.depth!r}")
         require_encoder(self.encoder, self.depth)
-
-    def with_notes(self, **notes: Note) -> "CentresInfo":
-        """The same, with notes added or replaced."""
-        return replace(self, notes={**self.notes, **notes})
-
-    def to_json(self) -> str:
-        """Text for the file's metadata; `from_json` reads it back."""
-        return json.dumps({"version": _VERSION, **asdict(self)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "CentresInfo":
-        """Rebuild from `to_json`'s text; `ValueError` if it is another version's, or no such text."""
-        fields = json.loads(text)
-        try:
-            version = fields.pop("version")
-            if version != _VERSION:
-                raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
-            lists = {name: tuple(fields.pop(name)) for name in ("sizes", "mean", "std")}
-            return cls(**lists, **fields)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def build_centres(info: CentresInfo, *, prior: float = 0.01) -> StackedHourglass:

@@ -1,23 +1,21 @@
 """Weights files of classifiers; see `posekit.models.weights` for those of pose models."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from posekit.errors import WeightsError
+from posekit.models.description import Description, Note
 from posekit.models.resnet import CLASSIFIERS, build_classifier
 from posekit.models.tensorfile import CLASSIFIER, find_misfit, plain_tensors, read_tensors, write_tensors
-from posekit.models.weights import Note
-
-_VERSION = 1
 
 
 @dataclass(frozen=True)
-class ClassifierInfo:
+class ClassifierInfo(Description):
     """Everything but the weights that is needed to classify with a model.
 
     Parameters
@@ -49,32 +47,13 @@ class ClassifierInfo:
     std: tuple[float, float, float]
     notes: Mapping[str, Note] = field(default_factory=dict)
 
+    _tuples: ClassVar = ("classes", "mean", "std")
+
     def __post_init__(self):
         if self.network not in CLASSIFIERS:
             raise ValueError(f"network: expected one of {', '.join(CLASSIFIERS)}, got {self.network!r}")
         if self.head not in ("sigmoid", "softmax"):
             raise ValueError(f"head: expected sigmoid or softmax, got {self.head!r}")
-
-    def with_notes(self, **notes: Note) -> "ClassifierInfo":
-        """The same, with notes added or replaced."""
-        return replace(self, notes={**self.notes, **notes})
-
-    def to_json(self) -> str:
-        """Text for the file's metadata; `from_json` reads it back."""
-        return json.dumps({"version": _VERSION, **asdict(self)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "ClassifierInfo":
-        """Rebuild from `to_json`'s text; `ValueError` if it is another version's, or no such text."""
-        fields = json.loads(text)
-        try:
-            version = fields.pop("version")
-            if version != _VERSION:
-                raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
-            lists = {name: tuple(fields.pop(name)) for name in ("classes", "mean", "std")}
-            return cls(**lists, **fields)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def save_classifier(path: str | Path, model: nn.Module, info: ClassifierInfo) -> None:

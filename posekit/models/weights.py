@@ -15,14 +15,13 @@ from torch import Tensor
 
 from posekit.calibration import Calibration
 from posekit.errors import DataError, WeightsError
+from posekit.models.description import Note
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem, require_encoder
 from posekit.models.tensorfile import POSE, find_misfit, halved, plain_tensors, read_tensors, write_tensors
 from posekit.skeletons import Skeleton
 from posekit.weights import locate
 
 _VERSION = 1
-
-Note = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
