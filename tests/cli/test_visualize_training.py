@@ -93,12 +93,18 @@ def test_the_best_epoch_is_the_first_of_the_best_and_nan_is_none(tmp_path, capsy
     assert cells(capsys.readouterr().out.splitlines()[1])[-2:] == ["2", "PCK 20.00"]
 
 
-def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path, capsys, monkeypatch, unwritten):
+def test_runs_of_one_name_are_told_apart_by_what_differs_in_their_paths(tmp_path, capsys, monkeypatch, unwritten):
     monkeypatch.chdir(tmp_path)
     for folder in ("a/run", "b/run", "c"):
         write_run(tmp_path / folder)
     assert visualize("a/run", "b/run/", "c", "--out", "out") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:4]] == ["a/run", "b/run", "c"]
+    for folder in ("anchor/seed-0", "bce", "bce/seed-0"):
+        write_run(tmp_path / "compared" / folder)
+    assert visualize("compared/anchor/seed-0", tmp_path / "compared/bce/seed-0", "--out", "out") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:3]] == ["anchor", "bce"]
+    assert visualize("compared/bce/seed-0", "compared/anchor/seed-0", "compared/bce", "--out", "out") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:4]] == ["bce/seed-0", "anchor/seed-0", "bce"]
     monkeypatch.chdir(tmp_path / "c")
     assert visualize(".", "--out", "out") == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("c "), "a folder has a name even where it is called ."

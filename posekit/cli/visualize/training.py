@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,26 @@ def _training(args: argparse.Namespace) -> None:
 
 
 def _named(folders: Sequence[Path]) -> dict[str, Path]:
-    """The folders by their own names, or by their paths where those are the same."""
+    """The folders by their own names, or by what sets their paths apart where those are the same."""
     places = Counter(folder.resolve() for folder in folders)
     twice = next((folder for folder in folders if places[folder.resolve()] > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is named more than once; name each run once")
-    names = Counter(folder.resolve().name for folder in folders)
-    return {str(folder) if names[folder.resolve().name] > 1 else folder.resolve().name: folder for folder in folders}
+    names = [folder.resolve().name for folder in folders]
+    return dict(zip(names if len(set(names)) == len(names) else _apart(folders), folders, strict=True))
+
+
+def _apart(folders: Sequence[Path]) -> list[str]:
+    """Paths without the parts that all begin with and all end in."""
+    paths = [folder.resolve().parts for folder in folders]
+    begin = _common(paths)
+    end = _common([path[begin:][::-1] for path in paths])
+    return ["/".join(path[begin : len(path) - end]) or "." for path in paths]
+
+
+def _common(paths: Sequence[Sequence[str]]) -> int:
+    """How many first parts all paths share."""
+    return next(place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1)
 
 
 def _require(runs: Mapping[str, TrainingRun], columns: Sequence[str], what: str) -> None:
@@ -101,9 +115,9 @@ def _figures(run: TrainingRun) -> list[str]:
     epoch, loss = run.column("epoch"), run.column("loss")
     hard = run.column("hard_images" if run.has("hard_images") else "hard_pixels")
     told = [f"{epoch[-1]:.0f}", _number(loss[-1], ".4g"), _number(hard[0], ".2f"), _number(hard[-1], ".2f")]
-    for column, find_best in (("pck", np.nanargmax), ("error", np.nanargmin)):
+    for column, find_best in (("pck", np.nanargmax), ("error", np.nanargmin), ("AP50", np.nanargmax)):
         if run.has(column):
-            best, name = find_best(run.column(column)), run.metric if column == "pck" else "error"
+            best, name = find_best(run.column(column)), run.metric if column == "pck" else column
             return [*told, f"{epoch[best]:.0f}", f"{name} {run.column(column)[best]:.2f}"]
     return [*told, "-", "-"]
 
