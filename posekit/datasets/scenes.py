@@ -154,11 +154,10 @@ class _Scene:
     def _paste(self, image: np.ndarray, corner: np.ndarray, size: tuple[int, int]) -> None:
         """Put a picture of that size in pixels of the scene into it, fading out toward its edges."""
         (left, top), (width, height) = corner, size
-        scale = width / image.shape[1], height / image.shape[0]
-        matrix = np.array([[scale[0], 0, left + scale[0] / 2 - 0.5], [0, scale[1], top + scale[1] / 2 - 0.5]])
-        shrinks = scale[0] < 1
-        if shrinks:
-            image, matrix = cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.array([[1.0, 0, left], [0, 1, top]])
+        if width < image.shape[1]:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        x, y = width / image.shape[1], height / image.shape[0]
+        matrix = np.array([[x, 0, left + x / 2 - 0.5], [0, y, top + y / 2 - 0.5]])
         square = (self.size, self.size)
         pasted = cv2.warpAffine(image, matrix, square, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         along = [_fade(np.arange(self.size) - start, length) for start, length in ((left, width), (top, height))]
