@@ -10,12 +10,16 @@ from torch.nn import functional as F
 from posekit.centres import decode_centres
 from posekit.geometry import Box
 from posekit.inference.backends import find_device
+from posekit.metrics import square_iou
 from posekit.models import load_centres, normalise
 from posekit.opencv import cv2
 
 # From one size of the picture to the next, within the sizes that the network knows: each person is looked at in two of them.
 _STEP = 2.0
-_MARGIN = 1.25  # a box is so much larger than the tight one of the joints
+MARGIN = 1.25
+"""A box is so much larger than the tight one of the joints."""
+# Of boxes that have so much in common, the highest is kept: most people are seen in two sizes of the picture.
+_SAME = 0.7
 
 
 class CentreFinder:
@@ -28,7 +32,7 @@ class CentreFinder:
     weights : str or Path
         As ``tools/train_detector.py`` writes them.
     smallest : float
-        People to be found, in longer sides of the picture.
+        People to be found, in longer sides of the picture. Half of it takes four times as long.
     least : float
         Lowest peak of a candidate.
     device : str
@@ -40,14 +44,14 @@ class CentreFinder:
         If the file cannot be used.
     """
 
-    def __init__(self, weights: str | Path, *, smallest: float = 0.15, least: float = 0.1, device: str = "auto"):
+    def __init__(self, weights: str | Path, *, smallest: float = 0.06, least: float = 0.05, device: str = "auto"):
         self._device = find_device(device)
         self._model, self._info = load_centres(weights, self._device)
         self._smallest, self._least = smallest, least
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> list[tuple[Box, float]]:
-        """Boxes and their peaks, the highest first; someone may have several.
+        """Boxes and their peaks, the highest first; someone may have several, of different sizes or places.
 
         Parameters
         ----------
@@ -56,9 +60,12 @@ class CentreFinder:
         """
         longest = max(image.shape[:2])
         found = np.concatenate([self._look(image, side / longest) for side in self._sides(longest)])
-        return [
-            (Box((x, y), _MARGIN * side), score) for x, y, side, score in found[np.argsort(-found[:, 3], kind="stable")].tolist()
-        ]
+        found = found[np.argsort(-found[:, 3], kind="stable")]
+        alike, kept = square_iou(found[:, :3], found[:, :3]) >= _SAME, []
+        for index in range(len(found)):
+            if not alike[index, kept].any():
+                kept.append(index)
+        return [(Box((x, y), MARGIN * side), score) for x, y, side, score in found[kept].tolist()]
 
     def _sides(self, longest: int) -> list[float]:
         """Longer sides in which the picture is looked at: from where the largest people fill it to where the smallest are known."""
@@ -78,4 +85,4 @@ class CentreFinder:
         along = np.array([image.shape[1] / width, image.shape[0] / height])
         found[:, :2] = (found[:, :2] + 0.5) * along - 0.5
         found[:, 2] *= along.mean()
-        return found
+        return found[(found[:, :2] <= np.array(image.shape[1::-1]) - 0.5).all(1)]  # not in what was added on the right and below

@@ -1,7 +1,7 @@
 """Metrics: pure functions, arrays in, results out."""
 
 from posekit.metrics.bootstrap import Difference, interval95, paired_difference, repeated_difference
-from posekit.metrics.boxes import box_average_precision
+from posekit.metrics.boxes import box_average_precision, square_iou
 from posekit.metrics.diagnosis import KINDS, Diagnosis, diagnose
 from posekit.metrics.double_counting import FINDINGS, DoubleCounting, double_counting
 from posekit.metrics.oks import average_precision, oks, tight_area
@@ -29,6 +29,7 @@ __all__ = [
     "pckh",
     "reliability_bins",
     "repeated_difference",
+    "square_iou",
     "tight_area",
     "torso_sizes",
 ]

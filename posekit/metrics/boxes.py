@@ -1,15 +1,35 @@
-"""Average precision of boxes, by pycocotools."""
+"""Square boxes: how much two have in common, and average precision, by pycocotools."""
 
 import contextlib
 import io
 from collections.abc import Sequence
 
 import numpy as np
+from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 _IOU = 0.5
 _AT_MOST = 100  # boxes a picture
+
+
+def square_iou(squares_N3: np.ndarray, others_M3: np.ndarray) -> np.ndarray:
+    """Common area of each with each of the others, in areas of their union.
+
+    Parameters
+    ----------
+    squares_N3, others_M3 : (N, 3), (M, 3) float
+        Middle x, y and side; of any scale.
+
+    Returns
+    -------
+    (N, M) float64
+    """
+    shape = len(squares_N3), len(others_M3)
+    if 0 in shape:
+        return np.zeros(shape)
+    corners = (np.column_stack([each[:, :2] - each[:, 2:] / 2, each[:, 2:], each[:, 2:]]) for each in (squares_N3, others_M3))
+    return mask.iou(*corners, np.zeros(shape[1], np.uint8))
 
 
 def box_average_precision(found: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> dict[str, float]:

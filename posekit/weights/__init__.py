@@ -7,11 +7,13 @@ from posekit.errors import WeightsError
 FOLDER = Path(__file__).parent
 DEFAULT = "lspet-hg2"
 """What is taken where nobody names any."""
+PEOPLE = FOLDER / "lspet-people.safetensors"
+"""No pose model: the network that finds people (`posekit.inference.candidates.CentreFinder`)."""
 
 
 def shipped() -> list[str]:
-    """Names of the weights that come with posekit."""
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    """Names of the pose models that come with posekit."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors") if path != PEOPLE)
 
 
 def locate(weights: str | Path) -> Path:

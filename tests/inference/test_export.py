@@ -28,13 +28,16 @@ def from_torch(model, info, crops, decode):
     return maps.numpy(), joints.numpy(), scores.numpy()
 
 
-def require_same(found, maps, joints, scores):
+def require_same(found, maps, joints, scores, decode):
+    """DARK divides by the curvature about the peak: where that is next to nothing, as here, it makes 1e-3 px of rounding at 1e-7."""
     assert maps.std() > 0.01, "the maps have something to say"
     np.testing.assert_allclose(found["maps"], maps, atol=1e-4)
     np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
     same = found["maps"].reshape(*scores.shape, -1).argmax(-1) == maps.reshape(*scores.shape, -1).argmax(-1)
     assert same.mean() > 0.98
-    np.testing.assert_allclose(found["joints"][same], joints[same], atol=1e-3)
+    np.testing.assert_allclose(found["joints"][same], joints[same], atol=0.01)
+    own, _ = heatmaps.decode(torch.from_numpy(found["maps"]), method=decode, stride=4)
+    np.testing.assert_allclose(found["joints"], own, atol=2e-4)
 
 
 @pytest.mark.parametrize("decode", METHODS)
@@ -47,7 +50,7 @@ def test_any_number_of_crops_gives_what_torch_gives(small, crops, decode):
         assert found["scores"].shape == (count, 14)
         assert found["maps"].shape == (count, 14, 16, 16)
         assert all(result.dtype == np.float32 for result in found.values())
-        require_same(found, *from_torch(model, info, crops(count), decode))
+        require_same(found, *from_torch(model, info, crops(count), decode), decode)
 
 
 def test_a_real_photograph(real_data, sigmoid):
@@ -55,7 +58,7 @@ def test_a_real_photograph(real_data, sigmoid):
     image = read_image(real_data / "photos" / "man_running.jpg")
     cut = [Crop(Box((250.0, 260.0), side), info.input_size).warp(image)[..., ::-1] for side in (150.0, 400.0, 700.0)]
     crops = torch.from_numpy(np.stack(cut))
-    require_same(run(to_onnx(model, info), crops), *from_torch(model, info, crops, "quarter"))
+    require_same(run(to_onnx(model, info), crops), *from_torch(model, info, crops, "quarter"), "quarter")
 
 
 def test_it_carries_what_is_needed_to_predict(sigmoid):

@@ -1,5 +1,7 @@
 """Finding people, and looking again where they were found, on real photographs. With -rP pytest shows the figures."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -38,11 +40,16 @@ def test_more_people_are_found_than_by_whole_pictures(predictor, mpii, real_data
     photographs = sorted(set(people.images))
     assert len(photographs) == 9
     whole = [recalled_and_false(predictor(image), people, image) for image in photographs]
-    found = [recalled_and_false(predictor(image, detect(image)), people, image) for image in photographs]
+    start = time.perf_counter()
+    found = [recalled_and_false(predictor(image, detect(image), refine=1), people, image) for image in photographs]
+    seconds = (time.perf_counter() - start) / len(photographs)
     (recalled, false), (recalled_whole, false_whole) = np.sum(found, axis=0), np.sum(whole, axis=0)
-    print(f"of {len(people)} people {recalled} found, {false} false; whole pictures {recalled_whole}, {false_whole} false")
-    assert recalled >= recalled_whole + 4
-    assert false <= len(photographs)
+    print(
+        f"of {len(people)} people {recalled} found, {false} false, {seconds:.1f} s a photograph; "
+        f"whole pictures {recalled_whole}, {false_whole} false"
+    )
+    assert recalled >= max(recalled_whole + 4, 15)
+    assert false <= len(photographs) / 2
 
 
 def recalled_and_false(poses, people, image):
@@ -94,11 +101,11 @@ def percent(people, poses):
 
 def test_people_who_are_found_are_nearly_as_good_as_boxed_ones(predictor, mpii):
     detect = PoseDetector(predictor)
-    found = percent(mpii, [nearest(predictor(person.image, detect(person.image)), person) for person in mpii])
+    found = percent(mpii, [nearest(predictor(person.image, detect(person.image), refine=1), person) for person in mpii])
     whole = percent(mpii, [predictor(person.image)[0] for person in mpii])
     given = pck_by_looks(predictor, mpii, [person.box for person in mpii])
-    print(f"PCK@0.2 of MPII's five: boxes given, with no and one further look {given}; found {found}; whole pictures {whole}")
-    assert found >= given[0] - 25
+    print(f"PCK@0.2 of MPII's five: given, with no and one further look {given}; found, with one {found}; whole pictures {whole}")
+    assert found >= given[0] - 22
     assert found >= whole + 20
 
 

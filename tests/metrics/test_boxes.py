@@ -1,11 +1,11 @@
-"""Average precision of boxes."""
+"""Square boxes: what two have in common, and average precision."""
 
 import math
 
 import numpy as np
 import pytest
 
-from posekit.metrics import box_average_precision
+from posekit.metrics import box_average_precision, square_iou
 
 ONE, OTHER = [50.0, 50, 20], [150.0, 90, 40]
 NONE = np.empty((0, 3))
@@ -44,3 +44,13 @@ def test_pictures_are_apart():
 def test_nobody_to_find():
     found = box_average_precision([np.empty((0, 4))], [NONE])
     assert all(math.isnan(value) for value in found.values()) and set(found) == {"AP50", "recall"}
+
+
+def test_what_two_squares_have_in_common():
+    """Side 20 shifted by 10 to the right: 200 of 600; twice as large about the same middle: 400 of 1,600; far away: nothing."""
+    iou = square_iou(boxes(ONE, OTHER), boxes(ONE, [60.0, 50, 20], [50.0, 50, 40]))
+    assert iou == pytest.approx(np.array([[1, 1 / 3, 1 / 4], [0, 0, 0]]))
+
+
+def test_of_no_squares_nothing_is_common():
+    assert square_iou(NONE, boxes(ONE)).shape == (0, 1) and square_iou(boxes(ONE, OTHER), NONE).shape == (2, 0)

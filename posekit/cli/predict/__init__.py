@@ -26,9 +26,9 @@ _DESCRIPTION = """\
 Find the keypoints of people in photographs and videos.
 
 The model looks at one person in one square box. Give each person's rectangle with --box, or a
-detector's file with --boxes; without them the model looks for people itself, and finds those who are
-not small in the picture. A person detector that you have does it better and faster:
---detect DETECTOR.onnx."""
+detector's file with --boxes; without them posekit looks for people itself: a small network proposes
+boxes, and the model keeps those in which it sees someone. Small people are missed. A person detector
+that you have does it better and faster: --detect DETECTOR.onnx."""
 
 _EPILOG = """\
 examples:
@@ -149,7 +149,7 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
         "--detect",
         type=_detector,
         metavar="D",
-        help="what finds people: self, the model; MODEL.onnx, a detector; none, one person fills the picture (default: self)",
+        help="what finds people: self, posekit; MODEL.onnx, a detector; none, one person fills the picture (default: self)",
     )
     parser.add_argument(
         "--min-box-score",
@@ -161,9 +161,10 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refine",
         type=not_negative,
+        default=1,
         metavar="N",
         help="in photographs: look N times more, each time in the box of the joints found before, since boxes are rarely exact "
-        "(default: 1, with --detect self 0: it has looked more than once)",
+        "(default: %(default)s)",
     )
 
 
@@ -226,8 +227,7 @@ def _run(args: argparse.Namespace) -> None:
     for video in videos:
         print(follow(predictor, video, args.out))
     if photographs or not videos:
-        refine = int(not isinstance(detect, PoseDetector)) if args.refine is None else args.refine
-        find = partial(find_people, predictor, detect=detect, refine=refine)
+        find = partial(find_people, predictor, detect=detect, refine=args.refine)
         _predict_photographs(find, photographs, boxes, Outputs(predictor, photographs, args))
 
 

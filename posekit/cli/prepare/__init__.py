@@ -10,6 +10,7 @@ from posekit.cli.prepare.check import add_check
 from posekit.cli.prepare.convert import add_convert
 from posekit.cli.prepare.pack import add_pack
 from posekit.cli.prepare.release import add_release
+from posekit.cli.prepare.release_detector import add_release_detector
 from posekit.datasets.synthetic import FORMATS, write_synthetic
 from posekit.models import convert_weights
 
@@ -60,6 +61,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     add_convert(commands)
     add_pack(commands)
     add_release(commands)
+    add_release_detector(commands)
     _add_convert_weights(commands)
     return parser
 

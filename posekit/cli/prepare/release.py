@@ -60,11 +60,9 @@ def add_release(commands: argparse._SubParsersAction) -> None:
 
 
 def _release(args: argparse.Namespace) -> None:
-    if not args.name.replace("-", "").isalnum():
-        raise ConfigError(f"--name {args.name}: letters, digits and hyphens only")
+    path = release_path(args)
     model, info = load_weights(args.weights)
     people = open_people(args.data, args.root, args.split, skeleton=info.skeleton)
-    path = writable_folder(args.out) / f"{args.name}.safetensors"
     info = info.with_notes(name=args.name, terms=args.terms)
     try:
         save_weights(path, model, info, half=True)
@@ -75,7 +73,7 @@ def _release(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise DataError(f"{args.weights}: cannot be released ({error})") from error
     errors = ", ".join(f"{error:.3f} {name}" for name, (_, error) in found.items())
-    settings = _settings(args.weights)
+    settings = run_settings(args.weights)
     began = settings.get("model", {}).get("start_from")
     facts = {
         **({"went on from": began} if began else {}),
@@ -91,6 +89,13 @@ def _release(args: argparse.Namespace) -> None:
     with replacing(path.with_suffix(".md")) as unfinished:
         unfinished.write_text(card.text("" if sheet is None else picture.name), encoding="utf-8")
     print(f"{card.plain.table()}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
+
+
+def release_path(args: argparse.Namespace) -> Path:
+    """The file of weights to be written: --name in --out."""
+    if not args.name.replace("-", "").isalnum():
+        raise ConfigError(f"--name {args.name}: letters, digits and hyphens only")
+    return writable_folder(args.out) / f"{args.name}.safetensors"
 
 
 def _score(path: Path, people: People, name: str, views: Views) -> Scores:
@@ -112,7 +117,7 @@ def _speed(path: Path) -> str:
     return f"{people / seconds:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
 
 
-def _settings(weights: Path) -> dict:
+def run_settings(weights: Path) -> dict:
     """The configuration of the run that they come from, without where its data and the weights it began with lay."""
     path = weights.parent / "config.yaml"
     if not path.is_file():
