@@ -29,7 +29,7 @@ def from_torch(model, info, crops, decode):
 
 
 def require_same(found, maps, joints, scores, decode):
-    """DARK divides by the curvature about the peak: where that is next to nothing, as here, it makes 1e-3 px of rounding at 1e-7."""
+    """DARK divides by the curvature about the peak: where there is next to none, as here, it makes 1e-3 px of rounding at 1e-7."""
     assert maps.std() > 0.01, "the maps have something to say"
     np.testing.assert_allclose(found["maps"], maps, atol=1e-4)
     np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
