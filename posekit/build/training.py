@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -44,6 +45,7 @@ def build_accelerator(config: AnyConfig) -> Accelerator:
     if cpu:
         keep_freed_memory()
     torch.backends.cudnn.benchmark = not cpu  # every step's shapes are the same, so the quickest algorithm is looked for once
+    AcceleratorState._reset_state()  # or whatever a process trains next would have to have the precision of the first
     return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
 
 

@@ -7,9 +7,12 @@ import pytest
 
 from posekit import load
 from posekit.datasets import open_people
+from posekit.datasets.classes import open_images
+from posekit.datasets.scenes import SceneDataset
 from posekit.evaluation import score
 from posekit.geometry import Box
 from posekit.inference import PoseDetector
+from posekit.metrics import square_iou
 from posekit.predictions import Predictions
 from posekit.sample import concatenate
 from posekit.skeletons import LSP14
@@ -50,6 +53,22 @@ def test_more_people_are_found_than_by_whole_pictures(predictor, mpii, real_data
     )
     assert recalled >= max(recalled_whole + 4, 15)
     assert false <= len(photographs) / 2
+
+
+def test_people_are_found_in_scenes_pasted_together(predictor, real_data):
+    """Of held-out people of LSPET, before drawn backgrounds and CIFAR-10's images. IoU 0.5 of the squares about them."""
+    people = open_people("lsp", real_data / "lspet", "random:0.1111:0").without_unlabelled()
+    backgrounds = open_images("cifar10", real_data / "cifar10" / "cifar10_jpeg.h5", "train").images
+    scenes = SceneDataset(people, backgrounds, size=512, seed=2).__getitems__([(0, index) for index in range(40)])
+    detect, found, false, there = PoseDetector(predictor), 0, 0, 0
+    for image, truth in zip(scenes.images.numpy()[..., ::-1], scenes.people.numpy().astype(float), strict=True):
+        truth = truth[~np.isnan(truth[:, 0])]
+        boxes = [Box.around(pose.keypoints, margin=1.0) for pose in predictor(image, detect(image), refine=1)]
+        same = square_iou(np.array([(*box.centre, box.side) for box in boxes]).reshape(-1, 3), truth) >= 0.5
+        found, false, there = found + same.any(0).sum(), false + (~same.any(1)).sum(), there + len(truth)
+    print(f"of {there} people in {len(scenes)} scenes {found} found, {false} false")
+    assert found >= 0.8 * there
+    assert false <= 0.4 * len(scenes)
 
 
 def recalled_and_false(poses, people, image):

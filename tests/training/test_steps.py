@@ -67,3 +67,11 @@ def test_what_waits_is_found():
     for wait in (lambda: values.sum().item(), lambda: values[values > 1], lambda: torch.tensor([1.0]), lambda: bool(values[0])):
         with pytest.raises(AssertionError, match="waits for the device"), NoWaiting():
             wait()
+
+
+def test_one_process_trains_in_one_precision_after_another(data):
+    def precision(name):
+        config = Config(data, train=TrainConfig(device="cpu", precision=name))
+        return build.build_accelerator(config).mixed_precision
+
+    assert [precision(name) for name in ("no", "bf16", "no")] == ["no", "bf16", "no"]

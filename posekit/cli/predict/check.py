@@ -14,7 +14,7 @@ from posekit.geometry import Box
 from posekit.inference import Pose, load
 from posekit.opencv import cv2
 from posekit.skeletons import MPII16, joint_mapping
-from posekit.weights import shipped
+from posekit.weights import PEOPLE, shipped
 
 # Draws someone who stands upright, whole and unhidden.
 _SEED = 6
@@ -37,7 +37,7 @@ def check_installation(weights: str, **options) -> Iterator[str]:
     yield f"posekit {__version__}, Python {platform.python_version()}"
     yield f"torch {torch.__version__}, OpenCV {cv2.__version__}, {torch.get_num_threads()} threads"
     yield f"ONNX Runtime {_version('onnxruntime')}, onnx {_version('onnx')}"
-    yield f"weights that come along: {', '.join(shipped())}"
+    yield f"weights that come along: {', '.join(shipped())}; {PEOPLE.stem}, which finds people"
     predictor = load(weights, **options)
     scene = render_scene(np.random.default_rng(_SEED), whole=True)
     truth = scene.people[0].joints
