@@ -46,6 +46,7 @@ def test_people_are_found_in_pixels_of_the_picture(find):
         box, score = min(boxes, key=lambda found: abs(found[0].centre[0] - x) + abs(found[0].side - 1.25 * side))
         assert box.centre == pytest.approx((x, y), abs=8) and box.side == pytest.approx(1.25 * side, rel=0.05) and score > 0.5
     assert [width for width, _ in seen] == [128, 256], "the smallest sought, 80 px of 400, have 51 px of 256"
+    assert len(boxes) == 2, "who is seen in both sizes has one box"
     assert [score for _, score in boxes] == sorted((score for _, score in boxes), reverse=True)
 
 
