@@ -12,7 +12,7 @@ import numpy as np
 from posekit.geometry import Box
 from posekit.inference.candidates import MARGIN, CentreFinder
 from posekit.inference.pose import Pose
-from posekit.inference.predictor import Predictor, picture
+from posekit.inference.predictor import Predictor, picture, whole_box
 from posekit.inference.similarity import body_oks
 from posekit.metrics import square_iou
 from posekit.skeletons import Skeleton
@@ -63,8 +63,7 @@ class PoseDetector:
             If the image cannot be read or is no picture.
         """
         image = picture(image)
-        height, width = image.shape[:2]
-        candidates = [(Box.from_xywh(0, 0, width, height, margin=1.0), 0.0), *self._candidates(image)[:_CANDIDATES]]
+        candidates = [(whole_box(image), 0.0), *self._candidates(image)[:_CANDIDATES]]
         poses = self._predictor(image, [box for box, _ in candidates])
         worth = np.array([pose.scores.mean() for pose in poses]) + _SAY * _support(poses, candidates)
         return [poses[index].box for index in _distinct(poses, worth) if worth[index] >= self._least]

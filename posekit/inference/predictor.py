@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -139,29 +140,62 @@ class Predictor:
         BoxError
             If a box lies wholly outside the picture.
         """
-        image = picture(image)
-        height, width = image.shape[:2]
-        if boxes is None:
-            boxes = [Box.from_xywh(0, 0, width, height, margin=1.0)]
-        for box in boxes:
-            box.require_overlap(width, height)
-        best = poses = self._predict_all(image, boxes)
+        return self.predict_images([image], None if boxes is None else [boxes], refine=refine)[0]
+
+    def predict_images(
+        self,
+        images: Sequence[str | Path | np.ndarray],
+        boxes: Sequence[Sequence[Box]] | None = None,
+        *,
+        refine: int = 0,
+    ) -> list[list[Pose]]:
+        """Find the joints of each boxed person in several photographs, whose sizes may differ; crops of all of them go in batches.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+            As for one; all are in memory at once.
+        boxes : sequence of sequences of Box, optional
+            Those of each photograph, which may be none. Without them each whole photograph is one person's box.
+        refine : int
+            As for one.
+
+        Returns
+        -------
+        list of lists of Pose : of each photograph, as of one.
+
+        Raises
+        ------
+        ImageError, BoxError
+            As for one.
+        ValueError
+            If there are not as many sequences of boxes as photographs.
+        """
+        images = [picture(image) for image in images]
+        boxes = [[whole_box(image)] for image in images] if boxes is None else boxes
+        pairs = [(image, box) for image, theirs in zip(images, boxes, strict=True) for box in theirs]
+        for image, box in pairs:
+            box.require_overlap(*image.shape[1::-1])
+        best = poses = self._predict_pairs(pairs)
         for _ in range(refine):
-            poses = self._predict_all(image, refined_boxes(poses, width, height))
-            best = [max(pair, key=lambda pose: pose.scores.mean()) for pair in zip(best, poses, strict=True)]
-        return best
+            pairs = [(image, _refined(pose, image)) for (image, _), pose in zip(pairs, poses, strict=True)]
+            poses = self._predict_pairs(pairs)
+            best = [max(looks, key=lambda pose: pose.scores.mean()) for looks in zip(best, poses, strict=True)]
+        each = iter(best)
+        return [list(islice(each, len(theirs))) for theirs in boxes]
 
-    def _predict_all(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
-        batches = (boxes[start : start + self.persons_at_once] for start in range(0, len(boxes), self.persons_at_once))
-        return [pose for batch in batches for pose in self._predict_boxes(image, batch)]
+    def _predict_pairs(self, pairs: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
+        batches = (pairs[start : start + self.persons_at_once] for start in range(0, len(pairs), self.persons_at_once))
+        return [pose for batch in batches for pose in self._predict_batch(batch)]
 
-    def _predict_boxes(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Pose]:
+    def _predict_batch(self, pairs: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
         size = self.info.input_size
-        crops = [Crop(box.scaled(scale), size).warp_rgb(image) for box in boxes for scale in self.views.scales]
-        images = torch.from_numpy(np.stack(crops))
-        joints, peaks = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(images))
-        rows = zip(boxes, joints, self._scores(peaks), peaks, strict=True)
-        return [Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton, peak) for box, points, score, peak in rows]
+        crops = np.stack([Crop(box.scaled(scale), size).warp_rgb(image) for image, box in pairs for scale in self.views.scales])
+        joints, peaks = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(torch.from_numpy(crops)))
+        rows = zip(pairs, joints, self._scores(peaks), peaks, strict=True)
+        return [
+            Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton, peak) for (_, box), points, score, peak in rows
+        ]
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
         """What the peaks are worth, as far as that is known of these views."""
@@ -296,10 +330,16 @@ def load(weights: str | Path = DEFAULT, **options) -> Predictor:
     return Predictor(weights, **options)
 
 
-def refined_boxes(poses: Sequence[Pose], width: int, height: int) -> list[Box]:
-    """Each pose's refined box, or where that lies outside the picture of `width` × `height` pixels, the box it was found in."""
-    refined = [pose.refined_box() for pose in poses]
-    return [box if box.overlaps(width, height) else pose.box for box, pose in zip(refined, poses, strict=True)]
+def whole_box(image: np.ndarray) -> Box:
+    """The square about the whole of a picture (H, W, …)."""
+    height, width = image.shape[:2]
+    return Box.from_xywh(0, 0, width, height, margin=1.0)
+
+
+def _refined(pose: Pose, image: np.ndarray) -> Box:
+    """The pose's refined box, or where that lies outside the picture, the box it was found in."""
+    box = pose.refined_box()
+    return box if box.overlaps(*image.shape[1::-1]) else pose.box
 
 
 def picture(image: str | Path | np.ndarray) -> np.ndarray:

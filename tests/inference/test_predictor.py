@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,27 @@ def test_many_boxes_go_through_in_batches_and_come_back_in_order(spot_predictor)
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one.keypoints, other.keypoints, rtol=0, atol=1e-4)  # sums of other lengths round otherwise
     assert spot_predictor()(image, []) == []
+
+
+def test_photographs_of_different_sizes_go_through_together(spot_predictor, monkeypatch):
+    """Each as it would alone: two people, nobody, one; the last one's box is off, and the second look finds it."""
+    images = [spots(150, 200, POINTS), spots(90, 60, POINTS), spots(220, 170, POINTS + 20)]
+    boxes = [[Box((85, 85), 128), Box((90, 80), 100)], [], [Box((125, 125), 120)]]
+    find, seen = spot_predictor(), []
+    alone = [find(image, theirs, refine=1) for image, theirs in zip(images, boxes, strict=True)]
+    predict_crops = find.predict_crops
+    monkeypatch.setattr(find, "predict_crops", lambda crops: seen.append(len(crops)) or predict_crops(crops))
+    together = find.predict_images(images, boxes, refine=1)
+    assert seen == [3, 3] and [len(poses) for poses in together] == [2, 0, 1]
+    for pose, other in zip(chain(*together), chain(*alone), strict=True):
+        assert np.abs(pose.keypoints - other.keypoints).max() < 1e-4 and pose.box.side == pytest.approx(other.box.side)
+    assert [poses[0].box for poses in find.predict_images(images)] == [find(image)[0].box for image in images]
+
+
+def test_every_photograph_needs_its_boxes(spot_predictor):
+    with pytest.raises(ValueError, match="shorter"):
+        spot_predictor().predict_images([spots(90, 60, POINTS)] * 2, [[Box((30, 40), 60)]])
+    assert spot_predictor().predict_images([]) == []
 
 
 def test_reads_a_file(spot_predictor, tmp_path):

@@ -18,6 +18,7 @@ from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
 from posekit.inference import Pose, Predictor
+from posekit.inference.predictor import whole_box
 from posekit.inference.smoothing import Smoother
 from posekit.inference.tracking import Tracked, Tracker, new_boxes
 from posekit.opencv import cv2
@@ -183,8 +184,7 @@ class _Follower:
         if self._tracker.following:
             return found
         if self._boxes is None and self._detect is None:
-            height, width = image.shape[:2]
-            return [Box.from_xywh(0, 0, width, height, margin=1.0)]
+            return [whole_box(image)]
         return [*(self._boxes or ()), *found]
 
 
