@@ -128,6 +128,17 @@ def test_people_who_are_found_are_nearly_as_good_as_boxed_ones(predictor, mpii):
     assert found >= whole + 20
 
 
+def test_in_photographs_of_one_person_hardly_anything_is_lost_by_looking_for_them(predictor, real_data):
+    people = open_people("lsp", real_data / "lspet", "random:0.1111:0").select(np.arange(100))
+    detect = PoseDetector(predictor)
+    found = percent(people, [nearest(predictor(person.image, detect(person.image), refine=1), person) for person in people])
+    whole = percent(people, [predictor(person.image)[0] for person in people])
+    given = pck_by_looks(predictor, people, [person.box for person in people])[0]
+    print(f"PCK@0.2 of {len(people)} people of LSPET: boxes given {given}; found {found}; whole pictures {whole}")
+    assert found >= given - 5
+    assert found >= whole + 20
+
+
 def nearest(poses, person):
     def distance(pose):
         return np.linalg.norm(pose.keypoints - person.joints, axis=1)[person.labelled].mean()
