@@ -55,6 +55,12 @@ class Box:
         return cls((x + width / 2 - 0.5, y + height / 2 - 0.5), margin * max(width, height))
 
     @classmethod
+    def of_picture(cls, image: np.ndarray) -> "Box":
+        """Square box around the whole of a picture (H, W, …)."""
+        height, width = image.shape[:2]
+        return cls.from_xywh(0, 0, width, height, margin=1.0)
+
+    @classmethod
     def around(cls, points: np.ndarray, margin: float = 1.25) -> "Box":
         """Square box around points (N, 2): the longer side of their tight box times `margin`.
 

@@ -177,3 +177,8 @@ def test_colour_is_cut_from_the_part_that_is_needed_as_from_the_whole(centre, si
     assert np.abs(crop.warp(image) - whole).max() <= 255 / 16
     assert np.abs(crop.warp(image) - whole).mean() < 0.2
     np.testing.assert_array_equal(crop.warp_rgb(image), crop.warp(image)[..., ::-1])
+
+
+def test_the_box_of_a_picture_is_the_square_about_all_its_pixels():
+    assert Box.of_picture(np.zeros((100, 300, 3))) == Box((149.5, 49.5), 300)
+    assert Box.of_picture(np.zeros((7, 4))) == Box((1.5, 3.0), 7)

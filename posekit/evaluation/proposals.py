@@ -9,11 +9,10 @@ from tqdm import tqdm
 from posekit.datasets.scenes import SceneDataset
 from posekit.geometry import Box
 from posekit.inference.candidates import MARGIN
+from posekit.inference.detection import CANDIDATES
 from posekit.metrics import square_iou
 from posekit.metrics.bootstrap import in_percent, interval95
 
-AT_MOST = 100
-"""Boxes of a scene that count, the highest first."""
 _IOU = 0.5
 _BATCH = 32
 # Larger sides of people, in sides of the scene.
@@ -63,7 +62,7 @@ def score_proposals(
     Parameters
     ----------
     find : callable
-        Such as `posekit.inference.candidates.CentreFinder`.
+        Such as `posekit.inference.candidates.CentreFinder`; of its boxes those count that `PoseDetector` would look into.
     scenes : SceneDataset
         Each is seen once, as of epoch 0.
     progress : bool
@@ -71,7 +70,7 @@ def score_proposals(
     """
     scene, side, found, boxes = [], [], [], []
     for number, (image, people) in enumerate(tqdm(_each(scenes), total=len(scenes), unit="scene", disable=not progress)):
-        proposed = [box for box, _ in find(image)[:AT_MOST]]
+        proposed = [box for box, _ in find(image)[:CANDIDATES]]
         boxes.append(len(proposed))
         scene += [number] * len(people)
         side += (people[:, 2] / scenes.size).tolist()

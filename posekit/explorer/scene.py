@@ -179,8 +179,7 @@ def look_again(predictor: Predictor, scene: Scene, rectangle: Rectangle | None) 
 
 def enclosing(image: np.ndarray, rectangle: Rectangle | None) -> Box:
     """The box that the model is given, as ``posekit predict`` takes it: a quarter wider than a rectangle."""
-    height, width = image.shape[:2]
-    return Box.from_xywh(0, 0, width, height, margin=1.0) if rectangle is None else Box.from_xywh(*rectangle)
+    return Box.of_picture(image) if rectangle is None else Box.from_xywh(*rectangle)
 
 
 def decode_upload(data: bytes, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from posekit.centres import decode_centres
 from posekit.geometry import Box
 from posekit.inference.backends import find_device
+from posekit.inference.similarity import distinct
 from posekit.metrics import square_iou
 from posekit.models import load_centres, normalise
 from posekit.opencv import cv2
@@ -61,11 +62,8 @@ class CentreFinder:
         longest = max(image.shape[:2])
         found = np.concatenate([self._look(image, side / longest) for side in self._sides(longest)])
         found = found[np.argsort(-found[:, 3], kind="stable")]
-        alike, kept = square_iou(found[:, :3], found[:, :3]) >= _SAME, []
-        for index in range(len(found)):
-            if not alike[index, kept].any():
-                kept.append(index)
-        return [(Box((x, y), MARGIN * side), score) for x, y, side, score in found[kept].tolist()]
+        kept = found[distinct(square_iou(found[:, :3], found[:, :3]) >= _SAME)]
+        return [(Box((x, y), MARGIN * side), score) for x, y, side, score in kept.tolist()]
 
     def _sides(self, longest: int) -> list[float]:
         """Longer sides in which the picture is looked at: from where the largest people fill it to where the smallest are known."""

@@ -12,14 +12,13 @@ import numpy as np
 from posekit.geometry import Box
 from posekit.inference.candidates import MARGIN, CentreFinder
 from posekit.inference.pose import Pose
-from posekit.inference.predictor import Predictor, picture, whole_box
-from posekit.inference.similarity import body_oks
+from posekit.inference.predictor import Predictor, picture
+from posekit.inference.similarity import body_oks, distinct
 from posekit.metrics import square_iou
-from posekit.skeletons import Skeleton
 from posekit.weights import PEOPLE
 
-# So many boxes are looked into at most.
-_CANDIDATES = 100
+CANDIDATES = 100
+"""So many of the boxes proposed are looked into at most."""
 # A proposed box of this intersection over union with the square about a pose speaks for it, with half of its score.
 _ABOUT, _SAY = 0.5, 0.5
 # What a person is worth at least, where scores are probabilities, and where they are peaks: in 140 scenes pasted together from
@@ -63,10 +62,12 @@ class PoseDetector:
             If the image cannot be read or is no picture.
         """
         image = picture(image)
-        candidates = [(whole_box(image), 0.0), *self._candidates(image)[:_CANDIDATES]]
+        candidates = [(Box.of_picture(image), 0.0), *self._candidates(image)[:CANDIDATES]]
         poses = self._predictor(image, [box for box, _ in candidates])
         worth = np.array([pose.scores.mean() for pose in poses]) + _SAY * _support(poses, candidates)
-        return [poses[index].box for index in _distinct(poses, worth) if worth[index] >= self._least]
+        order = np.argsort(-worth, kind="stable")[: (worth >= self._least).sum()]
+        people = [poses[index] for index in order]
+        return [people[index].box for index in distinct(_agreement(people) >= _SAME)]
 
 
 def _support(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> np.ndarray:
@@ -78,19 +79,13 @@ def _support(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> 
     return ((square_iou(tight, proposed) >= _ABOUT) * [score for _, score in candidates]).max(1)
 
 
-def _distinct(poses: Sequence[Pose], worth_N: np.ndarray) -> list[int]:
-    """Places of the poses that no better one resembles, the best first."""
-    count, kept = len(poses), []
-    every, skeleton = np.array([pose.keypoints for pose in poses]), poses[0].skeleton
-    alike = _agreement(every.repeat(count, 0), np.tile(every, (count, 1, 1)), skeleton).reshape(count, count)
-    for index in np.argsort(-worth_N).tolist():
-        if (alike[index, kept] < _SAME).all():
-            kept.append(index)
-    return kept
-
-
-def _agreement(points_NK2: np.ndarray, others_NK2: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """OKS (N,), or where it is higher, that with left and right exchanged: the model may take someone's front for their back."""
-    extents, compared = np.ptp(others_NK2, axis=1).max(1), np.ones(points_NK2.shape[:2], bool)
-    turned = others_NK2[:, skeleton.flip_order]
-    return np.maximum(*(body_oks(points_NK2, other, compared, extents, skeleton) for other in (others_NK2, turned)))
+def _agreement(poses: Sequence[Pose]) -> np.ndarray:
+    """(N, N) OKS of each with each, or where it is higher, that with left and right exchanged: a front may be taken for a back."""
+    if not poses:
+        return np.zeros((0, 0))
+    count, skeleton = len(poses), poses[0].skeleton
+    points = np.array([pose.keypoints for pose in poses])
+    ones, others = points.repeat(count, 0), np.tile(points, (count, 1, 1))
+    extents, compared = np.ptp(others, axis=1).max(1), np.ones(ones.shape[:2], bool)
+    both = (body_oks(ones, each, compared, extents, skeleton) for each in (others, others[:, skeleton.flip_order]))
+    return np.maximum(*both).reshape(count, count)

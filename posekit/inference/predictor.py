@@ -172,7 +172,7 @@ class Predictor:
             If there are not as many sequences of boxes as photographs.
         """
         images = [picture(image) for image in images]
-        boxes = [[whole_box(image)] for image in images] if boxes is None else boxes
+        boxes = [[Box.of_picture(image)] for image in images] if boxes is None else boxes
         pairs = [(image, box) for image, theirs in zip(images, boxes, strict=True) for box in theirs]
         for image, box in pairs:
             box.require_overlap(*image.shape[1::-1])
@@ -328,12 +328,6 @@ def load(weights: str | Path = DEFAULT, **options) -> Predictor:
         If there is no such file and no such name.
     """
     return Predictor(weights, **options)
-
-
-def whole_box(image: np.ndarray) -> Box:
-    """The square about the whole of a picture (H, W, …)."""
-    height, width = image.shape[:2]
-    return Box.from_xywh(0, 0, width, height, margin=1.0)
 
 
 def _refined(pose: Pose, image: np.ndarray) -> Box:

@@ -1,4 +1,4 @@
-"""How alike two poses are: whether they are of one person."""
+"""How alike two poses are: whether they are of one person; and who is left if all but one of each person go."""
 
 import numpy as np
 
@@ -9,6 +9,15 @@ DOUBLE = 0.6
 """Two poses of one picture above this OKS are one person, found in two boxes."""
 # Of skeletons without sigmas: a shoulder's of COCO.
 _SIGMA = 0.079
+
+
+def distinct(alike_NN: np.ndarray) -> list[int]:
+    """Places that are like no kept one before them, in order."""
+    kept: list[int] = []
+    for place, alike in enumerate(alike_NN):
+        if not alike[kept].any():
+            kept.append(place)
+    return kept
 
 
 def body_oks(

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from posekit.geometry import Box
 from posekit.inference.pose import Pose
 from posekit.inference.similarity import DOUBLE, body_oks
+from posekit.metrics import square_iou
 
 # Least OKS of a pose with where its person is expected: each joint about 1.8 sigma away.
 _SAME_PERSON = 0.2
@@ -214,14 +215,9 @@ class Tracker:
 
 def new_boxes(found: Sequence[Box], followed: Sequence[Box]) -> list[Box]:
     """Of the boxes of a detector, those that are not about the same (IoU above 0.7) as one in which someone is followed."""
-    return [box for box in found if all(_iou(box, other) <= _SAME_BOX for other in followed)]
-
-
-def _iou(box: Box, other: Box) -> float:
-    reach = (box.side + other.side) / 2
-    sides = [np.clip(reach - abs(a - b), 0, min(box.side, other.side)) for a, b in zip(box.centre, other.centre, strict=True)]
-    common = sides[0] * sides[1]
-    return common / (box.side**2 + other.side**2 - common)
+    squares = (np.array([(*box.centre, box.side) for box in boxes]).reshape(-1, 3) for boxes in (found, followed))
+    new = (square_iou(*squares) <= _SAME_BOX).all(1)
+    return [box for box, alone in zip(found, new, strict=True) if alone]
 
 
 def _similarity(pose: Pose, sure_K: np.ndarray, expected_K2: np.ndarray, tolerance: float = 1.0) -> float:

@@ -25,6 +25,16 @@ def time_ms(work: Callable[[], object], device: torch.device = CPU) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
+def per_second(work: Callable[[], object], seconds: float = 4.0) -> float:
+    """How often the work is done in a second, measured over some, after once to warm up."""
+    work()
+    done, start = 0, time.perf_counter()
+    while (taken := time.perf_counter() - start) < seconds:
+        work()
+        done += 1
+    return done / taken
+
+
 def interleave(
     works: Mapping[str, Callable[[], object]], rounds: int, *, title: str, device: torch.device = CPU
 ) -> dict[str, list[float]]:

@@ -18,7 +18,6 @@ from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
 from posekit.inference import Pose, Predictor
-from posekit.inference.predictor import whole_box
 from posekit.inference.smoothing import Smoother
 from posekit.inference.tracking import Tracked, Tracker, new_boxes
 from posekit.opencv import cv2
@@ -184,7 +183,7 @@ class _Follower:
         if self._tracker.following:
             return found
         if self._boxes is None and self._detect is None:
-            return [whole_box(image)]
+            return [Box.of_picture(image)]
         return [*(self._boxes or ()), *found]
 
 

@@ -1,7 +1,6 @@
 """`posekit prepare release`: trained weights as one small file with its card."""
 
 import argparse
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 import yaml
 
 from posekit.cli.arguments import add_source_options
-from posekit.cli.benchmark.measure import threads
+from posekit.cli.benchmark.measure import per_second, threads
 from posekit.datasets import WITH_PHOTOGRAPHS, open_people
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation import Scores, score
@@ -38,7 +37,7 @@ what is written:
   OUT/NAME.md, NAME.png  the card, and its picture of failures"""
 
 _VIEWS = {"one look": PLAIN, "and mirrored": Views(flip=True), "six scales, mirrored": PYRAMID}
-_CROPS, _SECONDS = 8, 4.0
+_CROPS = 8
 
 
 def add_release(commands: argparse._SubParsersAction) -> None:
@@ -109,12 +108,8 @@ def _speed(path: Path) -> str:
         predictor = Predictor(path, device="cpu")
         size = predictor.info.input_size
         crops = torch.randint(256, (_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        predictor.predict_crops(crops)
-        people, start = 0, time.perf_counter()
-        while (seconds := time.perf_counter() - start) < _SECONDS:
-            predictor.predict_crops(crops)
-            people += _CROPS
-    return f"{people / seconds:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
+        people = _CROPS * per_second(lambda: predictor.predict_crops(crops))
+    return f"{people:.0f} people/s on one core ({predictor.backend.name}), from crops to joints"
 
 
 def run_settings(weights: Path) -> dict:

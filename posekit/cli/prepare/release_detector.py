@@ -1,14 +1,13 @@
 """`posekit prepare release-detector`: a trained network that finds people as one small file with its card."""
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from posekit import build
-from posekit.cli.benchmark.measure import threads
+from posekit.cli.benchmark.measure import per_second, threads
 from posekit.cli.configuration import config_parser, make_config, parse_config
 from posekit.cli.prepare.release import release_path, run_settings
 from posekit.config import DetectorConfig
@@ -18,10 +17,11 @@ from posekit.drawing.boxes import draw_boxes
 from posekit.drawing.pose import contact_sheet
 from posekit.errors import ConfigError, DataError
 from posekit.evaluation.markdown import markdown_table
-from posekit.evaluation.proposals import AT_MOST, Proposals, score_proposals
+from posekit.evaluation.proposals import Proposals, score_proposals
 from posekit.files import replacing
 from posekit.images import write_image
 from posekit.inference.candidates import CentreFinder
+from posekit.inference.detection import CANDIDATES
 from posekit.models import CentresInfo, load_centres, save_centres
 from posekit.weights import FOLDER
 
@@ -39,7 +39,6 @@ what is written:
   OUT/NAME.md, NAME.png  the card, and what is found in pictures of rendered people"""
 
 _PICTURES, _ACROSS, _SURE = 8, 4, 0.15
-_SECONDS = 4.0
 
 
 def add_release_detector(commands: argparse._SubParsersAction) -> None:
@@ -102,12 +101,7 @@ def _speed(path: Path, scenes: SceneDataset) -> str:
     with threads(1):
         find = CentreFinder(path, device="cpu")
         image = np.zeros((2 * scenes.size, 2 * scenes.size, 3), np.uint8)
-        find(image)
-        pictures, start = 0, time.perf_counter()
-        while (seconds := time.perf_counter() - start) < _SECONDS:
-            find(image)
-            pictures += 1
-    return f"{pictures / seconds:.1f} pictures/s on one core"
+        return f"{per_second(lambda: find(image)):.1f} pictures/s on one core"
 
 
 def _sheet(find: CentreFinder) -> np.ndarray:
@@ -139,7 +133,7 @@ def _card(
             markdown_table(["", ""], list(table.items())),
             f"**Terms of use.** {args.terms}",
             "## Scores",
-            f"Share of the people that one of at most {AT_MOST} boxes is about (IoU 0.5), in {len(scenes):,} scenes of "
+            f"Share of the people that one of at most {CANDIDATES} boxes is about (IoU 0.5), in {len(scenes):,} scenes of "
             f"{scenes.size} x {scenes.size} pixels, pasted together from people of {scenes.people.name} {scenes.people.split}; "
             f"{proposals.boxes_S.mean():.0f} boxes a scene, most of which the pose model must turn down. 95 % intervals of a "
             "bootstrap over scenes.",

@@ -110,8 +110,7 @@ def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str,
     for path in args.photos:
         image = read_image(path)
         taken[path.stem] += 1
-        height, width = image.shape[:2]
-        place = args.box or Box.from_xywh(0, 0, width, height, margin=1.0)
+        place = args.box or Box.of_picture(image)
         number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
         yield path.stem + number, Subject(path.name, image, place, skeleton, joints, known, truth)
 
