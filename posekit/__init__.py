@@ -1,5 +1,6 @@
 """posekit: human pose estimation with anchor loss."""
 
+import importlib.util
 import os
 from importlib.metadata import PackageNotFoundError, version
 
@@ -22,4 +23,6 @@ def __getattr__(name: str):
         from posekit.inference.predictor import load
 
         return load
+    if importlib.util.find_spec(f"posekit.{name}"):
+        return importlib.import_module(f"posekit.{name}")
     raise AttributeError(f"module 'posekit' has no attribute {name!r}")

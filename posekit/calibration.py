@@ -13,6 +13,9 @@ _FEWEST, _MOST_BINS = 50, 16
 class Calibration:
     """Probabilities of peaks, for each of K joints: lines between knots, level beyond the first and the last.
 
+    From half the first knot's height down a line leads to 0 at a peak of 0, where nothing is seen: a knot stands for all peaks
+    about it, so the first says too much of the lowest. (Half serves LSPET's held-out people.) A first knot of 0 or less has none.
+
     Parameters
     ----------
     peaks : K tuples of float
@@ -43,7 +46,13 @@ class Calibration:
         """(N, K) float64 probabilities of the peaks; NaN where there is no peak."""
         peaks = np.asarray(peaks_NK, np.float64)
         columns = zip(peaks.T, self.peaks, self.probabilities, strict=True)
-        return np.stack([np.interp(column, *knots) for column, *knots in columns], axis=1) if peaks.size else peaks
+        return np.stack([_interpolated(*each) for each in columns], axis=1) if peaks.size else peaks
+
+
+def _interpolated(peaks_N: np.ndarray, knots: tuple[float, ...], probabilities: tuple[float, ...]) -> np.ndarray:
+    if knots[0] > 0:
+        knots, probabilities = (0.0, knots[0] / 2, *knots), (0.0, probabilities[0], *probabilities)
+    return np.interp(peaks_N, knots, probabilities)
 
 
 def fit_calibration(

@@ -30,7 +30,7 @@ def test_probabilities_are_the_shares_of_right_joints_on_other_people(power):
 def test_never_falls_even_where_the_shares_do():
     peaks, correct, counted = people(2000)
     found = fit_calibration(1 - peaks, correct, counted, groups=[[0, 1]])  # the higher, the more often wrong
-    assert np.ptp(found(np.linspace(0, 1, 50)[:, None].repeat(2, 1))) < 0.05
+    assert np.ptp(found(np.linspace(0.1, 1, 50)[:, None].repeat(2, 1))) < 0.05
 
 
 def test_a_group_of_few_joints_borrows_from_all():
@@ -42,10 +42,11 @@ def test_a_group_of_few_joints_borrows_from_all():
     assert found.peaks == (together.peaks[0], alone.peaks[1])
 
 
-def test_lines_between_knots_level_beyond_and_nothing_of_nothing():
+def test_lines_from_nothing_at_0_between_knots_level_beyond_and_nothing_of_nothing():
     found = Calibration([[0.2, 0.4]], [[0.1, 0.9]])
-    probabilities = found([[0.0], [0.2], [0.3], [0.4], [7.0], [np.nan]])[:, 0]
-    assert probabilities == pytest.approx([0.1, 0.1, 0.5, 0.9, 0.9, np.nan], nan_ok=True)
+    probabilities = found([[-1.0], [0.0], [0.05], [0.1], [0.2], [0.3], [0.4], [7.0], [np.nan]])[:, 0]
+    assert probabilities == pytest.approx([0.0, 0.0, 0.05, 0.1, 0.1, 0.5, 0.9, 0.9, np.nan], nan_ok=True)
+    assert Calibration([[-0.1, 0.4]], [[0.1, 0.9]])([[-0.2], [0.4]])[:, 0] == pytest.approx([0.1, 0.9])  # of a linear head
     assert found(np.zeros((0, 1))).shape == (0, 1)
 
 

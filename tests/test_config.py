@@ -69,6 +69,11 @@ def test_wrong_overrides(tmp_path, overrides, message):
         ("model: [", "c.yaml"),
         ("just words", "c.yaml"),
         ("", "c.yaml: Unexpected config"),
+        (SMALL + "train:", "c.yaml: train: expected keys below it; or leave it out"),
+        (SMALL + "train: {epochs: }", "train.epochs: expected a value"),
+        (SMALL + "loss: []", "loss: expected keys below it"),
+        (SMALL + "train: {precision: no}", "train.precision.*put quotes around them"),
+        ("base: b.yaml\nmodels: {A B: {loss: {name: mse}}}", "is a comparison: posekit compare trains it"),
         (SMALL + "out: runs/x", "'out' is not expected|does not accept|not accepted|out"),
     ],
 )

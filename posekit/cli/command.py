@@ -40,8 +40,9 @@ def run_command(
     int : exit status, see `guarded`.
     """
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
-    args = parser.parse_args(argv)
-    return guarded(parser.prog, lambda: run(args), debug=args.debug)
+    given = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args([text for text in given if text != "--debug"])  # which may stand behind a subcommand too
+    return guarded(parser.prog, lambda: run(args), debug="--debug" in given)
 
 
 def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:

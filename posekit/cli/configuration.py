@@ -3,10 +3,10 @@
 import difflib
 import re
 from argparse import ArgumentError, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
@@ -22,6 +22,8 @@ _UNKNOWN = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(
 
 # The commands that train, by what they are configured with.
 TRAINING_COMMANDS = {Config: "train", ClassifierConfig: "train-classifier", DetectorConfig: "train-detector"}
+FREE = ("data.root", "train.device", "train.workers")
+"""Settings that do not change what is learned."""
 # Keys of data by which their files are told from those of pose models.
 _TOLD_BY = {"images": ClassifierConfig, "people": DetectorConfig}
 
@@ -55,22 +57,43 @@ def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[s
         raise ConfigError(f"{path}: no such configuration file; see configs/")
     try:
         from_file = parser.parse_path(str(path), defaults=True)
-        return parser.parse_args(list(overrides), namespace=from_file)
+        parsed = parser.parse_args(list(overrides), namespace=from_file)
     except (ArgumentError, UnicodeDecodeError) as error:
+        if kind in TRAINING_COMMANDS and "models" in _contents(path):
+            raise ConfigError(f"{path}: is a comparison: posekit compare trains it") from error
         if kind in TRAINING_COMMANDS and training_kind(path) is not kind:
             other = TRAINING_COMMANDS[training_kind(path)]
             raise ConfigError(f"{path}: is a configuration of posekit {other}, not of {TRAINING_COMMANDS[kind]}") from error
         raise ConfigError(f"{path}: {_one_line(str(error), kind)}") from error
+    _require_values(parsed, kind, path)
+    return parsed
+
+
+def _require_values(parsed: Namespace, kind: type, path: str | Path, prefix: str = "") -> None:
+    """Refuse keys with nothing after them, which YAML allows everywhere."""
+    for field in fields(kind):
+        key, value = prefix + field.name, getattr(parsed, field.name)
+        if value is None or (is_dataclass(field.type) and not isinstance(value, Namespace)):
+            raise ConfigError(
+                f"{path}: {key}: expected {'keys below it' if is_dataclass(field.type) else 'a value'}; or leave it out"
+            )
+        if is_dataclass(field.type):
+            _require_values(value, field.type, path, f"{key}.")
 
 
 def training_kind(path: str | Path) -> type:
     """What a training configuration's file configures: with data.images a classifier, with data.people a detector, else poses."""
+    data = _contents(path).get("data")
+    return next((kind for key, kind in _TOLD_BY.items() if isinstance(data, dict) and key in data), Config)
+
+
+def _contents(path: str | Path) -> dict:
+    """What a file's outermost keys are; none if it cannot be read, of which whoever reads it says what is wrong."""
     try:
         contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        return Config  # whoever reads it says what is wrong
-    data = contents.get("data") if isinstance(contents, dict) else None
-    return next((kind for key, kind in _TOLD_BY.items() if isinstance(data, dict) and key in data), Config)
+        return {}
+    return contents if isinstance(contents, dict) else {}
 
 
 def make_config(parser: ArgumentParser, parsed: Namespace, kind: type = Config):
@@ -91,6 +114,26 @@ def settled_config(parser: ArgumentParser, parsed: Namespace, kind: type = Confi
     return make_config(parser, parsed, kind)
 
 
+def changed_settings(before: Any, after: Any) -> dict[str, tuple]:
+    """By dotted keys, what a configuration has and another has instead, without `FREE`."""
+    first, second = (dict(_flat(asdict(config))) for config in (before, after))
+    return {key: (first[key], second[key]) for key in first if key not in FREE and first[key] != second[key]}
+
+
+def free_options(config: Any) -> list[str]:
+    """The configuration's `FREE` settings as command line options."""
+    settings = dict(_flat(asdict(config)))
+    return [text for key in FREE for text in (f"--{key}", str(settings[key]))]
+
+
+def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
 def write_config(parser: ArgumentParser, parsed: Namespace, path: Path, kind: type = Config) -> None:
     """Write the resolved configuration as YAML that `--config` reads."""
     only = {field.name for field in fields(kind)}
@@ -105,6 +148,8 @@ def _one_line(message: str, kind: type) -> str:
     message = " ".join(message.split())
     unknown = _UNKNOWN.search(message)
     near = difflib.get_close_matches(unknown[1], list(_keys(kind)), n=1, cutoff=0.5) if unknown else []
+    if "Got value: False" in message or "Got value: True" in message:
+        return message + "; YAML takes no, off, yes and on for false and true: put quotes around them"
     return message + (f"; did you mean {near[0]}?" if near else "")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from posekit.cli.arguments import above_zero, add_source_options, not_negative, positive
 from posekit.cli.command import run_command
+from posekit.cli.naming import short_names
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError, PredictionsError
 from posekit.evaluation import Comparison, Scores, score, write_metrics
@@ -160,7 +161,7 @@ def _run(args: argparse.Namespace) -> None:
             "This annotation holds no head boxes, so the torso is the measure. For PCKh put detections_our_format.mat beside it.\n"
         )
     details = {"weights": args.weights, "choices": {"root": str(args.root), "limit": args.limit, **choices}}
-    models = {_called(Path(args.weights or args.predictions), args.against): scores}
+    models = {_names(args)[0]: scores}
     sections = _compare(args, models, everyone) if args.against else {}
     more, files = _more(args, models, out)
     details["sections"] = sections | more
@@ -209,11 +210,16 @@ def _require_possible(args: argparse.Namespace, people: People, to_write: Sequen
 def _default_out(args: argparse.Namespace) -> Path | None:
     if not args.weights:
         return None
-    weights = Path(args.weights)
-    changes = [f"{name}-{value}" for name in ("decode", "limit") if (value := getattr(args, name))]
+    weights, root = Path(args.weights), args.root.resolve().stem
+    model = [weights.resolve().parent.name, weights.stem] if weights.suffix else [args.weights]  # of our own the name is enough
+    data = [args.data, root] if root != args.data else [root]
+    changes = [
+        f"{name}-{value}" for name in ("decode", "backend", "precision", "threshold", "limit") if (value := getattr(args, name))
+    ]
+    changes += [args.normalise] * (args.normalise != "auto")
     changes += [name for name in _VIEW_OPTIONS if getattr(args, name) not in (None, False)]
     changes += [f"{scale:g}" for scale in args.pyramid or ()]
-    words = "-".join([weights.absolute().parent.name, weights.stem, args.data, args.split, *changes])
+    words = "-".join([*model, *data, args.split, *changes])
     return Path("runs") / ("eval-" + re.sub(r"[^\w.]+", "-", words))
 
 
@@ -292,15 +298,15 @@ def _compare(args: argparse.Namespace, models: dict[str, Scores], everyone: Peop
     (first,) = models.values()
     predictions, choices = _read(args, args.against, everyone)
     second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
-    models[_called(args.against, Path(args.weights or args.predictions))] = second
+    models[_names(args)[1]] = second
     comparison = Comparison(first, second)
     print(comparison.table(tuple(models)) + "\n")
     return {"comparison": {**choices, "first_minus_second": comparison.to_dict()}}
 
 
-def _called(path: Path, other: Path | None) -> str:
-    """A file's name, with its folder's where the other's is the same."""
-    return path.name if other is None or other.name != path.name else f"{path.absolute().parent.name}/{path.name}"
+def _names(args: argparse.Namespace) -> list[str]:
+    """What tables call what is scored, and what it is compared with."""
+    return short_names([Path(path) for path in (args.weights or args.predictions, args.against) if path])
 
 
 def _oks(scores: Scores) -> dict:

@@ -1,6 +1,7 @@
 """`posekit COMMAND …`: the same commands as tools/*.py."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -43,6 +44,9 @@ def _run(command: str, argv: Sequence[str]) -> int:
     except PosekitError as error:  # OpenCV cannot be loaded
         print(f"posekit {command}: error: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:  # loading takes a second or two
+        print(f"posekit {command}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return module.main(argv, prog=f"posekit {command}")
 
 

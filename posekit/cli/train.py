@@ -58,7 +58,8 @@ class PoseTraining:
         model, loss, yardstick = self.config.model, self.config.loss, self.yardstick
         network = f"{model.stacks} stack(s) of {model.features} features" + f" on {model.encoder}" * bool(model.encoder)
         return (
-            f"train: {_described(self.train)}\nvalid: {_described(self.valid)}; {yardstick.n_persons:,} can be scored\n"
+            f"train: {_described(self.train)}\n"
+            f"valid: {_described(self.valid)}; {yardstick.n_persons:,} can be scored{_trained_on(self.train, self.valid)}\n"
             f"model: {network}, {parameters / 1e6:.2f} M parameters, "
             f"{model.input_size} px; loss: {loss.name}; device: {engine.accelerator.device}\n"
             f"to beat: the mean pose has {yardstick.metric} {yardstick.pooled_mean:.2f}"
@@ -92,6 +93,16 @@ def _mean_pose_scores(train: People, valid: People) -> Scores:
 def _described(people: People) -> str:
     left_out = "".join(f"; {count:,} left out: {reason}" for reason, count in people.left_out.items())
     return f"{len(people):,} people of {people.name} {people.split}{left_out}"
+
+
+def _trained_on(train: People, valid: People) -> str:
+    """A warning where validation tells nothing of people who are new to the model."""
+    shared = np.isin(valid.images, train.images).sum()
+    return (
+        f"\n       look: the photographs of {shared:,} of them are trained on too, so their scores will be too good"
+        if shared
+        else ""
+    )
 
 
 def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 
 from posekit import build
 from posekit.cli.command import DEBUG_HELP, guarded
-from posekit.cli.configuration import config_parser, parse_config, settled_config, write_config
+from posekit.cli.configuration import FREE, changed_settings, config_parser, parse_config, settled_config, write_config
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
 from posekit.training.engine import Engine
@@ -41,6 +41,10 @@ class Training(Protocol):
         """Score the best weights, write and draw what came of it, and tell."""
 
 
+# What a run that goes on may have more of.
+_MAY_GROW = ("train.epochs", "train.keep_epochs")
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that trains.
@@ -65,17 +69,20 @@ def run_training(command: Command, argv: Sequence[str] | None, prog: str | None)
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = config_parser(prog, command.description, command.kind)
     if {"-h", "--help"} & set(argv):
-        _add_run_options(parser)  # they are no keys of a configuration file, so the parser knows them for its help alone
+        # They are no keys of a configuration file, so the parser knows them for its help alone.
+        _add_run_options(parser, default=argparse.SUPPRESS)
+        parser.usage = "%(prog)s --config FILE [--out OUT] [--KEY VALUE …]\n       %(prog)s --resume --out OUT"
         parser.print_help()
         return 0
     return guarded(parser.prog, lambda: _run(command, parser, argv), debug="--debug" in argv)
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", help="YAML file, see configs/; every key can be overridden: --train.epochs 5")
-    parser.add_argument("--out", help="folder of the run (default: runs/ and the configuration's folder and name)")
-    parser.add_argument("--resume", action="store_true", help="go on from OUT/last with OUT/config.yaml, bit for bit on a CPU")
-    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
+def _add_run_options(parser: argparse.ArgumentParser, **unset: Any) -> None:
+    parser.add_argument("--config", **unset, help="YAML file, see configs/; every key can be overridden: --train.epochs 5")
+    parser.add_argument("--out", **unset, help="folder of the run (default: runs/ and the configuration's folder and name)")
+    resume = "go on from OUT/last with OUT/config.yaml, bit for bit on a CPU"
+    parser.add_argument("--resume", action="store_true", **unset, help=resume)
+    parser.add_argument("--debug", action="store_true", **unset, help=DEBUG_HELP)
 
 
 @one_voice()
@@ -104,8 +111,11 @@ def _run(command: Command, parser: ArgumentParser, argv: list[str]) -> None:
 
 def _configuration(kind: type, parser: ArgumentParser, options: argparse.Namespace, out: Path, overrides: list[str]):
     """The run's configuration as parsed and as made: of one that is resumed its own, which a file that is named must equal."""
-    parsed = parse_config(parser, out / "config.yaml" if options.resume else options.config, overrides, kind)
+    own = out / "config.yaml"
+    parsed = parse_config(parser, own if options.resume else options.config, overrides, kind)
     config = settled_config(parser, parsed, kind)
+    if options.resume:
+        _require_as_begun(settled_config(parser, parse_config(parser, own, kind=kind), kind), config, out)
     if options.resume and options.config:
         named = settled_config(parser, parse_config(parser, options.config, overrides, kind), kind)
         if named != config:
@@ -113,6 +123,15 @@ def _configuration(kind: type, parser: ArgumentParser, options: argparse.Namespa
                 f"{out} was started with other settings than {options.config}: leave out --config to go on with its own"
             )
     return parsed, config
+
+
+def _require_as_begun(began: Any, config: Any, out: Path) -> None:
+    for key, (before, now) in changed_settings(began, config).items():
+        if key not in _MAY_GROW:
+            raise ConfigError(
+                f"{key}: {out} began with {before}, and goes on with it, not with {now}; what --resume takes are other "
+                f"{', '.join((*_MAY_GROW, *FREE))}"
+            )
 
 
 def _way_on(prog: str, out: Path, processes: int) -> str:

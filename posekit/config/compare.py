@@ -34,6 +34,8 @@ class CompareConfig:
 
     def __post_init__(self):
         require(bool(self.models), "models", self.models, "at least one model")
+        named = all(isinstance(name, str) for name in self.models)
+        require(named, "models", list(self.models), "names; put numbers, yes and no in quotes")
         require(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "at least one, each once")
         require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "numbers of 0 or more")
         unknown = [name for name in self.against if name not in self.models]

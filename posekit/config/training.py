@@ -69,9 +69,9 @@ class TrainConfig:
     keep_epochs : list of int
         Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs: to see later how training went.
     precision : str
-        no (float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or fp16 (GPU only; it waits for
-        the GPU at every step); auto: bf16 where the processor or GPU multiplies in it, else no. The run's config.yaml says
-        which it was.
+        "no" (in YAML with its quotes: float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or
+        fp16 (GPU only; it waits for the GPU at every step); auto: bf16 where the processor or GPU multiplies in it, else
+        "no". The run's config.yaml says which it was.
     compile : bool
         Run the network through torch.compile in training. The first step takes minutes: for long runs on a GPU.
     device : str

@@ -179,22 +179,3 @@ def shift_and_mirror(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor
     batch = torch.arange(count, device=images.device)[:, None, None]
     cut = images[batch, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]]
     return torch.where(inside[..., None], cut, 0)
-
-
-def crop_and_mirror(images: Tensor, generator: torch.Generator, pad: int = 4) -> Tensor:
-    """The usual augmentation of CIFAR: pad with black, crop at random, mirror half.
-
-    Parameters
-    ----------
-    images : (B, H, W, 3)
-        On any device.
-    generator : torch.Generator
-        On any device too: one on the CPU gives the same crops wherever the images are.
-    pad : int
-        Pixels added on each side; 4 in the paper.
-
-    Returns
-    -------
-    (B, H, W, 3)
-    """
-    return shift_and_mirror(images, *draw_shifts(len(images), generator, pad))

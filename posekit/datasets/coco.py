@@ -88,7 +88,7 @@ def _annotations(path: Path, root: Path) -> Annotations:
             coco = COCO(str(path))
         skeleton, categories = _skeleton(coco, path)
         persons = [a for a in coco.dataset["annotations"] if a["category_id"] in categories]
-        names = [coco.imgs[person["image_id"]]["file_name"] for person in persons]
+        names = [Path(coco.imgs[person["image_id"]]["file_name"]) for person in persons]
         points = np.array([_keypoints(person, len(skeleton), path) for person in persons], dtype=np.float64)
         boxes = [_box(person) for person in persons]
         areas = _positive_numbers(persons, "area")
@@ -168,7 +168,7 @@ def _reason(person: dict, labelled: bool, box: Box | None) -> str:
     return "" if box else "box without area"
 
 
-def _images_folder(path: Path, root: Path, names: list[str]) -> Path:
+def _images_folder(path: Path, root: Path, names: list[Path]) -> Path:
     """The first folder that has the first photograph."""
     folder = path.parent if root.is_file() else root
     root = folder.parent if folder.name == "annotations" else folder

@@ -286,7 +286,7 @@ def _mark_wrong(canvas, predicted, truth, stroke) -> None:
 
 def _draw_box(canvas, box, width) -> None:
     centre, half = np.array(box.centre), box.side / 2
-    corners = _fixed(centre - half), _fixed(centre + half)
+    corners = tuple(_fixed(np.clip(corner, -_FAR_PX, _FAR_PX)) for corner in (centre - half, centre + half))
     for tone, thickness in ((_DARK, width + 2), (MIDDLE, width)):
         cv2.rectangle(canvas, *corners, tone, thickness, cv2.LINE_AA, _PLACES)
 

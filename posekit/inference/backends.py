@@ -19,7 +19,7 @@ from posekit.inference import cache, export
 from posekit.inference.export import activated_maps, decoded, to_onnx
 from posekit.inference.session import OnnxSession
 from posekit.machine import why_not_compiled
-from posekit.models import ModelInfo, folding, hourglass, inputs
+from posekit.models import ModelInfo, encoder, folding, hourglass, inputs
 
 BACKENDS = ("auto", "torch", "compiled", "onnx")
 PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -325,6 +325,6 @@ def _key(model: nn.Module, info: ModelInfo) -> str:
         digest.update(tensor.contiguous().numpy())
     for package in ("torch", *_PACKAGES):
         digest.update(f"{package} {_version(package)}".encode())
-    for module in (export, heatmaps, hourglass, inputs):
+    for module in (encoder, export, heatmaps, hourglass, inputs):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()

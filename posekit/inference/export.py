@@ -79,7 +79,7 @@ def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter"
         On the CPU, in eval mode.
     info : ModelInfo
         The model's own description; it goes along as metadata.
-    decode : {"quarter", "argmax"}
+    decode : {"quarter", "dark", "argmax"}
         How joints are found in the maps, inside the graph; whoever runs the file can decode the maps otherwise.
 
     Returns
@@ -96,9 +96,17 @@ def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter"
     onnx = require("onnx")
     graph = onnx.load_model_from_string(_traced(CropsToJoints(model, info, decode).eval(), info.input_size))
     graph.doc_string = _ABOUT
+    _tell_sizes(graph, len(info.skeleton), info.input_size // 4)
     onnx.helper.set_model_props(graph, {INFO_KEY: info.to_json(), DECODE_KEY: decode})
     onnx.checker.check_model(graph)
     return graph.SerializeToString()
+
+
+def _tell_sizes(graph, k: int, side: int) -> None:
+    """What tracing leaves open, so that who reads the file sees it: all sizes of the outputs but the first."""
+    for output, sizes in zip(graph.graph.output, ((k, 2), (k,), (k, side, side)), strict=True):
+        for dimension, size in zip(output.type.tensor_type.shape.dim[1:], sizes, strict=True):
+            dimension.dim_value = size
 
 
 def _traced(network: CropsToJoints, size: int) -> bytes:

@@ -54,6 +54,14 @@ class Pose:
         sure = (self.scores >= min_score) & np.isfinite(self.keypoints).all(1)
         return Box.around(self.keypoints[sure], _MARGIN) if sure.mean() >= 0.5 else self.box
 
+    def top(self, min_score: float = 0.0) -> tuple[float, float]:
+        """Where a number can stand, image pixels: above the joints that score enough, or the box where there are none."""
+        shown = self.keypoints[(self.scores >= min_score) & np.isfinite(self.keypoints).all(1)]
+        if len(shown):
+            return float(shown[:, 0].mean()), float(shown[:, 1].min())
+        (x, y), side = self.box.centre, self.box.side
+        return x, y - side / 2
+
     def draw(self, image_bgr: np.ndarray, *, min_score: float = 0.0, show_box: bool = False) -> np.ndarray:
         """A new picture with the skeleton on it; joints that score less than `min_score` are left out."""
         shown = self.scores >= min_score

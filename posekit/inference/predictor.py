@@ -170,11 +170,15 @@ class Predictor:
             As for one.
         ValueError
             If there are not as many sequences of boxes as photographs.
+        TypeError
+            If one of them is no Box.
         """
         images = [picture(image) for image in images]
         boxes = [[Box.of_picture(image)] for image in images] if boxes is None else boxes
         pairs = [(image, box) for image, theirs in zip(images, boxes, strict=True) for box in theirs]
         for image, box in pairs:
+            if not isinstance(box, Box):
+                raise TypeError(f"boxes: expected posekit.geometry.Box, got {box!r}; Box.from_xywh makes one of a rectangle")
             box.require_overlap(*image.shape[1::-1])
         best = poses = self._predict_pairs(pairs)
         for _ in range(refine):

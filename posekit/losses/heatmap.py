@@ -57,7 +57,7 @@ class HeatmapLoss(nn.Module):
         ----------
         logits : (B, K, H, W) or a sequence of such
         target : (B, K, H, W)
-            Target heatmaps in [0, 1].
+            Target heatmaps in [0, 1]; maps of weight 0 hold numbers too, not NaN.
         weight : (B, K), bool or float, optional
             0 for joints that are not labelled.
 
@@ -97,7 +97,8 @@ class HeatmapAnchorLoss(HeatmapLoss):
     """Anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7).
 
     Background pixels cost the more the higher they stand above the anchor, the best score within the
-    true joint's circle; gamma 0 is binary cross entropy.
+    true joint's circle; gamma 0 is binary cross entropy. No gradient goes through the anchor;
+    a second derivative (``create_graph``, `torch.func`) takes ``reduction="none"``.
 
     Parameters
     ----------
@@ -122,7 +123,9 @@ class HeatmapAnchorLoss(HeatmapLoss):
 
     def per_map(self, logits, target):
         """The same, summed over each map."""
-        return AnchorMapLoss.apply(logits, target, self.gamma) if self.gamma else super().per_map(logits, target)
+        if not self.gamma or target.requires_grad:  # the fused one has no derivative by the target
+            return super().per_map(logits, target)
+        return AnchorMapLoss.apply(logits, target, self.gamma)
 
 
 class HeatmapFocalLoss(HeatmapLoss):

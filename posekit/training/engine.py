@@ -309,7 +309,7 @@ class Engine:
         bar.set_postfix(shown, refresh=False)
 
     def _refuse_loss(self, loss: float) -> None:
-        raise DataError(f"the loss is {loss} in epoch {self.progress.epoch + 1}: lower optimizer.lr, or set train.precision no")
+        raise DataError(f'the loss is {loss} in epoch {self.progress.epoch + 1}: lower optimizer.lr, or set train.precision "no"')
 
     def _save(self) -> None:
         if not self.accelerator.is_main_process:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from posekit.cli.compare import main
+from posekit.cli.compare import execute, main
 from posekit.cli.compare.execute import claimed
 from posekit.cli.compare.plan import read_plan
 from posekit.cli.compare.results import write_results
@@ -135,10 +135,33 @@ def test_a_run_that_is_cut_off_goes_on(folder, tmp_path, finished):
     os.kill(process.pid, signal.SIGTERM)  # it alone: the training in its process must hear of it
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told
-    assert "BCE, seed 0: not trained to its end" in told and (run / "last").exists()
+    assert "BCE, seed 0: stopped" in told and (run / "last").exists()
     assert "Traceback" not in told
     plan = read_plan(folder / "losses.yaml", tmp_path, ["--train.epochs", "50"])
     assert plan.runs[0].begun and not plan.runs[0].done and 1 <= len(plan.runs[0].rows()) < 50
+
+
+@pytest.mark.slow
+def test_one_that_fails_leaves_the_others_theirs(folder, tmp_path, capfd):
+    config = changed(folder, tmp_path, "loss: {name: bce}", "loss: {name: mse}, optimizer: {lr: 1.0e+30}")
+    config.write_text(config.read_text(encoding="utf-8").replace("seeds: [0, 1]", "seeds: [0]"), encoding="utf-8")
+    out = tmp_path / "out"
+    assert main(["--config", str(config), "--out", str(out)]) == 1
+    told = capfd.readouterr().err
+    assert "the loss is nan" in told and "BCE, seed 0: failed, see the line above" in told
+    assert told.splitlines()[-1].endswith("error: failed: BCE, seed 0")
+    assert "Not done yet: BCE, seed 0." in (out / "results.md").read_text(encoding="utf-8")
+    assert (out / "anchor-γ-2" / "seed-0" / "final-argmax" / "metrics.json").exists()
+
+
+def test_a_run_goes_on_with_the_data_the_device_and_the_workers_of_now(folder, tmp_path, monkeypatch):
+    run = read_plan(folder / "losses.yaml", tmp_path, ["--data.root", "elsewhere", "--train.workers", "1"]).runs[0]
+    (run.folder / "last").mkdir(parents=True)
+    commands = []
+    monkeypatch.setattr(execute, "_attended", lambda command: commands.append(command) or 0)
+    execute.train(run)
+    free = ["--data.root", "elsewhere", "--train.device", "cpu", "--train.workers", "1"]
+    assert commands[0][3:] == ["train", "--resume", *free, "--out", str(run.folder)]
 
 
 def test_the_dry_run_measures_and_trains_nothing(folder, tmp_path, capsys):
@@ -178,6 +201,9 @@ def test_a_run_belongs_to_one_process(folder, tmp_path):
         ('"anchor, γ = 2"', '"bce"', "models 'BCE' and 'bce': both would be"),
         ('"anchor, γ = 2"', '"--"', "use other letters or digits"),
         ("targets: {sigma: 1.5}", "targets: {sigma: 0}", "targets.sigma: expected a number above 0"),
+        ("shared: {targets: {sigma: 1.5}}", "shared:", "losses.yaml: shared: expected a value"),
+        ("  BCE:", "  1:", "models: expected names; put numbers"),
+        ("targets: {sigma: 1.5}", "seed: 3", "model 'BCE': seed: the comparison's seeds say it"),
         ("loss: {name: bce}", "data: {valid: [{data: lsp, path: x}]}", "data.valid differs"),
     ],
 )

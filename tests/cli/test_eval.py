@@ -114,6 +114,15 @@ def test_two_files_are_compared_as_a_pair_and_the_numbers_kept(real_data, publis
     assert (tmp_path / "out" / "analysis" / "diagnosis.csv").is_file()
 
 
+def test_files_of_one_name_in_folders_of_one_name_are_told_apart(real_data, stored, tmp_path, capsys):
+    for model in ("mse", "bce"):
+        folder = tmp_path / model / "seed-0"
+        folder.mkdir(parents=True)
+        shutil.copy(stored, folder / "predictions.h5")
+    assert lsp_eval(real_data, "--predictions", "mse/seed-0/predictions.h5", "--against", "bce/seed-0/predictions.h5") == 0
+    assert "A (mse) and B (bce)" in capsys.readouterr().out
+
+
 def test_protocols_are_told_side_by_side_and_kept(real_data, published, tmp_path, capsys):
     assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--protocols", "--out", "out") == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "pooled over all 16" in line]
@@ -234,6 +243,11 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     assert data["pooled_mean"] == 90 and data["weights"] == "runs/lspet/best.safetensors" and data["protocol"]["decode"] == "dark"
     assert data["protocol"]["box_source"].startswith("labelled joints") and data["protocol"]["limit"] == 10
     assert np.isnan(read_predictions(out / "predictions.h5").joints[0]).all()
+
+
+def test_of_what_comes_with_posekit_the_folder_has_the_name_and_every_choice(real_data, predictor, capsys):
+    assert lsp_eval(real_data, "--weights", "lspet-hg2", "--threshold", "0.1", "--precision", "bf16", "--normalise", "torso") == 0
+    assert "wrote runs/eval-lspet-hg2-lsp-test-precision-bf16-threshold-0.1-torso/predictions.h5" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

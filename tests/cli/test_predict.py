@@ -126,7 +126,7 @@ def test_nothing_usable_is_a_failure_and_keeps_earlier_results(spot_weights, tmp
     assert (tmp_path / "predictions.json").read_text() == "earlier"
 
 
-def test_interrupted_work_is_kept(spot_weights, tmp_path, monkeypatch, write_spots):
+def test_interrupted_work_is_kept(spot_weights, tmp_path, monkeypatch, write_spots, capsys):
     photos = [write_spots(tmp_path / f"{i}.png") for i in range(3)]
     call = predictor.Predictor.__call__
 
@@ -138,6 +138,16 @@ def test_interrupted_work_is_kept(spot_weights, tmp_path, monkeypatch, write_spo
     monkeypatch.setattr(predictor.Predictor, "__call__", interrupted)
     assert predict(*photos, "--weights", spot_weights, "--out", tmp_path / "out") == 130
     assert len(listing(tmp_path / "out")["images"]) == 1
+    # And what is there already is not replaced by less.
+    monkeypatch.setattr(predictor.Predictor, "__call__", call)
+    assert predict(*photos, "--weights", spot_weights, "--out", tmp_path / "out") == 0
+    monkeypatch.setattr(predictor.Predictor, "__call__", interrupted)
+    (tmp_path / "out" / "0.overlay.png").unlink()
+    capsys.readouterr()
+    assert predict(*photos, "--weights", spot_weights, "--out", tmp_path / "out") == 130
+    partial = tmp_path / "out" / "predictions.partial.json"
+    assert f"stopped: {partial} holds 1 of 3 photographs" in capsys.readouterr().err
+    assert len(listing(tmp_path / "out")["images"]) == 3 and len(json.loads(partial.read_text())["images"]) == 1
 
 
 def test_folder_that_cannot_be_written(spot_weights, tmp_path, capsys, write_spots):
@@ -165,9 +175,16 @@ def test_a_box_that_is_none(box, capsys):
 
 def test_scores_below_the_minimum_are_not_drawn(spot_weights, tmp_path, write_spots):
     photo = write_spots(tmp_path / "x.png")
-    assert predict(photo, "--weights", spot_weights, "--min-score", "1.1", "--out", tmp_path / "out") == 0
+    assert predict(photo, "--weights", spot_weights, "--min-score", "1", "--out", tmp_path / "out") == 0
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "x.overlay.png"), read_image(photo))
     assert len(listing(tmp_path / "out")["annotations"][0]["keypoints"]) == 9
+
+
+@pytest.mark.parametrize("score", ["nan", "2", "-0.1"])
+def test_a_minimum_that_no_score_is_compared_with(score, capsys):
+    with pytest.raises(SystemExit):
+        predict("x.png", "--min-score", score)
+    assert "argument --min-score" in capsys.readouterr().err
 
 
 def test_help_teaches(capsys):

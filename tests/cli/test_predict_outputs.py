@@ -111,12 +111,11 @@ def test_a_crop_is_the_photograph_within_the_models_box(predict, photos, tmp_pat
 
 
 def test_people_are_numbered_in_the_overlay_where_they_are_several(predict, photos, tmp_path):
-    assert predict(photos[0], BOXES[0], "--min-score", 2) == 0
+    assert predict(photos[0], BOXES[0], "--min-score", 1) == 0
     alone = read_image(tmp_path / "out" / "0.overlay.png")
-    assert predict(photos[0], BOXES[0], BOXES[0], "--min-score", 2) == 0
+    assert predict(photos[0], BOXES[0], BOXES[0], "--min-score", 1) == 0
     changed = (alone != read_image(tmp_path / "out" / "0.overlay.png")).any(-1)
-    assert changed[19:25, 19:25].all()  # the boxes' corner is at 17, 17
-    assert not changed[40:120, 40:120].any()
+    assert changed[:25].any() and not changed[25:].any()  # above the boxes, which begin in row 17, for no joint is drawn
 
 
 def test_no_input_is_ever_overwritten(predict, write_spots, tmp_path):

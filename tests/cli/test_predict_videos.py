@@ -284,6 +284,7 @@ def test_the_command_takes_videos_and_photographs_with_the_weights_that_come_alo
     [
         (["a/clip.mp4", "b/clip.mov"], "two videos would both be written as clip"),
         (["clip.mp4", "--boxes", "people.csv"], "for a video give --box"),
+        (["clip.mp4", "--save", "dlc"], "--save is for photographs"),
     ],
 )
 def test_what_cannot_be_done_with_videos_is_told_first(tmp_path, capsys, argv, message):

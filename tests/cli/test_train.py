@@ -3,15 +3,19 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from posekit.cli.train import main
+from posekit.cli.configuration import config_parser, make_config, parse_config
+from posekit.cli.train import PoseTraining, main
 from posekit.cli.training import default_folder
 from posekit.datasets import open_people
 from posekit.datasets.cuts import Packing
@@ -150,6 +154,29 @@ def test_trains_on_real_photographs_of_two_data_sets(real_data, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["metric"] == "PCK@0.2"
     assert metrics["n_persons"] + metrics["n_left_out"] > 10
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_stays_what_it_was(root, tmp_path, whole, capsys):
+    out = shutil.copytree(whole, tmp_path / "run")
+    before = (out / "config.yaml").read_bytes()
+    for change in (("--loss.name", "mse"), ("--train.batch_size", "8"), ("--seed", "4")):
+        assert main(["--resume", "--out", str(out), *change]) == 2
+        assert f"{change[0][2:]}: {out} began with " in capsys.readouterr().err
+    assert (out / "config.yaml").read_bytes() == before
+    assert main(["--resume", "--out", str(out), "--train.epochs", "7", "--train.workers", "0"]) == 0
+    assert len(rows(out)) == 7
+
+
+def test_validation_on_what_is_trained_on_is_told(root):
+    config = config_parser("train", "")
+    split = '[{data: mpii, path: synthetic, split: "random:0.5:1"}]'
+    parsed = parse_config(config, root / "tiny.yaml", ["--data.train", split])
+    training = PoseTraining(make_config(config, parsed))
+    shared = len(set(training.train.images) & set(training.valid.images))
+    assert 0 < shared < len(training.valid)
+    engine = SimpleNamespace(plain_model=torch.nn.Linear(1, 1), accelerator=SimpleNamespace(device="cpu"))
+    assert "are trained on too" in training.summary(engine)
 
 
 def test_missing_photographs_stop_the_run_with_the_first_named(root, tmp_path, capsys):

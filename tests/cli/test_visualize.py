@@ -102,9 +102,9 @@ def test_targets_and_heatmaps(run, weights, photo, data):
 
 def test_photographs_of_one_name_do_not_overwrite_each_other(run, weights, photo, tmp_path):
     (tmp_path / "other").mkdir()
-    shutil.copy(photo, tmp_path / "other" / photo.name)
-    files = run("heatmaps", photo, tmp_path / "other" / photo.name, "--weights", weights[0], "--joint", "pelvis")[3]
-    assert files == ["some one-2.heatmaps.png", "some one.heatmaps.png"]
+    others = [shutil.copy(photo, tmp_path / "other" / name) for name in (photo.name, f"{photo.stem}-2{photo.suffix}")]
+    files = run("heatmaps", photo, *others, "--weights", weights[0], "--joint", "pelvis")[3]
+    assert files == ["some one-2-2.heatmaps.png", "some one-2.heatmaps.png", "some one.heatmaps.png"]
 
 
 def test_predictions_of_persons_and_photographs(run, weights, photo, data, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.datasets.classes import KINDS, LabelledImages, crop_and_mirror, draw_shifts, open_images, shift_and_mirror
+from posekit.datasets.classes import KINDS, LabelledImages, draw_shifts, open_images, shift_and_mirror
 from posekit.errors import ConfigError, DataError, ImageError
 from posekit.images import write_image
 
@@ -105,7 +105,7 @@ def crop_by_hand(image, x, y, mirrored, pad):
 def test_crops_equal_a_loop(pad):
     images = torch.randint(1, 256, (64, 6, 9, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     shifts, mirrored = draw_shifts(64, torch.Generator().manual_seed(5), pad)
-    found = crop_and_mirror(images, torch.Generator().manual_seed(5), pad)
+    found = shift_and_mirror(images, shifts, mirrored)
     expected = [crop_by_hand(images[i].numpy(), *shifts[i].tolist(), mirrored[i].item(), pad) for i in range(64)]
     assert found.dtype == torch.uint8
     np.testing.assert_array_equal(found.numpy(), np.stack(expected))
@@ -119,12 +119,13 @@ def test_every_shift_is_drawn_as_often_as_any_other_and_half_are_mirrored():
 
 
 def test_the_same_state_draws_the_same_and_the_next_batch_another():
-    images = torch.arange(8 * 8 * 8 * 3).view(8, 8, 8, 3)
     one, two = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
-    first = crop_and_mirror(images, one)
-    assert torch.equal(first, crop_and_mirror(images, two))
-    assert not torch.equal(first, crop_and_mirror(images, two))
-    assert crop_and_mirror(images[:0], one).shape == (0, 8, 8, 3)
+    first, again, other = (draw_shifts(8, generator) for generator in (one, two, two))
+    assert all(map(torch.equal, first, again)) and not torch.equal(first[0], other[0])
+
+
+def test_no_images_are_cut_to_none():
+    assert shift_and_mirror(torch.zeros(0, 8, 8, 3), *draw_shifts(0, torch.Generator())).shape == (0, 8, 8, 3)
 
 
 def test_the_images_are_left_as_they_are():

@@ -158,6 +158,12 @@ def test_broken_annotation_names_the_file(tmp_path, broken):
         open_coco(write(tmp_path / "cats.json", [broken]))
 
 
+@pytest.mark.parametrize("name", [5, None])
+def test_a_photograph_without_a_name(tmp_path, name):
+    with pytest.raises(DataError, match=r"cats.json: not a COCO keypoint annotation"):
+        open_coco(write(tmp_path / "cats.json", [annotation()], file_name=name))
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": 3}', "nonsense", '{"categories": ["cat"], "annotations": []}'])
 def test_not_coco(tmp_path, content):
     (tmp_path / "cats.json").write_text(content)

@@ -69,6 +69,8 @@ def test_it_carries_what_is_needed_to_predict(sigmoid):
     assert described["posekit_decode"] == "argmax"
     assert {operators.domain for operators in graph.opset_import} == {""}
     assert "BatchNormalization" in {node.op_type for node in graph.graph.node}, "pre-activation stays, ONNX Runtime is fastest so"
+    sizes = [[size.dim_param or size.dim_value for size in output.type.tensor_type.shape.dim] for output in graph.graph.output]
+    assert sizes == [["people", 14, 2], ["people", 14], ["people", 14, 16, 16]]
     assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "people"
 
 

@@ -98,6 +98,8 @@ def test_every_photograph_needs_its_boxes(spot_predictor):
     with pytest.raises(ValueError, match="shorter"):
         spot_predictor().predict_images([spots(90, 60, POINTS)] * 2, [[Box((30, 40), 60)]])
     assert spot_predictor().predict_images([]) == []
+    with pytest.raises(TypeError, match=r"Box\.from_xywh"):
+        spot_predictor()(spots(90, 60, POINTS), [(10, 10, 30, 40)])
 
 
 def test_reads_a_file(spot_predictor, tmp_path):

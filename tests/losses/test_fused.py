@@ -52,6 +52,18 @@ def test_loss_and_gradient_of_each_map_are_those_of_the_plain_formula(gamma):
     alike(lambda z, p: AnchorMapLoss.apply(z, p, gamma), lambda z, p: plain(z, p, gamma), logits, target, rtol=1e-12, atol=1e-14)
 
 
+def test_a_target_that_is_learned_gets_its_gradient():
+    logits, target, weight = example()
+    fused, plainly = (HeatmapAnchorLoss(2.0, reduction) for reduction in ("sum", "none"))
+    found, expected = (
+        torch.autograd.grad(loss(logits, learned, weight).sum(), learned)[0]
+        for loss in (fused, plainly)
+        for learned in [target.clone().requires_grad_()]
+    )
+    torch.testing.assert_close(found, expected)
+    assert (expected != 0).any()
+
+
 @pytest.mark.parametrize("gamma", GAMMAS)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_reduced_loss_of_several_stacks_is_the_weighted_sum_of_the_plain_formula(gamma, reduction):

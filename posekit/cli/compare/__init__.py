@@ -72,14 +72,20 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> None:
         _tell(plan)
         return
     writable_folder(plan.out)
-    told = None
+    told, failed = None, []
     for run in plan.runs:
-        if _finish(plan, run, kind):
-            told = write_results(plan, kind)
+        try:
+            if _finish(plan, run, kind):
+                told = write_results(plan, kind)
+        except execute.TrainingFailed:
+            print(f"{run.name}: failed, see the line above; on with the others", file=sys.stderr)
+            failed.append(run)
     if any(run.done for run in plan.runs):
         print(f"\n{told or write_results(plan, kind)}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
-    if not all(run.done for run in plan.runs):
+    if not all(run.done or run in failed for run in plan.runs):
         print("the other runs are being trained by another process; it will write the whole table")
+    if failed:
+        raise execute.TrainingFailed("failed: " + "; ".join(run.name for run in failed))
 
 
 def _finish(plan: Plan, run: Run, kind: Kind) -> bool:

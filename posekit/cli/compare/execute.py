@@ -19,7 +19,7 @@ from posekit.cli.benchmark.machine import describe_machine, describe_software
 from posekit.cli.benchmark.training import training_step
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.run import Run
-from posekit.cli.configuration import TRAINING_COMMANDS
+from posekit.cli.configuration import TRAINING_COMMANDS, free_options
 from posekit.cli.training import Training
 from posekit.config import ClassifierConfig, Config
 from posekit.errors import PosekitError
@@ -29,8 +29,12 @@ _STEPS, _WARM_UP = 6, 2
 _FORWARD = 1 / 3  # of a training step's time
 
 
-class RunFailed(PosekitError):
-    """A training of the comparison did not come to its end."""
+class TrainingFailed(PosekitError):
+    """A training of the comparison failed for what is its own: its loss is no longer finite, say."""
+
+
+class TrainingStopped(PosekitError):
+    """A training of the comparison was stopped, or could not begin; so would the others be."""
 
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
@@ -58,15 +62,17 @@ def train(run: Run) -> None:
 
     Raises
     ------
-    RunFailed
-        If training stopped before its end; its own line says why.
+    TrainingFailed, TrainingStopped
+        If training did not come to its end; its own line says why.
     """
-    what = ["--resume"] if run.begun else run.arguments
+    what = ["--resume", *free_options(run.config)] if run.begun else run.arguments
     status = _attended(
         [sys.executable, "-m", "posekit.cli.main", TRAINING_COMMANDS[type(run.config)], *what, "--out", str(run.folder)]
     )
+    if status == TrainingFailed.exit_status:
+        raise TrainingFailed(run.name)
     if status:
-        raise RunFailed(f"{run.name}: not trained to its end, see the line above; the same command goes on from here", status)
+        raise TrainingStopped(f"{run.name}: stopped, see the line above; the same command goes on from here", status)
 
 
 def _attended(command: list[str]) -> int:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -12,15 +12,20 @@ from posekit.cli.compare.classes import ClassesCompared
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.poses import PosesCompared
 from posekit.cli.compare.run import Run
-from posekit.cli.configuration import TRAINING_COMMANDS, config_parser, make_config, parse_config, settled_config, training_kind
+from posekit.cli.configuration import (
+    TRAINING_COMMANDS,
+    changed_settings,
+    config_parser,
+    make_config,
+    parse_config,
+    settled_config,
+    training_kind,
+)
 from posekit.config import ClassifierConfig, CompareConfig, Config
 from posekit.errors import ConfigError
 
 KINDS: dict[type, type[Kind]] = {Config: PosesCompared, ClassifierConfig: ClassesCompared}
 """What can be compared, by its configuration."""
-
-# What does not change what is learned.
-_FREE = ("train.workers", "train.device", "data.root")
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,10 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
 def _plan_run(
     parser: ArgumentParser, kind: type, base: Path, out: Path, options: list[str], model: str, seed: int, decode: str
 ) -> Run:
-    options = [*options, "--seed", str(seed)]
     try:
+        if any(option.partition("=")[0] == "--seed" for option in options):
+            raise ConfigError("seed: the comparison's seeds say it")
+        options = [*options, "--seed", str(seed)]
         config = settled_config(parser, parse_config(parser, base, options, kind), kind)
     except ConfigError as error:
         raise ConfigError(f"model {model!r}: {error}") from error
@@ -132,18 +139,5 @@ def _require_alike(runs: Sequence[Run], keys: Sequence[str]) -> None:
 
 
 def _require_same(run: Run, earlier: Config | ClassifierConfig) -> None:
-    before, now = (dict(_flat(asdict(config))) for config in (earlier, run.config))
-    differing = [key for key in now if key not in _FREE and before[key] != now[key]]
-    if differing:
-        key = differing[0]
-        raise ConfigError(
-            f"{run.folder}: was trained with other settings ({key} {before[key]}, not {now[key]}): delete it or change --out"
-        )
-
-
-def _flat(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    for key, (before, now) in changed_settings(earlier, run.config).items():
+        raise ConfigError(f"{run.folder}: was trained with other settings ({key} {before}, not {now}): delete it or change --out")

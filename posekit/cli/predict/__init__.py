@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from posekit.cli.arguments import box, not_negative
+from posekit.cli.arguments import box, not_negative, probability
 from posekit.cli.command import run_command, sigterm_interrupts
 from posekit.cli.predict.check import check_installation
 from posekit.cli.predict.inputs import find_boxes, find_photographs, split_videos
 from posekit.cli.predict.outputs import LISTINGS, PICTURES, Outputs
 from posekit.cli.predict.people import Found, find_people
-from posekit.cli.predict.video import output_name, predict_video
+from posekit.cli.predict.video import VideoSummary, output_name, predict_video
 from posekit.errors import BoxError, ConfigError, ImageError
 from posekit.geometry import Box
 from posekit.inference import OnnxDetector, PoseDetector, Predictor, load
@@ -181,7 +181,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=probability,
         metavar="S",
         help="joints that score less are neither drawn nor in dataset.json; the other files have them all (default: "
         f"{_PROBABLE} of weights whose scores are probabilities, {_PEAK} of others)",
@@ -209,8 +209,10 @@ def _run(args: argparse.Namespace) -> None:
         return
     if not args.inputs:
         raise ConfigError("nothing to predict: name photographs, folders or videos, or give --check")
-    args.save = args.save or _SAVED
     stills, videos = split_videos(args.inputs)
+    if args.save and videos and not stills:
+        raise ConfigError("--save is for photographs: of a video NAME.overlay.mp4 and NAME.poses.jsonl are written; leave it out")
+    args.save = args.save or _SAVED
     if videos and args.boxes_file:
         raise ConfigError("--boxes holds boxes of photographs; for a video give --box, where people are in its first frame")
     names = [output_name(video) for video in videos]
@@ -220,12 +222,12 @@ def _run(args: argparse.Namespace) -> None:
     photographs = find_photographs(stills)
     boxes = find_boxes(photographs, args)
     predictor = load(args.weights, **_options(args))
+    sure = _PROBABLE if predictor.calibrated else _PEAK
     if args.min_score is None:
-        args.min_score = _PROBABLE if predictor.calibrated else _PEAK
+        args.min_score = sure
     detect = _find_detector(predictor, args)
-    follow = partial(predict_video, boxes=args.boxes, detect=detect, smooth=args.smooth, min_score=args.min_score)
-    for video in videos:
-        print(follow(predictor, video, args.out))
+    follow = partial(predict_video, boxes=args.boxes, detect=detect, smooth=args.smooth, sure=sure, min_score=args.min_score)
+    _predict_videos(lambda video: follow(predictor, video, args.out), videos)
     if photographs or not videos:
         find = partial(find_people, predictor, detect=detect, refine=args.refine)
         _predict_photographs(find, photographs, boxes, Outputs(predictor, photographs, args))
@@ -241,6 +243,16 @@ def _find_detector(predictor: Predictor, args: argparse.Namespace) -> Callable[[
     if args.detect in (None, "self"):
         return PoseDetector(predictor)
     return OnnxDetector(args.detect, min_score=args.min_box_score)
+
+
+def _predict_videos(follow: Callable[[str | int], VideoSummary], videos: Sequence[str | int]) -> None:
+    for video in videos:
+        try:
+            print(follow(video))
+        except ImageError as error:
+            if len(videos) == 1:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
 
 
 def _predict_photographs(
@@ -259,8 +271,10 @@ def _predict_photographs(
                 tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
                 continue
             outputs.add(found)
-    finally:  # what is done is kept, whatever stops the rest
-        outputs.finish()
+    except BaseException:  # what is done is kept, whatever stops the rest
+        outputs.finish(whole=False)
+        raise
+    outputs.finish()
     _conclude(outputs, failures, len(photographs))
 
 

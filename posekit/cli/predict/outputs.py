@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -85,11 +86,19 @@ class Outputs:
             if "heatmaps" in wanted:
                 self._write_heatmaps(stem.with_name(name + HEATMAPS), f"{found.path.name}, person {number}", found, pose)
 
-    def finish(self) -> None:
-        """Write the files that hold all photographs; with no photograph, those of before are kept."""
-        for kind, path in self._listings.items() if self._people else ():
+    def finish(self, *, whole: bool = True) -> None:
+        """Write the files that hold all photographs; with no photograph, those of before are kept.
+
+        If the work was stopped, these are kept too, and what was done stands beside them, as NAME.partial; which is told.
+        """
+        if not self._people:
+            return
+        for kind, path in self._listings.items():
+            path = path if whole or not path.exists() else path.with_name(f"{path.stem}.partial{path.suffix}")
             with replacing(path) as unfinished:
                 self._writer(kind)(unfinished)
+            if not whole:
+                print(f"stopped: {path} holds {len(self._people)} of {len(self._stems)} photographs", file=sys.stderr)
 
     def paths(self) -> list[Path]:
         """What was written, as patterns where these are many."""
@@ -114,7 +123,9 @@ class Outputs:
         image, framed = found.photograph.image, self._args.boxes is not None or self._args.boxes_file is not None
         for pose in found.shown:
             image = pose.draw(image, min_score=self._args.min_score, show_box=framed)
-        return draw_numbers(image, [pose.box for pose in found.shown]) if len(found.poses) > 1 else image
+        if len(found.poses) < 2:
+            return image
+        return draw_numbers(image, [pose.top(self._args.min_score) for pose in found.shown])
 
     def _write_heatmaps(self, path: Path, title: str, found: Found, pose: Pose) -> None:
         k = len(pose.skeleton)

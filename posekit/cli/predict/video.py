@@ -17,7 +17,7 @@ from posekit.drawing.pose import MIDDLE, WRONG
 from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
-from posekit.inference import Pose, Predictor
+from posekit.inference import Predictor
 from posekit.inference.smoothing import Smoother
 from posekit.inference.tracking import Tracked, Tracker, new_boxes
 from posekit.opencv import cv2
@@ -81,6 +81,7 @@ def predict_video(
     detect: Callable[[np.ndarray], Sequence[Box]] | None = None,
     every: int = 30,
     smooth: bool = False,
+    sure: float = 0.1,
     min_score: float = 0.1,
     progress: bool = True,
 ) -> VideoSummary:
@@ -111,8 +112,10 @@ def predict_video(
         Frames from one call of `detect` to the next.
     smooth : bool
         Filter the keypoints; see `posekit.inference.smoothing`.
+    sure : float
+        Joints that score less do not tell who is who, nor that somebody is there.
     min_score : float
-        Joints that score less are not drawn and not trusted.
+        Joints that score less are not drawn.
     progress : bool
         Whether to show a progress bar; only on a terminal.
 
@@ -129,7 +132,7 @@ def predict_video(
     """
     name = output_name(source)
     overlay, poses = (writable_folder(out) / f"{name}.{kind}" for kind in ("overlay.mp4", "poses.jsonl"))
-    follower = _Follower(predictor, boxes, detect, every, smooth, min_score)
+    follower = _Follower(predictor, boxes, detect, every, smooth, sure)
     began = time.perf_counter()
     with VideoReader(source) as video, VideoWriter(overlay, video.fps, source=source) as writer, _Lines(poses) as lines:
         try:
@@ -148,10 +151,10 @@ def predict_video(
 class _Follower:
     """Predicts, frame by frame, and tells who is who."""
 
-    def __init__(self, predictor, boxes, detect, every, smooth, min_score):
+    def __init__(self, predictor, boxes, detect, every, smooth, sure):
         self._predictor, self._boxes, self._detect, self._every = predictor, boxes, detect, every
-        self._tracker = Tracker(min_score=min_score)
-        self._smoother = Smoother(min_score=min_score) if smooth else None
+        self._tracker = Tracker(min_score=sure)
+        self._smoother = Smoother(min_score=sure) if smooth else None
         self._ids: set[int] = set()
         self._frames = self.uncertain = 0
 
@@ -248,19 +251,10 @@ def _drawn(image: np.ndarray, tracked: Sequence[Tracked], lost: Sequence[int], m
     image = image if tracked else image.copy()
     for person in tracked:
         text, colour = (f"{person.id}", MIDDLE) if person.confident else (f"{person.id}?", WRONG)
-        _write(image, text, _above(person.pose, min_score), colour)
+        _write(image, text, person.pose.top(min_score), colour)
     if lost:
         _write(image, f"lost: {', '.join(map(str, lost))}", (12, image.shape[0] - 12), WRONG)
     return image
-
-
-def _above(pose: Pose, min_score: float) -> tuple[float, float]:
-    """Where a person's number stands: above the head, or the box where no joint is drawn."""
-    shown = pose.keypoints[(pose.scores >= min_score) & np.isfinite(pose.keypoints).all(1)]
-    if not len(shown):
-        (x, y), half = pose.box.centre, pose.box.side / 2
-        return x, y - half
-    return shown[:, 0].mean(), shown[:, 1].min()
 
 
 def _frame(image: np.ndarray, box: Box) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def _write(figure, folder: Path, name: str, kinds: Sequence[str]) -> list[Path]:
     paths = [folder / f"{name}.{kind}" for kind in kinds]
     for path, kind in zip(paths, kinds, strict=True):
         # Publishers refuse matplotlib's own choice of font, Type 3.
-        with replacing(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}):
+        with replacing(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # of a file's name, that no font here has
             figure.savefig(unfinished, format=kind)
     return paths
 

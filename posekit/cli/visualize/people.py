@@ -1,7 +1,7 @@
 """Whom to look at: photographs of one's own, or persons of a data set."""
 
 import argparse
-from collections import Counter
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -106,13 +106,17 @@ def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str,
     for name, point in args.keypoints:
         joints[skeleton.index(name)], known[skeleton.index(name)] = point, True
     truth = "keypoints given" if args.keypoints else ""
-    taken = Counter()
+    taken: set[str] = set()
     for path in args.photos:
         image = read_image(path)
-        taken[path.stem] += 1
-        place = args.box or Box.of_picture(image)
-        number = f"-{taken[path.stem]}" if taken[path.stem] > 1 else ""
-        yield path.stem + number, Subject(path.name, image, place, skeleton, joints, known, truth)
+        name = next(name for name in _numbered(path.stem) if name.casefold() not in taken)
+        taken.add(name.casefold())  # some file systems do not tell A from a
+        yield name, Subject(path.name, image, args.box or Box.of_picture(image), skeleton, joints, known, truth)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """NAME, NAME-2, NAME-3, …"""
+    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:

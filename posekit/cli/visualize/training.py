@@ -3,11 +3,11 @@
 import argparse
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from posekit.cli.naming import short_names
 from posekit.cli.visualize.output import add_out, tell_written, write_plot
 from posekit.drawing.training import CURVES, TrainingRun, group_curves, training_curves
 from posekit.errors import ConfigError, DataError
@@ -76,26 +76,11 @@ def _training(args: argparse.Namespace) -> None:
 
 
 def _named(folders: Sequence[Path]) -> dict[str, Path]:
-    """The folders by their own names, or by what sets their paths apart where those are the same."""
     places = Counter(folder.resolve() for folder in folders)
     twice = next((folder for folder in folders if places[folder.resolve()] > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is named more than once; name each run once")
-    names = [folder.resolve().name for folder in folders]
-    return dict(zip(names if len(set(names)) == len(names) else _apart(folders), folders, strict=True))
-
-
-def _apart(folders: Sequence[Path]) -> list[str]:
-    """Paths without the parts that all begin with and all end in."""
-    paths = [folder.resolve().parts for folder in folders]
-    begin = _common(paths)
-    end = _common([path[begin:][::-1] for path in paths])
-    return ["/".join(path[begin : len(path) - end]) or "." for path in paths]
-
-
-def _common(paths: Sequence[Sequence[str]]) -> int:
-    """How many first parts all paths share."""
-    return next(place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1)
+    return dict(zip(short_names(folders), folders, strict=True))
 
 
 def _require(runs: Mapping[str, TrainingRun], columns: Sequence[str], what: str) -> None:
