@@ -257,7 +257,7 @@ def test_real_video(real_data, tmp_path):
     predictor = load(tmp_path / "w.safetensors", device="cpu")
     assert isinstance(predictor, Predictor)
     source = real_data / "video" / "street.mp4"
-    summary = predict_video(predictor, source, tmp_path, boxes=[Box.from_xywh(360, 270, 205, 305)], smooth=True, min_score=0.0)
+    summary = predict_video(predictor, source, tmp_path, boxes=[Box.from_xywh(360, 270, 205, 305)], smooth=True, sure=0.0)
     assert (summary.frames, summary.skipped) == (5, 0)
     assert [person["id"] for person in lines(summary)[0]["people"]] == [1]
     capture = cv2.VideoCapture(str(summary.overlay))
