@@ -240,3 +240,19 @@ def test_hard_pixels_are_those_whose_modulator_is_above_one():
 def test_hard_pixels_of_nobody():
     hard, negatives = hard_pixels(torch.zeros(0, K, H, W), torch.zeros(0, K, H, W), torch.zeros(0, K, dtype=torch.bool))
     assert hard.shape == negatives.shape == (0, K)
+
+
+@pytest.mark.parametrize(("gamma", "expected"), [(0.0, (0.700, 0.300)), (2.0, (0.504, 0.296)), (5.0, (0.371, 0.258))])
+def test_of_two_places_both_likely_anchor_loss_draws_the_peaks_together_and_down(gamma, expected):
+    """The joint is at the first place 7 times of 10, at the second 3 times: the network's best, which for cross entropy is that.
+
+    Expected values: the root of the gradient written out, q* held fixed, found by descent with that.
+    """
+    targets = torch.eye(2, dtype=torch.float64).reshape(2, 1, 1, 2)
+    shares, logits = torch.tensor([0.7, 0.3], dtype=torch.float64), torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    loss = HeatmapAnchorLoss(gamma, reduction="none")
+    for _ in range(400):
+        each = loss(logits.expand(2, 1, 1, 2), targets).sum((1, 2, 3))
+        (slope,) = torch.autograd.grad((each * shares).sum(), logits)
+        logits.data -= slope
+    assert logits.sigmoid().tolist() == pytest.approx(expected, abs=1e-3)
