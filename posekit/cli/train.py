@@ -98,11 +98,8 @@ def _described(people: People) -> str:
 def _trained_on(train: People, valid: People) -> str:
     """A warning where validation tells nothing of people who are new to the model."""
     shared = np.isin(valid.images, train.images).sum()
-    return (
-        f"\n       look: the photographs of {shared:,} of them are trained on too, so their scores will be too good"
-        if shared
-        else ""
-    )
+    told = f"\n       look: the photographs of {shared:,} of them are trained on too, so their scores will be too good"
+    return told if shared else ""
 
 
 def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) -> np.ndarray:

@@ -279,6 +279,16 @@ def test_the_command_takes_videos_and_photographs_with_the_weights_that_come_alo
     assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2]
 
 
+def test_a_video_that_cannot_be_read_is_skipped(tmp_path, real_data, capsys):
+    (tmp_path / "bad.mp4").write_text("no video")
+    out = tmp_path / "out"
+    photo = real_data / "photos" / "man_running.jpg"
+    assert main([str(tmp_path / "bad.mp4"), str(photo), "--detect", "none", "--out", str(out)]) == 0
+    assert f"skipped: {tmp_path / 'bad.mp4'}" in capsys.readouterr().err and (out / "man_running.overlay.png").exists()
+    assert main([str(tmp_path / "bad.mp4"), "--detect", "none", "--out", str(out)]) == 1
+    assert "no video could be used" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -227,10 +227,12 @@ def _run(args: argparse.Namespace) -> None:
         args.min_score = sure
     detect = _find_detector(predictor, args)
     follow = partial(predict_video, boxes=args.boxes, detect=detect, smooth=args.smooth, sure=sure, min_score=args.min_score)
-    _predict_videos(lambda video: follow(predictor, video, args.out), videos)
+    followed = _predict_videos(lambda video: follow(predictor, video, args.out), videos)
     if photographs or not videos:
         find = partial(find_people, predictor, detect=detect, refine=args.refine)
         _predict_photographs(find, photographs, boxes, Outputs(predictor, photographs, args))
+    elif not followed:
+        raise ImageError("no video could be used")
 
 
 def _options(args: argparse.Namespace) -> dict[str, str]:
@@ -245,14 +247,16 @@ def _find_detector(predictor: Predictor, args: argparse.Namespace) -> Callable[[
     return OnnxDetector(args.detect, min_score=args.min_box_score)
 
 
-def _predict_videos(follow: Callable[[str | int], VideoSummary], videos: Sequence[str | int]) -> None:
+def _predict_videos(follow: Callable[[str | int], VideoSummary], videos: Sequence[str | int]) -> int:
+    """Tell what came of each; how many could be used."""
+    used = 0
     for video in videos:
         try:
             print(follow(video))
+            used += 1
         except ImageError as error:
-            if len(videos) == 1:
-                raise
             print(f"skipped: {error}", file=sys.stderr)
+    return used
 
 
 def _predict_photographs(
