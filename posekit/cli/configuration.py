@@ -72,12 +72,10 @@ def parse_config(parser: ArgumentParser, path: str | Path, overrides: Sequence[s
 def _require_values(parsed: Namespace, kind: type, path: str | Path, prefix: str = "") -> None:
     """Refuse keys with nothing after them, which YAML allows everywhere."""
     for field in fields(kind):
-        key, value = prefix + field.name, getattr(parsed, field.name)
-        if value is None or (is_dataclass(field.type) and not isinstance(value, Namespace)):
-            raise ConfigError(
-                f"{path}: {key}: expected {'keys below it' if is_dataclass(field.type) else 'a value'}; or leave it out"
-            )
-        if is_dataclass(field.type):
+        key, value, nested = prefix + field.name, getattr(parsed, field.name), is_dataclass(field.type)
+        if value is None or (nested and not isinstance(value, Namespace)):
+            raise ConfigError(f"{path}: {key}: expected {'keys below it' if nested else 'a value'}; or leave it out")
+        if nested:
             _require_values(value, field.type, path, f"{key}.")
 
 

@@ -1,7 +1,7 @@
-"""What printed tables call the files and folders that a command was given."""
+"""What tables and pictures call the files and folders that a command was given."""
 
-from collections.abc import Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
+from itertools import chain, count, zip_longest
 from pathlib import Path
 
 
@@ -15,6 +15,11 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     """
     names = [path.resolve().name for path in paths]
     return names if len(set(names)) == len(names) else _apart(paths)
+
+
+def numbered(name: str) -> Iterator[str]:
+    """NAME, NAME-2, NAME-3 …, of which the first free one is to be taken."""
+    return chain([name], (f"{name}-{number}" for number in count(2)))
 
 
 def _apart(paths: Sequence[Path]) -> list[str]:

@@ -98,7 +98,7 @@ def _described(people: People) -> str:
 def _trained_on(train: People, valid: People) -> str:
     """A warning where validation tells nothing of people who are new to the model."""
     shared = np.isin(valid.images, train.images).sum()
-    told = f"\n       look: the photographs of {shared:,} of them are trained on too, so their scores will be too good"
+    told = f"\n       look: the photographs of {shared:,} people are trained on too, so their scores will be too good"
     return told if shared else ""
 
 

@@ -24,6 +24,8 @@ Ctrl-C or SIGTERM writes a checkpoint and prints the command that goes on from i
 Several GPUs: torchrun --nproc-per-node N {tool} …
 If a process dies, for want of memory say, the run ends with a line that tells how to go on from its last checkpoint."""
 """Of every command's description, after what is its own."""
+# What a run that goes on may have more of.
+_MAY_GROW = ("train.epochs", "train.keep_epochs")
 
 
 class Training(Protocol):
@@ -39,10 +41,6 @@ class Training(Protocol):
 
     def finish(self, out: Path, engine: Engine) -> None:
         """Score the best weights, write and draw what came of it, and tell."""
-
-
-# What a run that goes on may have more of.
-_MAY_GROW = ("train.epochs", "train.keep_epochs")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from filelock import FileLock
 from posekit.cli.compare.kind import Kind
 from posekit.cli.compare.plan import Plan
 from posekit.cli.compare.run import Run
+from posekit.cli.figures import save_figure
 from posekit.drawing.repeats import repeats_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
@@ -50,8 +51,7 @@ def write_results(plan: Plan, kind: Kind) -> str:
         write_results_file(plan.out / "results.yaml", raw)
         figures = {"comparison.png": _figure(plan, kind, models), "curves.png": training_curves(_curves(done))}
         for name, figure in figures.items():
-            with replacing(plan.out / name) as unfinished:
-                figure.savefig(unfinished)
+            save_figure(figure, plan.out / name)
     return text
 
 

@@ -265,7 +265,7 @@ def _predict_photographs(
     boxes: Sequence[Sequence[Box] | None],
     outputs: Outputs,
 ) -> None:
-    failures = 0
+    failures, whole = 0, False
     try:
         for path, theirs in zip(tqdm(photographs, unit="photo", disable=_no_bar(photographs)), boxes, strict=True):
             try:
@@ -275,10 +275,9 @@ def _predict_photographs(
                 tqdm.write(f"skipped: {_naming(path, error)}", file=sys.stderr)
                 continue
             outputs.add(found)
-    except BaseException:  # what is done is kept, whatever stops the rest
-        outputs.finish(whole=False)
-        raise
-    outputs.finish()
+        whole = True
+    finally:  # what is done is kept, whatever stops the rest
+        outputs.finish(whole=whole)
     _conclude(outputs, failures, len(photographs))
 
 

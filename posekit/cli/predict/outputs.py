@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from posekit import __version__
+from posekit.cli.figures import save_figure
+from posekit.cli.naming import numbered
 from posekit.cli.predict.inputs import CROP, HEATMAPS, OVERLAY
 from posekit.cli.predict.people import Found
 from posekit.drawing.heatmaps import heatmap_figure
@@ -86,7 +87,7 @@ class Outputs:
             if "heatmaps" in wanted:
                 self._write_heatmaps(stem.with_name(name + HEATMAPS), f"{found.path.name}, person {number}", found, pose)
 
-    def finish(self, *, whole: bool = True) -> None:
+    def finish(self, *, whole: bool) -> None:
         """Write the files that hold all photographs; with no photograph, those of before are kept.
 
         If the work was stopped, these are kept too, and what was done stands beside them, as NAME.partial; which is told.
@@ -131,10 +132,7 @@ class Outputs:
         k = len(pose.skeleton)
         nothing = np.zeros((k, 2)), np.zeros(k, bool)
         subject = Subject(title, found.photograph.image, pose.box, pose.skeleton, *nothing, "")
-        figure = heatmap_figure(look(self._predictor, subject))
-        with replacing(path) as unfinished, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # of a file's name, that no font here has
-            figure.savefig(unfinished, format="png")
+        save_figure(heatmap_figure(look(self._predictor, subject)), path)
 
 
 def _key(path: Path) -> str:
@@ -144,15 +142,15 @@ def _key(path: Path) -> str:
 def _free_stems(photographs: Sequence[Path], folder: Path, inputs: Collection[str]) -> list[Path]:
     """What the names of each photograph's pictures begin with: its name, or NAME-2 … where that is taken or an input's."""
     people = [path for path in inputs if _PERSON in path]
-    taken, stems = set(), []
+    stems: dict[str, Path] = {}
+
+    def free(key: str) -> bool:
+        return not (key in stems or key + OVERLAY in inputs or any(path.startswith(key + _PERSON) for path in people))
+
     for photograph in photographs:
-        stem, number = folder / photograph.stem, 1
-        while (key := _key(stem)) in taken or key + OVERLAY in inputs or any(path.startswith(key + _PERSON) for path in people):
-            number += 1
-            stem = folder / f"{photograph.stem}-{number}"
-        taken.add(key)
-        stems.append(stem)
-    return stems
+        stem = next(folder / name for name in numbered(photograph.stem) if free(_key(folder / name)))
+        stems[_key(stem)] = stem
+    return list(stems.values())
 
 
 def _cut(image: np.ndarray, pose: Pose) -> np.ndarray:

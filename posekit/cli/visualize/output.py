@@ -2,11 +2,10 @@
 
 import argparse
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from posekit.files import replacing
+from posekit.cli.figures import save_figure
 
 _OUT = Path("figures")
 _PICTURE, _PLOT = ("png",), ("png", "svg", "pdf")
@@ -46,14 +45,9 @@ def write_picture(figure, folder: Path, name: str) -> list[Path]:
 
 
 def _write(figure, folder: Path, name: str, kinds: Sequence[str]) -> list[Path]:
-    import matplotlib
-
     paths = [folder / f"{name}.{kind}" for kind in kinds]
-    for path, kind in zip(paths, kinds, strict=True):
-        # Publishers refuse matplotlib's own choice of font, Type 3.
-        with replacing(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # of a file's name, that no font here has
-            figure.savefig(unfinished, format=kind)
+    for path in paths:
+        save_figure(figure, path)
     return paths
 
 

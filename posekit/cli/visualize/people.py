@@ -1,13 +1,13 @@
 """Whom to look at: photographs of one's own, or persons of a data set."""
 
 import argparse
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from posekit.cli.arguments import add_source_options, box
+from posekit.cli.naming import numbered
 from posekit.cli.visualize.output import add_out
 from posekit.datasets import DATASETS, open_people
 from posekit.errors import ConfigError
@@ -109,14 +109,9 @@ def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str,
     taken: set[str] = set()
     for path in args.photos:
         image = read_image(path)
-        name = next(name for name in _numbered(path.stem) if name.casefold() not in taken)
+        name = next(name for name in numbered(path.stem) if name.casefold() not in taken)
         taken.add(name.casefold())  # some file systems do not tell A from a
         yield name, Subject(path.name, image, args.box or Box.of_picture(image), skeleton, joints, known, truth)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """NAME, NAME-2, NAME-3, …"""
-    return itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:
