@@ -21,8 +21,8 @@ CANDIDATES = 100
 """So many of the boxes proposed are looked into at most."""
 # A proposed box of this intersection over union with the square about a pose speaks for it, with half of its score.
 _ABOUT, _SAY = 0.5, 0.5
-# What a person is worth at least, where scores are probabilities, and where they are peaks: in 140 scenes pasted together from
-# people whom neither network had seen, 86 % of them are, and in every third scene one who is not there.
+# What a person is worth at least, where scores are probabilities, and where they are peaks: settled on scenes pasted together from
+# people whom neither network had seen, so that five of six are, and in every third scene one who is not there.
 _PROBABLE, _PEAK = 0.65, 0.25
 # Poses of this OKS and more are of the same person: of those who stand close together, one is lost rather than one counted twice.
 _SAME = 0.2
