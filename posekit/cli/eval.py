@@ -109,7 +109,8 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--analyse",
         action="store_true",
-        help="kinds of error, scores by the torso's direction, double counting: tables, and files in OUT/analysis",
+        help="kinds of error, scores by the torso's direction, double counting (with --against also in the same joints): tables, "
+        "and files in OUT/analysis",
     )
     group.add_argument("--oks", action="store_true", help="COCO's AP too (with --data coco and known sigmas it is told anyway)")
     group.add_argument(
@@ -289,6 +290,9 @@ def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None)
     if args.analyse:
         print(analysis_tables(models) + "\n")
         sections["analysis"] = {name: analysis_numbers(found) for name, found in models.items()}
+        if args.against and (pair := Comparison(*models.values())).on_double_maps:
+            print(pair.double_table(tuple(models)) + "\n")
+            sections["double_on_same_maps"] = pair.double_dict()
         files += write_analysis(out / "analysis", models) if out else []
     return sections, files
 

@@ -58,3 +58,46 @@ def test_other_people_or_another_metric_cannot_be_compared(real_data, pair):
     fewer = replace(people, labelled=people.labelled & (np.arange(14) > 0))
     with pytest.raises(PredictionsError, match="compare predictions of one skeleton"):
         Comparison(scores, score(fewer, mean_pose(people, people)))
+
+
+@pytest.fixture
+def doubles(real_data):
+    """LSP's first three test persons: the truth, but A has a higher peak elsewhere for the left wrist of the first two, B of the
+    first; and B a second, lower one for the right wrist of the third."""
+    people = open_people("lsp", real_data / "lsp", "test").select(np.arange(3))
+    left, right = (people.skeleton.index(name) for name in ("left_wrist", "right_wrist"))
+
+    def scores(wrong, lower):
+        peaks, heights = np.full((3, 14, 2, 2), np.nan), np.full((3, 14, 2), np.nan)
+        peaks[:, :, 0], heights[:, :, 0] = people.joints, 0.9
+        peaks[wrong, left, 1], peaks[wrong, left, 0] = people.joints[wrong, left], people.joints[wrong, left] + 500
+        peaks[lower, right, 1] = people.joints[lower, right] + 500
+        heights[wrong, left, 1] = heights[lower, right, 1] = 0.6
+        return score(
+            people, Predictions(peaks[:, :, 0], heights[:, :, 0], np.arange(3), people.skeleton, peaks=peaks, heights=heights)
+        )
+
+    return scores([0, 1], []), scores([0], [2])
+
+
+def test_both_models_are_asked_for_the_same_double_maps(doubles):
+    found = Comparison(*doubles).on_double_maps
+    assert {name: row.maps for name, row in found.items()} == {"A": 2, "B": 2, "either": 3, "both": 1, "neither": 39}
+    assert [(row.first, row.second) for row in found.values()] == [
+        (0, 50), (50, 50), (pytest.approx(100 / 3), pytest.approx(200 / 3)), (0, 0), (100, 100),
+    ]  # fmt: skip
+    assert found["either"].difference.difference == pytest.approx(-100 / 3)
+    assert "either (3 maps)" in Comparison(*doubles).double_table(("a.h5", "b.h5"))
+    assert Comparison(*doubles).double_dict()["A"]["maps"] == 2
+
+
+def test_no_double_maps_and_no_peaks(doubles, pair):
+    def highest_alone(scores):
+        found = scores.predictions
+        return replace(scores, predictions=replace(found, peaks=found.peaks[:, :, :1], heights=found.heights[:, :, :1]))
+
+    single = Comparison(*map(highest_alone, doubles))
+    assert single.on_double_maps["either"].maps == 0
+    assert np.isnan(single.on_double_maps["either"].first)
+    assert "nan" not in single.double_table(("a.h5", "b.h5"))
+    assert Comparison(*pair).on_double_maps == {}

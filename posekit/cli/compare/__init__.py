@@ -39,7 +39,7 @@ what is written into OUT, anew after each run:
   results.md, comparison.png   tables: PCK of each joint group or errors, mean and deviation over seeds; paired differences
                                with intervals over persons or images and seeds; of pose models also inversions of left and
                                right, double counting; time
-  results.csv, results.yaml    a row for each run; every number, configuration, machine and commit
+  results.csv, results.yaml    a row for each run; its numbers, configuration, machine and commit
   curves.png                   learning curves, means over the seeds
   MODEL/seed-N/                the runs; final/ or, of pose models, final-DECODE/: scores of the last epoch's weights"""
 

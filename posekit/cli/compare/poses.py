@@ -21,7 +21,7 @@ class PosesCompared:
     open = PoseTraining
     same = ("valid",)
     followed = "pck"
-    kept = ("metric", "n_persons", "groups", "pooled_mean", "joint_mean", "auc")
+    kept = ("metric", "n_persons", "groups", "pooled_mean", "joint_mean", "auc", "analysis")
     drawn = "persons"
 
     def __init__(self, training: PoseTraining):
