@@ -7,8 +7,8 @@ import numpy as np
 from posekit.drawing.style import INK, PAGE, SERIES, SMALL, TEXT, canvas, legend, name_axes, shortened
 from posekit.metrics import Difference
 
-# Inches: the height of one row of panels. Share of a group's width that its models take.
-_ROW, _FILLED = 1.9, 0.7
+# Inches: the height of one row of panels. Of a group's width: what its models take, half of a mean's line at most.
+_ROW, _FILLED, _MEAN = 1.9, 0.7, 0.07
 
 
 def repeats_figure(
@@ -38,10 +38,11 @@ def repeats_figure(
     groups = list(dict.fromkeys(group for model in scores.values() for group in model))
     figure, axes = canvas(_ROW * (1 + len(differences)), width=PAGE, rows=1 + len(differences), columns=1)
     panels = np.atleast_1d(axes)
+    half = min(_MEAN, 0.45 * _FILLED / max(len(scores), 1))
     for name, (place, colour) in _places(scores).items():
         x = np.arange(len(groups)) + place
         each = np.array([scores[name][group] for group in groups], np.float64)
-        panels[0].plot(x, each.mean(1), "_", color=colour, markersize=9, markeredgewidth=1.6, label=shortened(name))
+        panels[0].hlines(each.mean(1), x - half, x + half, color=colour, linewidth=1.6, label=shortened(name))
         panels[0].plot(np.repeat(x, each.shape[1]), each.ravel(), "o", color=colour, markersize=2.2, alpha=0.7, markeredgewidth=0)
         for axes, others in zip(panels[1:], differences.values(), strict=True):
             _draw_differences(axes, [others.get(name, {}).get(group) for group in groups], x, colour)

@@ -1,5 +1,7 @@
 """Every repeat, the means and the differences are where the numbers are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,8 @@ def test_dots_lines_and_intervals_are_the_numbers(require_legible):
     figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2", drawn="persons")
     require_legible(figure)
     scores, differences = figure.axes
-    means, dots = scores.lines[6].get_xydata(), scores.lines[7].get_xydata()  # the last model's
-    assert means[:, 1].tolist() == pytest.approx([np.mean(SCORES["anchor, γ = 2"][group]) for group in GROUPS])
+    means, dots = scores.collections[3].get_segments(), scores.lines[3].get_xydata()  # the last model's
+    assert [line[0, 1] for line in means] == pytest.approx([np.mean(SCORES["anchor, γ = 2"][group]) for group in GROUPS])
     assert dots[:3, 1].tolist() == SCORES["anchor, γ = 2"]["Head"]
     ends = [line.get_ydata().tolist() for line in differences.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 1]
     assert ends == [[j - 1.5, j + 0.5] for j in range(len(GROUPS))]
@@ -30,8 +32,11 @@ def test_dots_lines_and_intervals_are_the_numbers(require_legible):
 
 def test_models_are_side_by_side_and_keep_their_place_below():
     figure = repeats_figure(SCORES, DIFFERENCES, metric="PCK@0.2", drawn="persons")
-    head = [line.get_xdata()[0] for line in figure.axes[0].lines[::2]]
-    assert head == sorted(head) and len(set(head)) == 4 and max(np.abs(head)) < 0.5
+    head = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    means = [lines.get_segments()[0][:, 0] for lines in figure.axes[0].collections]
+    assert max(np.abs(means).max(), np.abs(head).max()) < 0.5
+    assert all(left.max() < right.min() for left, right in pairwise(means))  # none upon another
+    assert [line.mean() for line in means] == pytest.approx(head)
     assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(head[3])
 
 
