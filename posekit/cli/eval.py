@@ -290,9 +290,6 @@ def _more(args: argparse.Namespace, models: dict[str, Scores], out: Path | None)
     if args.analyse:
         print(analysis_tables(models) + "\n")
         sections["analysis"] = {name: analysis_numbers(found) for name, found in models.items()}
-        if args.against and (pair := Comparison(*models.values())).on_double_maps:
-            print(pair.double_table(tuple(models)) + "\n")
-            sections["double_on_same_maps"] = pair.double_dict()
         files += write_analysis(out / "analysis", models) if out else []
     return sections, files
 
@@ -305,7 +302,11 @@ def _compare(args: argparse.Namespace, models: dict[str, Scores], everyone: Peop
     models[_names(args)[1]] = second
     comparison = Comparison(first, second)
     print(comparison.table(tuple(models)) + "\n")
-    return {"comparison": {**choices, "first_minus_second": comparison.to_dict()}}
+    found = {**choices, "first_minus_second": comparison.to_dict()}
+    if args.analyse and comparison.on_double_maps:
+        print(comparison.double_table(tuple(models)) + "\n")
+        found["on_double_maps"] = comparison.double_dict()
+    return {"comparison": found}
 
 
 def _names(args: argparse.Namespace) -> list[str]:

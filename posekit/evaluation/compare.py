@@ -13,20 +13,20 @@ from posekit.metrics.bootstrap import in_percent
 
 
 @dataclass(frozen=True)
-class SameMaps:
-    """How often the highest peak is right where two models are asked for the same joints.
+class SameJoints:
+    """How often two models are right about the same joints of the same persons.
 
     Parameters
     ----------
-    maps : int
-        How many joints of how many persons these are.
+    n : int
+        How many these are.
     first, second : float
-        Percent of them in which the model's highest peak is within the threshold; NaN if there are none.
+        Percent of them in which the model is within the threshold; NaN if there are none.
     difference : Difference
         First minus second, with the 95 % interval of a paired bootstrap over persons.
     """
 
-    maps: int
+    n: int
     first: float
     second: float
     difference: Difference
@@ -71,23 +71,26 @@ class Comparison:
         return compare(self.first.pck, self.second.pck, joints)
 
     @cached_property
-    def on_double_maps(self) -> dict[str, SameMaps]:
-        """Joints of the mean, by whose heatmap of them has several peaks: A's, B's, either's, both's or neither's.
+    def on_double_maps(self) -> dict[str, SameJoints]:
+        """Joints of the mean, by whose heatmap of them has several peaks: the first's, the second's, either's, both's, neither's.
 
-        How often each model is right among its own double maps compares different joints. Those that are hard for one of the
-        two alone favour the other: what "either" and "both" say is fair. Empty if a file lacks the heatmaps' peaks.
+        How often each model is right among its own double maps compares different joints. Those chosen by one model's maps favour
+        the other one, and so do either's where one has more of them; both's are the fairest. Empty if a file lacks the heatmaps'
+        peaks.
         """
         a, b = self.first.double_counting, self.second.double_counting
         if a is None or b is None:
             return {}
-        whose = {"A": a.double, "B": b.double, "either": a.double | b.double, "both": a.double & b.double}
-        return {name: self._same_maps(among) for name, among in (whose | {"neither": ~whose["either"]}).items()}
+        either, both = a.double | b.double, a.double & b.double
+        whose = {"first": a.double, "second": b.double, "either": either, "both": both, "neither": ~either}
+        return {name: self._same_joints(chosen) for name, chosen in whose.items()}
 
-    def _same_maps(self, among_NK: np.ndarray) -> SameMaps:
-        among = (among_NK & self.first.pck.counted)[:, list(self.first.mean_joints)]
-        right = [(among & scores.pck.correct[:, list(scores.mean_joints)]).sum(1) for scores in (self.first, self.second)]
-        first, second = (float(in_percent(part.sum(), among.sum())) for part in right)
-        return SameMaps(int(among.sum()), first, second, paired_difference(*right, among.sum(1)))
+    def _same_joints(self, chosen_NK: np.ndarray) -> SameJoints:
+        joints = list(self.first.mean_joints)
+        chosen = (chosen_NK & self.first.pck.counted)[:, joints]
+        right = [(chosen & scores.pck.correct[:, joints]).sum(1) for scores in (self.first, self.second)]
+        first, second = (float(in_percent(part.sum(), chosen.sum())) for part in right)
+        return SameJoints(int(chosen.sum()), first, second, paired_difference(*right, chosen.sum(1)))
 
     def table(self, names: tuple[str, str]) -> str:
         """Text for the screen: a line for each group and one for the mean.
@@ -118,13 +121,14 @@ class Comparison:
         names : (str, str)
             What the two are called.
         """
+        shown = {"first": "A", "second": "B"}
         rows = {
-            f"{name} ({found.maps:,} maps)": (found.first, found.second, found.difference)
+            f"{shown.get(name, name)} ({found.n:,} joints)": (found.first, found.second, found.difference)
             for name, found in self.on_double_maps.items()
         }
         lines = [
-            f"the highest peak is right, in percent of the same joints for A ({names[0]}) and B ({names[1]}),",
-            "by whose maps of them are double. Those hard for one alone favour the other: either and both are fair",
+            f"percent right for A ({names[0]}) and B ({names[1]}) of the same joints, by whose heatmaps of them are double;",
+            "those chosen by the maps of one favour the other, as do either's if one has more: both's are the fairest",
             "",
             *_lines(rows),
         ]
@@ -137,7 +141,7 @@ class Comparison:
     def double_dict(self) -> dict:
         """For ``metrics.json``: `on_double_maps`."""
         return {
-            name: {"maps": found.maps, "first": found.first, "second": found.second, **_difference_dict(found.difference)}
+            name: {"joints": found.n, "first": found.first, "second": found.second, **_difference_dict(found.difference)}
             for name, found in self.on_double_maps.items()
         }
 

@@ -82,13 +82,13 @@ def doubles(real_data):
 
 def test_both_models_are_asked_for_the_same_double_maps(doubles):
     found = Comparison(*doubles).on_double_maps
-    assert {name: row.maps for name, row in found.items()} == {"A": 2, "B": 2, "either": 3, "both": 1, "neither": 39}
+    assert {name: row.n for name, row in found.items()} == {"first": 2, "second": 2, "either": 3, "both": 1, "neither": 39}
     assert [(row.first, row.second) for row in found.values()] == [
         (0, 50), (50, 50), (pytest.approx(100 / 3), pytest.approx(200 / 3)), (0, 0), (100, 100),
     ]  # fmt: skip
     assert found["either"].difference.difference == pytest.approx(-100 / 3)
-    assert "either (3 maps)" in Comparison(*doubles).double_table(("a.h5", "b.h5"))
-    assert Comparison(*doubles).double_dict()["A"]["maps"] == 2
+    assert "either (3 joints)" in Comparison(*doubles).double_table(("a.h5", "b.h5"))
+    assert Comparison(*doubles).double_dict()["first"]["joints"] == 2
 
 
 def test_no_double_maps_and_no_peaks(doubles, pair):
@@ -97,7 +97,7 @@ def test_no_double_maps_and_no_peaks(doubles, pair):
         return replace(scores, predictions=replace(found, peaks=found.peaks[:, :, :1], heights=found.heights[:, :, :1]))
 
     single = Comparison(*map(highest_alone, doubles))
-    assert single.on_double_maps["either"].maps == 0
+    assert single.on_double_maps["either"].n == 0
     assert np.isnan(single.on_double_maps["either"].first)
     assert "nan" not in single.double_table(("a.h5", "b.h5"))
     assert Comparison(*pair).on_double_maps == {}

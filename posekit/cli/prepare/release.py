@@ -107,7 +107,7 @@ def _score(path: Path, people: People, name: str, views: Views) -> Scores:
 def _speed(path: Path) -> str:
     """People per second, from crops to joints, on one thread of this machine."""
     with threads(1):
-        predictor = Predictor(path, device="cpu")
+        predictor = Predictor(path, device="cpu", decode=_DECODE)
         size = predictor.info.input_size
         crops = torch.randint(256, (_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
         people = _CROPS * per_second(lambda: predictor.predict_crops(crops))
