@@ -114,6 +114,23 @@ def test_two_files_are_compared_as_a_pair_and_the_numbers_kept(real_data, publis
     assert (tmp_path / "out" / "analysis" / "diagnosis.csv").is_file()
 
 
+def test_where_both_tell_peaks_they_are_asked_about_the_same_double_maps(real_data, lsp, tmp_path, capsys):
+    for name, missed in (("a.h5", 0), ("b.h5", 10)):  # of 1,000 heads whose maps are double in both, b.h5 misses 10
+        peaks = np.repeat(lsp.joints[:, :, None], 2, axis=2)
+        heights = np.full(peaks.shape[:3], [0.9, np.nan])
+        peaks[:, 13, 1] += 1000
+        heights[:, 13, 1] = 0.8
+        peaks[:missed, 13] = peaks[:missed, 13, ::-1]
+        write_predictions(
+            name, Predictions(peaks[:, :, 0], heights[..., 0], np.arange(1000), lsp.skeleton, peaks=peaks, heights=heights)
+        )
+    assert lsp_eval(real_data, "--predictions", "a.h5", "--against", "b.h5", "--analyse", "--out", "out") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("both"))
+    assert line.split()[:6] == ["both", "(1,000", "joints)", "100.00", "99.00", "+1.00"]
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["comparison"]["on_double_maps"]
+    assert found["both"]["joints"] == 1000 and found["both"]["second"] == 99 and found["neither"]["difference"] == 0
+
+
 def test_files_of_one_name_in_folders_of_one_name_are_told_apart(real_data, stored, tmp_path, capsys):
     for model in ("mse", "bce"):
         folder = tmp_path / model / "seed-0"
