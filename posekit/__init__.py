@@ -1,11 +1,20 @@
 """posekit: human pose estimation with anchor loss."""
 
-import importlib.util
+import importlib
 import os
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from posekit.geometry import Box
+    from posekit.prediction.detect.onnx_detector import OnnxDetector
+    from posekit.prediction.detect.pose_detector import PoseDetector
+    from posekit.prediction.pose import Pose
+    from posekit.prediction.predictor import Predictor, load
+    from posekit.prediction.test_time import Views
 
 # Before torch loads OpenMP. Threads that spin for long while they wait slow a busy machine down up to twentyfold; threads that
-# hardly spin cost a tenth of the speed on a free one. `posekit benchmark --only busy` measures both.
+# hardly spin cost a tenth of the speed on a free one. `tools/benchmark.py --only busy` measures both.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -14,15 +23,25 @@ try:
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "load"]
+__all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "Views", "__version__", "load"]
+
+# Names that are imported when they are first used: `import posekit.losses` needs nothing but torch.
+_LAZY = {
+    "Box": "posekit.geometry",
+    "OnnxDetector": "posekit.prediction.detect.onnx_detector",
+    "Pose": "posekit.prediction.pose",
+    "PoseDetector": "posekit.prediction.detect.pose_detector",
+    "Predictor": "posekit.prediction.predictor",
+    "Views": "posekit.prediction.test_time",
+    "load": "posekit.prediction.predictor",
+}
 
 
 def __getattr__(name: str):
-    # Loaded on demand: `import posekit.losses` needs nothing but torch.
-    if name == "load":
-        from posekit.inference.predictor import load
-
-        return load
-    if importlib.util.find_spec(f"posekit.{name}"):
-        return importlib.import_module(f"posekit.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'posekit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

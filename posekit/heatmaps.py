@@ -172,7 +172,6 @@ def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radi
 
 
 _OFFSETS = {"quarter": _quarter_offset, "dark": _dark_offset, "argmax": _no_offset}
-METHODS = tuple(_OFFSETS)
 
 
 def _patches(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fixtures.figures"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # a processor for each, not all for all
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

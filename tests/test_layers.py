@@ -9,42 +9,29 @@ import pytest
 import posekit
 
 BASE = {
-    "errors",
-    "opencv",
-    "files",
-    "machine",
-    "skeletons",
-    "geometry",
-    "images",
-    "matlab",
-    "sample",
-    "weights",
-    "calibration",
-    "video",
-}
-ONE = {"heatmaps", "centres", "losses", "metrics", "models"}
-TWO = {"datasets", "predictions", "drawing"}
-THREE = {"inference", "training", "evaluation", "explorer"}
-ALL = BASE | ONE | TWO | THREE | {"config", "build", "cli"}
+    "errors", "opencv", "files", "machine", "skeletons", "geometry", "images", "matlab", "arrays", "people", "weights", "choices",
+    "command_line",
+}  # fmt: skip
+TASKS = {"tasks.pose", "tasks.classifier", "tasks.person_finder"}
+CORE = BASE | {"heatmaps", "losses", "metrics", "models", "data", "synthetic", "drawing", "scoring", "prediction", "training"}
 
 # What each room may import from posekit, besides itself.
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "heatmaps": BASE,
-    "centres": BASE | {"heatmaps"},
     "losses": {"errors"},
     "metrics": BASE,
-    "models": BASE,
-    "datasets": BASE | ONE - {"models"},
-    "predictions": BASE,
-    "drawing": BASE | ONE,
-    "inference": BASE | ONE | TWO,
-    "training": BASE | ONE | TWO,
-    "evaluation": BASE | ONE | TWO | {"inference"},
-    "explorer": BASE | ONE | TWO | {"inference"},
-    "config": {"errors"},
-    "build": ALL - {"cli", "explorer"},
-    "cli": ALL,
+    "models": BASE | {"metrics"},
+    "data": BASE | {"metrics"},
+    "synthetic": BASE,
+    "drawing": BASE | {"heatmaps", "losses", "metrics"},
+    "scoring": BASE | {"metrics", "data", "drawing"},
+    "prediction": BASE | {"heatmaps", "metrics", "models", "data", "drawing", "scoring"},
+    "training": BASE | {"data", "drawing"},
+    "tasks": {"errors"},  # the list of tasks, in tasks/__init__.py
+    **dict.fromkeys(TASKS, CORE | {"tasks"}),  # no task imports another
+    "lab": CORE | TASKS | {"tasks"},
+    "cli": CORE | TASKS | {"tasks", "lab"},
 }
 # Packages that a room does without, so that it stays quick to import and easy to test.
 DOES_WITHOUT = {
@@ -53,11 +40,19 @@ DOES_WITHOUT = {
     "skeletons": {"torch", "scipy"},
     "geometry": {"torch", "scipy"},
     "images": {"torch", "scipy"},
+    "people": {"torch", "scipy"},
     "matlab": {"torch"},
-    "config": {"numpy", "torch", "scipy"},
+    "metrics": {"torch"},
+    "scoring": {"torch"},
+    "synthetic": {"torch"},
+    "tasks": {"numpy", "torch", "scipy"},
 }
 # Names that the package itself offers, and the room they come from.
-OFFERED = {"load": "inference"}
+OFFERED = {
+    "load": "prediction", "Predictor": "prediction", "Pose": "prediction", "PoseDetector": "prediction",
+    "OnnxDetector": "prediction", "Views": "prediction", "Box": "geometry",
+}  # fmt: skip
+SHARED_BY_COMMANDS = {"naming"}
 
 
 def find_offenders(package: Path) -> list[str]:
@@ -70,7 +65,7 @@ def find_offenders(package: Path) -> list[str]:
 
 
 def _problems(path: Path, parts: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    room = parts[0]
+    room = _room(parts)
     if room == "__init__":  # the package's face offers what lies above
         return
     if room not in MAY_IMPORT:
@@ -80,16 +75,27 @@ def _problems(path: Path, parts: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     at_module_level = {id(node) for node in _module_level(tree)}
     for node in ast.walk(tree):
         for module in _imported(node, parts):
-            problem = _problem(room, module, at_module_level=id(node) in at_module_level)
+            problem = _problem(room, parts, module, at_module_level=id(node) in at_module_level)
             if problem:
                 yield node.lineno, problem
 
 
-def _problem(room: str, module: str, *, at_module_level: bool) -> str | None:
-    package, _, inside = module.partition(".")
-    if package == "posekit":
-        other = OFFERED.get(inside.partition(".")[0], inside.partition(".")[0])
-        return f"{room} may not import {other}" if other in MAY_IMPORT and other not in MAY_IMPORT[room] | {room} else None
+def _room(parts: tuple[str, ...]) -> str:
+    """First folder or file below the package; each task is a room of its own."""
+    if parts[0] == "tasks" and len(parts) > 1 and f"tasks.{parts[1]}" in TASKS:
+        return f"tasks.{parts[1]}"
+    return parts[0]
+
+
+def _problem(room: str, parts: tuple[str, ...], module: str, *, at_module_level: bool) -> str | None:
+    package, *inside = module.split(".")
+    if package == "posekit" and inside:
+        other = OFFERED.get(inside[0]) or _room(tuple(inside))
+        if other in MAY_IMPORT and other not in MAY_IMPORT[room] | {room}:
+            return f"{room} may not import {other}"
+        if room == other == "cli" and len(inside) > 1 and inside[1] not in SHARED_BY_COMMANDS | {parts[1]}:
+            return f"the command {parts[1]} may not import the command {inside[1]}"
+        return None
     if package in DOES_WITHOUT.get(room, ()):
         return f"{room} does without {package}"
     if package == "cv2" and room != "opencv":
@@ -125,8 +131,7 @@ def test_imports_point_down():
 
 def test_layers_are_a_ladder():
     """Above BASE, nobody may import what may import it."""
-    assert set(MAY_IMPORT) == ALL
-    for room in ALL - BASE:
+    for room in MAY_IMPORT.keys() - BASE:
         assert not [other for other in MAY_IMPORT[room] - {room} if room in MAY_IMPORT[other]], room
 
 
@@ -135,17 +140,25 @@ def test_layers_are_a_ladder():
     [
         ("metrics/pck.py", "import numpy\nfrom posekit.heatmaps import decode", "2: metrics may not import heatmaps"),
         ("metrics/pck.py", "def f():\n    from posekit import heatmaps", "2: metrics may not import heatmaps"),
-        ("datasets/lsp.py", "import posekit.models.weights", "1: datasets may not import models"),
-        ("datasets/lsp.py", "from posekit import load", "1: datasets may not import inference"),
-        ("datasets/deep/er.py", "from ...training import engine", "1: datasets may not import training"),
-        ("datasets/__init__.py", "from ..training.engine import Engine", "1: datasets may not import training"),
-        ("training/engine.py", "if True:\n    from posekit.config import Config", "2: training may not import config"),
-        ("training/engine.py", "from posekit.evaluation.score import score", "1: training may not import evaluation"),
-        ("predictions.py", "from posekit.datasets import mpii", "1: predictions may not import datasets"),
-        ("build.py", "from posekit.cli.main import main", "1: build may not import cli"),
-        ("build.py", "from posekit.explorer.scene import Scene", "1: build may not import explorer"),
-        ("explorer/page.py", "from posekit.evaluation import score", "1: explorer may not import evaluation"),
-        ("config.py", "import torch.nn", "1: config does without torch"),
+        ("data/lsp.py", "import posekit.models.weights", "1: data may not import models"),
+        ("data/lsp.py", "from posekit import load", "1: data may not import prediction"),
+        ("data/deep/er.py", "from ...training import engine", "1: data may not import training"),
+        ("data/__init__.py", "from ..training.engine import Engine", "1: data may not import training"),
+        (
+            "training/engine.py",
+            "if True:\n    from posekit.tasks.pose.task import PoseTask",
+            "2: training may not import tasks.pose",
+        ),
+        ("training/engine.py", "from posekit.tasks import TASKS", "1: training may not import tasks"),
+        ("training/engine.py", "from posekit.scoring.score import score", "1: training may not import scoring"),
+        ("scoring/io/coco.py", "from posekit.prediction import pose", "1: scoring may not import prediction"),
+        ("scoring/score.py", "import torch", "1: scoring does without torch"),
+        ("tasks/pose/build.py", "from posekit.cli.main import main", "1: tasks.pose may not import cli"),
+        ("tasks/pose/build.py", "from posekit.tasks.classifier import data", "1: tasks.pose may not import tasks.classifier"),
+        ("tasks/pose/build.py", "from posekit.lab.compare import run", "1: tasks.pose may not import lab"),
+        ("tasks/__init__.py", "from posekit.tasks.pose import build", "1: tasks may not import tasks.pose"),
+        ("lab/report/write.py", "from posekit.cli import eval", "1: lab may not import cli"),
+        ("cli/eval.py", "from posekit.cli.predict import inputs", "1: the command eval may not import the command predict"),
         ("heatmaps.py", "import cv2", "1: OpenCV is imported from posekit.opencv"),
         (
             "drawing/loss.py",
@@ -166,12 +179,14 @@ def test_offenders_are_named(tmp_path, file, source, problem):
 @pytest.mark.parametrize(
     "file, source",
     [
-        ("__init__.py", "def f():\n    from posekit.inference import load"),
+        ("__init__.py", "def f():\n    from posekit.prediction.predictor import load"),
         ("metrics/table.py", "from .pck import pck\nfrom ..errors import DataError"),
-        ("evaluation/score.py", "from posekit.inference import Predictor"),
+        ("prediction/predictor.py", "from posekit.scoring.io.predictions import Predictions"),
         ("drawing/loss.py", "def draw():\n    from matplotlib import pyplot"),
-        ("cli/train.py", "from posekit import __version__, build, config"),
-        ("cli/visualize/explore.py", "def f():\n    from posekit.explorer.server import serve"),
+        ("tasks/pose/build.py", "from posekit.training.engine import Engine\nfrom posekit.tasks.pose.task import PoseTask"),
+        ("lab/compare/plan.py", "from posekit import __version__\nfrom posekit.tasks import TASKS"),
+        ("cli/visualize/explore.py", "def f():\n    from posekit.lab.explorer.server import serve"),
+        ("cli/visualize/explore.py", "from posekit.cli.visualize import output\nfrom posekit.cli.naming import short_names"),
     ],
 )
 def test_what_is_allowed(tmp_path, file, source):

@@ -3,8 +3,9 @@
 import pytest
 
 from posekit.errors import WeightsError
-from posekit.models import load_centres, load_weights
+from posekit.models import load_weights
 from posekit.skeletons import LSP14
+from posekit.tasks.person_finder.model import CentresInfo
 from posekit.weights import DEFAULT, FOLDER, PEOPLE, locate, shipped
 
 MOST_MB = {"lspet-hg2": 16, "lspet-small": 4}
@@ -26,7 +27,7 @@ def test_each_is_small_and_has_a_card_that_says_what_it_may_be_used_for(name):
 
 def test_the_network_that_finds_people_is_small_and_has_a_card():
     assert PEOPLE.stem not in shipped() and PEOPLE.stat().st_size < 4e6
-    _, info = load_centres(PEOPLE)
+    _, info = load_weights(PEOPLE, info_class=CentresInfo)
     card = PEOPLE.with_suffix(".md").read_text(encoding="utf-8")
     assert "research" in info.notes["terms"] and info.notes["terms"] in card and "95 % intervals" in card and "root:" not in card
 

@@ -1,6 +1,9 @@
 import sys
+from pathlib import Path
 
-from posekit.cli.main import main
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import main
 
 if __name__ == "__main__":
-    sys.exit(main(["benchmark", *sys.argv[1:]]))
+    sys.exit(main(prog="tools/benchmark.py"))

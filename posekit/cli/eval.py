@@ -9,21 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import above_zero, add_source_options, not_negative, positive
-from posekit.cli.command import run_command
+from posekit.choices import BACKENDS, PRECISIONS
 from posekit.cli.naming import short_names
-from posekit.datasets import DATASETS, open_people
+from posekit.command_line import above_zero, add_source_options, not_negative, positive, run_command
+from posekit.data import DATASETS, open_people
 from posekit.errors import ConfigError, PredictionsError
-from posekit.evaluation import Comparison, Scores, score, write_metrics
-from posekit.evaluation.analysis import analysis_numbers, analysis_tables, write_analysis
-from posekit.evaluation.base import detect_base
-from posekit.evaluation.oks import keypoint_ap, require_sigmas
-from posekit.evaluation.protocols import conventions, conventions_table
-from posekit.evaluation.score import TORSO_SIZE
 from posekit.files import writable_folder
-from posekit.inference.backends import BACKENDS, PRECISIONS
-from posekit.predictions import Predictions, read_predictions, require_writable_kind, stated_base, write_predictions
-from posekit.sample import People
+from posekit.people import People
+from posekit.scoring.analysis import analysis_numbers, analysis_tables, write_analysis
+from posekit.scoring.compare import Comparison
+from posekit.scoring.coordinate_base import detect_base
+from posekit.scoring.io.files import read_predictions, require_writable_kind, stated_base, write_predictions
+from posekit.scoring.io.predictions import Predictions
+from posekit.scoring.metrics_file import write_metrics
+from posekit.scoring.oks import keypoint_ap, require_sigmas
+from posekit.scoring.protocols import conventions, conventions_table
+from posekit.scoring.score import TORSO_SIZE, Scores, score
 
 _DESCRIPTION = """\
 Score a model, or predictions that are stored in a file.
@@ -238,7 +239,8 @@ def _write(paths: Sequence[Path], predictions: Predictions, people: People) -> l
 
 def _predictor(args: argparse.Namespace):
     # torch takes a second to load, and a prediction file does not need it
-    from posekit.inference import PYRAMID, Views, load
+    from posekit.prediction.predictor import load
+    from posekit.prediction.test_time import PYRAMID, Views
 
     given = {name: getattr(args, name) for name in _MODEL_DEFAULTS}
     options = {name: _MODEL_DEFAULTS[name] if value is None else value for name, value in given.items()}
@@ -329,7 +331,7 @@ def _protocols(args: argparse.Namespace, scores: Scores) -> list[dict]:
 
 
 def _report(folder: Path, models: dict[str, Scores], predictor, details: dict) -> Path:
-    from posekit.evaluation.report import write_report
+    from posekit.lab.report.write import write_report
 
     maps = {"heatmaps": predictor.heatmaps, "heatmap_skeleton": predictor.info.skeleton} if predictor else {}
     return write_report(folder, models, details=details, **maps)

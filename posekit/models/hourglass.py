@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from posekit.models.encoder import ENCODERS, EfficientNetLite0
+from posekit.choices import ENCODER_SIZES
+from posekit.models.encoder import EfficientNetLite0
 
 HEADS = ("sigmoid", "linear")
 # Deviation of the output weights: small, so that every pixel starts near the prior.
@@ -80,13 +81,13 @@ class EncodedStem(nn.Module):
     Parameters
     ----------
     encoder : str
-        One of `posekit.models.encoder.ENCODERS`.
+        One of `posekit.choices.ENCODER_SIZES`.
     features : int
     """
 
     def __init__(self, encoder: str, features: int):
         super().__init__()
-        self.encoder = EfficientNetLite0(ENCODERS[encoder])
+        self.encoder = EfficientNetLite0(ENCODER_SIZES[encoder])
         self.entries = nn.ModuleList(Residual(channels, features) for channels in self.encoder.channels)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -136,10 +137,10 @@ def require_encoder(name: str, depth: int) -> None:
     ------
     ValueError
     """
-    if name and name not in ENCODERS:
-        raise ValueError(f"encoder: expected one of {', '.join(ENCODERS)}, got {name!r}")
-    if name and depth < ENCODERS[name] - 1:
-        raise ValueError(f"depth: expected {ENCODERS[name] - 1} or more, as often as {name} halves its first map, got {depth}")
+    if name and name not in ENCODER_SIZES:
+        raise ValueError(f"encoder: expected one of {', '.join(ENCODER_SIZES)}, got {name!r}")
+    if name and depth < ENCODER_SIZES[name] - 1:
+        raise ValueError(f"depth: expected {ENCODER_SIZES[name] - 1} or more, as often as {name} halves its first map, got {depth}")
 
 
 class StackedHourglass(nn.Module):
@@ -162,7 +163,7 @@ class StackedHourglass(nn.Module):
     blocks : int
         Residuals at every place of an hourglass, and after it. 1 in the published 2- and 8-stack networks.
     encoder : str
-        One of `posekit.models.encoder.ENCODERS`, to be the stem and the first hourglass's way down; empty: none.
+        One of `posekit.choices.ENCODER_SIZES`, to be the stem and the first hourglass's way down; empty: none.
     stem : (int, int, int), optional
         Channels after the first convolution and after the first two residuals. In proportion to `features` by
         default, (F/4, F/2, F): the 64, 128, 256 of the widely published PyTorch networks, whose parameter
@@ -197,7 +198,7 @@ class StackedHourglass(nn.Module):
         self.encoded = bool(encoder)
         if encoder:
             self.stem = EncodedStem(encoder, features)
-            first = EncodedHourglass(ENCODERS[encoder], depth, features, blocks)
+            first = EncodedHourglass(ENCODER_SIZES[encoder], depth, features, blocks)
         else:
             self.stem = _plain_stem(stem or default_stem(features), features)
             first = Hourglass(depth, features, blocks)

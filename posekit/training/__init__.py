@@ -1,0 +1,1 @@
+"""Training loop, checkpoints, configuration and logs, whatever the task."""

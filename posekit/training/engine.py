@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from posekit.datasets.loader import require_few_failures
+from posekit.data.crops import require_few_failures
+from posekit.data.sample import Failure
 from posekit.errors import DataError, WeightsError
-from posekit.sample import Failure
 from posekit.training.average import MovingAverage
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posekit.training.distributed import mean_over_processes, share_statistics
+from posekit.training.interrupts import Interrupted, failures_told, is_of_dead_worker, signals_noted
 from posekit.training.log import EpochLog
-from posekit.training.processes import mean_over_processes, share_statistics
-from posekit.training.stops import Interrupted, failures_told, is_of_dead_worker, signals_noted
 
 _SHOW_EVERY = 10  # batches; reading the loss waits for the device
 
@@ -195,6 +195,13 @@ class Engine:
         self.progress.people += len(batch) - len(batch.failures)
         for name, tally in tallies.items():
             self.tallies[name] = self.tallies.get(name, 0) + tally.double()
+
+    def try_step(self, batch, model: nn.Module | None = None) -> None:
+        """Take one optimisation step outside of the run, to time it; `model` may be a compiled form of the engine's."""
+        loss, _ = self.task.loss(model or self.model, batch.to(self.accelerator.device), 0)
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def _settles(self, batch: int) -> bool:
         return batch % self.accumulate == 0 or batch == self.batches

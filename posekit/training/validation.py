@@ -7,7 +7,7 @@ from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from posekit.datasets.loader import require_few_failures
+from posekit.data.crops import require_few_failures
 
 
 def gather_validated(loader: DataLoader, predict: Callable[[Iterable], Iterable[tuple]]) -> list[tuple]:

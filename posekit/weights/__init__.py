@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 DEFAULT = "lspet-hg2"
 """What is taken where nobody names any."""
 PEOPLE = FOLDER / "lspet-people.safetensors"
-"""No pose model: the network that finds people (`posekit.inference.candidates.CentreFinder`)."""
+"""No pose model: the network that finds people (`posekit.tasks.person_finder.finder.CentreFinder`)."""
 
 
 def shipped() -> list[str]:

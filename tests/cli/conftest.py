@@ -1,4 +1,4 @@
-"""What the tests of commands share: a model that is right by construction, pictures for it, and images of classes."""
+"""What the tests of commands share: a model that is right by construction, and pictures for it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from posekit.inference import predictor
 from posekit.models import ModelInfo
 from posekit.opencv import cv2
+from posekit.prediction import predictor
 from posekit.skeletons import Skeleton
 
 SPOTS = Skeleton(
@@ -58,29 +58,3 @@ def write_spots(spots) -> Callable[..., Path]:
         return path
 
     return write
-
-
-CLASSES = ("blue", "green", "red")
-CLASSIFIER = """
-data: {{root: {root}, images: folder, path: colours, valid: valid, test: valid, size: 8, pad: 1}}
-model: {{name: resnet20}}
-loss: {{name: anchor, gamma: 0.5, warmup_epochs: 1}}
-optimizer: {{name: sgd, lr: 0.05, schedule: steps, milestones: [2]}}
-train: {{epochs: 2, batch_size: 8, keep_epochs: [1], device: cpu, workers: 0}}
-"""
-
-
-@pytest.fixture(scope="session")
-def colours(tmp_path_factory) -> Path:
-    """Folder with ``tiny.yaml``, which trains a classifier on noisy pictures that are mostly blue, green or red."""
-    root = tmp_path_factory.mktemp("classes")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 12), ("valid", 5)):
-        for channel, name in enumerate(CLASSES):
-            (root / "colours" / split / name).mkdir(parents=True)
-            for i in range(count):
-                picture = rng.integers(60, size=(12, 10, 3), dtype=np.uint8)
-                picture[..., channel] += 100
-                cv2.imwrite(str(root / "colours" / split / name / f"{i}.png"), picture)
-    (root / "tiny.yaml").write_text(CLASSIFIER.format(root=root))
-    return root

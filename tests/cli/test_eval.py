@@ -8,10 +8,11 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from posekit.cli.eval import main
-from posekit.datasets import open_people
-from posekit.evaluation import mean_pose
-from posekit.inference import PLAIN, PYRAMID, Views
-from posekit.predictions import Predictions, read_predictions, write_predictions
+from posekit.data import open_people
+from posekit.prediction.test_time import PLAIN, PYRAMID, Views
+from posekit.scoring.io.files import read_predictions, write_predictions
+from posekit.scoring.io.predictions import Predictions
+from posekit.scoring.mean_pose import mean_pose
 
 LSP = ("--data", "lsp", "--split", "test")
 
@@ -241,7 +242,7 @@ class FakePredictor:
 
 @pytest.fixture
 def predictor(monkeypatch):
-    monkeypatch.setattr("posekit.inference.load", FakePredictor)
+    monkeypatch.setattr("posekit.prediction.predictor.load", FakePredictor)
     return FakePredictor
 
 

@@ -6,8 +6,8 @@ from pycocotools.coco import COCO
 
 from posekit.cli.predict import main
 from posekit.images import read_image
-from posekit.inference import predictor
 from posekit.models import ModelInfo, StackedHourglass, save_weights
+from posekit.prediction import predictor
 from posekit.skeletons import MPII16
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from posekit.cli import predict as command
 from posekit.cli.predict import main
-from posekit.inference import Pose, PoseDetector
+from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.pose import Pose
+from posekit.prediction.video.files import VideoReader, VideoWriter
 from posekit.skeletons import LSP14
-from posekit.video import VideoReader, VideoWriter
 
 K = len(LSP14)
 RECTANGLE = 60, 30, 40, 80

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from posekit.cli.predict import main, outputs
 from posekit.cli.predict.outputs import LISTINGS, PICTURES
 from posekit.images import read_image
-from posekit.predictions import read_predictions
+from posekit.scoring.io.files import read_predictions
 
 BOXES = "--box=30,30,105,105", "--box=-5,-5,160,160"
 JOINTS = ["nose", "left_hand", "right_hand"]

@@ -8,11 +8,12 @@ from posekit.cli.predict import main
 from posekit.cli.predict.video import predict_video
 from posekit.errors import ImageError, OutputError
 from posekit.geometry import Box
-from posekit.inference import Pose, Predictor
 from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
+from posekit.prediction.pose import Pose
+from posekit.prediction.predictor import Predictor
+from posekit.prediction.video.files import VideoReader, VideoWriter
 from posekit.skeletons import LSP14
-from posekit.video import VideoReader, VideoWriter
 
 K = len(LSP14)
 WIDTH, HEIGHT = 320, 160

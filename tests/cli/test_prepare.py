@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from posekit.cli.prepare import main
-from posekit.datasets import open_people
+from posekit.data import open_people
 from posekit.images import read_image
 from posekit.models import ModelInfo
 from posekit.skeletons import MPII16

@@ -11,10 +11,11 @@ import pytest
 
 from posekit.cli.eval import main as evaluate
 from posekit.cli.prepare import main
-from posekit.config import SourceConfig
-from posekit.datasets import open_people
-from posekit.evaluation.score import score
-from posekit.predictions import Predictions, write_predictions
+from posekit.data import open_people
+from posekit.scoring.io.files import write_predictions
+from posekit.scoring.io.predictions import Predictions
+from posekit.scoring.score import score
+from posekit.training.config import SourceConfig
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from posekit.cli.visualize import main
-from posekit.datasets.synthetic import write_synthetic
 from posekit.images import read_image
-from posekit.models import ModelInfo, build_model, save_weights
+from posekit.models import ModelInfo, save_weights
 from posekit.opencv import cv2
 from posekit.skeletons import LSP14, MPII16
+from posekit.synthetic.write import write_synthetic
 from posekit.weights import FOLDER
 
 
 def save_random(path, skeleton=MPII16, **notes):
     torch.manual_seed(len(str(path)))
     info = ModelInfo(skeleton, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, notes=notes)
-    save_weights(path, build_model(info), info)
+    save_weights(path, info.build(), info)
     return path
 
 

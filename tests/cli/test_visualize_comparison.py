@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from posekit.cli.visualize import main
-from posekit.drawing import repeats
 from posekit.errors import DataError
+from posekit.lab.compare import figure as repeats
 
 
 def poses(model, seed, mean):

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from posekit.cli.visualize import heatmaps, main, penalty, predictions, targets
-from posekit.datasets import open_people
-from posekit.datasets.synthetic import write_synthetic
+from posekit.data import open_people
 from posekit.drawing.maps import PICTURE
-from posekit.evaluation import score
 from posekit.geometry import Box, Crop
-from posekit.inference import Predictor
-from posekit.models import ModelInfo, build_model, save_weights
+from posekit.models import ModelInfo, save_weights
 from posekit.opencv import cv2
+from posekit.prediction.predictor import Predictor
+from posekit.scoring.score import score
 from posekit.skeletons import MPII16
+from posekit.synthetic.write import write_synthetic
 
 BOX = Box.from_xywh(10, 10, 90, 70)
 
@@ -28,7 +28,7 @@ def weights(tmp_path_factory):
         torch.manual_seed(seed)
         info = ModelInfo(MPII16, size, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
         paths.append(str(tmp_path_factory.mktemp("runs") / name / "best.safetensors"))
-        save_weights(paths[-1], build_model(info), info)
+        save_weights(paths[-1], info.build(), info)
     return paths
 
 

@@ -7,7 +7,7 @@ import torch
 
 from posekit.cli.visualize import main
 from posekit.images import write_image
-from posekit.models import ModelInfo, build_model, save_weights
+from posekit.models import ModelInfo, save_weights
 from posekit.skeletons import LSP14
 
 
@@ -15,7 +15,7 @@ from posekit.skeletons import LSP14
 def weights(tmp_path):
     torch.manual_seed(0)
     info = ModelInfo(LSP14, 64, stacks=1, features=8, depth=2, head="sigmoid", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    save_weights(tmp_path / "w.safetensors", build_model(info), info)
+    save_weights(tmp_path / "w.safetensors", info.build(), info)
     return tmp_path / "w.safetensors"
 
 
@@ -35,7 +35,7 @@ def served(monkeypatch):
         with listening:
             told.append((predictor, scene, listening.getsockname(), browser))
 
-    monkeypatch.setitem(sys.modules, "posekit.explorer.server", SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "posekit.lab.explorer.server", SimpleNamespace(serve=serve))
     return told
 
 
@@ -57,7 +57,7 @@ def test_without_a_photograph_the_page_waits_for_one(weights, served):
 
 
 def test_a_port_can_be_chosen_unless_it_is_taken(weights, served, capsys):
-    from posekit.explorer.loopback import listen
+    from posekit.lab.explorer.loopback import listen
 
     with listen(0) as other:
         port = other.getsockname()[1]
@@ -82,8 +82,8 @@ def test_what_is_missing_is_named(weights, tmp_path, served, capsys):
 
 
 def test_without_the_web_library_one_line_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "posekit.explorer.server", raising=False)
-    monkeypatch.delitem(sys.modules, "posekit.explorer.loopback", raising=False)
+    monkeypatch.delitem(sys.modules, "posekit.lab.explorer.server", raising=False)
+    monkeypatch.delitem(sys.modules, "posekit.lab.explorer.loopback", raising=False)
     monkeypatch.setitem(sys.modules, "starlette", None)
     monkeypatch.setitem(sys.modules, "starlette.datastructures", None)
     assert explore("--weights", "w.safetensors") == 2

@@ -5,7 +5,7 @@ from posekit.drawing import contact
 from posekit.drawing.contact import draw_named, named_sheet
 from posekit.drawing.pose import LEFT, MIDDLE, RIGHT
 from posekit.geometry import Box
-from posekit.sample import Person
+from posekit.people import Person
 from posekit.skeletons import LSP14, Skeleton
 
 IMAGE = np.full((300, 400, 3), 90, np.uint8)

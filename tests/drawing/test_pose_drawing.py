@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from posekit.drawing import contact_sheet, draw_comparison, draw_pose, prediction_sheet
-from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, WRONG
+from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, WRONG, contact_sheet, draw_comparison, draw_pose, prediction_sheet
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.skeletons import COCO17, LSP14, MPII16, SKELETONS, Skeleton

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from posekit.datasets import open_people
+from posekit.data import open_people
 from posekit.metrics import Difference, compare, compare_repeats, interval95, paired_difference, pck, pckh, repeated_difference
 from posekit.metrics.bootstrap import in_percent, percentiles95, resampled_sums
-from posekit.predictions import read_predictions
+from posekit.scoring.io.files import read_predictions
 from posekit.skeletons import MPII16
 
 N, K = 30, 3

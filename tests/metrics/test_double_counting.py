@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from posekit.datasets import open_people
+from posekit.data import open_people
 from posekit.metrics import FINDINGS, double_counting, pckh
-from posekit.predictions import read_predictions
+from posekit.scoring.io.files import read_predictions
 from posekit.skeletons import MPII16
 
 # Left, right, and one in the middle.

@@ -8,7 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from posekit.datasets import open_people
+from posekit.data import open_people
 from posekit.metrics import average_precision, oks, tight_area
 from posekit.skeletons import COCO17
 

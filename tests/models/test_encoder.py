@@ -2,10 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from posekit.choices import ENCODER_SIZES
 from posekit.errors import WeightsError
 from posekit.images import read_image
 from posekit.models import StackedHourglass, encoder
-from posekit.models.encoder import ENCODERS, MEAN, STD, EfficientNetLite0, load_imagenet
+from posekit.models.encoder import MEAN, STD, EfficientNetLite0, load_imagenet
 from posekit.models.folding import fold
 from posekit.models.inputs import normalise
 
@@ -68,7 +69,7 @@ class TestImageNet:
 
 
 class TestHourglass:
-    @pytest.mark.parametrize("name", ENCODERS)
+    @pytest.mark.parametrize("name", ENCODER_SIZES)
     @pytest.mark.parametrize("depth", [3, 4])
     def test_gives_maps_of_a_quarter_for_every_stack(self, name, depth):
         outputs = hourglass(name, depth=depth)(torch.zeros(2, 3, 64, 128))

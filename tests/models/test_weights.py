@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from posekit.errors import OutputError, WeightsError
-from posekit.models import ModelInfo, build_model, load_weights, read_info, save_weights, start_from
+from posekit.models import ModelInfo, load_weights, read_info, save_weights, start_from
 from posekit.skeletons import COCO17, LSP14, MPII16, Skeleton
 
 
@@ -36,7 +36,7 @@ def info():
 @pytest.fixture
 def model(info):
     torch.manual_seed(0)
-    model = build_model(info).to(memory_format=torch.channels_last)
+    model = info.build().to(memory_format=torch.channels_last)
     model(torch.randn(4, 3, 32, 32))  # moves the running statistics
     return model
 
@@ -84,7 +84,7 @@ def test_a_file_alone_rebuilds_model_and_description(path, model, info):
 )
 def test_other_networks_and_skeletons_come_back_too(tmp_path, changes):
     info = describe(**changes)
-    model = build_model(info).eval()
+    model = info.build().eval()
     save_weights(tmp_path / "w.safetensors", model, info)
     loaded, found = load_weights(str(tmp_path / "w.safetensors"))
     assert found == info
@@ -193,7 +193,7 @@ def test_descriptions_that_are_none(path, text):
     "change, problem",
     [
         (lambda t: t.pop("outputs.1.bias"), "it lacks 1 tensors, such as outputs.1.bias"),
-        (lambda t: t.update(extra=torch.zeros(1)), "it has besides 1 tensors, such as extra"),
+        (lambda t: t.update(extra=torch.zeros(1)), "it has 1 unexpected tensors, such as extra"),
         (lambda t: t.update({"outputs.1.bias": torch.zeros(16)}), "outputs.1.bias should be (14,), it is (16,)"),
         (lambda t: t.update({"outputs.1.bias": torch.zeros(14, dtype=torch.int32)}), "should be torch.float32, it is torch.int32"),
     ],
@@ -250,13 +250,13 @@ def test_how_targets_were_drawn_is_taken_from_the_notes_where_it_makes_sense(not
 def test_training_can_start_from_weights_for_the_same_joints_or_others(tmp_path):
     torch.manual_seed(1)
     source = ModelInfo(LSP14, 64, 2, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
-    trained = build_model(source)
+    trained = source.build()
     save_weights(tmp_path / "w.safetensors", trained, source, half=False)
-    same = build_model(source)
+    same = source.build()
     start_from(same, tmp_path / "w.safetensors", joints=LSP14.joints)
     assert all(torch.equal(a, b) for a, b in zip(same.state_dict().values(), trained.state_dict().values(), strict=True))
     info = replace(source, skeleton=MPII16)
-    other = build_model(info)
+    other = info.build()
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
     start_from(other, tmp_path / "w.safetensors", joints=MPII16.joints)
     for name, tensor in other.state_dict().items():
@@ -266,7 +266,7 @@ def test_training_can_start_from_weights_for_the_same_joints_or_others(tmp_path)
 
 def test_training_cannot_start_from_another_network(tmp_path):
     source = ModelInfo(LSP14, 64, 2, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
-    save_weights(tmp_path / "w.safetensors", build_model(source), source)
+    save_weights(tmp_path / "w.safetensors", source.build(), source)
     wide = replace(source, features=16, stem=None)
     with pytest.raises(WeightsError, match=r"of another network than the one to train: .*give model the same sizes"):
-        start_from(build_model(wide), tmp_path / "w.safetensors", joints=LSP14.joints)
+        start_from(wide.build(), tmp_path / "w.safetensors", joints=LSP14.joints)

@@ -13,12 +13,12 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from posekit.datasets.loader import EpochBatches
+from posekit.data.crops import EpochBatches
+from posekit.data.sample import Failure
 from posekit.errors import DataError, OutputError, WeightsError
-from posekit.sample import Failure
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.engine import Engine
-from posekit.training.stops import Interrupted, Stopped
+from posekit.training.interrupts import Interrupted, Stopped
 
 PEOPLE, BATCH = 20, 4
 
@@ -273,7 +273,7 @@ def test_too_many_bad_samples_stop_the_run(tmp_path, capsys):
 
 
 def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("posekit.datasets.loader._LARGEST_BAD_SHARE", 0.3)
+    monkeypatch.setattr("posekit.data.crops._LARGEST_BAD_SHARE", 0.3)
     make_engine(tmp_path, ToyTask(Loader(bad={7, 3}))).run()
     assert rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
 

@@ -6,25 +6,27 @@ import sys
 
 import pytest
 
-from posekit.datasets import open_people
-from posekit.datasets.cuts import Packing
-from posekit.datasets.pack import write_pack
+from posekit.data import open_people
+from posekit.data.pack.crops import Packing
+from posekit.data.pack.write import write_pack
 
 _TRAINED = """
 import multiprocessing, os, sys
 from pathlib import Path
-from posekit import build
-from posekit.config import Config, DataConfig, ModelConfig, SourceConfig, TrainConfig
+from posekit.tasks.pose.build import build_engine, build_people
+from posekit.training.build import build_accelerator
+from posekit.tasks.pose.config import DataConfig, PoseConfig
+from posekit.training.config import ModelConfig, SourceConfig, TrainConfig
 
 pack, out, workers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 source = [SourceConfig("packed", pack)]
-config = Config(
+config = PoseConfig(
     DataConfig(train=source, valid=source),
     model=ModelConfig(stacks=1, features=8, depth=2, input_size=64),
     train=TrainConfig(epochs=20, batch_size=8, ema=0.9, device="cpu", workers=workers),
 )
-people, accelerator = build.build_people(config.data), build.build_accelerator(config)
-engine = build.build_engine(config, *people, out=out, accelerator=accelerator, resume=False)
+people, accelerator = build_people(config.data), build_accelerator(config)
+engine = build_engine(config, *people, out=out, accelerator=accelerator, resume=False)
 add = engine.log.add
 
 def told(row):

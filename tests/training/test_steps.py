@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from posekit import build
-from posekit.config import Config, DataConfig, LossConfig, ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
-from posekit.datasets.synthetic import write_synthetic
+from posekit.synthetic.write import write_synthetic
+from posekit.tasks.pose.build import build_engine, build_people
+from posekit.tasks.pose.config import DataConfig, LossConfig, PoseConfig
+from posekit.training.build import build_accelerator
+from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
 
 # Numbers that Python asks of a tensor, sizes that depend on its contents, tensors made of Python's numbers.
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "lift_fresh")
@@ -43,15 +45,15 @@ def data(tmp_path_factory):
     ],
 )
 def test_a_step_waits_for_nothing(data, tmp_path, loss, optimizer):
-    config = Config(
+    config = PoseConfig(
         data,
         model=ModelConfig(stacks=2, features=8, depth=1, input_size=16),
         loss=loss,
         optimizer=OptimizerConfig(optimizer),
         train=TrainConfig(batch_size=4, accumulate=2, ema=0.9, device="cpu", workers=0),
     )
-    accelerator = build.build_accelerator(config)
-    engine = build.build_engine(config, *build.build_people(data), out=tmp_path, accelerator=accelerator, resume=False)
+    accelerator = build_accelerator(config)
+    engine = build_engine(config, *build_people(data), out=tmp_path, accelerator=accelerator, resume=False)
     engine.batches = 100
     batch = next(iter(engine.task.loader))
     engine._step(batch)  # the first step of all may wait
@@ -71,7 +73,7 @@ def test_what_waits_is_found():
 
 def test_one_process_trains_in_one_precision_after_another(data):
     def precision(name):
-        config = Config(data, train=TrainConfig(device="cpu", precision=name))
-        return build.build_accelerator(config).mixed_precision
+        config = PoseConfig(data, train=TrainConfig(device="cpu", precision=name))
+        return build_accelerator(config).mixed_precision
 
     assert [precision(name) for name in ("no", "bf16", "no")] == ["no", "bf16", "no"]

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from posekit.cli.arguments import box, not_negative, probability
-from posekit.cli.command import run_command, sigterm_interrupts
+from posekit.choices import BACKENDS, PRECISIONS
 from posekit.cli.predict.check import check_installation
 from posekit.cli.predict.inputs import find_boxes, find_photographs, split_videos
 from posekit.cli.predict.outputs import LISTINGS, PICTURES, Outputs
 from posekit.cli.predict.people import Found, find_people
 from posekit.cli.predict.video import VideoSummary, output_name, predict_video
+from posekit.command_line import box, not_negative, probability, run_command, sigterm_interrupts
 from posekit.errors import BoxError, ConfigError, ImageError
 from posekit.geometry import Box
-from posekit.inference import OnnxDetector, PoseDetector, Predictor, load
-from posekit.inference.backends import BACKENDS, PRECISIONS
+from posekit.prediction.detect.onnx_detector import OnnxDetector
+from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.predictor import Predictor, load
 from posekit.weights import DEFAULT
 
 _DESCRIPTION = """\
@@ -243,7 +244,9 @@ def _find_detector(predictor: Predictor, args: argparse.Namespace) -> Callable[[
     if args.boxes or args.boxes_file or args.detect == "none":
         return None
     if args.detect in (None, "self"):
-        return PoseDetector(predictor)
+        from posekit.tasks.person_finder.finder import CentreFinder
+
+        return PoseDetector(predictor, CentreFinder(device=str(predictor.device)))
     return OnnxDetector(args.detect, min_score=args.min_box_score)
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from posekit import __version__
-from posekit.datasets.synthetic import render_scene
 from posekit.errors import WeightsError
 from posekit.geometry import Box
-from posekit.inference import Pose, load
 from posekit.opencv import cv2
+from posekit.prediction.pose import Pose
+from posekit.prediction.predictor import load
 from posekit.skeletons import MPII16, joint_mapping
+from posekit.synthetic.scene import render_scene
 from posekit.weights import PEOPLE, shipped
 
 # Draws someone who stands upright, whole and unhidden.
@@ -27,7 +28,7 @@ def check_installation(weights: str, **options) -> Iterator[str]:
     Parameters
     ----------
     weights : str
-        As `posekit.inference.load` takes it, with its options.
+        As `posekit.prediction.load` takes it, with its options.
 
     Raises
     ------

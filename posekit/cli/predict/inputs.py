@@ -8,7 +8,7 @@ from pathlib import Path
 
 from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box
-from posekit.predictions.boxes import boxes_of, read_boxes
+from posekit.scoring.io.boxes import boxes_of, read_boxes
 
 # Some of these OpenCV cannot decode, but whoever has them in a folder wants to hear of it.
 _PHOTOGRAPHS = {

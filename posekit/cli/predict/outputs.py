@@ -10,19 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from posekit import __version__
-from posekit.cli.figures import save_figure
 from posekit.cli.naming import numbered
 from posekit.cli.predict.inputs import CROP, HEATMAPS, OVERLAY
 from posekit.cli.predict.people import Found
+from posekit.drawing.figures import save_figure
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.drawing.numbers import draw_numbers
+from posekit.drawing.person_view import Subject
 from posekit.errors import OutputError
 from posekit.files import replacing, writable_folder
 from posekit.images import write_image
-from posekit.inference import Pose, Predictor, Subject, look
-from posekit.predictions.coco_dataset import coco_category, joints_extent, write_dataset
-from posekit.predictions.deeplabcut import write_deeplabcut
-from posekit.predictions.photographs import PhotographPeople, write_long, write_photographs_hdf5, write_wide
+from posekit.prediction.person_view import look
+from posekit.prediction.pose import Pose
+from posekit.prediction.predictor import Predictor
+from posekit.scoring.io.coco_dataset import coco_category, joints_extent, write_dataset
+from posekit.scoring.io.deeplabcut import write_deeplabcut
+from posekit.scoring.io.image_poses import PhotographPeople, write_long, write_photographs_hdf5, write_wide
 
 LISTINGS = {
     "json": "predictions.json",

@@ -9,8 +9,9 @@ import numpy as np
 
 from posekit.geometry import Box
 from posekit.images import LARGE, Photograph, read_photograph, shrunk
-from posekit.inference import Pose, Predictor
-from posekit.predictions.photographs import PhotographPeople
+from posekit.prediction.pose import Pose
+from posekit.prediction.predictor import Predictor
+from posekit.scoring.io.image_poses import PhotographPeople
 from posekit.skeletons import Skeleton
 
 # Of a large photograph, so many times more pixels are kept along each side when people are yet to be found in it.

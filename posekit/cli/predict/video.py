@@ -17,11 +17,11 @@ from posekit.drawing.pose import MIDDLE, WRONG
 from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
-from posekit.inference import Predictor
-from posekit.inference.smoothing import Smoother
-from posekit.inference.tracking import Tracked, Tracker, new_boxes
 from posekit.opencv import cv2
-from posekit.video import CODECS, Frame, VideoReader, VideoWriter
+from posekit.prediction.predictor import Predictor
+from posekit.prediction.video.files import CODECS, Frame, VideoReader, VideoWriter
+from posekit.prediction.video.smoothing import Smoother
+from posekit.prediction.video.tracking import Tracked, Tracker, new_boxes
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK = (30, 30, 30)
@@ -44,7 +44,7 @@ class VideoSummary:
     fps : float
         Frames that were read, predicted, drawn and written a second.
     codec : str
-        Of the annotated video, one of `posekit.video.CODECS`.
+        Of the annotated video, one of `posekit.prediction.video.files.CODECS`.
     overlay, poses : Path
         The annotated video, and the JSON lines.
     """
@@ -111,7 +111,7 @@ def predict_video(
     every : int
         Frames from one call of `detect` to the next.
     smooth : bool
-        Filter the keypoints; see `posekit.inference.smoothing`.
+        Filter the keypoints; see `posekit.prediction.video.smoothing`.
     sure : float
         Joints that score less do not tell who is who, nor that somebody is there.
     min_score : float

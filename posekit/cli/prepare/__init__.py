@@ -3,16 +3,16 @@
 import argparse
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from posekit.cli.command import run_command
 from posekit.cli.prepare.check import add_check
 from posekit.cli.prepare.convert import add_convert
 from posekit.cli.prepare.pack import add_pack
-from posekit.cli.prepare.release import add_release
-from posekit.cli.prepare.release_detector import add_release_detector
-from posekit.datasets.synthetic import FORMATS, write_synthetic
+from posekit.command_line import run_command
+from posekit.lab.release.pose_model import add_release
 from posekit.models import convert_weights
+from posekit.synthetic.write import FORMATS, write_synthetic
 
 _SYNTHETIC = """\
 Render people and write them as a genuine MPII, LSP or LSPET data set.
@@ -61,7 +61,10 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     add_convert(commands)
     add_pack(commands)
     add_release(commands)
-    add_release_detector(commands)
+    if find_spec("posekit.tasks.person_finder"):
+        from posekit.lab.release.person_finder import add_release_detector
+
+        add_release_detector(commands)
     _add_convert_weights(commands)
     return parser
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import add_source_options
-from posekit.datasets import WITH_PHOTOGRAPHS, open_people
-from posekit.datasets.check import check
-from posekit.datasets.findings import BAD, Finding, findings_table
-from posekit.datasets.photographs import Photographs, read_headers
-from posekit.datasets.splits import OFFICIAL_SPLITS, split_of_file
+from posekit.command_line import add_source_options
+from posekit.data import WITH_PHOTOGRAPHS, open_people
+from posekit.data.checks.check import check
+from posekit.data.checks.check_results import BAD, Finding, findings_table
+from posekit.data.image_headers import Photographs, read_headers
+from posekit.data.splits import OFFICIAL_SPLITS, split_of_file
 from posekit.drawing.contact import named_sheet
 from posekit.errors import ConfigError, DataError, ImageError
 from posekit.files import writable_folder
 from posekit.images import read_image, write_image
-from posekit.sample import People, concatenate
+from posekit.people import People, concatenate
 
 _DESCRIPTION = """\
 Look a data set over before training on it, as a careful person would.

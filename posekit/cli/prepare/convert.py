@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import add_source_options
-from posekit.datasets import open_people
-from posekit.datasets.convert import write_coco, write_hourglass
-from posekit.datasets.photographs import read_headers
+from posekit.command_line import add_source_options
+from posekit.data import open_people
+from posekit.data.convert import write_coco, write_hourglass
+from posekit.data.image_headers import read_headers
 from posekit.errors import ConfigError, OutputError
-from posekit.predictions.coco import image_ids
+from posekit.scoring.io.coco import image_ids
 
 _DESCRIPTION = """\
 Write a data set's annotation in another form, without MATLAB: MPII (any form) or LSP and LSPET as COCO keypoints,

@@ -4,13 +4,13 @@ import argparse
 import re
 from pathlib import Path
 
-from posekit.cli.arguments import above_zero, add_source_options, positive
-from posekit.datasets import WITH_PHOTOGRAPHS, open_people
-from posekit.datasets.cuts import Packing
-from posekit.datasets.pack import write_pack
-from posekit.datasets.splits import OFFICIAL_SPLITS
+from posekit.command_line import above_zero, add_source_options, positive
+from posekit.data import WITH_PHOTOGRAPHS, open_people
+from posekit.data.pack.crops import Packing
+from posekit.data.pack.write import write_pack
+from posekit.data.splits import OFFICIAL_SPLITS
 from posekit.errors import ConfigError, DataError
-from posekit.sample import People
+from posekit.people import People
 
 _DESCRIPTION = """\
 Write every person's crop and annotation into one HDF5 file, for training without thousands of small files.

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 
-from posekit.cli.command import run_command
 from posekit.cli.visualize.comparison import add_comparison
 from posekit.cli.visualize.explore import add_explore
 from posekit.cli.visualize.heatmaps import add_heatmaps
@@ -12,6 +11,7 @@ from posekit.cli.visualize.penalty import add_penalty
 from posekit.cli.visualize.predictions import add_predictions
 from posekit.cli.visualize.targets import add_targets
 from posekit.cli.visualize.training import add_training
+from posekit.command_line import run_command
 
 _DESCRIPTION = """\
 See what the loss does to a model, and what the model does to photographs.

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from posekit.cli.visualize.output import add_out, tell_written, write_plot
-from posekit.drawing.repeats import repeats_figure
 from posekit.errors import DataError
-from posekit.evaluation.results_file import read_results_file
 from posekit.files import writable_folder
+from posekit.lab.compare.figure import repeats_figure
+from posekit.lab.compare.results_file import read_results_file
 
 _DESCRIPTION = """\
 Scores of models that posekit compare has trained, every seed a dot and their mean a line: the paper's tables 1, 3, 6, 7 and

@@ -6,7 +6,7 @@ from pathlib import Path
 from posekit.cli.visualize.models import add_model_options
 from posekit.errors import ConfigError
 from posekit.images import read_image
-from posekit.inference import load
+from posekit.prediction.predictor import load
 
 _DESCRIPTION = """\
 Open a page on which to see at once what anchor loss does: say where a joint truly is, by a click or a drag on the
@@ -49,11 +49,11 @@ def _port(text: str) -> int:
 
 def _explore(args: argparse.Namespace) -> None:
     try:
-        from posekit.explorer.loopback import listen
-        from posekit.explorer.server import serve
+        from posekit.lab.explorer.loopback import listen
+        from posekit.lab.explorer.server import serve
     except ImportError as error:
         raise ConfigError(f'the explorer needs NiceGUI ({error}): pip install "nicegui>=3.18"') from None
-    from posekit.explorer.scene import open_scene
+    from posekit.lab.explorer.scene import open_scene
 
     predictor = load(args.weights, device=args.device)
     scene = open_scene(predictor, args.photo.name, read_image(args.photo)) if args.photo else None

@@ -7,7 +7,7 @@ from posekit.cli.visualize.output import file_name, tell_written, write_picture
 from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.files import writable_folder
-from posekit.inference import look
+from posekit.prediction.person_view import look
 
 _DESCRIPTION = """\
 The heatmaps of a person over the crop, as a contact sheet: what the model considers, not only what it

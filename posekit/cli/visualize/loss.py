@@ -2,8 +2,8 @@
 
 import argparse
 
-from posekit.cli.arguments import exponent, probability
 from posekit.cli.visualize.output import add_out, tell_written, write_plot
+from posekit.command_line import exponent, probability
 from posekit.drawing.loss import loss_curves, loss_surface
 from posekit.files import writable_folder
 

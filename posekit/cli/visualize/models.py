@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.drawing.subject import Subject
+from posekit.drawing.person_view import Subject
 from posekit.errors import ConfigError
-from posekit.inference import Predictor, load, look
+from posekit.prediction.person_view import look
+from posekit.prediction.predictor import Predictor, load
 from posekit.weights import DEFAULT, FOLDER, locate, shipped
 
 # Names that `posekit train` gives weights of one run.

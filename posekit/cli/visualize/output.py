@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from posekit.cli.figures import save_figure
+from posekit.drawing.figures import save_figure
 
 _OUT = Path("figures")
 _PICTURE, _PLOT = ("png",), ("png", "svg", "pdf")

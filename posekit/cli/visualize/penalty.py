@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import exponent, positive
 from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture, write_plot
 from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.command_line import exponent, positive
 from posekit.drawing.maps import MOST_COLUMNS
 from posekit.drawing.penalty import most_penalised, penalty_figure
-from posekit.drawing.penalty_bars import penalty_bars
+from posekit.drawing.person_view import Subject
 from posekit.drawing.style import SERIES
-from posekit.drawing.subject import Subject
 from posekit.errors import ConfigError
-from posekit.evaluation.penalty import EXPLANATION, PenaltyComparison, penalty_study
 from posekit.files import replacing, writable_folder
-from posekit.inference import Predictor, look
-from posekit.sample import People
+from posekit.lab.penalty_study.bars import penalty_bars
+from posekit.lab.penalty_study.study import EXPLANATION, PenaltyComparison, penalty_study
+from posekit.people import People
+from posekit.prediction.person_view import look
+from posekit.prediction.predictor import Predictor
 
 _DESCRIPTION = """\
 Penalty maps (figure 7 of the paper): what anchor loss charges more than binary cross entropy, over the

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.arguments import add_source_options, box
 from posekit.cli.naming import numbered
 from posekit.cli.visualize.output import add_out
-from posekit.datasets import DATASETS, open_people
+from posekit.command_line import add_source_options, box
+from posekit.data import DATASETS, open_people
+from posekit.drawing.person_view import Subject
 from posekit.errors import ConfigError
 from posekit.geometry import Box
 from posekit.images import read_image
-from posekit.inference import Subject, annotated_subject
-from posekit.sample import People
+from posekit.people import People
+from posekit.prediction.person_view import annotated_subject
 from posekit.skeletons import Skeleton
 
 

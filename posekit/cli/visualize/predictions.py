@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.cli.arguments import positive
 from posekit.cli.visualize.models import add_model_options, load_models
 from posekit.cli.visualize.output import file_name, tell_written
 from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, require_persons, subjects
-from posekit.datasets.packed import cut
+from posekit.command_line import positive
+from posekit.data.pack.read import cut
 from posekit.drawing.maps import PICTURE, enlarged
 from posekit.drawing.pose import prediction_sheet
 from posekit.errors import ConfigError
-from posekit.evaluation import Scores, score
 from posekit.files import writable_folder
 from posekit.geometry import Crop
 from posekit.images import write_image
-from posekit.inference import Predictor, look
-from posekit.sample import People
+from posekit.people import People
+from posekit.prediction.person_view import look
+from posekit.prediction.predictor import Predictor
+from posekit.scoring.score import Scores, score
 
 _DESCRIPTION = """\
 What two or more models predict, side by side on the same people (figure 8 of the paper). Where the truth

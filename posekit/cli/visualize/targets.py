@@ -2,14 +2,14 @@
 
 import argparse
 
-from posekit.cli.arguments import exponent
 from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture
 from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.command_line import exponent
 from posekit.drawing.penalty import most_penalised
 from posekit.drawing.targets import target_figure
 from posekit.files import writable_folder
-from posekit.inference import look
+from posekit.prediction.person_view import look
 
 _DESCRIPTION = """\
 What goes into anchor loss on a heatmap (figure 3 of the paper), a row for each joint: the target p; the

@@ -1,0 +1,136 @@
+"""What every command shares: one-line errors, exit status, `--debug`, and argument types."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from posekit.errors import BoxError, PosekitError
+from posekit.geometry import Box
+
+DEBUG_HELP = "show the full traceback of an error"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which within `sigterm_interrupts` ends the work as Ctrl-C does."""
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`, so that what is done is kept. Only of use in the main thread."""
+
+    def terminate(signum, frame):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_command(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], argv: Sequence[str] | None = None
+) -> int:
+    """Parse the command line and run the command, guarded.
+
+    Returns
+    -------
+    int : exit status, see `guarded`.
+    """
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
+    given = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args([text for text in given if text != "--debug"])  # which may stand behind a subcommand too
+    return guarded(parser.prog, lambda: run(args), debug="--debug" in given)
+
+
+def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
+    """Run, and turn a user's error into one line.
+
+    Returns
+    -------
+    int : 0 done, 1 the run failed, 2 the command line or configuration is wrong, 130 or 143 interrupted.
+    """
+    try:
+        run()
+    except PosekitError as error:
+        if debug:
+            raise
+        print(f"{prog}: {error.label}: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:  # who reads our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+    return 0
+
+
+def add_source_options(parser: argparse._ActionsContainer, kinds: Iterable[str], *, required: bool = True) -> None:
+    """Options that name a data set of one of these kinds."""
+    parser.add_argument("--data", required=required, choices=tuple(kinds), help="kind of data set; lsp reads LSP and LSPET")
+    parser.add_argument("--root", required=required, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _at_least(1, text)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {least}")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    value = _number(text)
+    if value is None or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return value
+
+
+def exponent(text: str) -> float:
+    """A focusing exponent, 0 to 10; the paper goes up to 5."""
+    return _up_to(10, text)
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    return _up_to(1, text)
+
+
+def _up_to(most: float, text: str) -> float:
+    value = _number(text)
+    if value is None or not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to {most}")
+    return value
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def box(text: str) -> Box:
+    """A rectangle x,y,w,h around a person, as the box of `Box.from_xywh`."""
+    try:
+        x, y, width, height = map(float, text.split(","))
+        return Box.from_xywh(x, y, width, height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,w,h: four numbers with commas between") from None
+    except BoxError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

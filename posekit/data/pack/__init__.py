@@ -1,0 +1,1 @@
+"""Crops of annotated people packed into one file."""

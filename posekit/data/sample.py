@@ -1,0 +1,51 @@
+"""One person's crop, as a data loader's worker returns it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posekit.arrays import require_array
+from posekit.geometry import Crop
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One person's crop, as a loader's worker returns it.
+
+    Parameters
+    ----------
+    image : (S, S, 3) uint8
+        Red, green, blue.
+    joints : (K, 2) float32
+        Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
+    labelled : (K,) bool
+    crop : Crop
+        The way back to the photograph.
+    index : int
+        The person's place in its `People`.
+    gains : (float, float, float)
+        Factors on red, green and blue that the crop is to be seen with: the device applies them.
+    failure : str, optional
+        Why the crop could not be made. It is then black, with no joint labelled.
+    """
+
+    image: np.ndarray
+    joints: np.ndarray
+    labelled: np.ndarray
+    crop: Crop
+    index: int
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    failure: str | None = None
+
+    def __post_init__(self):
+        require_array("image", self.image, ("S", "S", 3), "uint8")
+        require_array("joints", self.joints, (len(self.labelled), 2), "float32")
+        require_array("labelled", self.labelled, (len(self.labelled),), "bool")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that could not be made: the place of its person or image in the data set, and why."""
+
+    index: int
+    message: str

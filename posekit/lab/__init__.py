@@ -1,0 +1,1 @@
+"""What a researcher needs besides training, evaluation and prediction."""

@@ -1,0 +1,1 @@
+"""Comparison of several trained models over several seeds."""

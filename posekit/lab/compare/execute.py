@@ -1,0 +1,146 @@
+"""One run after the other: trained by its command in a process of its own, then scored."""
+
+import math
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from posekit.errors import PosekitError
+from posekit.lab.compare.comparison import Comparison
+from posekit.lab.compare.plan import Plan
+from posekit.lab.compare.run import Run
+from posekit.machine import describe_machine, describe_software
+from posekit.scoring.metrics_file import write_metrics
+from posekit.training.build import build_accelerator
+from posekit.training.command import Training
+from posekit.training.config_files import free_options
+
+_STEPS = 6
+_WARM_UP_STEPS = 2
+_FORWARD_SHARE = 1 / 3  # of a training step's time
+
+
+class TrainingFailed(PosekitError):
+    """A training of the comparison failed by itself, for example because its loss was no longer finite."""
+
+
+class TrainingStopped(PosekitError):
+    """A training of the comparison was stopped or could not start, and so would the others."""
+
+    def __init__(self, message: str, exit_status: int):
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+@contextmanager
+def claim(run: Run) -> Iterator[bool]:
+    """Lock a run for this process; yields False if another process has it."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def train(plan: Plan, run: Run) -> None:
+    """Train a run to its last epoch, or resume it.
+
+    Raises
+    ------
+    TrainingFailed, TrainingStopped
+        If training did not finish; its own message says why.
+    """
+    arguments = ["--resume", *free_options(run.config)] if run.started else run.arguments
+    command = [sys.executable, "-m", "posekit.cli.main", plan.command, *arguments, "--out", str(run.folder)]
+    status = _call_and_forward_signals(command)
+    if status == TrainingFailed.exit_status:
+        raise TrainingFailed(run.name)
+    if status:
+        raise TrainingStopped(f"{run.name}: stopped, see the line above; the same command resumes from here", status)
+
+
+def _call_and_forward_signals(command: list[str]) -> int:
+    """Run a command and return its exit status. It receives our signals, so that it can stop cleanly before we do."""
+    process = subprocess.Popen(command)
+
+    def forward(signum, frame):
+        process.send_signal(signum)
+
+    handlers = {signum: signal.signal(signum, forward) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = process.wait()
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
+    return status if status >= 0 else 128 - status
+
+
+def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
+    """Score the last epoch's weights, and write the scores with the time, machine and software that the run took."""
+    weights = run.folder / "final.safetensors"
+    rows = run.rows()
+    evaluation = comparison.evaluate(run.config, weights, run.results, plan.decode)
+    sections = {
+        "comparison": {"model": run.model, "seed": run.seed},
+        "training": {
+            "seconds": sum(row["seconds"] for row in rows),
+            "images_per_s": float(np.mean([row["images_per_s"] for row in rows])),
+            f"{comparison.metric_column}_by_epoch": [row.get(comparison.metric_column, math.nan) for row in rows],
+            "parameters": evaluation.parameters,
+        },
+        **evaluation.sections,
+        "config": _without_root(run.config),
+        "machine": describe_machine(),
+        "software": describe_software(),
+    }
+    write_metrics(run.results, evaluation.scores, weights=str(weights), choices=evaluation.choices, sections=sections)
+
+
+def _without_root(config: Any) -> dict:
+    """A configuration without the user's own data folder."""
+    settings = asdict(config)
+    del settings["data"]["root"]
+    return settings
+
+
+def seconds_per_epoch(runs: Sequence[Run], open_training: type[Training]) -> float:
+    """Estimate how long an epoch of one model takes, from its epochs so far or else from a few steps; 0 if all runs are done."""
+    if all(run.done for run in runs):
+        return 0.0
+    rows = [row for run in runs for row in run.rows()]
+    if rows:
+        return float(np.mean([row["seconds"] for row in rows]))
+    return _measure_epoch(open_training(runs[0].config))
+
+
+def _measure_epoch(training: Training) -> float:
+    """Time training steps on one batch. Reading the images is not counted: workers do it meanwhile."""
+    accelerator = build_accelerator(training.config)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = training.build_engine(out=Path(folder), accelerator=accelerator, resume=False)
+        engine.log.close()
+        batch = next(iter(engine.task.loader))
+        times = []
+        for _ in range(_WARM_UP_STEPS + _STEPS):
+            start = time.perf_counter()
+            engine.try_step(batch)
+            times.append(time.perf_counter() - start)
+    seconds_per_sample = float(np.median(times[_WARM_UP_STEPS:])) / len(batch)
+    samples = len(engine.task.loader.dataset) + _FORWARD_SHARE * len(engine.task.valid_loader.dataset)
+    return seconds_per_sample * samples

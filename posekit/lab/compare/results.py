@@ -1,0 +1,143 @@
+"""Results of a comparison: tables, a figure, and every number with what it was made with."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from posekit.drawing.figures import save_figure
+from posekit.drawing.training import TrainingRun, training_curves
+from posekit.errors import DataError
+from posekit.files import replacing
+from posekit.lab.compare.comparison import Comparison
+from posekit.lab.compare.figure import repeats_figure
+from posekit.lab.compare.plan import Plan
+from posekit.lab.compare.results_file import write_results_file
+from posekit.lab.compare.run import Run
+from posekit.scoring.repeats import Repeats, Spread, differences_table, scores_table
+from posekit.training.log import read_run
+
+_KEPT = ("interval95", "comparison", "training", "config", "machine", "software", "posekit", "commit")
+
+
+def write_results(plan: Plan, comparison: Comparison) -> str:
+    """Write results.md, results.csv, results.yaml, comparison.png and curves.png of the runs that are done.
+
+    Returns
+    -------
+    str : the tables, Markdown.
+
+    Raises
+    ------
+    DataError
+        If a run's metrics.json is damaged.
+    OutputError
+        If a file cannot be written.
+    """
+    with FileLock(plan.out / "lock"):  # the last process to write sees everything that is done
+        # `done` is asked once: other processes may be finishing their runs.
+        metrics = {run: _read_metrics(run, comparison) for run in plan.runs if run.done}
+        runs_by_model: dict[str, list[Run]] = {}
+        for run in metrics:
+            runs_by_model.setdefault(run.model, []).append(run)
+        runs_by_model = {model: runs_by_model[model] for model in plan.models if model in runs_by_model}
+        models = {model: comparison.repeats({run.seed: run.results for run in runs}) for model, runs in runs_by_model.items()}
+        text = _tables(plan, comparison, models, metrics)
+        _write(plan.out / "results.md", text)
+        _write(plan.out / "results.csv", _csv(comparison, metrics))
+        write_results_file(
+            plan.out / "results.yaml",
+            [{key: contents.get(key) for key in (*comparison.kept, *_KEPT)} for contents in metrics.values()],
+        )
+        save_figure(_figure(plan, comparison, models), plan.out / "comparison.png")
+        curves = {model: _mean_run([read_run(run.folder) for run in runs]) for model, runs in runs_by_model.items()}
+        save_figure(training_curves(curves), plan.out / "curves.png")
+    return text
+
+
+def _read_metrics(run: Run, comparison: Comparison) -> dict:
+    path = run.results / "metrics.json"
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        float(contents["training"]["seconds"])
+        comparison.figures(contents)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: damaged ({error}); delete the folder {run.results}, and it will be scored again") from error
+    return contents
+
+
+def _tables(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats], metrics: Mapping[Run, dict]) -> str:
+    costs = {model: _costs([contents for run, contents in metrics.items() if run.model == model]) for model in models}
+    parts = [comparison.caption(plan.runs[0].config, plan.decode, models), scores_table(models, costs)]
+    for baseline in _baselines(plan, models):
+        parts += [
+            f"Against {baseline}: difference in percentage points, with the 95 % interval of a paired bootstrap over "
+            f"{comparison.resampled} and seeds; bold where it excludes 0.",
+            differences_table(models, baseline),
+        ]
+    missing = [run.name for run in plan.runs if run not in metrics]
+    if missing:
+        parts.append(f"Not done yet: {'; '.join(missing)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _baselines(plan: Plan, models: Mapping[str, Repeats]) -> list[str]:
+    """Baselines that are done and have another model to compare with."""
+    return [name for name in plan.baselines if name in models and len(models) > 1]
+
+
+def _figure(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats]):
+    groups = comparison.groups(models)
+    scores = {name: {group: repeats.figures[group].values for group in groups} for name, repeats in models.items()}
+    differences = {}
+    for baseline in _baselines(plan, models):
+        others = {name: repeats for name, repeats in models.items() if name != baseline}
+        differences[baseline] = {name: repeats.minus(models[baseline]) for name, repeats in others.items()}
+    return repeats_figure(scores, differences, metric=comparison.metric(models), drawn=comparison.resampled)
+
+
+def _costs(metrics: Sequence[dict]) -> dict[str, str]:
+    minutes = Spread(tuple(contents["training"]["seconds"] / 60 for contents in metrics))
+    speed = np.mean([contents["training"]["images_per_s"] for contents in metrics])
+    return {"minutes": f"{minutes.mean:.1f}", "images/s": f"{speed:.0f}"}
+
+
+def _csv(comparison: Comparison, metrics: Mapping[Run, dict]) -> str:
+    """One row per run."""
+    rows = []
+    for run, contents in metrics.items():
+        machine = contents["machine"]
+        row = {
+            "model": run.model,
+            "seed": run.seed,
+            **comparison.figures(contents),
+            "seconds": round(contents["training"]["seconds"], 1),
+            "images_per_s": contents["training"]["images_per_s"],
+            "processor": machine["gpu"] or machine["processor"],
+            "threads": machine["threads"],
+            "commit": contents["commit"],
+        }
+        rows.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
+    """The mean of several runs, epoch by epoch, up to the last epoch that all have."""
+    rows = []
+    for same_epoch in zip(*(run.rows for run in runs), strict=False):
+        rows.append({key: float(np.mean([row.get(key, np.nan) for row in same_epoch])) for key in same_epoch[0]})
+    return replace(runs[0], rows=rows)

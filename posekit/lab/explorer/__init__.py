@@ -1,0 +1,1 @@
+"""Interactive page that shows the penalty map of one person."""

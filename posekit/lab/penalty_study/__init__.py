@@ -1,0 +1,1 @@
+"""Where and how strongly a loss penalises predictions, over a whole data set."""

@@ -1,0 +1,1 @@
+"""Trained weights as small files with model cards."""

@@ -1,0 +1,1 @@
+"""Person detectors: from an image to the boxes of its people."""

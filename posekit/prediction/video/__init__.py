@@ -1,0 +1,1 @@
+"""Videos: reading, writing, tracking and smoothing."""

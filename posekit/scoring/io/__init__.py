@@ -1,0 +1,1 @@
+"""Prediction files of every supported format, read and written."""

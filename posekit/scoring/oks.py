@@ -1,0 +1,63 @@
+"""COCO's average precision of scored predictions."""
+
+import numpy as np
+
+from posekit.errors import DataError
+from posekit.metrics import average_precision, tight_area
+from posekit.people import People
+from posekit.scoring.score import Scores
+
+_BORROWED = "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hip; thorax, neck, head top: shoulder)"
+
+
+def require_sigmas(people: People) -> None:
+    """Raise `DataError` if the people's skeleton has no OKS sigmas."""
+    if people.skeleton.sigmas is None:
+        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas, so AP cannot be told")
+
+
+def keypoint_ap(scores: Scores) -> dict:
+    """Average precision by object keypoint similarity, one prediction for each person.
+
+    Parameters
+    ----------
+    scores : Scores
+        Everyone of `people` counts, whether or not they have a reference size.
+
+    Returns
+    -------
+    dict : "AP", "AP50", … in percent, and which sigmas, areas and scores they rest on.
+
+    Raises
+    ------
+    DataError
+        If the skeleton has no sigmas.
+    """
+    people, predictions = scores.people, scores.predictions
+    require_sigmas(people)
+    tight = tight_area(people.joints, people.labelled)
+    has_area = np.isfinite(people.areas)
+    figures = average_precision(
+        predictions.joints,
+        _person_scores(predictions.scores),
+        people.joints,
+        scores.labelled,
+        people.visible,
+        area_N=np.where(has_area, people.areas, tight),
+        image_N=people.images,
+        sigmas_K=np.array(people.skeleton.sigmas),
+    )
+    stand_in = "that of the tight box of the labelled joints, where the annotation has none"
+    return {
+        **figures,
+        "area": "the annotation's" if has_area.all() else stand_in,
+        "sigmas": _BORROWED,
+        "scores": "mean of the joints' scores" if np.isfinite(predictions.scores).any() else "none, so all predictions rank alike",
+        "persons": len(people),
+    }
+
+
+def _person_scores(scores_NK: np.ndarray) -> np.ndarray:
+    """Mean of each person's joint scores; 0 for whoever has none."""
+    known = np.isfinite(scores_NK)
+    return np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1)

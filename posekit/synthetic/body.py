@@ -1,0 +1,139 @@
+"""The articulated body: forward kinematics from angles to joints in space.
+
+Space is the viewer's: x to the right, y up, z toward the viewer; metres. The body's own axes are
+(left, up, forward).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from posekit.synthetic.poses import Pose
+
+SIDES = {1: "left", -1: "right"}
+
+
+@dataclass(frozen=True)
+class Build:
+    """Lengths in metres, and how stout the body is.
+
+    The defaults are those of an adult in the proportions that MPII's annotations show: with the head
+    (upper neck to head top) as the unit, upper arm 1.1, thigh and shin 1.6, trunk 1.9.
+    """
+
+    thigh: float = 0.43
+    shin: float = 0.42
+    upper_arm: float = 0.29
+    forearm: float = 0.255
+    shoulder: float = 0.175
+    hip: float = 0.095
+    abdomen: float = 0.2
+    chest: float = 0.3
+    neck: float = 0.08
+    head: float = 0.26
+    foot: float = 0.19
+    stoutness: float = 1.0
+
+
+def draw_build(rng: np.random.Generator) -> Build:
+    """Vary every length a little, and all together: tall and short, slim and stout people."""
+    default = Build()
+    size = rng.uniform(0.9, 1.06)
+    lengths = {name: value * size * rng.uniform(0.94, 1.06) for name, value in vars(default).items()}
+    return Build(**{**lengths, "head": default.head * rng.uniform(0.93, 1.06), "stoutness": rng.uniform(0.85, 1.22)})
+
+
+@dataclass(frozen=True)
+class Body:
+    """A posed body.
+
+    Parameters
+    ----------
+    joints : dict of str to (3,) float64
+        MPII's sixteen, and ``waist``, ``left_hand``, ``left_heel``, ``left_toe`` and so on; metres, the viewer's space.
+    frames : dict of str to (3, 3) float64
+        Of ``pelvis``, ``chest``, ``head`` and each ``left_upper_arm``, ``left_thigh``, …: the columns are the
+        part's left, up and forward.
+    build : Build
+    """
+
+    joints: dict[str, np.ndarray]
+    frames: dict[str, np.ndarray]
+    build: Build
+
+
+def turn(axis: int, degrees: float) -> np.ndarray:
+    """(3, 3) rotation about axis 0 (x), 1 (y) or 2 (z), by the right-hand rule."""
+    angle = np.deg2rad(degrees)
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i] = matrix[j, j] = cos
+    matrix[j, i], matrix[i, j] = sin, -sin
+    return matrix
+
+
+def _flexed(degrees: float) -> np.ndarray:
+    """What hangs down turns forward."""
+    return turn(0, -degrees)
+
+
+@cache
+def _down() -> np.ndarray:
+    return np.array([0.0, -1.0, 0.0])
+
+
+def place(pose: Pose, build: Build, *, camera: np.ndarray, position: np.ndarray) -> Body:
+    """Forward kinematics.
+
+    Parameters
+    ----------
+    pose : Pose
+    build : Build
+    camera : (3, 3) float64
+        Rotation from the world (y is up against gravity) to the viewer's space.
+    position : (3,) float64
+        Of the pelvis, in the viewer's space.
+    """
+    pelvis = camera @ turn(2, pose.roll) @ turn(1, pose.yaw) @ turn(0, pose.lean)
+    half_bend = turn(2, -pose.side_bend / 2) @ turn(0, pose.bend / 2) @ turn(1, pose.twist / 2)
+    middle = pelvis @ half_bend
+    chest = middle @ half_bend
+    head = chest @ turn(1, pose.gaze) @ turn(0, pose.nod - 0.4 * pose.bend)
+    body = Body({"pelvis": position}, {"pelvis": pelvis, "chest": chest, "head": head}, build)
+    joints = body.joints
+    joints["waist"] = position + pelvis @ (0, build.abdomen, 0)
+    joints["thorax"] = joints["waist"] + middle @ (0, build.chest, 0)
+    joints["upper_neck"] = joints["thorax"] + chest @ (0, 0.9 * build.neck, 0.3 * build.neck)
+    joints["head_top"] = joints["upper_neck"] + head @ (0, build.head, 0)
+    for side in SIDES:
+        _place_leg(body, side, pose.legs[side])
+        _place_arm(body, side, pose.arms[side])
+    return body
+
+
+def _place_leg(body: Body, side: int, angles: dict[str, float]) -> None:
+    joints, frames, build, name = body.joints, body.frames, body.build, SIDES[side]
+    thigh = frames["pelvis"] @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
+    shin = thigh @ _flexed(-angles["knee"])
+    foot = shin @ turn(0, -angles["foot"])
+    joints[f"{name}_hip"] = joints["pelvis"] + frames["pelvis"] @ (side * build.hip, 0, 0)
+    joints[f"{name}_knee"] = joints[f"{name}_hip"] + build.thigh * (thigh @ _down())
+    joints[f"{name}_ankle"] = joints[f"{name}_knee"] + build.shin * (shin @ _down())
+    joints[f"{name}_heel"] = joints[f"{name}_ankle"] + foot @ (0, -0.05, -0.03)
+    joints[f"{name}_toe"] = joints[f"{name}_ankle"] + foot @ (0, -0.06, build.foot)
+    frames[f"{name}_thigh"], frames[f"{name}_shin"] = thigh, shin
+
+
+def _place_arm(body: Body, side: int, angles: dict[str, float]) -> None:
+    joints, frames, build, name = body.joints, body.frames, body.build, SIDES[side]
+    upper = frames["chest"] @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
+    fore = upper @ _flexed(angles["elbow"])
+    raised = max(0.0, float(frames["chest"][:, 1] @ upper @ _down()))  # the collar bone rises with the arm
+    shoulder = (side * build.shoulder * (1 - 0.15 * raised), -0.025 + 0.07 * raised, 0)
+    joints[f"{name}_shoulder"] = joints["thorax"] + frames["chest"] @ shoulder
+    joints[f"{name}_elbow"] = joints[f"{name}_shoulder"] + build.upper_arm * (upper @ _down())
+    joints[f"{name}_wrist"] = joints[f"{name}_elbow"] + build.forearm * (fore @ _down())
+    joints[f"{name}_hand"] = joints[f"{name}_wrist"] + 0.1 * (fore @ _down())
+    frames[f"{name}_upper_arm"], frames[f"{name}_forearm"] = upper, fore

@@ -1,0 +1,30 @@
+"""`posekit train-classifier`: train a classifier, test it, draw its mistakes."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from posekit.tasks import require_task
+from posekit.tasks.classifier.config import ClassifierConfig
+from posekit.training.command import NOTES, Training, TrainingCommand, run_training
+
+_DESCRIPTION = f"""Train a classifier under anchor loss or one that it is compared with, test it, draw what it mistakes.
+
+  posekit train-classifier --config configs/cifar/cpu_small.yaml --data.root DIR
+  posekit train-classifier --config configs/cifar/resnet110_anchor.yaml --data.root DIR --loss.name bce
+  posekit train-classifier --resume --out runs/cifar-cpu_small
+
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
+best.safetensors and final.safetensors; metrics.json and predictions.csv of the best weights on the test images; figures/.
+{NOTES.format(tool="tools/train_classifier.py")}"""
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command; returns the exit status."""
+    require_own = partial(require_task, command="train-classifier")
+    return run_training(TrainingCommand(_DESCRIPTION, ClassifierConfig, require_own, _open), argv, prog)
+
+
+def _open(config: ClassifierConfig) -> Training:
+    from posekit.tasks.classifier.training import ClassifierTraining
+
+    return ClassifierTraining(config)

@@ -1,0 +1,138 @@
+"""What classifiers are trained on, and how."""
+
+from dataclasses import dataclass, field
+
+from posekit.errors import choose, require
+from posekit.training.config import OptimizerConfig, TrainConfig
+
+_CIFAR_SIZE = 32
+
+
+@dataclass(frozen=True)
+class ImagesConfig:
+    """What is trained on, validated on and tested on.
+
+    Parameters
+    ----------
+    images : str
+        Kind of images: cifar10, cifar100, or folder (as ImageNet: a folder of images for every class).
+    path : str
+        Their folder or HDF5 file; a relative one is looked up in data.root.
+    root : str
+        Folder that path starts from.
+    train : str
+        Split to learn from: train, valid (of a folder), test, random:FRACTION:SEED or random-rest:FRACTION:SEED.
+    valid : str
+        Split that is scored after each epoch, by which the best weights are chosen.
+    test : str
+        Split that the best weights are scored on at the end.
+    size : int
+        Side of what the network sees, in pixels. Photographs of a folder are cut to it, at random in training; CIFAR's have 32.
+    pad : int
+        Pixels by which an image is shifted at random in training, black beyond its edge.
+    """
+
+    images: str
+    path: str
+    root: str = "data"
+    train: str = "train"
+    valid: str = "test"
+    test: str = "test"
+    size: int = _CIFAR_SIZE
+    pad: int = 4
+
+    def __post_init__(self):
+        choose("data.images", self.images, ("cifar10", "cifar100", "folder"))
+        require(self.size >= 1, "data.size", self.size, "1 or more")
+        require(self.images == "folder" or self.size == _CIFAR_SIZE, "data.size", self.size, f"{_CIFAR_SIZE} of CIFAR's images")
+        require(0 <= self.pad < self.size, "data.pad", self.pad, "0 or more and below data.size")
+
+
+@dataclass(frozen=True)
+class ClassifierModelConfig:
+    """The residual network.
+
+    Parameters
+    ----------
+    name : str
+        resnet20, resnet32, resnet56 or resnet110 for images of 32x32; resnet50, torchvision's, for ImageNet.
+    """
+
+    name: str = "resnet20"
+
+    def __post_init__(self):
+        choose("model.name", self.name, ("resnet20", "resnet32", "resnet56", "resnet110", "resnet50"))
+
+
+@dataclass(frozen=True)
+class ClassifierLossConfig:
+    """The loss.
+
+    Parameters
+    ----------
+    name : str
+        anchor, bce, focal (all with a sigmoid for every class) or ce (softmax and cross entropy).
+    gamma : float
+        Focusing exponent of anchor and focal.
+    margin : float
+        Of anchor: background within so much below the target's probability is amplified too.
+    anchor : float or str
+        Of anchor: background (its anchor is the target's probability), target, both, or one number from 0 to 1 for all.
+    warmup_epochs : int
+        The first epochs train with softmax cross entropy (anchor only).
+    ohem : float
+        Only this share of each batch's images counts, those of highest loss; 1: all.
+    """
+
+    name: str = "anchor"
+    gamma: float = 0.5
+    margin: float = 0.05
+    anchor: float | str = "background"
+    warmup_epochs: int = 0
+    ohem: float = 1.0
+
+    def __post_init__(self):
+        choose("loss.name", self.name, ("anchor", "bce", "focal", "ce"))
+        require(self.gamma >= 0, "loss.gamma", self.gamma, "0 or more")
+        require(0 <= self.margin <= 1, "loss.margin", self.margin, "0 to 1")
+        known = self.anchor in ("background", "target", "both") if isinstance(self.anchor, str) else 0 <= self.anchor <= 1
+        require(known, "loss.anchor", self.anchor, "background, target, both, or a number from 0 to 1")
+        require(self.warmup_epochs >= 0, "loss.warmup_epochs", self.warmup_epochs, "0 or more")
+        useless = self.name != "anchor" and self.warmup_epochs > 0
+        require(not useless, "loss.warmup_epochs", self.warmup_epochs, "0 with another loss.name than anchor")
+        require(0 < self.ohem <= 1, "loss.ohem", self.ohem, "a share above 0, at most 1")
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Everything a classifier's training run depends on.
+
+    Parameters
+    ----------
+    data : ImagesConfig
+        What is trained, validated and tested on.
+    model : ClassifierModelConfig
+        The network.
+    loss : ClassifierLossConfig
+        What errors cost.
+    optimizer : OptimizerConfig
+        How the weights change.
+    train : TrainConfig
+        How long, and on what.
+    seed : int
+        Of the first weights, the order and the augmentation.
+    """
+
+    data: ImagesConfig
+    model: ClassifierModelConfig = field(default_factory=ClassifierModelConfig)
+    loss: ClassifierLossConfig = field(default_factory=ClassifierLossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    seed: int = 0
+
+    def __post_init__(self):
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+CONFIG_CLASS = ClassifierConfig
+"""Configuration of this task, by the name that all tasks share."""

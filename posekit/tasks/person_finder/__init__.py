@@ -1,0 +1,1 @@
+"""Finding people in whole images by heatmaps of their centres."""

@@ -1,0 +1,29 @@
+"""`posekit train-detector`: train a network that finds people in whole images, and draw what it finds."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from posekit.tasks import require_task
+from posekit.tasks.person_finder.config import DetectorConfig
+from posekit.training.command import NOTES, Training, TrainingCommand, run_training
+
+_DESCRIPTION = f"""Train a network that finds people in whole pictures, on scenes pasted together from photographs of single people.
+
+  posekit train-detector --config configs/lspet/people.yaml --data.root DIR
+  posekit train-detector --resume --out runs/lspet-people
+
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
+best.safetensors and final.safetensors; figures/: curves, and what is found in scenes of other people.
+{NOTES.format(tool="tools/train_detector.py")}"""
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command; returns the exit status."""
+    require_own = partial(require_task, command="train-detector")
+    return run_training(TrainingCommand(_DESCRIPTION, DetectorConfig, require_own, _open), argv, prog)
+
+
+def _open(config: DetectorConfig) -> Training:
+    from posekit.tasks.person_finder.training import DetectorTraining
+
+    return DetectorTraining(config)

@@ -1,0 +1,1 @@
+"""Pose estimation: a stacked hourglass under heatmap losses."""

@@ -1,0 +1,146 @@
+"""Configuration files: YAML with overrides from the command line, every key and type checked."""
+
+import difflib
+import re
+from argparse import ArgumentError, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args
+
+import yaml
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+
+from posekit.errors import ConfigError
+from posekit.files import replacing
+
+Config = TypeVar("Config")
+
+FREE_SETTINGS = ("data.root", "train.device", "train.workers")
+"""Settings that do not change what is learned."""
+
+# How jsonargparse names a key that it does not know.
+_UNKNOWN_KEY = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
+
+
+class _HelpFormatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """Show the default of each field, and keep the line breaks of the description."""
+
+
+class ConfigParser(Generic[Config]):
+    """Reads the configuration files of one task.
+
+    Parameters
+    ----------
+    config_class : type
+        Frozen dataclass of the configuration. Each field becomes a command line option.
+    prog, description : str
+        For the help text.
+
+    Attributes
+    ----------
+    parser : jsonargparse.ArgumentParser
+    """
+
+    def __init__(self, config_class: type[Config], prog: str | None = None, description: str = ""):
+        self.config_class = config_class
+        self.parser = ArgumentParser(
+            prog=prog, description=description, exit_on_error=False, allow_abbrev=False, formatter_class=_HelpFormatter
+        )
+        self.parser.add_class_arguments(config_class, as_group=True)
+
+    def read(self, path: str | Path, overrides: Sequence[str] = ()) -> Config:
+        """Read a configuration file.
+
+        Parameters
+        ----------
+        path : str or Path
+            YAML file.
+        overrides : sequence of str
+            Command line options that override the file, such as ``["--train.epochs", "5"]``.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read, a key is unknown (the message suggests the nearest one), a value has the wrong type
+            or is out of range.
+        """
+        if not Path(path).is_file():
+            raise ConfigError(f"{path}: no such configuration file; see configs/")
+        try:
+            from_file = self.parser.parse_path(str(path), defaults=True)
+            parsed = self.parser.parse_args(list(overrides), namespace=from_file)
+        except (ArgumentError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {self._one_line(str(error))}") from error
+        _require_values(parsed, self.config_class, path)
+        sections = self.parser.instantiate(parsed)
+        return self.config_class(**{name: getattr(sections, name) for name in _field_names(self.config_class)})
+
+    def _one_line(self, message: str) -> str:
+        message = " ".join(message.split())
+        if "Got value: False" in message or "Got value: True" in message:
+            return message + "; YAML reads no, off, yes and on as false and true: put them in quotes"
+        unknown = _UNKNOWN_KEY.search(message)
+        if unknown:
+            nearest = difflib.get_close_matches(unknown[1], list(_keys(self.config_class)), n=1, cutoff=0.5)
+            if nearest:
+                return f"{message}; did you mean {nearest[0]}?"
+        return message
+
+
+def write_config(config: Any, path: Path) -> None:
+    """Write a configuration as YAML that `ConfigParser.read` reads; `posekit.errors.OutputError` if it cannot be written."""
+    text = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def changed_settings(before: Any, after: Any) -> dict[str, tuple]:
+    """Settings in which two configurations differ, as dotted key to (before, after); `FREE_SETTINGS` are left out."""
+    old = dict(_flatten(asdict(before)))
+    new = dict(_flatten(asdict(after)))
+    return {key: (old[key], new[key]) for key in old if key not in FREE_SETTINGS and old[key] != new[key]}
+
+
+def free_options(config: Any) -> list[str]:
+    """The configuration's `FREE_SETTINGS` as command line options."""
+    settings = dict(_flatten(asdict(config)))
+    options = []
+    for key in FREE_SETTINGS:
+        options += [f"--{key}", str(settings[key])]
+    return options
+
+
+def _require_values(parsed: Namespace, config_class: type, path: str | Path, prefix: str = "") -> None:
+    """Refuse keys without a value, which YAML allows everywhere."""
+    for field in fields(config_class):
+        key = prefix + field.name
+        value = getattr(parsed, field.name)
+        if is_dataclass(field.type):
+            if not isinstance(value, Namespace):
+                raise ConfigError(f"{path}: {key}: expected keys below it; or leave it out")
+            _require_values(value, field.type, path, f"{key}.")
+        elif value is None:
+            raise ConfigError(f"{path}: {key}: expected a value; or leave it out")
+
+
+def _field_names(config_class: type) -> list[str]:
+    return [field.name for field in fields(config_class)]
+
+
+def _keys(config_class: type, prefix: str = "") -> Iterator[str]:
+    """Every key that a file may have, alone and with its dotted prefix."""
+    for field in fields(config_class):
+        yield field.name
+        yield prefix + field.name
+        for part in (field.type, *get_args(field.type)):
+            if is_dataclass(part):
+                yield from _keys(part, f"{prefix}{field.name}.")
+
+
+def _flatten(settings: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,0 +1,72 @@
+"""`posekit prepare release-detector`: small weights with a card that tells whom they find."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from posekit.cli.prepare import main
+from posekit.images import read_image
+from posekit.models import load_weights, save_weights
+from posekit.synthetic.write import write_synthetic
+from posekit.tasks.person_finder.model import CentresInfo
+
+CONFIG = """\
+data:
+  root: /somebodys/home
+  people: [{data: mpii, path: set, split: "random-rest:0.5:0"}]
+  valid: [{data: mpii, path: set, split: "random:0.5:0"}]
+model: {stacks: 1, features: 8, depth: 2, input_size: 64, start_from: /somebodys/runs/first/final.safetensors}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
+    write_synthetic(folder / "set", people=8, seed=0, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    info = CentresInfo((16.0, 32.0, 64.0), 8, 2, "", (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), {"trained_on": "nothing", "epochs": 3})
+    torch.manual_seed(0)
+    (tmp_path / "run").mkdir()
+    save_weights(tmp_path / "run" / "best.safetensors", info.build(), info)
+    (tmp_path / "run" / "config.yaml").write_text(CONFIG)
+    return tmp_path / "run"
+
+
+def release(run_folder, root, out, name="tiny"):
+    source = ["--weights", str(run_folder / "best.safetensors"), "--root", str(root), "--name", name]
+    return main(["release-detector", *source, "--terms", "For research use.", "--out", str(out)])
+
+
+@pytest.mark.slow
+def test_the_file_is_in_half_precision_and_the_card_tells_whom_it_finds(run_folder, root, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert release(run_folder, root, out) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["tiny.md", "tiny.png", "tiny.safetensors"]
+    assert {tensor.dtype for tensor in load_file(out / "tiny.safetensors").values()} == {torch.float16, torch.int64}
+    _, info = load_weights(out / "tiny.safetensors", info_class=CentresInfo)
+    assert info.notes["name"] == "tiny" and info.notes["terms"] == "For research use."
+    card = (out / "tiny.md").read_text(encoding="utf-8")
+    assert "**Terms of use.** For research use." in card and "pictures/s on one core" in card and "| everybody | " in card
+    assert "in 4 scenes of 64 x 64 pixels" in card and "middles of people whose longer side is 16, 32, 64 px" in card
+    assert "somebodys" not in card
+    assert yaml.safe_load(card.split("```yaml")[1].split("```")[0])["model"]["start_from"] == "first/final.safetensors"
+    assert np.ptp(read_image(out / "tiny.png")) > 100
+    assert "| everybody | " in capsys.readouterr().out
+
+
+def test_without_its_run_nobody_knows_what_to_score_it_on(run_folder, root, tmp_path, capsys):
+    (run_folder / "config.yaml").unlink()
+    assert release(run_folder, root, tmp_path / "out") == 2
+    assert "best.safetensors: has no config.yaml beside it" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_name_is_a_name(run_folder, root, tmp_path, capsys):
+    assert release(run_folder, root, tmp_path / "out", "../tiny") == 2
+    assert "--name ../tiny: letters, digits and hyphens only" in capsys.readouterr().err

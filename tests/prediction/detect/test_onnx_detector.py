@@ -1,0 +1,163 @@
+"""Detectors of every layout: tiny networks that say the same two people, whatever they see."""
+
+import numpy as np
+import pytest
+
+from posekit.errors import ConfigError, WeightsError
+from posekit.geometry import Box
+from posekit.prediction.detect.onnx_detector import OnnxDetector
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+# Two people, a double of the first, someone too unsure, and a thing of another class: x, y, width, height in pixels of the input.
+RECTANGLES = np.array([[10, 20, 30, 80], [60, 40, 20, 50], [11, 21, 30, 79], [100, 10, 20, 60], [5, 5, 100, 40]], np.float32)
+SCORES = np.array([0.9, 0.7, 0.8, 0.3, 0.95], np.float32)
+THING = np.array([0, 0, 0, 0, 1])
+SIZE = 160, 128
+# The input's pixels are half of the picture's.
+IMAGE = np.zeros((256, 320, 3), np.uint8)
+CORNERS = np.concatenate([RECTANGLES[:, :2], RECTANGLES[:, :2] + RECTANGLES[:, 2:]], 1)
+MIDDLES = np.concatenate([RECTANGLES[:, :2] + RECTANGLES[:, 2:] / 2, RECTANGLES[:, 2:]], 1)
+SHARES = np.array([*SIZE, *SIZE], np.float32)
+EXPECTED = [Box.from_xywh(20, 40, 60, 160), Box.from_xywh(120, 80, 40, 100)]
+_TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.uint8): 2}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a network that gives these results, whatever it is fed; gives its path."""
+
+    def write(results, *, shape=(1, 3, 128, 160), kind=1, sizes=False, names=None):
+        helper = onnx.helper
+        entries = [helper.make_tensor_value_info("images", kind, shape)]
+        entries += [helper.make_tensor_value_info("orig_target_sizes", 7, (1, 2))] if sizes else []
+        nodes = [
+            helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(np.ascontiguousarray(result), name))
+            for name, result in results.items()
+        ]
+        told = [helper.make_tensor_value_info(name, _TYPES[result.dtype], result.shape) for name, result in results.items()]
+        model = helper.make_model(
+            helper.make_graph(nodes, "detector", entries, told), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        )
+        if names is not None:
+            helper.set_model_props(model, {"names": str(names)})
+        onnx.save(model, tmp_path / "detector.onnx")
+        return tmp_path / "detector.onnx"
+
+    return write
+
+
+def one_hot(scores, classes, count):
+    table = np.zeros((len(scores), count), np.float32)
+    table[np.arange(len(scores)), classes] = scores
+    return table
+
+
+def padded(table, rows):
+    return np.concatenate([table, np.zeros((rows - len(table), table.shape[1]), np.float32)])
+
+
+def yolov8(classes=THING, count=4):
+    return {"output0": padded(np.column_stack([MIDDLES, one_hot(SCORES, classes, count)]), 40).T[None]}
+
+
+def yolov5():
+    objectness = np.array([0.95, 0.75, 0.85, 0.9, 0.97], np.float32)
+    table = np.column_stack([MIDDLES, objectness, one_hot(SCORES / objectness, THING, 3)])
+    return {"output0": padded(table, 60)[None].astype(np.float32)}
+
+
+def end_to_end():
+    return {"output0": padded(np.column_stack([CORNERS, SCORES, THING]).astype(np.float32), 30)[None]}
+
+
+def rtdetr_of_ultralytics():
+    return {"output0": padded(np.column_stack([MIDDLES / SHARES, one_hot(SCORES, THING, 4)]), 30)[None].astype(np.float32)}
+
+
+def listed(boxes, labels):
+    return {"labels": labels[None].astype(np.int64), "boxes": boxes[None].astype(np.float32), "scores": SCORES[None]}
+
+
+def tensorflow():
+    boxes = (CORNERS / SHARES)[:, [1, 0, 3, 2]].astype(np.float32)
+    return {
+        "detection_boxes": boxes[None],
+        "detection_classes": (THING + 1)[None].astype(np.float32),
+        "detection_scores": SCORES[None],
+        "num_detections": np.array([5.0], np.float32),
+    }
+
+
+@pytest.mark.parametrize(
+    ("results", "options"),
+    [
+        (yolov8(), {}),
+        (yolov8(), {"shape": ("batch", 3, 128, 160)}),
+        (yolov8(1 - THING), {"names": {0: "helmet", 1: "person", 2: "dog", 3: "cat"}}),
+        (yolov8(0 * THING, 1) | {}, {"names": {0: "pedestrian"}}),
+        (yolov5(), {}),
+        (end_to_end(), {}),
+        (rtdetr_of_ultralytics(), {}),
+        (listed(CORNERS, THING), {"sizes": True}),
+        (listed(CORNERS, THING + 1), {}),
+        (listed(CORNERS / SHARES, THING + 1), {"shape": (3, 128, 160)}),
+        (tensorflow(), {"shape": (1, 128, 160, 3), "kind": 2}),
+    ],
+    ids=[
+        "YOLOv8", "YOLOv8 of any batch", "YOLOv8 that names its classes", "YOLOv8 of one class", "YOLOv5", "end-to-end",
+        "Ultralytics' RT-DETR", "RT-DETR", "SSD", "SSD with shares", "TensorFlow's SSD",
+    ],
+)  # fmt: skip
+def test_every_layout_tells_the_same_people(write, results, options):
+    found = OnnxDetector(write(results, **options))(IMAGE)
+    if options.get("names") == {0: "pedestrian"}:  # its only class is people: the thing is one of them
+        found = found[1:]
+    assert len(found) == 2
+    for box, expected in zip(found, EXPECTED, strict=True):
+        assert box.centre == pytest.approx(expected.centre, abs=1e-3)
+        assert box.side == pytest.approx(expected.side, abs=1e-3)
+
+
+def test_scores_from_where_people_begin(write):
+    path = write(yolov8())
+    assert len(OnnxDetector(path, min_score=0.2)(IMAGE)) == 3
+    assert len(OnnxDetector(path, min_score=0.8)(IMAGE)) == 1
+
+
+def test_an_open_input_is_of_640_pixels(write):
+    """5 pixels of the picture are then 10 of the input's."""
+    found = OnnxDetector(write(yolov8(), shape=(1, 3, "height", "width")))(np.zeros((320, 256, 3), np.uint8))
+    assert found[0].side == pytest.approx(80 / 2 * 1.25)
+
+
+def test_nobody_is_no_error(write):
+    assert OnnxDetector(write({"output0": np.zeros((1, 0, 6), np.float32)}))(IMAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("results", "options", "message"),
+    [
+        ({"map": np.zeros((1, 3, 8, 8), np.float32)}, {}, r"detector\.onnx: its results are map \(1, 3, 8, 8\); expected a table"),
+        ({"a": np.zeros((1, 9, 4), np.float32), "b": np.zeros((1, 9), np.float32)}, {}, r"a \(1, 9, 4\), b \(1, 9\)"),
+        ({"output0": np.zeros((1, 9, 4), np.float32)}, {}, r"output0 \(1, 9, 4\); expected"),
+        (yolov8(), {"shape": (1, 1, 128, 160)}, r"inputs are images \[1, 1, 128, 160\] tensor\(float\); expected a picture"),
+        (yolov8(), {"names": {0: "cat", 1: "dog"}}, "finds cat, dog, but no person"),
+    ],
+)
+def test_what_is_no_detector_is_named(write, results, options, message):
+    with pytest.raises(WeightsError, match=message):
+        OnnxDetector(write(results, **options))
+
+
+def test_bad_files(tmp_path, without, write):
+    with pytest.raises(WeightsError, match=r"no\.onnx: cannot be read \(No such file"):
+        OnnxDetector(tmp_path / "no.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(WeightsError, match=r"bad\.onnx: damaged, or not an ONNX file .*; export it anew"):
+        OnnxDetector(tmp_path / "bad.onnx")
+    path = write(yolov8())
+    without("onnxruntime")
+    with pytest.raises(ConfigError, match=r"onnxruntime cannot be imported.*the detector self"):
+        OnnxDetector(path)

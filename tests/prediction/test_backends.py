@@ -1,0 +1,299 @@
+"""Whatever runs the network, the answer is the same; and files of strangers can do no harm."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import posekit
+from posekit import heatmaps
+from posekit.choices import DECODE_METHODS
+from posekit.errors import ConfigError, OutputError, WeightsError
+from posekit.images import read_image
+from posekit.models import normalise
+from posekit.prediction import backends, cache
+from posekit.prediction.backends import AutoBackend, OnnxBackend, TorchBackend, open_backend
+from posekit.prediction.onnx.export import to_onnx
+from posekit.prediction.test_time import PYRAMID, Views
+from posekit.skeletons import MPII16
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def form(sigmoid):
+    return to_onnx(*sigmoid)
+
+
+@pytest.fixture
+def onnx_file(form, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(form)
+    return path
+
+
+def entries(cache_home):
+    return sorted((cache_home / "posekit").glob("*"))
+
+
+@pytest.mark.parametrize("decode", DECODE_METHODS)
+def test_both_give_what_the_model_gives(small, crops, decode):
+    model, info = small
+    with torch.inference_mode():
+        expected = model.activate(model(normalise(crops(5), info.mean, info.std))[-1])
+    joints, scores = heatmaps.decode(expected, method=decode, stride=4)
+    for backend in (TorchBackend(model, info), OnnxBackend(to_onnx(model, info), "it")):
+        assert backend.info == info
+        torch.testing.assert_close(backend.maps(crops(5)), expected, atol=1e-4, rtol=0)
+        found = backend.joints(crops(5), decode)
+        torch.testing.assert_close(found[0], joints, atol=1e-3, rtol=0)
+        torch.testing.assert_close(found[1], scores, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_without_a_compiler_one_line_says_so(sigmoid, crops):
+    from torch._inductor import config
+
+    torch.compiler.reset()
+    with (
+        config.patch({"cpp.cxx": ("no-such-compiler",)}),
+        pytest.raises(ConfigError, match=r"torch.compile does not work here \(.*no-such-compiler.*choose the back end torch$"),
+    ):
+        open_backend("compiled", *sigmoid, CPU).maps(crops(1))
+
+
+def test_lower_precision_is_near_and_named(sigmoid, crops):
+    expected = TorchBackend(*sigmoid).maps(crops(4))
+    backend = open_backend("auto", *sigmoid, CPU, "bf16")
+    assert backend.name == "torch bf16"
+    found = backend.maps(crops(4))
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    # bf16 has 8 bits: each of some thirty layers adds a rounding of up to 0.4 %.
+    assert (found - expected).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("views", [Views(), Views(flip=True), PYRAMID], ids=["plain", "flip", "pyramid"])
+def test_all_views_work_with_both(real_data, weights, onnx_file, views):
+    photo = real_data / "photos" / "man_running.jpg"
+    expected = posekit.load(weights, device="cpu", views=views, backend="torch")(photo)[0]
+    for path, backend in ((weights, "onnx"), (onnx_file, "auto"), (onnx_file, "onnx")):
+        predictor = posekit.load(path, device="cpu", views=views, backend=backend)
+        assert predictor.choices["backend"] == "onnx"
+        (found,) = predictor(photo)
+        assert np.abs(found.keypoints - expected.keypoints).max() < 1e-3 * max(read_image(photo).shape)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+def test_auto_makes_the_onnx_form_once_it_is_worth_it(sigmoid, crops, cache_home, monkeypatch, capsys):
+    backend = open_backend("auto", *sigmoid, CPU)
+    expected = TorchBackend(*sigmoid).maps(crops(16))
+    for _ in range(2):
+        assert backend.name == "torch"
+        torch.testing.assert_close(backend.maps(crops(15)), expected[:15])
+    assert not cache_home.exists()
+    torch.testing.assert_close(backend.maps(crops(2)), TorchBackend(*sigmoid).maps(crops(2)), atol=1e-4, rtol=0)
+    assert backend.name == "onnx"
+    assert len(entries(cache_home)) == 1
+    assert capsys.readouterr().err == f"the model's ONNX form, which is faster, is kept in {cache_home / 'posekit'}\n"
+    monkeypatch.setattr(backends, "to_onnx", None)
+    for name in ("auto", "onnx"):
+        assert open_backend(name, *sigmoid, CPU).name == "onnx"
+
+
+def test_other_weights_have_another_form(sigmoid, cache_home, crops):
+    model, info = sigmoid
+    first = open_backend("onnx", model, info, CPU)
+    model.outputs[-1].bias.data += 0.5
+    second = open_backend("onnx", model, info, CPU)
+    assert (second.maps(crops(1)) > first.maps(crops(1))).all()
+    open_backend("onnx", model, info.with_notes(name="mine"), CPU)
+    assert len(entries(cache_home)) == 3
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1000], lambda data: b"", lambda data: data[:5000] + b"?" + data[5001:]])
+def test_a_damaged_entry_is_made_anew(sigmoid, crops, cache_home, damage):
+    open_backend("onnx", *sigmoid, CPU)
+    (entry,) = entries(cache_home)
+    whole = entry.read_bytes()
+    entry.write_bytes(damage(whole))
+    assert open_backend("auto", *sigmoid, CPU).name == "torch"
+    assert open_backend("onnx", *sigmoid, CPU).name == "onnx"
+    assert open_backend("auto", *sigmoid, CPU).name == "onnx"
+    assert len(entry.read_bytes()) == len(whole)
+
+
+def test_a_cache_folder_that_cannot_be_written_loses_nothing(sigmoid, crops, cache_home, capsys):
+    cache_home.write_text("a file where the folder should be")
+    backend = open_backend("auto", *sigmoid, CPU)
+    for _ in range(2):
+        assert len(backend.maps(crops(40))) == 40
+    assert backend.name == "torch"
+    (told,) = capsys.readouterr().err.splitlines()
+    assert str(cache_home) in told
+    assert "cannot be written" in told
+    assert "XDG_CACHE_HOME" in told
+    assert open_backend("onnx", *sigmoid, CPU).name == "onnx", "asked for, it is made for this run"
+    assert "not kept" in capsys.readouterr().err
+
+
+def test_the_cache_does_not_grow_for_ever(cache_home, monkeypatch):
+    monkeypatch.setattr(cache, "_KEPT", 2)
+    for age, key in enumerate(("old", "older", "new")):
+        cache.write(key, key.encode())
+        os.utime(cache_home / "posekit" / f"{key}.onnx-form", (age, age))
+    assert cache.read("old") is None
+    assert cache.read("older") == b"older"  # which makes it the newest
+    cache.write("last", b"")
+    assert (cache.read("older"), cache.read("new"), cache.read("last")) == (b"older", None, b"")
+
+
+def test_a_relative_cache_folder_is_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert cache.folder() == tmp_path / ".cache" / "posekit"
+
+
+def test_nobody_without_a_home_is_stopped(monkeypatch, sigmoid):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(OutputError, match="set XDG_CACHE_HOME"):
+        cache.require_writable()
+    assert open_backend("auto", *sigmoid, CPU).name == "torch"
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_without_the_packages_torch_is_the_default(sigmoid, package, monkeypatch, without):
+    find = backends.find_spec
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == package else find(name))
+    without(package)
+    assert isinstance(open_backend("auto", *sigmoid, CPU), TorchBackend)
+    with pytest.raises(ConfigError, match=rf'{package}.*pip install -e "\.\[onnx\]"'):
+        open_backend("onnx", *sigmoid, CPU)
+
+
+def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
+    with pytest.raises(ConfigError, match="backend 'tensorrt': choose from auto, torch, compiled, onnx"):
+        open_backend("tensorrt", *sigmoid, CPU)
+    with pytest.raises(ConfigError, match="onnx runs on the CPU, not on cuda"):
+        open_backend("onnx", *sigmoid, torch.device("cuda"))
+    with pytest.raises(ConfigError, match=r"'torch'.*give the \.safetensors file"):
+        posekit.load(onnx_file, backend="torch")
+    with pytest.raises(ConfigError, match="onnx runs on the CPU, not on meta"):
+        posekit.load(onnx_file, device="meta")
+    with pytest.raises(ConfigError, match="precision 'int8': choose from no, bf16, fp16"):
+        open_backend("torch", *sigmoid, CPU, "int8")
+    with pytest.raises(ConfigError, match="fp16: needs a GPU"):
+        open_backend("torch", *sigmoid, CPU, "fp16")
+    for opened in (lambda: open_backend("onnx", *sigmoid, CPU, "bf16"), lambda: posekit.load(onnx_file, precision="bf16")):
+        with pytest.raises(ConfigError, match="onnx runs in float32, not in bf16"):
+            opened()
+
+
+def test_a_gpu_is_torchs(sigmoid):
+    assert isinstance(open_backend("auto", *sigmoid, torch.device("meta")), TorchBackend)
+    assert isinstance(open_backend("auto", *sigmoid, CPU), AutoBackend)
+
+
+def changed(form, change):
+    graph = onnx.load_model_from_string(form)
+    change(graph)
+    return graph.SerializeToString()
+
+
+def external(graph):
+    tensor = graph.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/hostname"
+
+
+def hidden_external(graph):
+    """In a branch of an If, where only a walk through all of the file finds it."""
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="weights.bin")
+    branch = onnx.helper.make_graph([], "branch", [], [onnx.helper.make_tensor_value_info("w", 1, [1])], [tensor])
+    graph.graph.node.append(onnx.helper.make_node("If", ["scores"], ["w2"], then_branch=branch, else_branch=branch))
+
+
+def custom(graph):
+    graph.graph.node[3].domain = "com.microsoft"
+
+
+def own_function(graph):
+    graph.opset_import.append(onnx.helper.make_opsetid("mine", 1))
+    graph.functions.append(onnx.helper.make_function("mine", "f", ["a"], ["b"], [], graph.opset_import[:1]))
+
+
+def unknown_operator(graph):
+    graph.graph.node[3].op_type = "Explode"
+
+
+def another_skeleton(graph):
+    graph.metadata_props[0].value = graph.metadata_props[0].value.replace('"version": 1', '"version": 99')
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (external, "keeps weights in another file"),
+        (hidden_external, "keeps weights in another file"),
+        (custom, "operators of 'com.microsoft'"),
+        (own_function, "operators of 'mine'"),
+        (unknown_operator, "damaged, or not an ONNX file"),
+        (lambda graph: graph.ClearField("metadata_props"), "not posekit's ONNX form"),
+        (lambda graph: graph.graph.output.pop(), "expected crops, joints, scores, maps"),
+        (another_skeleton, "its format is 99"),
+        (lambda graph: setattr(graph.metadata_props[1], "value", "eval"), "decodes by 'eval'"),
+        (lambda graph: graph.graph.initializer.pop(), "damaged|cannot be opened"),
+    ],
+)
+def test_files_of_strangers_are_examined(form, tmp_path, change, message):
+    path = tmp_path / "strange.onnx"
+    path.write_bytes(changed(form, change))
+    with pytest.raises(WeightsError, match=rf"strange\.onnx: .*({message})") as error:
+        posekit.load(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, 5000, -1])
+def test_a_truncated_file(form, tmp_path, cut):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(form[:cut])
+    with pytest.raises(WeightsError, match=r"cut\.onnx: (damaged|not posekit's|its inputs)") as error:
+        posekit.load(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_file_that_says_it_has_more_joints_than_it_has(sigmoid, form, tmp_path, crops):
+    claim = replace(sigmoid[1], skeleton=MPII16).to_json()
+    data = changed(form, lambda graph: setattr(graph.metadata_props[0], "value", claim))
+    with pytest.raises(WeightsError, match=r"it: maps should be \(2, 16\)"):
+        OnnxBackend(data, "it").maps(crops(2))
+
+
+def test_crops_of_another_size_are_refused(form):
+    with pytest.raises(WeightsError, match="it: fails"):
+        OnnxBackend(form, "it").maps(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("decode", ["quarter", "dark"])
+def test_many_crops_go_through_in_pieces_and_come_back_in_order(sigmoid, form, crops, monkeypatch, decode):
+    for backend in (TorchBackend(*sigmoid), OnnxBackend(form, "it")):
+        maps, (joints, scores) = backend.maps(crops(7)), backend.joints(crops(7), decode)
+        with monkeypatch.context() as patch:
+            patch.setattr(backends, "_CACHED", 3 * 8 * 16 * 16 + 1)
+            assert [len(piece) for piece in backends._pieces(crops(7), backend.info)] == [3, 3, 1]
+            torch.testing.assert_close(backend.maps(crops(7)), maps)
+            torch.testing.assert_close(backend.joints(crops(7), decode), (joints, scores), atol=1e-3, rtol=0)
+    together = [len(piece) for piece in backends._pieces(crops(7), sigmoid[1])]
+    assert together == [7], "a small network takes them at once"

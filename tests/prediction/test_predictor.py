@@ -1,0 +1,399 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import posekit
+from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
+from posekit.geometry import Box, Crop
+from posekit.metrics.calibration import Calibration
+from posekit.models import ModelInfo, StackedHourglass, save_weights
+from posekit.opencv import cv2
+from posekit.people import People
+from posekit.prediction import predictor
+from posekit.prediction.pose import Pose
+from posekit.prediction.test_time import PYRAMID, Views
+from posekit.skeletons import LSP14, Skeleton
+
+SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"),))
+SIZE = 128
+
+
+class SpotFinder(nn.Module):
+    """Right by construction: joint k is the brightest spot of channel k of BGR (models get RGB). Only the last stack is right."""
+
+    def forward(self, images):
+        maps = F.avg_pool2d(images.flip(1), 4)
+        return [-maps, torch.logit(maps.clamp(1e-4, 1 - 1e-4))]
+
+    def activate(self, logits):
+        return logits.sigmoid()
+
+
+@pytest.fixture
+def spot_predictor(monkeypatch):
+    info = ModelInfo(SPOTS, SIZE, stacks=2, features=4, depth=1, head="sigmoid", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
+    return lambda **options: predictor.Predictor("spots.safetensors", device="cpu", **options)
+
+
+def spots(height, width, points, sigma=4.0):
+    """A picture with a blue, a green and a red spot at `points` (3, 2), x and y."""
+    y, x = np.mgrid[:height, :width]
+    channels = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
+    return (255 * np.stack(channels, -1)).round().astype(np.uint8)
+
+
+POINTS = np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
+
+
+@pytest.mark.parametrize("decode", ["quarter", "dark", "argmax"])
+@pytest.mark.parametrize("box", [Box((85, 85), 128), Box((90.5, 80.2), 100), Box((60, 100), 128.7)], ids=str)
+def test_finds_the_spots_in_image_pixels(spot_predictor, decode, box):
+    (pose,) = spot_predictor(decode=decode)(spots(150, 200, POINTS), [box])
+    # argmax alone is right to half a map pixel, which is 2 crop pixels.
+    assert np.abs(pose.keypoints - POINTS).max() <= (2.1 if decode == "argmax" else 1.0)
+    assert pose.box == box
+    assert pose.skeleton == SPOTS
+    assert pose.keypoints.dtype == pose.scores.dtype == np.float64
+    assert ((pose.scores > 0.5) & (pose.scores <= 1)).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(150, 90), (90, 150)])
+def test_whole_picture_is_the_box_where_none_is_given(spot_predictor, height, width):
+    points = np.array([[10.0, 12.0], [width - 12.0, height - 14.0], [width / 2, height / 2]])
+    (pose,) = spot_predictor(decode="dark")(spots(height, width, points, sigma=5))
+    assert pose.box.side == 150
+    assert pose.box.centre == (width / 2 - 0.5, height / 2 - 0.5)
+    assert np.abs(pose.keypoints - points).max() < 1
+
+
+def test_many_boxes_go_through_in_batches_and_come_back_in_order(spot_predictor):
+    image = spots(150, 200, POINTS)
+    boxes = [Box((85 + i, 85 - i), 120 + i) for i in range(7)]
+    together, apart = spot_predictor(batch_size=32)(image, boxes), spot_predictor(batch_size=3)(image, boxes)
+    assert [pose.box for pose in apart] == boxes
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one.keypoints, other.keypoints, rtol=0, atol=1e-4)  # sums of other lengths round otherwise
+    assert spot_predictor()(image, []) == []
+
+
+def test_photographs_of_different_sizes_go_through_together(spot_predictor, monkeypatch):
+    """Each as it would alone: two people, nobody, one; the last one's box is off, and the second look finds it."""
+    images = [spots(150, 200, POINTS), spots(90, 60, POINTS), spots(220, 170, POINTS + 20)]
+    boxes = [[Box((85, 85), 128), Box((90, 80), 100)], [], [Box((125, 125), 120)]]
+    find, seen = spot_predictor(), []
+    alone = [find(image, theirs, refine=1) for image, theirs in zip(images, boxes, strict=True)]
+    predict_crops = find.predict_crops
+    monkeypatch.setattr(find, "predict_crops", lambda crops: seen.append(len(crops)) or predict_crops(crops))
+    together = find.predict_images(images, boxes, refine=1)
+    assert seen == [3, 3] and [len(poses) for poses in together] == [2, 0, 1]
+    for pose, other in zip(chain(*together), chain(*alone), strict=True):
+        assert np.abs(pose.keypoints - other.keypoints).max() < 1e-4 and pose.box.side == pytest.approx(other.box.side)
+    assert [poses[0].box for poses in find.predict_images(images)] == [find(image)[0].box for image in images]
+
+
+def test_every_photograph_needs_its_boxes(spot_predictor):
+    with pytest.raises(ValueError, match="shorter"):
+        spot_predictor().predict_images([spots(90, 60, POINTS)] * 2, [[Box((30, 40), 60)]])
+    assert spot_predictor().predict_images([]) == []
+    with pytest.raises(TypeError, match=r"Box\.from_xywh"):
+        spot_predictor()(spots(90, 60, POINTS), [(10, 10, 30, 40)])
+
+
+def test_reads_a_file(spot_predictor, tmp_path):
+    cv2.imwrite(str(tmp_path / "spots.png"), spots(150, 200, POINTS))
+    (from_file,) = spot_predictor()(tmp_path / "spots.png")
+    (from_array,) = spot_predictor()(spots(150, 200, POINTS))
+    np.testing.assert_array_equal(from_file.keypoints, from_array.keypoints)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda image: image.astype(np.uint16) * 256,
+        lambda image: np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]),
+        lambda image: image[::-1, ::-1][::-1, ::-1],
+    ],
+    ids=["16-bit", "alpha", "strided"],
+)
+def test_other_forms_of_the_same_picture_give_the_same_pose(spot_predictor, convert):
+    image = spots(150, 200, POINTS)
+    find = spot_predictor()
+    np.testing.assert_array_equal(find(convert(image))[0].keypoints, find(image)[0].keypoints)
+
+
+@pytest.mark.parametrize("convert", [lambda image: image, lambda image: image[..., None]], ids=["HW", "HW1"])
+def test_grey_is_repeated_over_the_channels(spot_predictor, convert):
+    grey = spots(150, 200, POINTS)[..., 0]
+    (pose,) = spot_predictor(decode="dark")(convert(grey))
+    assert np.abs(pose.keypoints - POINTS[0]).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((9, 9, 3)), "float64.*astype"),
+        (np.zeros((9, 9, 3), bool), "bool"),
+        (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
+        (np.zeros((0, 9, 3), np.uint8), "not empty"),
+        (np.zeros(9, np.uint8), r"\(9, 1\)|\(9,\)"),
+    ],
+)
+def test_arrays_that_are_no_picture(spot_predictor, image, message):
+    with pytest.raises(ImageError, match=message):
+        spot_predictor()(image)
+
+
+def test_a_missing_file_is_named(spot_predictor, tmp_path):
+    with pytest.raises(ImageError, match=r"nowhere\.jpg"):
+        spot_predictor()(tmp_path / "nowhere.jpg")
+
+
+def test_a_box_outside_the_picture(spot_predictor):
+    with pytest.raises(BoxError, match="outside the picture of 200x150"):
+        spot_predictor()(spots(150, 200, POINTS), [Box((100, 80), 50), Box((400, 80), 50)])
+
+
+def test_refining_looks_again_where_the_joints_were_found(spot_predictor):
+    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
+    predict = spot_predictor(decode="dark")
+    (once,), (twice,) = predict(image, [box]), predict(image, [box], refine=1)
+    assert twice.box == once.refined_box() == Box.around(once.keypoints, margin=1.4)
+    assert np.abs(twice.keypoints - POINTS).max() < 0.5
+    (third,), (best,) = predict(image, [twice.refined_box()]), predict(image, [box], refine=2)
+    assert best.scores.mean() == max(pose.scores.mean() for pose in (once, twice, third))
+
+
+def test_a_further_look_that_sees_less_is_forgotten(spot_predictor, monkeypatch):
+    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
+    (once,) = spot_predictor()(image, [box])
+    monkeypatch.setattr(type(once), "refined_box", lambda pose: Box((15, 135), 20))  # an empty corner
+    (kept,) = spot_predictor()(image, [box], refine=2)
+    assert kept.box == box
+    np.testing.assert_array_equal(kept.keypoints, once.keypoints)
+
+
+def test_refining_never_leaves_the_picture(spot_predictor):
+    """Of a box that is nearly all outside, the joints found may lie there too."""
+    (pose,) = spot_predictor()(np.zeros((150, 200, 3), np.uint8), [Box((-60, -60), 125)], refine=3)
+    assert pose.box.overlaps(200, 150)
+
+
+def test_predict_crops_stays_in_crop_pixels(spot_predictor):
+    crops = np.stack([spots(SIZE, SIZE, POINTS), spots(SIZE, SIZE, POINTS - 5)])
+    joints, scores = spot_predictor(decode="dark").predict_crops(torch.from_numpy(crops[..., ::-1].copy()))  # in RGB
+    assert joints.shape == (2, 3, 2)
+    assert scores.shape == (2, 3)
+    assert np.abs(joints.numpy() - np.stack([POINTS, POINTS - 5])).max() < 1
+
+
+def people(images, centres, sides, skeleton=SPOTS):
+    n, k = len(images), len(skeleton)
+    return People(
+        name="spots", split="valid", skeleton=skeleton, images=np.array(images, dtype=str), joints=np.zeros((n, k, 2)),
+        labelled=np.ones((n, k), bool), visible=np.ones((n, k), bool), centres=np.array(centres, float).reshape(n, 2),
+        sides=np.array(sides, float), head_sizes=np.full(n, np.nan), box_source="made for the test",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("views", [Views(flip=True), Views((0.9, 1.0, 1.2)), PYRAMID], ids=str)
+def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    boxes = [Box((85, 85), 128), Box((95, 80), 110), Box((80.5, 95), 120.25)]
+    predictor = spot_predictor(decode="dark", views=views, batch_size=2 * len(views))
+    assert predictor.persons_at_once == 2
+    predictor.flip_order = torch.arange(3)  # colours, which the spot finder goes by, do not change sides in the mirror
+    poses = predictor(image, boxes)
+    assert np.abs(np.stack([pose.keypoints for pose in poses]) - POINTS).max() < 1
+    crowd = people([image] * 3, [box.centre for box in boxes], [box.side for box in boxes])
+    found = predictor.predict_people(crowd, progress=False)
+    np.testing.assert_allclose(found.joints, [pose.keypoints for pose in poses], atol=1e-6)
+    np.testing.assert_array_equal(found.peaks[:, :, 0], found.joints)
+    maps = predictor.heatmaps(crowd)
+    assert maps.shape == (3, 3, SIZE // 4, SIZE // 4)
+    np.testing.assert_allclose(maps.max((2, 3)), found.scores, atol=1e-6)
+
+
+def test_the_mirrored_view_exchanges_left_and_right(spot_predictor):
+    """The spot finder goes by colours, which stay in the mirror: exchanged, both hands show in both hands' maps, half as high."""
+    (pose,) = spot_predictor(views=Views(flip=True))(spots(150, 200, POINTS), [Box((85, 85), 128)])
+    assert pose.scores[0] > 0.7  # the nose has no opposite
+    assert (pose.scores[1:] < 0.6).all()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tmp_path, capsys, workers):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people(
+        [image, tmp_path / "gone.png", image, image, image],
+        [(85, 85), (85, 85), (95, 80), (900, 80), (80, 95)],
+        [128, 128, 110, 50, 120],
+    )
+    found = spot_predictor(batch_size=2, workers=workers).predict_people(crowd, progress=False)
+    assert (found.dataset, found.split, found.skeleton) == ("spots", "valid", SPOTS)
+    np.testing.assert_array_equal(found.index, np.arange(5))
+    np.testing.assert_array_equal(np.isnan(found.joints).any((1, 2)), [False, True, False, True, False])
+    np.testing.assert_array_equal(np.isnan(found.scores).all(1), [False, True, False, True, False])
+    assert np.abs(found.joints[[0, 2, 4]] - POINTS).max() <= 1
+    told = capsys.readouterr().err
+    assert "gone.png" in told
+    assert "outside the picture" in told
+    assert "2 of 5 people not predicted" in told
+
+
+def test_maps_come_in_batches_with_whose_they_are(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people(
+        [image, image, tmp_path / "gone.png", image, image],
+        [(85, 85), (95, 80), (85, 85), (900, 80), (80, 95)],
+        [128, 110, 128, 50, 120],
+    )
+    finder = spot_predictor(batch_size=4, views=Views((1.2, 1.0)))
+    batches = list(finder.map_batches(crowd))
+    assert [index.tolist() for index, _, _ in batches] == [[0, 1], [2, 3], [4]]
+    assert [[failure.index for failure in failures] for _, _, failures in batches] == [[], [2, 3], []]
+    assert "gone.png" in batches[1][2][0].message
+    together = finder.heatmaps(crowd)
+    np.testing.assert_array_equal(np.concatenate([maps for _, maps, _ in batches]), together)
+    assert (together[[0, 1, 4]].max((2, 3)) > 0.5).all() and (together[[2, 3]] < 0.01).all()
+    assert list(finder.map_batches(people([], [], []))) == []
+
+
+def test_people_and_boxes_agree(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    crowd = people([image] * 3, [(85, 85), (95, 80), (80.5, 95)], [128, 110, 120.25])
+    found = spot_predictor().predict_people(crowd, progress=False)
+    one_by_one = np.stack([spot_predictor()(image, [person.box])[0].keypoints for person in crowd])
+    np.testing.assert_allclose(found.joints, one_by_one, atol=1e-9)
+
+
+def test_nobody_readable_is_an_error(spot_predictor, tmp_path):
+    crowd = people([tmp_path / "gone.png"], [(5, 5)], [9])
+    with pytest.raises(ImageError, match=r"spots valid: not one of 1 .*gone\.png"):
+        spot_predictor().predict_people(crowd, progress=False)
+
+
+def test_no_people_give_no_predictions(spot_predictor):
+    assert len(spot_predictor().predict_people(people([], [], []), progress=False)) == 0
+
+
+def test_predictions_are_in_the_models_skeleton(spot_predictor, tmp_path):
+    image = tmp_path / "spots.png"
+    cv2.imwrite(str(image), spots(150, 200, POINTS))
+    reversed_spots = Skeleton(name="stops", joints=SPOTS.joints[::-1])
+    found = spot_predictor().predict_people(people([image], [(85, 85)], [128], reversed_spots), progress=False)
+    assert found.skeleton == SPOTS
+    assert np.abs(found.joints[0] - POINTS).max() <= 1
+    with pytest.raises(DataError, match="shares no joint"):
+        spot_predictor().predict_people(people([image], [(85, 85)], [128], LSP14), progress=False)
+
+
+def test_load_says_what_is_possible(tmp_path):
+    with pytest.raises(WeightsError, match=r"lspet-none: no such weights file.*\.safetensors"):
+        posekit.load("lspet-none")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        posekit.load(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(ConfigError, match=r"cannot be used.*choose auto, cpu, cuda"):
+        predictor.find_device(device)
+
+
+def test_auto_is_a_device_that_works():
+    assert predictor.find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pose(keypoints=POINTS, scores=(0.9, 0.6, 0.3)):
+    return Pose(np.array(keypoints, float), np.array(scores, float), Box((84.5, 69.5), 60), SPOTS)
+
+
+def test_coco_entry():
+    entry = pose().to_coco(image_id=7)
+    assert entry["image_id"] == 7
+    assert entry["category_id"] == 1
+    assert entry["keypoints"] == [80.3, 61.8, 0.9, 105.0, 90.5, 0.6, 62.6, 110.2, 0.3]
+    assert entry["score"] == pytest.approx(0.6)
+    # The frame of COCO's bbox: pixels' edges, so that centre 84.5 and side 60 begin at 55.
+    assert entry["box"] == [55, 40, 60, 60]
+
+
+def test_coco_entry_of_a_joint_without_a_place():
+    points = POINTS.copy()
+    points[1] = np.nan
+    entry = pose(points, [0.9, 0.6, np.nan]).to_coco(1)
+    assert entry["keypoints"] == [80.3, 61.8, 0.9, 0, 0, 0, 0, 0, 0]
+    assert entry["score"] == pytest.approx(0.3)
+
+
+def test_pose_draws_what_scores_enough():
+    image = np.zeros((150, 200, 3), np.uint8)
+    assert (pose().draw(image)[110, 60:65] > 0).any()
+    assert not (pose().draw(image, min_score=0.5)[110, 60:65] > 0).any()
+    assert (pose().draw(image, show_box=True)[60:80, 53:57] > 0).any()
+
+
+def test_pose_checks_its_shapes():
+    with pytest.raises(ValueError, match=r"expected keypoints \(3, 2\)"):
+        pose(POINTS[:2])
+
+
+def test_a_real_photograph_is_cut_as_the_crop_says(real_data, spot_predictor):
+    """The brightest blue the predictor reports is where the photograph is brightest, within the smoothing of the maps."""
+    image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
+    box = Box((255.5, 255.5), SIZE)
+    (found,) = spot_predictor(decode="argmax")(image, [box])
+    crop = Crop(box, SIZE).warp(image).astype(float)
+    blocks = crop.reshape(32, 4, 32, 4, 3).mean((1, 3)).reshape(-1, 3)
+    place = blocks.argmax(0)
+    corner = np.array(box.centre) - (SIZE - 1) / 2
+    expected = np.stack([place % 32, place // 32], -1) * 4 + 1.5 + corner
+    np.testing.assert_allclose(found.keypoints, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("head", ["sigmoid", "linear"])
+def test_a_weights_file_is_enough(real_data, tmp_path, head):
+    """What comes out of the file is the model that went in: its last stack, its head, its way back to the photograph."""
+    torch.manual_seed(0)
+    model = StackedHourglass(joints=14, stacks=2, features=8, depth=2, head=head).eval()
+    nn.init.normal_(model.outputs[-1].weight)  # peaks that stand out
+    mean, std = (0.44, 0.45, 0.41), (0.2, 0.3, 0.25)
+    info = ModelInfo(LSP14, 64, stacks=2, features=8, depth=2, head=head, mean=mean, std=std)
+    save_weights(tmp_path / "w.safetensors", model, info)
+    image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
+    box = Box((250.0, 260.0), 400.0)
+    predictor = posekit.load(tmp_path / "w.safetensors", device="cpu", decode="quarter")
+    (found,) = predictor(real_data / "photos" / "man_running.jpg", [box])
+
+    crop = Crop(box, 64)
+    rgb = torch.from_numpy(crop.warp(image)[..., ::-1] / 255.0).permute(2, 0, 1).float()
+    inputs = (rgb - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    with torch.inference_mode():
+        maps = model.activate(model(inputs[None])[-1])[0]
+    np.testing.assert_allclose(found.peaks, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.scores, np.clip(found.peaks, 0, 1))
+    place = maps.flatten(1).argmax(1).numpy()
+    peaks = crop.inverse(np.stack([place % 16, place // 16], -1) * 4 + 1.5)
+    assert np.abs(found.keypoints - peaks).max() <= 400 / 64 * 1.01, "a quarter map pixel is one crop pixel"
+    assert found.skeleton == LSP14
+
+
+def test_scores_are_the_probabilities_that_the_weights_tell_for_these_views(tmp_path, real_data):
+    calibration = Calibration([[0.0, 1.0]] * 14, [[0.25, 0.75]] * 14)
+    info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, calibrations={"1": calibration})
+    save_weights(tmp_path / "w.safetensors", info.build(), info)
+    photo, box = real_data / "photos" / "man_running.jpg", Box((300.0, 300.0), 400.0)
+    (plain,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(photo, [box])
+    np.testing.assert_allclose(plain.scores, 0.25 + plain.peaks / 2)
+    for others in (Views(flip=True), Views((1.1,))):
+        (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=others)(photo, [box])
+        np.testing.assert_array_equal(found.scores, found.peaks)

@@ -1,0 +1,92 @@
+"""Both analyses of real predictions: the numbers agree with PCK, the lists name persons, the pictures are there."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posekit.data import open_people
+from posekit.scoring.analysis import analysis_numbers, analysis_tables, write_analysis
+from posekit.scoring.io.files import read_predictions
+from posekit.scoring.io.predictions import Predictions
+from posekit.scoring.score import score
+from posekit.skeletons import LSP14
+
+
+@pytest.fixture(scope="module")
+def hourglass(real_data):
+    people = open_people("mpii", real_data / "mpii", "valid")
+    return score(people, read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1))
+
+
+@pytest.fixture
+def confused(real_data):
+    """LSP's first five test persons, whose left wrists are predicted on the right ones, with the truth as a second peak."""
+    people = open_people("lsp", real_data / "lsp", "test").select(np.arange(5))
+    peaks = np.full((5, 14, 3, 2), np.nan)
+    heights = np.full((5, 14, 3), np.nan)
+    peaks[:, :, 0], heights[:, :, 0] = people.joints, 0.9
+    left, right = LSP14.index("left_wrist"), LSP14.index("right_wrist")
+    peaks[:, left, 0], peaks[:, left, 1], heights[:, left, 1] = people.joints[:, right], people.joints[:, left], 0.6
+    predictions = Predictions(peaks[:, :, 0], heights[:, :, 0], np.arange(5), LSP14, peaks=peaks, heights=heights)
+    return score(people, predictions)
+
+
+def test_diagnosis_of_the_hourglass_agrees_with_its_pck(hourglass):
+    numbers = analysis_numbers(hourglass)
+    assert numbers["diagnosis"]["All"]["good"] == pytest.approx(hourglass.pooled_mean)
+    assert sum(numbers["points_if_repaired"].values()) == pytest.approx(100 - hourglass.pooled_mean)
+    assert numbers["diagnosis"]["Ankle"]["inversion"] > numbers["diagnosis"]["Head"]["inversion"] == 0
+    assert "double_counting" not in numbers
+
+
+def test_left_right_confusion_is_found_by_both(confused):
+    left = LSP14.index("left_wrist")
+    far = np.linalg.norm(confused.people.joints[:, left] - confused.people.joints[:, LSP14.index("right_wrist")], axis=-1)
+    apart = far > 0.2 * confused.reference_sizes
+    assert apart.sum() >= 3  # or the test would show nothing
+    np.testing.assert_array_equal(confused.diagnosis.persons("inversion", left), np.flatnonzero(apart))
+    double = confused.double_counting
+    np.testing.assert_array_equal(double.double[:, left], apart)
+    assert double.double.sum() == apart.sum()
+    assert double.total("only_other_right") == 100
+    assert double.total("other_opposite") == 0
+
+
+def test_what_is_written_names_every_finding(confused, tmp_path):
+    files = write_analysis(tmp_path, {"confused": confused})
+    assert [path.name for path in files] == ["diagnosis.csv", "diagnosis.png", "double_counting.csv", "double_counting.png"]
+    with files[0].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == confused.pck.n - confused.pck.correct.sum()
+    assert {row["joint"] for row in rows} == {"left_wrist"}
+    assert {row["kind"] for row in rows} == {"inversion"}
+    assert [int(row["person"]) for row in rows] == np.flatnonzero(~confused.pck.correct[:, LSP14.index("left_wrist")]).tolist()
+    with files[2].open(newline="", encoding="utf-8") as file:
+        assert [row["truth under another"] for row in csv.DictReader(file)] == ["1"] * len(rows)
+    assert min(path.stat().st_size for path in files) > 60
+
+
+def test_tables_and_numbers_of_two_models(hourglass, confused):
+    text = analysis_tables({"a.h5": confused, "b.h5": hourglass})
+    assert text.count("kinds of error in percent") == 2
+    assert "b.h5: double counting needs the heatmaps' peaks" in text
+    assert max(map(len, text.splitlines())) <= 132
+    json.dumps(analysis_numbers(confused))
+
+
+def test_nobody(confused):
+    nobody = score(confused.people.select(np.arange(0)), confused.predictions.select(np.arange(0)))
+    assert "-" in analysis_tables({"none": nobody})
+    assert np.isnan(analysis_numbers(nobody)["diagnosis"]["All"]["good"])
+
+
+def test_two_models_in_one_list(confused, tmp_path):
+    other = replace(confused, predictions=replace(confused.predictions, peaks=None, heights=None))
+    files = write_analysis(tmp_path, {"with": confused, "without": other})
+    with files[0].open(newline="", encoding="utf-8") as file:
+        assert {row["model"] for row in csv.DictReader(file)} == {"with", "without"}
+    with files[2].open(newline="", encoding="utf-8") as file:
+        assert {row["model"] for row in csv.DictReader(file)} == {"with"}

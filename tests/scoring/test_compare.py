@@ -1,0 +1,105 @@
+"""Two prediction files as a pair."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from posekit.data import open_people
+from posekit.errors import PredictionsError
+from posekit.scoring.compare import Comparison
+from posekit.scoring.io.files import read_predictions
+from posekit.scoring.io.predictions import Predictions
+from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.score import score
+from posekit.skeletons import MPII16
+
+
+@pytest.fixture(scope="module")
+def pair(real_data):
+    people = open_people("mpii", real_data / "mpii", "valid")
+    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
+    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64) - 1
+    tompson = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
+    return score(people, read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1)), score(people, tompson)
+
+
+def test_the_hourglass_is_better_than_tompson_et_al(pair):
+    found = Comparison(*pair)
+    assert found.total.difference == pytest.approx(88.035 - 82.34, abs=0.01)
+    assert found.total.decided
+    assert 4.5 < found.total.low < found.total.difference < found.total.high < 7
+    # Paired, the interval is narrower than the two models' own would allow.
+    apart = np.hypot(*(high - low for low, high in (scores.interval95 for scores in pair)))
+    assert found.total.high - found.total.low < 0.9 * apart
+    assert list(found.groups) == ["Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle"]
+
+
+def test_a_model_against_itself_is_undecided(pair):
+    found = Comparison(pair[0], pair[0])
+    assert (found.total.difference, found.total.low, found.total.high) == (0, 0, 0)
+    assert not found.total.decided
+    assert "undecided" in found.table(("a.h5", "b.h5"))
+
+
+def test_the_table_names_both_and_counts_from_the_first(pair):
+    lines = Comparison(*pair).table(("ours.h5", "theirs.h5")).splitlines()
+    assert "A (ours.h5) and B (theirs.h5)" in lines[0]
+    assert lines[-1].split()[:4] == ["Mean", "88.04", "82.34", "+5.70"]
+
+
+def test_other_people_or_another_metric_cannot_be_compared(real_data, pair):
+    people = open_people("lsp", real_data / "lsp", "test")
+    scores = score(people, mean_pose(people, people))
+    with pytest.raises(PredictionsError, match="scored on different joints"):
+        Comparison(pair[0], scores)
+    stricter = score(people, mean_pose(people, people), threshold=0.1)
+    with pytest.raises(PredictionsError, match=r"PCK@0.2, .* against PCK@0.1"):
+        Comparison(scores, stricter)
+    fewer = replace(people, labelled=people.labelled & (np.arange(14) > 0))
+    with pytest.raises(PredictionsError, match="compare predictions of one skeleton"):
+        Comparison(scores, score(fewer, mean_pose(people, people)))
+
+
+@pytest.fixture
+def doubles(real_data):
+    """LSP's first three test persons: the truth, but A has a higher peak elsewhere for the left wrist of the first two, B of the
+    first; and B a second, lower one for the right wrist of the third."""
+    people = open_people("lsp", real_data / "lsp", "test").select(np.arange(3))
+    left, right = (people.skeleton.index(name) for name in ("left_wrist", "right_wrist"))
+
+    def scores(wrong, lower):
+        peaks, heights = np.full((3, 14, 2, 2), np.nan), np.full((3, 14, 2), np.nan)
+        peaks[:, :, 0], heights[:, :, 0] = people.joints, 0.9
+        peaks[wrong, left, 1], peaks[wrong, left, 0] = people.joints[wrong, left], people.joints[wrong, left] + 500
+        peaks[lower, right, 1] = people.joints[lower, right] + 500
+        heights[wrong, left, 1] = heights[lower, right, 1] = 0.6
+        return score(
+            people, Predictions(peaks[:, :, 0], heights[:, :, 0], np.arange(3), people.skeleton, peaks=peaks, heights=heights)
+        )
+
+    return scores([0, 1], []), scores([0], [2])
+
+
+def test_both_models_are_asked_for_the_same_double_maps(doubles):
+    found = Comparison(*doubles).on_double_maps
+    assert {name: row.n for name, row in found.items()} == {"first": 2, "second": 2, "either": 3, "both": 1, "neither": 39}
+    assert [(row.first, row.second) for row in found.values()] == [
+        (0, 50), (50, 50), (pytest.approx(100 / 3), pytest.approx(200 / 3)), (0, 0), (100, 100),
+    ]  # fmt: skip
+    assert found["either"].difference.difference == pytest.approx(-100 / 3)
+    assert "either (3 joints)" in Comparison(*doubles).double_table(("a.h5", "b.h5"))
+    assert Comparison(*doubles).double_dict()["first"]["joints"] == 2
+
+
+def test_no_double_maps_and_no_peaks(doubles, pair):
+    def highest_alone(scores):
+        found = scores.predictions
+        return replace(scores, predictions=replace(found, peaks=found.peaks[:, :, :1], heights=found.heights[:, :, :1]))
+
+    single = Comparison(*map(highest_alone, doubles))
+    assert single.on_double_maps["either"].n == 0
+    assert np.isnan(single.on_double_maps["either"].first)
+    assert "nan" not in single.double_table(("a.h5", "b.h5"))
+    assert Comparison(*pair).on_double_maps == {}

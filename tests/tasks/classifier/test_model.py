@@ -1,0 +1,57 @@
+"""Weights files of classifiers."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from posekit.errors import WeightsError
+from posekit.models import build_classifier, load_weights, save_weights
+from posekit.tasks.classifier.model import ClassifierInfo
+from posekit.weights import locate
+
+INFO = ClassifierInfo("resnet20", ("cat", "dog", "Öl"), 32, "sigmoid", (0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build_classifier("resnet20", 3).eval()
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    save_weights(tmp_path / "a.safetensors", model, INFO.with_notes(loss="anchor"))
+    return tmp_path / "a.safetensors"
+
+
+def test_what_is_written_reads_back(path, model):
+    again, info = load_weights(path, info_class=ClassifierInfo)
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(again(images), model(images))
+    assert info == INFO.with_notes(loss="anchor") and not again.training
+
+
+def test_files_of_other_things_are_told_apart(path, tmp_path):
+    with pytest.raises(WeightsError, match="weights of a classifier, expected those of a pose model"):
+        load_weights(path)
+    with pytest.raises(WeightsError, match="weights of a pose model, expected those of a classifier"):
+        load_weights(locate("lspet-small"), info_class=ClassifierInfo)
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(WeightsError, match="not posekit's weights"):
+        load_weights(tmp_path / "foreign.safetensors", info_class=ClassifierInfo)
+    with pytest.raises(WeightsError, match="no such weights file"):
+        load_weights(tmp_path / "none.safetensors", info_class=ClassifierInfo)
+
+
+def test_files_that_do_not_fit_their_description(path, tmp_path):
+    tensors = load_file(path)
+    for metadata, message in (
+        (INFO.to_json().replace("resnet20", "resnet32"), "do not fit the model"),
+        (INFO.to_json().replace("resnet20", "vgg"), "network: expected one of resnet20"),
+        (INFO.to_json().replace('"version": 1', '"version": 7'), "its format is 7"),
+        (INFO.to_json().replace('"head": "sigmoid"', '"head": "linear"'), "head: expected sigmoid"),
+        ("{}", "description of the model cannot be used"),
+    ):
+        save_file(tensors, tmp_path / "b.safetensors", {"posekit-classifier": metadata})
+        with pytest.raises(WeightsError, match=message):
+            load_weights(tmp_path / "b.safetensors", info_class=ClassifierInfo)

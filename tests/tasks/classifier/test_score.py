@@ -1,0 +1,91 @@
+"""Errors of classifiers, their files, and repeats."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posekit.data.labelled_images import LabelledImages
+from posekit.errors import DataError
+from posekit.scoring.metrics_file import write_metrics
+from posekit.scoring.repeats import differences_table, scores_table
+from posekit.tasks.classifier.score import ClassRepeats, read_classes, score_classes, write_classes
+
+N = 400
+
+
+def labelled(classes, n=N):
+    labels = np.random.default_rng(0).integers(classes, size=n)
+    return LabelledImages("toy", "test", np.zeros((n, 2, 2, 3), np.uint8), labels, tuple(f"class {i}" for i in range(classes)))
+
+
+def guessed(images, right, seed=0):
+    """Logits that prefer the true class in a share of the images, and else have it second."""
+    logits = np.random.default_rng(seed).uniform(size=(len(images), len(images.classes)))
+    each = np.arange(len(images))
+    logits[each, images.labels] = np.where(np.arange(len(images)) < right * len(images), 3, 1.5)
+    logits[each, (images.labels + 1) % len(images.classes)] = 2
+    return score_classes(images, logits)
+
+
+def test_errors_and_their_interval():
+    scores = guessed(labelled(10), 0.75)
+    assert scores.figures == {"error": 25.0}
+    low, high = scores.intervals95["error"]
+    # Of 400 images the deviation of a share of 0.25 is 2.17 points.
+    assert low == pytest.approx(25 - 1.96 * 2.17, abs=1) and high == pytest.approx(25 + 1.96 * 2.17, abs=1)
+    assert "top-1 error" in scores.table() and "top-5" not in scores.table()
+
+
+def test_more_than_ten_classes_have_a_top5_error():
+    scores = guessed(labelled(11), 0.5)
+    assert scores.figures == {"error": 50.0, "error_top5": 0.0}
+    assert "top-5 error" in scores.table()
+
+
+def test_an_image_that_was_not_read_is_wrong(tmp_path):
+    images = labelled(3, 4)
+    logits = np.eye(3)[images.labels]
+    logits[2] = np.nan
+    scores = score_classes(images, logits)
+    assert scores.figures["error"] == 25 and scores.predicted[2] == -1
+    write_classes(tmp_path / "p.csv", scores)
+    np.testing.assert_array_equal(read_classes(tmp_path / "p.csv", images).predicted, scores.predicted)
+
+
+def test_files_hold_what_was_scored(tmp_path):
+    images = labelled(11)
+    scores = guessed(images, 0.5)
+    write_classes(tmp_path / "predictions.csv", scores)
+    again = read_classes(tmp_path / "predictions.csv", images)
+    assert again.figures == scores.figures and np.array_equal(again.ranks, scores.ranks)
+    found = json.loads(write_metrics(tmp_path, scores, weights="w").read_text())
+    assert found["error"] == 50 and found["n_images"] == N and found["weights"] == "w" and found["posekit"]
+    shares = [(images.labels == i).mean() * found["error_of_classes"][f"class {i}"] for i in range(11)]
+    assert sum(shares) == pytest.approx(50, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("image,label\n", "cannot be read as predictions"), ("image,label,predicted,rank\n0,cat,cat,0\n", "cannot be read"),
+     ("image,label,predicted,rank\n0,class 1,class 1,0\n", "of other images"), (None, "cannot be read")],
+)  # fmt: skip
+def test_predictions_of_other_images(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_classes(tmp_path / "p.csv", labelled(3))
+
+
+def test_repeats_are_compared_over_images_and_seeds():
+    images = labelled(11)
+    good = ClassRepeats({seed: guessed(images, 0.9 + 0.01 * seed, seed) for seed in (0, 1, 2)})
+    bad = ClassRepeats({seed: guessed(images, 0.7, seed) for seed in (0, 1)})
+    assert good.figures["top-1 error"].mean == pytest.approx(9) and good.figures["top-1 error"].deviation == pytest.approx(1)
+    found = good.minus(bad)["top-1 error"]
+    assert found.difference == pytest.approx(9.5 - 30) and found.decided and found.low < -20.5 < found.high
+    assert good.minus(ClassRepeats({7: bad.scores[0]})) == {}
+    models = {"good": good, "bad": bad}
+    table = scores_table(models, {})
+    assert "| good | 3 | **9.00 ± 1.00** |" in table  # the lower is the better
+    assert "| bad | **+20.50**" in differences_table(models, "good")

@@ -1,0 +1,87 @@
+"""What a batch of labelled images costs, and what is told of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from posekit.data.crops import EpochBatches, identity_collate, make_loader
+from posekit.data.labelled_images import ImageFiles, LabelledImages
+from posekit.errors import DataError
+from posekit.losses import BCE, OHEM, AnchorLoss, CrossEntropy
+from posekit.tasks.classifier.data import IGNORED, ImageBatch, ImageDataset
+from posekit.tasks.classifier.task import ClassificationTask, hard_images
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
+LABELS = torch.tensor([0, 1, 1, IGNORED])  # right, wrong, a tie, not read
+
+
+@pytest.fixture
+def batch():
+    return ImageBatch(
+        torch.zeros(4, 5, 5, 3, dtype=torch.uint8), LABELS, torch.zeros(4, 2, dtype=torch.int64),
+        torch.zeros(4, dtype=torch.bool), torch.arange(4),
+    )  # fmt: skip
+
+
+def make_task(loss, **others):
+    unused = {"loader": None, "valid_loader": None, "score": None, "metric": "error"}
+    return ClassificationTask(**{**unused, **others}, loss=loss, prepare=lambda images: images)
+
+
+def test_hard_images_score_a_wrong_class_above_the_true_one(batch):
+    assert hard_images(LOGITS, LABELS)[:3].tolist() == [False, True, False]
+    _, tallies = make_task(BCE()).loss(lambda images: LOGITS, batch, epoch=0)
+    assert tallies["hard_images"].tolist() == [100.0, 3.0]
+
+
+@pytest.mark.parametrize(("loss", "images"), [(BCE(), 3), (OHEM(CrossEntropy(), 0.5), 2), (OHEM(CrossEntropy(), 1), 3)])
+def test_the_loss_tells_how_many_images_it_is_the_mean_over(batch, loss, images):
+    mean, tallies = make_task(loss).loss(lambda pixels: LOGITS, batch, epoch=0)
+    total, counted = tallies["loss"].tolist()
+    assert counted == images
+    assert total == pytest.approx(images * mean.item())
+    loss.reduction = "sum"
+    assert loss(LOGITS, LABELS).item() == pytest.approx(total, rel=1e-5)
+
+
+def test_the_first_epochs_have_the_loss_of_the_warm_up(batch):
+    task = make_task(AnchorLoss(2.0, warmup_epochs=2))
+    for epoch, expected in ((0, CrossEntropy()), (1, CrossEntropy()), (2, AnchorLoss(2.0))):
+        torch.testing.assert_close(task.loss(lambda images: LOGITS, batch, epoch)[0], expected(LOGITS, LABELS))
+
+
+def test_images_are_shifted_and_mirrored_before_the_network_sees_them(batch):
+    batch.images[0, 2, 1] = 9
+    batch.shifts[0] = torch.tensor([1, -1])  # the crop begins one to the right and one above
+    batch.mirrored[0] = True
+    seen = []
+    make_task(BCE()).loss(lambda images: seen.append(images) or LOGITS, batch, epoch=0)
+    assert seen[0][0].nonzero()[0].tolist() == [3, 4, 0]
+
+
+@pytest.fixture
+def images():
+    pixels = np.zeros((7, 4, 4, 3), np.uint8)
+    pixels[:, 0, 0, 0] = np.arange(7)
+    return LabelledImages("toy", "valid", pixels, np.zeros(7, np.int64), ("a", "b"))
+
+
+class Network(torch.nn.Linear):
+    def forward(self, images):
+        return images[:, 0, 0, :2].float()
+
+
+def test_validation_scores_every_image_in_its_place(images):
+    loader = make_loader(ImageDataset(images, size=4), EpochBatches(7, 3), collate=identity_collate)
+    asked = []
+    task = make_task(BCE(), valid_loader=loader, score=lambda logits: {"error": logits[:, 0].tolist()})
+    assert task.evaluate(Network(1, 1), lambda: asked.append(1)) == {"error": [0, 1, 2, 3, 4, 5, 6]}
+    assert len(asked) == 3
+
+
+def test_validation_images_that_cannot_be_read_stop_the_run(tmp_path):
+    files = ImageFiles(np.array([str(tmp_path / "gone.jpg")] * 3))
+    images = LabelledImages("toy", "valid", files, np.zeros(3, np.int64), ("a", "b"))
+    loader = make_loader(ImageDataset(images, size=4), EpochBatches(3, 3), collate=identity_collate)
+    with pytest.raises(DataError, match=r"3 of 3 validation samples cannot be read, more than 1 %.*gone\.jpg"):
+        make_task(BCE(), valid_loader=loader).evaluate(Network(1, 1), lambda: None)

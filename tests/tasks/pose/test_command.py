@@ -1,0 +1,270 @@
+"""The training command, end to end on a tiny synthetic set and on a few real photographs."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from posekit.data import open_people
+from posekit.data.pack.crops import Packing
+from posekit.data.pack.write import write_pack
+from posekit.images import read_image
+from posekit.synthetic.write import write_synthetic
+from posekit.tasks.pose.cli import main
+from posekit.tasks.pose.config import PoseConfig
+from posekit.tasks.pose.training import PoseTraining
+from posekit.training.command import default_folder
+from posekit.training.config_files import ConfigParser
+
+CONFIG = """
+data:
+  root: {root}
+  train: [{{data: mpii, path: synthetic, split: "random-rest:0.3:0"}}]
+  valid: [{{data: mpii, path: synthetic, split: "random:0.3:0"}}]
+model: {{stacks: 1, features: 8, depth: 2, input_size: 32}}
+optimizer: {{name: adamw, schedule: onecycle}}
+train: {{epochs: 2, batch_size: 4, ema: 0.9, keep_epochs: [1], device: cpu, workers: 0}}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic(folder / "synthetic", people=24, seed=0, workers=1, progress=False)
+    (folder / "tiny.yaml").write_text(CONFIG.format(root=folder))
+    return folder
+
+
+def rows(out):
+    with (out / "metrics.csv").open() as file:
+        return [
+            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait", "seconds")}
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.slow
+def test_run_writes_what_the_contract_says(root, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 0
+    for name in ("config.yaml", "metrics.csv", "last", "best.safetensors", "final.safetensors", "figures/training.png",
+                 "figures/validation.png", "metrics.json", "predictions.h5",
+                 "epochs/epoch-0001.safetensors"):  # fmt: skip
+        assert (out / name).exists(), name
+    shown = capsys.readouterr().out
+    assert "the mean pose" in shown
+    assert str(out / "figures") in shown
+    assert all(0 < float(row["hard_pixels"]) < 100 and 0 < float(row["hard_joints"]) <= 100 for row in rows(out))
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["metric"] == "PCKh@0.5"
+    # The best epoch's validation score and the final evaluation are the same number, reached in two ways;
+    # metrics.json keeps four decimals.
+    assert metrics["pooled_mean"] == pytest.approx(max(float(row["pck"]) for row in rows(out)), abs=1e-4)
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 2
+    assert "already holds a run: add --resume" in capsys.readouterr().err
+    assert main(["--config", str(root / "tiny.yaml"), "--resume", "--out", str(out)]) == 0  # its own settings, nothing left to do
+    (tmp_path / "other.yaml").write_text((root / "tiny.yaml").read_text().replace("features: 8", "features: 16"))
+    assert main(["--config", str(tmp_path / "other.yaml"), "--resume", "--out", str(out)]) == 2
+    assert "was started with other settings" in capsys.readouterr().err
+
+
+TRAIN = [sys.executable, "-m", "posekit.cli.main", "train"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start_six_epochs(root, out):
+    """A real process with a loader's worker, in a group of its own."""
+    command = [*TRAIN, "--config", root / "tiny.yaml", "--train.workers", "1", "--train.epochs", "6", "--out", out]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True, **streams)
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def whole(root, tmp_path_factory):
+    """Six epochs that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    process = start_six_epochs(root, out)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return out
+
+
+def assert_goes_on_to(whole, cut):
+    subprocess.run([*TRAIN, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
+    assert rows(whole) == rows(cut)
+    for name in ("best.safetensors", "final.safetensors"):
+        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_terminated_run_resumes_bit_for_bit(root, tmp_path, whole):
+    """Real signals, and the command that it prints."""
+    cut = tmp_path / "cut"
+    process = start_six_epochs(root, cut)
+    wait_for(cut / "metrics.csv", process)
+    os.killpg(process.pid, signal.SIGTERM)  # the whole group, as a scheduler does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert f"; go on with: posekit train --resume --out {cut}\n" in said
+    assert "Traceback" not in said
+    assert_goes_on_to(whole, cut)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_in_one_line_and_it_resumes_bit_for_bit(root, tmp_path, whole):
+    cut = tmp_path / "cut"
+    process = start_six_epochs(root, cut)
+    wait_for(cut / "metrics.csv", process)
+    readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for reader in readers:
+        os.kill(int(reader), signal.SIGKILL)  # as a system that is out of memory does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    told = said.splitlines()[-1]
+    assert told.startswith("posekit train: stopped: a process that reads photographs has died")
+    assert told.endswith(f"; go on with: posekit train --resume --out {cut}")
+    assert "Traceback" not in said
+    assert_goes_on_to(whole, cut)
+
+
+@pytest.mark.slow
+def test_trains_on_real_photographs_of_two_data_sets(real_data, tmp_path):
+    """LSPET and COCO together, in LSPET's skeleton: COCO's people have no neck and no head top."""
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        CONFIG.format(root=real_data)
+        .replace('[{data: mpii, path: synthetic, split: "random-rest:0.3:0"}]',
+                 '[{data: lsp, path: lspet, split: "random:0.004:0"}, {data: coco, path: coco/test_coco.json}]')
+        .replace('data: mpii, path: synthetic, split: "random:0.3:0"', 'data: lsp, path: lspet, split: "random:0.002:1"')
+    )  # fmt: skip
+    assert main(["--config", str(path), "--out", str(tmp_path / "run"), "--train.epochs", "1"]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["metric"] == "PCK@0.2"
+    assert metrics["n_persons"] + metrics["n_left_out"] > 10
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_stays_what_it_was(root, tmp_path, whole, capsys):
+    out = shutil.copytree(whole, tmp_path / "run")
+    before = (out / "config.yaml").read_bytes()
+    for change in (("--loss.name", "mse"), ("--train.batch_size", "8"), ("--seed", "4")):
+        assert main(["--resume", "--out", str(out), *change]) == 2
+        assert f"{change[0][2:]}: {out} was started with " in capsys.readouterr().err
+    assert (out / "config.yaml").read_bytes() == before
+    assert main(["--resume", "--out", str(out), "--train.epochs", "7", "--train.workers", "0"]) == 0
+    assert len(rows(out)) == 7
+
+
+def test_validation_on_what_is_trained_on_is_told(root):
+    split = '[{data: mpii, path: synthetic, split: "random:0.5:1"}]'
+    training = PoseTraining(ConfigParser(PoseConfig).read(root / "tiny.yaml", ["--data.train", split]))
+    shared = len(set(training.train.images) & set(training.valid.images))
+    assert 0 < shared < len(training.valid)
+    engine = SimpleNamespace(plain_model=torch.nn.Linear(1, 1), accelerator=SimpleNamespace(device="cpu"))
+    assert "are trained on too" in training.summary(engine)
+
+
+def test_missing_photographs_stop_the_run_with_the_first_named(root, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    (copy / "synthetic").mkdir(parents=True)
+    (copy / "synthetic" / "annot").symlink_to(root / "synthetic" / "annot")
+    (copy / "synthetic" / "images").mkdir()
+    assert main(["--config", str(root / "tiny.yaml"), "--data.root", str(copy), "--out", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "more than 1 %" in said
+    assert "no such image" in said
+
+
+def test_missing_validation_photographs_stop_the_run_in_its_first_epoch(root, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    (copy / "blind" / "images").mkdir(parents=True)
+    (copy / "blind" / "annot").symlink_to(root / "synthetic" / "annot")
+    (copy / "synthetic").symlink_to(root / "synthetic")
+    text = (root / "tiny.yaml").read_text().replace('path: synthetic, split: "random:', 'path: blind, split: "random:')
+    (tmp_path / "blind.yaml").write_text(text)
+    assert main(["--config", str(tmp_path / "blind.yaml"), "--data.root", str(copy), "--out", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "validation samples cannot be read" in said
+    assert "epoch 2/2" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [("configs/quickstart.yaml", "quickstart"), ("configs/mpii/hg8_anchor.yaml", "mpii-hg8_anchor"), ("x/my.yaml", "x-my")],
+)
+def test_runs_of_configurations_with_one_name_do_not_meet(path, folder):
+    assert default_folder(Path(path)) == Path("runs") / folder
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "give --config FILE"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        (["--resume", "--out", "nowhere"], "no run to resume here"),
+    ],
+)
+def test_wrong_command_lines(argv, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_output_folder_that_cannot_be_written(root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--config", str(root / "tiny.yaml"), "--out", str(tmp_path / "file" / "run")]) == 1
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_help_lists_every_key(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for key in ("--train.epochs", "--loss.gamma", "--data.root", "--resume", "--model.stacks"):
+        assert key in shown
+
+
+def test_tool_is_the_same_command():
+    tool = Path(__file__).parents[3] / "tools" / "train.py"
+    shown = subprocess.run([sys.executable, tool, "--help"], check=True, capture_output=True, text=True).stdout
+    assert "--config" in shown
+
+
+@pytest.mark.slow
+def test_a_run_on_packed_people_goes_through_to_its_pictures(root, tmp_path):
+    write_pack(tmp_path / "people.h5", open_people("mpii", root / "synthetic", "all"), Packing(side=96), workers=1, progress=False)
+    config = (
+        (root / "tiny.yaml").read_text().replace("data: mpii, path: synthetic", f"data: packed, path: {tmp_path / 'people.h5'}")
+    )
+    (tmp_path / "packed.yaml").write_text(config)
+    out = tmp_path / "run"
+    assert main(["--config", str(tmp_path / "packed.yaml"), "--out", str(out), "--train.epochs", "1"]) == 0
+    assert read_image(out / "figures" / "validation.png").max() > 100
+
+
+@pytest.mark.slow
+def test_weights_to_start_from_are_needed_at_the_start_alone(root, tmp_path):
+    out, again = tmp_path / "run", tmp_path / "again"
+    assert main(["--config", str(root / "tiny.yaml"), "--train.epochs", "1", "--out", str(out)]) == 0
+    weights = tmp_path / "start.safetensors"
+    (out / "final.safetensors").rename(weights)
+    options = ["--train.epochs", "1", "--model.start_from", str(weights)]
+    assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(again)]) == 0
+    assert float(rows(again)[0]["loss"]) < float(rows(out)[0]["loss"])
+    weights.unlink()
+    assert main(["--resume", "--out", str(again)]) == 0
+    assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(tmp_path / "third")]) == 1

@@ -1,0 +1,64 @@
+"""What a batch costs, and what is told of it."""
+
+import pytest
+import torch
+
+from posekit.data.batch import Batch
+from posekit.heatmaps import encode
+from posekit.losses import OHKM, HeatmapBCE, HeatmapMSE
+from posekit.tasks.pose.task import PoseTask
+
+B, K, SIZE = 2, 3, 32
+MAP = SIZE // 4
+
+
+@pytest.fixture
+def batch():
+    joints = torch.tensor([[[9.5, 9.5], [21.5, 9.5], [13.5, 21.5]]]).repeat(B, 1, 1)
+    labelled = torch.tensor([[True, True, False], [True, True, True]])
+    return Batch(torch.zeros(B, SIZE, SIZE, 3, dtype=torch.uint8), joints, labelled, torch.ones(B, 3), torch.arange(B))
+
+
+@pytest.fixture
+def task():
+    return PoseTask(
+        loader=None, valid_loader=None, valid_people=None, prepare=lambda images, gains_B3: images.float(),
+        encode=lambda joints, labelled: encode(joints, labelled, size=MAP), loss=HeatmapBCE(), warmup_loss=HeatmapMSE(),
+        warmup_epochs=1, score=None, metric="pck",
+    )  # fmt: skip
+
+
+def outputs(batch):
+    """Two stacks: the first finds every pixel hard; the last two pixels of one labelled joint, and one of a joint not labelled."""
+    target = encode(batch.joints, batch.labelled, size=MAP)
+    first, last = torch.where(target > 0, -5.0, 5.0), torch.where(target > 0, 0.0, -5.0)
+    last[0, 1, 7, 0] = last[0, 1, 7, 1] = 3.0
+    last[0, 2, 7, 0] = 3.0
+    return [first, last], target
+
+
+def test_hard_pixels_and_joints_are_counted_on_the_last_stack_and_labelled_joints(task, batch):
+    maps, target = outputs(batch)
+    loss, tallies = task.loss(lambda images: maps, batch, epoch=1)
+    negatives = int((target == 0)[batch.labelled].sum())
+    assert tallies["hard_pixels"].tolist() == [200.0, negatives]
+    assert tallies["hard_joints"].tolist() == [100.0, 5.0]
+    torch.testing.assert_close(loss, HeatmapBCE()(maps, target, batch.labelled))
+
+
+@pytest.mark.parametrize(("loss", "joints"), [(HeatmapBCE(), 5), (OHKM(HeatmapBCE(), 2), 4), (OHKM(HeatmapBCE(), 9), 5)])
+def test_the_loss_tells_how_many_joints_it_is_the_mean_over(task, batch, loss, joints):
+    task.losses[False] = loss
+    maps, target = outputs(batch)
+    mean, tallies = task.loss(lambda images: maps, batch, epoch=1)
+    total, counted = tallies["loss"].tolist()
+    assert counted == joints
+    assert total == pytest.approx(joints * mean.item())
+    loss.reduction = "sum"
+    getattr(loss, "base", loss).reduction = "sum"
+    assert loss(maps, target, batch.labelled).item() == pytest.approx(total * MAP**2, rel=1e-5)
+
+
+def test_the_first_epochs_have_the_loss_of_the_warm_up(task, batch):
+    maps, target = outputs(batch)
+    torch.testing.assert_close(task.loss(lambda images: maps, batch, epoch=0)[0], HeatmapMSE()(maps, target, batch.labelled))

@@ -1,0 +1,251 @@
+import pickle
+from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
+
+import numpy as np
+import pytest
+import torch
+
+from posekit.data.batch import Batch
+from posekit.data.sample import Failure, Sample
+from posekit.errors import DataError
+from posekit.geometry import Box, Crop
+from posekit.people import People, Person, concatenate
+from posekit.skeletons import COCO17, LSP14, MPII16, Skeleton
+
+K = 14
+
+
+def people(n=3, **changes):
+    """Person i has joint j at (10 i + j, 100 + j)."""
+    joint, person = np.arange(float(K)), np.arange(float(n))[:, None]
+    columns = {
+        "name": "lsp",
+        "split": "train",
+        "skeleton": LSP14,
+        "images": np.array([f"im{i}.jpg" for i in range(n)], dtype="<U9"),
+        "joints": np.stack([10 * person + joint, 100 + joint + 0 * person], -1),
+        "labelled": np.ones((n, K), dtype=bool),
+        "visible": np.ones((n, K), dtype=bool),
+        "centres": np.full((n, 2), 50.0),
+        "sides": np.arange(100.0, 100 + n),
+        "head_sizes": np.full(n, np.nan),
+        "box_source": "made up",
+    }
+    return People(**columns | changes)
+
+
+def changed(name, index, value, n=3):
+    column = getattr(people(n), name).copy()
+    column[index] = value
+    return {name: column}
+
+
+def test_a_person_is_a_row():
+    person = people()[1]
+    assert isinstance(person, Person)
+    assert (person.image, person.box) == ("im1.jpg", Box((50, 50), 101))
+    assert person.joints[3].tolist() == [13, 103]
+    assert np.isnan(person.head_size)
+    assert [row.image for row in people()] == ["im0.jpg", "im1.jpg", "im2.jpg"]
+
+
+def test_nobody():
+    nobody = people().select(np.array([], dtype=int))
+    assert len(nobody) == 0
+    assert list(nobody) == []
+    assert len(nobody.mapped_to(MPII16)) == len(nobody.without_unlabelled()) == 0
+    assert len(concatenate([nobody, people()])) == 3
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("joints", np.zeros((3, 2, K)), r"joints: expected \(3, 14, 2\), got \(3, 2, 14\)"),
+        ("joints", np.zeros((3, K, 2), dtype=np.float32), "joints: expected float64, got float32"),
+        ("labelled", np.ones((3, K)), "labelled: expected bool, got float64"),
+        ("visible", np.ones((2, K), dtype=bool), r"visible: expected \(3, 14\), got \(2, 14\)"),
+        ("centres", np.zeros(3), r"centres: expected \(3, 2\), got \(3,\)"),
+        ("sides", np.ones(4), r"sides: expected \(3,\), got \(4,\)"),
+        ("head_sizes", np.ones((3, 1)), r"head_sizes: expected \(3,\), got \(3, 1\)"),
+        ("areas", np.ones(2), r"areas: expected \(3,\), got \(2,\)"),
+        ("areas", np.ones(3, dtype=int), "areas: expected float64, got int64"),
+        ("images", np.arange(3), "images: expected <U, got int64"),
+        ("skeleton", MPII16, r"joints: expected \(3, 16, 2\), got \(3, 14, 2\)"),
+    ],
+)
+def test_wrong_shapes_and_types(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        people(**{name: value})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e6])
+@pytest.mark.parametrize(
+    "name, index, what",
+    [("joints", (1, 4, 0), "joint coordinates"), ("centres", (1, 1), "box centre"), ("sides", 1, "box side")],
+)
+def test_impossible_numbers_name_the_person(name, index, what, value):
+    with pytest.raises(DataError) as caught:
+        people(**changed(name, index, value))
+    assert f"lsp train: 1 of 3 persons have impossible {what}; the first is person 1 (im1.jpg)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_box_without_area():
+    with pytest.raises(DataError, match=r"2 of 3 persons have impossible box side; the first is person 0 \(im0.jpg\)"):
+        people(**changed("sides", [0, 2], 0))
+
+
+def test_what_is_not_labelled_may_be_anything():
+    labelled = np.ones((3, K), dtype=bool)
+    labelled[1, 4] = False
+    assert len(people(**changed("joints", (1, 4), np.nan), labelled=labelled)) == 3
+
+
+def test_select_by_index_and_mask():
+    chosen = people().select(np.array([2, 0]), split="valid")
+    assert (chosen.images.tolist(), chosen.sides.tolist(), chosen.split) == (["im2.jpg", "im0.jpg"], [102, 100], "valid")
+    assert people().select(np.array([False, True, False])).images.tolist() == ["im1.jpg"]
+
+
+def test_areas_travel_with_their_persons_and_are_nan_where_there_are_none():
+    known = people(areas=np.array([400.0, np.nan, 900.0]))
+    np.testing.assert_array_equal(known.select(np.array([2, 0])).mapped_to(MPII16).areas, [900, 400])
+    np.testing.assert_array_equal(concatenate([people(), known]).areas, [np.nan] * 3 + [400, np.nan, 900])
+    assert people().areas.dtype == np.float64 and np.isnan(people().areas).all()
+
+
+def test_persons_without_a_label_are_left_out_and_counted():
+    labelled = np.ones((3, K), dtype=bool)
+    labelled[1] = False
+    some = people(labelled=labelled, left_out={"no torso": 4}).without_unlabelled()
+    assert some.images.tolist() == ["im0.jpg", "im2.jpg"]
+    assert some.left_out == {"no torso": 4, "no labelled joint": 1}
+    earlier = people(labelled=labelled, left_out={"no labelled joint": 50})  # counted by the loader
+    assert earlier.without_unlabelled().left_out == {"no labelled joint": 51}
+    assert people().without_unlabelled().left_out == {}
+
+
+def test_mapping_moves_joints_by_name_and_leaves_the_rest_unlabelled():
+    labelled = np.ones((3, K), dtype=bool)
+    labelled[2, LSP14.index("left_knee")] = False
+    mapped = people(labelled=labelled).mapped_to(MPII16)
+    assert mapped.skeleton is MPII16
+    np.testing.assert_array_equal(mapped.joints[1, MPII16.index("upper_neck")], [10 + 12, 100 + 12])
+    np.testing.assert_array_equal(mapped.joints[1, MPII16.index("right_wrist")], [10 + 6, 100 + 6])
+    lacking = [MPII16.index("pelvis"), MPII16.index("thorax")]
+    assert not mapped.labelled[:, lacking].any()
+    assert not mapped.visible[:, lacking].any()
+    assert (mapped.joints[:, lacking] == 0).all()
+    assert mapped.labelled.sum() == 3 * K - 1
+    assert not mapped.labelled[2, MPII16.index("left_knee")]
+    assert (mapped.joints[2, MPII16.index("left_knee")] == 0).all()
+
+
+def test_mapping_there_and_back():
+    back = people().mapped_to(MPII16).mapped_to(LSP14)
+    np.testing.assert_array_equal(back.joints, people().joints)
+    assert back.labelled.all()
+    assert people().mapped_to(LSP14).joints.shape == (3, K, 2)
+
+
+def test_skeletons_with_nothing_in_common():
+    with pytest.raises(DataError, match="lsp: its skeleton lsp14 shares no joint with cat"):
+        people().mapped_to(Skeleton("cat", ("tail",)))
+
+
+def test_concatenation_is_in_the_first_ones_skeleton():
+    n = 2
+    coco = people(n).mapped_to(COCO17)
+    coco = replace(coco, name="coco", split="valid", box_source="bbox", left_out={"crowd": 2})
+    both = concatenate([replace(people(), left_out={"crowd": 1, "no torso": 5}), coco])
+    assert (both.name, both.split, both.skeleton, len(both)) == ("lsp + coco", "train + valid", LSP14, 5)
+    assert both.box_source == "made up; bbox"
+    assert both.left_out == {"crowd": 3, "no torso": 5}
+    np.testing.assert_array_equal(both.joints[:3], people().joints)
+    assert not both.labelled[3:, LSP14.index("head_top")].any()
+    np.testing.assert_array_equal(both.joints[4, LSP14.index("left_hip")], [10 + 3, 103])
+
+
+def test_concatenation_of_nothing():
+    with pytest.raises(DataError, match="no data set to concatenate"):
+        concatenate([])
+
+
+def sample(**changes):
+    fields = {
+        "image": np.zeros((8, 8, 3), dtype=np.uint8),
+        "joints": np.zeros((5, 2), dtype=np.float32),
+        "labelled": np.ones(5, dtype=bool),
+        "crop": Crop(Box((1, 2), 3), 8),
+        "index": 7,
+    }
+    return Sample(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"image": np.zeros((8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 8\)"),
+        ({"image": np.zeros((3, 8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(3, 8, 8\)"),
+        ({"image": np.zeros((8, 9, 3), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 9, 3\)"),
+        ({"image": np.zeros((8, 8, 3))}, "image: expected uint8, got float64"),
+        ({"joints": np.zeros((6, 2), dtype=np.float32)}, r"joints: expected \(5, 2\), got \(6, 2\)"),
+        ({"joints": np.zeros((5, 2))}, "joints: expected float32, got float64"),
+        ({"labelled": np.ones(5, dtype=np.uint8)}, "labelled: expected bool, got uint8"),
+    ],
+)
+def test_samples_check_themselves(change, message):
+    assert sample().index == 7
+    with pytest.raises(ValueError, match=message):
+        sample(**change)
+
+
+def batch(b=2, k=5, size=8, **changes):
+    fields = {
+        "images": torch.zeros(b, size, size, 3, dtype=torch.uint8),
+        "joints": torch.zeros(b, k, 2),
+        "labelled": torch.ones(b, k, dtype=torch.bool),
+        "gains": torch.ones(b, 3),
+        "index": torch.arange(b),
+        "failures": (Failure(9, "broken"),),
+    }
+    return Batch(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"images": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 3, 8, 8\)"),
+        ({"images": torch.zeros(3, 8, 8, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(3, 8, 8, 3\)"),
+        ({"images": torch.zeros(2, 8, 7, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 8, 7, 3\)"),
+        ({"images": torch.zeros(2, 8, 8, 3)}, "images: expected uint8, got float32"),
+        ({"joints": torch.zeros(2, 4, 2)}, r"joints: expected \(2, 5, 2\), got \(2, 4, 2\)"),
+        ({"joints": torch.zeros(2, 5, 2, dtype=torch.float64)}, "joints: expected float32, got float64"),
+        ({"labelled": torch.ones(2, 5)}, "labelled: expected bool, got float32"),
+        ({"gains": torch.ones(2, 4)}, r"gains: expected \(2, 3\), got \(2, 4\)"),
+        ({"gains": torch.ones(2, 3, dtype=torch.float64)}, "gains: expected float32, got float64"),
+        ({"index": torch.arange(3)}, r"index: expected \(2,\), got \(3,\)"),
+        ({"index": torch.zeros(2, dtype=torch.uint64)}, "index: expected int64, got uint64"),
+        ({"index": torch.zeros(2, dtype=torch.int32)}, "index: expected int64, got int32"),
+    ],
+)
+def test_batches_check_themselves(change, message):
+    assert len(batch()) == 2
+    assert len(batch(0)) == 0
+    with pytest.raises(ValueError, match=message):
+        batch(**change)
+
+
+def test_a_batch_goes_to_a_device_whole():
+    moved = batch().to("meta")
+    assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "gains", "index")} == {"meta"}
+    assert moved.failures == (Failure(9, "broken"),)
+
+
+def test_a_batch_survives_the_way_from_a_worker():
+    sent = batch(joints=torch.rand(2, 5, 2), gains=torch.rand(2, 3))
+    came = pickle.loads(ForkingPickler.dumps(sent))
+    for name in ("images", "joints", "labelled", "gains", "index"):
+        torch.testing.assert_close(getattr(came, name), getattr(sent, name))
+    assert came.failures == sent.failures

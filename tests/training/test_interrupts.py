@@ -1,0 +1,111 @@
+"""What ends a run before its time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from posekit.errors import ConfigError, DataError
+from posekit.training import interrupts as stops
+from posekit.training.interrupts import Stopped, failures_told, one_voice, signals_noted
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+        "DataLoader worker (pid(s) 7, 8) exited unexpectedly",
+        "Pin memory thread exited unexpectedly",
+    ],
+)
+def test_a_loaders_worker_that_died_is_told_in_one_line(message):
+    with pytest.raises(Stopped, match=r"reads photographs has died.*lower train\.workers") as caught, failures_told():
+        raise RuntimeError(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_worker_raised_itself_and_other_errors_are_left_alone():
+    for message in ("Caught RuntimeError in DataLoader worker process 0.", "mat1 and mat2 shapes cannot be multiplied"):
+        with pytest.raises(RuntimeError, match=message[:20]) as caught, failures_told():
+            raise RuntimeError(message)
+        assert not isinstance(caught.value, Stopped)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed"), torch.distributed.DistBackendError("NCCL")]
+)
+def test_another_process_that_died_is_told_and_sigterm_no_longer_cuts_it_off(error):
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(Stopped, match="another training process has died"), signals_noted(), failures_told():
+            raise error
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_network_that_cannot_be_compiled_is_told_in_one_line():
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    class Failed(BackendCompilerFailed):
+        def __init__(self):
+            RuntimeError.__init__(self, "No working C++ compiler\n\nSet TORCHDYNAMO_VERBOSE=1")
+
+    with pytest.raises(ConfigError, match=r"^train\.compile: .*\(No working C\+\+ compiler\); set it to false$"), failures_told():
+        raise Failed
+
+
+def test_what_a_gpu_lacks_is_told_in_one_line():
+    from torch._inductor.exc import TritonMissing
+
+    with pytest.raises(ConfigError, match=r"^train\.compile: .*triton.*; set it to false$"), failures_told():
+        raise TritonMissing(None)
+    with pytest.raises(Stopped, match=r"lower train\.batch_size"), failures_told():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_interrupts(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    with signals_noted() as received:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # a scheduler's, passed on by torchrun
+        assert received[0] == signal.SIGTERM
+        monkeypatch.setattr(stops, "_TWICE_S", 0.0)
+        time.sleep(0.01)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.slow
+def test_of_several_processes_the_first_that_fails_speaks(monkeypatch):
+    """The processes meet at the store that torchrun's first process keeps."""
+    keeper = (
+        "import torch, sys\n"
+        "store = torch.distributed.TCPStore('localhost', 0, is_master=True)\n"
+        "print(store.port, flush=True)\nsys.stdin.read()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", keeper], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", process.stdout.readline().strip())
+    with pytest.raises(DataError), one_voice():
+        raise DataError("gone")
+    with pytest.raises(SystemExit) as caught, one_voice():
+        raise ConfigError("wrong")
+    assert caught.value.code == 2
+    process.communicate("")
+    monkeypatch.setattr(stops, "_STORE_S", 0.1)
+    with pytest.raises(DataError), one_voice():  # the store is gone: better twice than not at all
+        raise DataError("gone")
+
+
+def test_a_single_process_speaks(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    for _ in range(2):
+        with pytest.raises(DataError), one_voice():
+            raise DataError("gone")
