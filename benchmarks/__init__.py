@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Measurement
 from benchmarks.inference import measure_inference, measure_pyramid
 from benchmarks.input import measure_input, measure_workers
 from benchmarks.kernels import measure_decoding, measure_loss, measure_scoring, measure_targets
@@ -59,7 +59,7 @@ parts, and what each is measured against:
              are processors. Against threads that wait spinning, for as long as OpenMP lets them by itself
   memory     the same steps on a free machine, keeping the memory that is freed. Against giving it back each time"""
 
-Part = Callable[[Setting], Iterator[Figure]]
+Part = Callable[[Setting], Iterator[Measurement]]
 _WITH_PHOTOGRAPHS = ("input", "workers", "pyramid")
 _IN_PREDICTION: dict[str, Part] = {
     "decoding": measure_decoding,
@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"\n{comparison(figures, run, earlier)}")
 
 
-def _write(args: argparse.Namespace, run: dict, figures: Sequence[Figure]) -> None:
+def _write(args: argparse.Namespace, run: dict, figures: Sequence[Measurement]) -> None:
     if args.json:
         write_json(args.json, run, figures)
 

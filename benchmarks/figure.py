@@ -40,7 +40,7 @@ TARGETS = {
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One figure: what posekit takes or achieves, beside its yardstick.
 
     Parameters

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.figure import TARGETS, Figure
+from benchmarks.figure import TARGETS, Measurement
 from benchmarks.measure import interleave
 from benchmarks.setting import MEAN, STD, Setting, network, random_batch
 from posekit.choices import BACKENDS, PRECISIONS
@@ -24,7 +24,7 @@ _CPU_CROPS, _GPU_CROPS = 8, 64
 _WARM_UP = 5  # passes after which the default back end has settled
 
 
-def measure_pyramid(setting: Setting) -> Iterator[Figure]:
+def measure_pyramid(setting: Setting) -> Iterator[Measurement]:
     """People from photograph to joints over all scales and the mirror."""
     people = setting.shown.select(np.arange(min(_PYRAMID_PEOPLE, len(setting.shown))))
     predictor = _untrained(setting)
@@ -38,7 +38,7 @@ def measure_pyramid(setting: Setting) -> Iterator[Figure]:
     taken = interleave(works, setting.few, title="pyramid", device=setting.device)
     ours, plain = (np.divide(times, len(people)).tolist() for times in taken.values())
     facts = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
-    yield Figure("pyramid", "as many plain forward passes", ours, plain, facts=facts)
+    yield Measurement("pyramid", "as many plain forward passes", ours, plain, facts=facts)
 
 
 def _untrained(setting: Setting) -> Predictor:
@@ -55,7 +55,7 @@ def _forward(predictor: Predictor, images: torch.Tensor) -> torch.Tensor:
     return predictor.backend.maps(images.to(predictor.device)).cpu()
 
 
-def measure_inference(setting: Setting) -> Iterator[Figure]:
+def measure_inference(setting: Setting) -> Iterator[Measurement]:
     """Crops to maps by each back end, in one run against plain torch."""
     info = network(setting)
     torch.manual_seed(0)  # so that the ONNX form that is kept is always the same one
@@ -72,7 +72,7 @@ def measure_inference(setting: Setting) -> Iterator[Figure]:
         facts = {"images/s": round(1000 / float(np.median(ours)), 1), "crops at once": people, "threads": torch.get_num_threads()}
         facts["back end"] = backends[name].name
         target = TARGETS.get(name) if setting.device.type == "cpu" else None
-        yield Figure(name, "plain torch in float32", ours, plain_ms, target=target, facts=facts)
+        yield Measurement(name, "plain torch in float32", ours, plain_ms, target=target, facts=facts)
 
 
 def _plain(model: StackedHourglass, crops: torch.Tensor) -> Work:

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from benchmarks.figure import TARGETS, Figure
+from benchmarks.figure import TARGETS, Measurement
 from benchmarks.measure import threads, time_ms
 from benchmarks.setting import MEAN, STD, Setting
 from posekit.data.augment import AugmentConfig
@@ -32,7 +32,7 @@ _LARGE = 1280 * 720
 _PLAIN = "imread, warpAffine, float tensor"
 
 
-def measure_input(setting: Setting) -> Iterator[Figure]:
+def measure_input(setting: Setting) -> Iterator[Measurement]:
     """One thread's time per person; of large photographs by itself, since nearly all of that is decoding."""
     people, large = setting.shown, setting.shown_sizes.prod(1) >= _LARGE
     for kind, is_chosen in (("small", ~large), ("large", large)):
@@ -41,7 +41,7 @@ def measure_input(setting: Setting) -> Iterator[Figure]:
             yield _of_photographs(setting, kind, people.select(chosen), setting.shown_sizes[chosen].mean(0))
 
 
-def _of_photographs(setting: Setting, kind: str, people: People, mean_size: np.ndarray) -> Figure:
+def _of_photographs(setting: Setting, kind: str, people: People, mean_size: np.ndarray) -> Measurement:
     dataset = CropDataset(people, size=setting.size, ranges=AugmentConfig())
     epochs = -(-_LEAST // len(people))  # few photographs are cut again, in other ways
     keys = [(epoch, index) for epoch in range(1, epochs + 1) for index in range(len(people))]
@@ -51,19 +51,21 @@ def _of_photographs(setting: Setting, kind: str, people: People, mean_size: np.n
         _ours(dataset, batches[0])
         ours, plain = [], []
         for batch in tqdm(batches, desc="input", unit="batch", leave=False):
-            jobs = [(str(people.images[index]), matrices[epoch, index]) for epoch, index in batch]
+            jobs = [(str(people.image_paths[index]), matrices[epoch, index]) for epoch, index in batch]
             _plain_tensors(jobs, setting.size)  # so that neither finds the files colder than the other
             ours.append(time_ms(lambda batch=batch: _ours(dataset, batch)) / len(batch))
             plain.append(time_ms(lambda jobs=jobs: _plain_tensors(jobs, setting.size)) / len(batch))
     width, height = mean_size
     facts = {"people": len(people), "crops": len(keys), "photographs": f"{width:.0f}x{height:.0f} px on average", "threads": 1}
     name = f"input, {kind} photographs"
-    return Figure(name, _PLAIN, ours, plain, target=TARGETS[name], facts=facts)
+    return Measurement(name, _PLAIN, ours, plain, target=TARGETS[name], facts=facts)
 
 
 def _ours(dataset: CropDataset, keys: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
     batch = collate([dataset[key] for key in keys])
-    return normalise(batch.images, MEAN, STD, batch.gains), encode(batch.joints, batch.labelled, size=dataset.size // STRIDE)
+    return normalise(batch.images, MEAN, STD, batch.channel_gains), encode(
+        batch.joints, batch.labelled, size=dataset.size // STRIDE
+    )
 
 
 def _plain_tensors(jobs: Sequence[tuple[str, np.ndarray]], size: int) -> list[torch.Tensor]:
@@ -78,7 +80,7 @@ def _plain_tensor(path: str, matrix: np.ndarray, size: int) -> torch.Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1).float().div_(255)
 
 
-def measure_workers(setting: Setting) -> Iterator[Figure]:
+def measure_workers(setting: Setting) -> Iterator[Measurement]:
     """How crops per second grow with the loader's workers, and how the machine lets plain processes grow."""
     counts = worker_counts(processors())
     if len(counts) == 1:
@@ -92,7 +94,7 @@ def measure_workers(setting: Setting) -> Iterator[Figure]:
             linear = [count * rate for rate in rates[kind, 1]]
             machine = {"plain processes reach": f"{plain_share:.2f} of linear"} if kind == "posekit" else {}
             yardstick = f"{count} times one"
-            yield Figure(f"{count} {name}", yardstick, rates[kind, count], linear, "people/s", target, machine)
+            yield Measurement(f"{count} {name}", yardstick, rates[kind, count], linear, "people/s", target, machine)
 
 
 def worker_counts(most: int) -> list[int]:
@@ -104,7 +106,7 @@ def _rates(setting: Setting, counts: Sequence[int], stack: ExitStack) -> dict[tu
     """People per second of our loader and of plain processes, for each number of them."""
     each = _WORKER_BATCH * _WORKER_BATCHES
     samples = CropDataset(setting.repeated(each), size=setting.size, ranges=AugmentConfig())
-    jobs = [(str(person.image), samples[index].crop.matrix) for index, person in enumerate(samples.people)]
+    jobs = [(str(person.image_path), samples[index].crop.matrix) for index, person in enumerate(samples.people)]
     pools = {count: stack.enter_context(_pool(count)) for count in counts}
     loaders = {count: _loader(setting, each, count) for count in counts}
     rates = {(kind, count): [] for kind in ("posekit", "plain") for count in counts}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.figure import TARGETS, Figure
+from benchmarks.figure import TARGETS, Measurement
 from benchmarks.measure import interleave, threads, time_ms, try_compile
 from benchmarks.setting import Setting, random_joints
 from posekit.data import open_people
@@ -21,14 +21,16 @@ _PERSONS = 2958  # MPII's validation set
 _SHAPE = f"{_BATCH}x{_JOINTS}x{_MAP}x{_MAP}"
 
 
-def measure_targets(setting: Setting) -> Iterator[Figure]:
+def measure_targets(setting: Setting) -> Iterator[Measurement]:
     """Drawing a batch of target heatmaps on the CPU, per person."""
     joints, labelled = random_joints(_BATCH, _JOINTS, _MAP * STRIDE)
     works = {"ours": lambda: encode(joints, labelled, size=_MAP), "zeros": _empty_maps}
     with threads(1):
         taken = interleave(works, setting.many, title="targets")
     ours, zeros = (np.divide(times, _BATCH).tolist() for times in taken.values())
-    yield Figure("targets", f"np.zeros(({_JOINTS}, {_MAP}, {_MAP}))", ours, zeros, target=TARGETS["targets"], facts={"threads": 1})
+    yield Measurement(
+        "targets", f"np.zeros(({_JOINTS}, {_MAP}, {_MAP}))", ours, zeros, target=TARGETS["targets"], facts={"threads": 1}
+    )
 
 
 def _empty_maps() -> None:
@@ -36,7 +38,7 @@ def _empty_maps() -> None:
         np.zeros((_JOINTS, _MAP, _MAP))
 
 
-def measure_loss(setting: Setting) -> Iterator[Figure]:
+def measure_loss(setting: Setting) -> Iterator[Measurement]:
     """Anchor loss forward and backward, eager and compiled."""
     joints, labelled = (tensor.to(setting.device) for tensor in random_joints(_BATCH, _JOINTS, _MAP * STRIDE))
     target = encode(joints, labelled, size=_MAP)
@@ -52,7 +54,7 @@ def measure_loss(setting: Setting) -> Iterator[Figure]:
         yield _loss_figure("loss, compiled", setting, logits, ours, plain)
 
 
-def _loss_figure(name: str, setting: Setting, logits: torch.Tensor, ours: Callable, plain: Callable) -> Figure:
+def _loss_figure(name: str, setting: Setting, logits: torch.Tensor, ours: Callable, plain: Callable) -> Measurement:
     def both_ways(function: Callable[[], torch.Tensor]) -> None:
         logits.grad = None
         function().backward()
@@ -60,10 +62,10 @@ def _loss_figure(name: str, setting: Setting, logits: torch.Tensor, ours: Callab
     works = {"ours": lambda: both_ways(ours), "plain": lambda: both_ways(plain)}
     taken = interleave(works, setting.rounds, title=name, device=setting.device)
     facts = {"logits": _SHAPE, "threads": torch.get_num_threads()}
-    return Figure(name, "torch's binary cross entropy", taken["ours"], taken["plain"], target=TARGETS[name], facts=facts)
+    return Measurement(name, "torch's binary cross entropy", taken["ours"], taken["plain"], target=TARGETS[name], facts=facts)
 
 
-def measure_decoding(setting: Setting) -> Iterator[Figure]:
+def measure_decoding(setting: Setting) -> Iterator[Measurement]:
     """Joints of a batch of maps, on the CPU."""
     maps = encode(*random_joints(_BATCH, _JOINTS, _MAP * STRIDE), size=_MAP)
     maps += 0.05 * torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
@@ -73,10 +75,10 @@ def measure_decoding(setting: Setting) -> Iterator[Figure]:
         with threads(1):
             taken = interleave(works, setting.many, title="decoding")
         name, facts = f"decoding, {method}", {"maps": _SHAPE, "threads": 1}
-        yield Figure(name, "numpy's argmax", taken["ours"], taken["argmax"], target=TARGETS[name], facts=facts)
+        yield Measurement(name, "numpy's argmax", taken["ours"], taken["argmax"], target=TARGETS[name], facts=facts)
 
 
-def measure_scoring(setting: Setting) -> Iterator[Figure]:
+def measure_scoring(setting: Setting) -> Iterator[Measurement]:
     """PCKh of arrays; and of a prediction file, if one is given."""
     rng = np.random.default_rng(0)
     truth, head_sizes = rng.uniform(0, 1000, (_PERSONS, _JOINTS, 2)), rng.uniform(20, 100, _PERSONS)
@@ -92,12 +94,12 @@ def measure_scoring(setting: Setting) -> Iterator[Figure]:
         yield _scoring_from_files(setting)
 
 
-def _scoring_figure(name: str, ours: list[float], plain: list[float], persons: int) -> Figure:
+def _scoring_figure(name: str, ours: list[float], plain: list[float], persons: int) -> Measurement:
     facts = {"people": persons}
-    return Figure(name, "norm and compare", ours, plain, target=TARGETS.get(name), facts=facts)
+    return Measurement(name, "norm and compare", ours, plain, target=TARGETS.get(name), facts=facts)
 
 
-def _scoring_from_files(setting: Setting) -> Figure:
+def _scoring_from_files(setting: Setting) -> Measurement:
     base = 1 if stated_base(setting.predictions) is None else None
 
     def from_files() -> Scores:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Measurement
 from benchmarks.measure import time_ms
 from benchmarks.setting import Setting
 from posekit.heatmaps import STRIDE
@@ -24,21 +24,21 @@ _LIBRARYS_OWN = "300000"  # libgomp's, where nothing is set
 _CROPS, _SIZE, _FEATURES, _STEPS = 8, 128, 64, 8
 
 
-def measure_busy(setting: Setting) -> Iterator[Figure]:
+def measure_busy(setting: Setting) -> Iterator[Measurement]:
     """With posekit's way of waiting and with the library's own."""
     spinning = {**_environment(), _SPIN: _LIBRARYS_OWN}
     for name, others in (("waiting, free machine", 0), ("waiting, busy machine", processors())):
         with _busy(others):
             ours, theirs = _in_turn(setting, name, lambda: _steps(_environment()), lambda: _steps(spinning))
         facts = {"threads": torch.get_num_threads(), "other processes at work": others}
-        yield Figure(name, "threads that spin as long as OpenMP has them", ours, theirs, facts=facts)
+        yield Measurement(name, "threads that spin as long as OpenMP has them", ours, theirs, facts=facts)
 
 
-def measure_memory(setting: Setting) -> Iterator[Figure]:
+def measure_memory(setting: Setting) -> Iterator[Measurement]:
     """With the memory that is freed kept, and given back to the system."""
     name = "freed memory kept"
     ours, theirs = _in_turn(setting, name, lambda: _steps(_environment(), keep=True), lambda: _steps(_environment()))
-    yield Figure(name, "given back each time", ours, theirs, facts={"threads": torch.get_num_threads()})
+    yield Measurement(name, "given back each time", ours, theirs, facts={"threads": torch.get_num_threads()})
 
 
 def _in_turn(setting: Setting, title: str, ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[list[float], ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Measurement
 from posekit.errors import DataError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.machine import describe_load, describe_machine, describe_software
 
 _FORMAT = "posekit benchmark 1"
@@ -65,7 +65,7 @@ def headline(run: Mapping) -> str:
     return f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}; {versions}; {run['date']}{load}"
 
 
-def line(figure: Figure) -> str:
+def line(figure: Measurement) -> str:
     """One figure, told when it is found."""
     ours, theirs = (_amount(value, figure.unit) for value in figure.medians)
     target = f"; target {_target(figure)}: {_MET[figure.met]}" if figure.target else ""
@@ -74,13 +74,13 @@ def line(figure: Figure) -> str:
     return f"{figure.name}: {ours}, {figure.yardstick} {theirs}, ratio {ratio}{facts}"
 
 
-def table(figures: Sequence[Figure]) -> str:
+def table(figures: Sequence[Measurement]) -> str:
     """All figures, aligned."""
     head = ("figure", "posekit", "yardstick", "ratio", "quartiles", "target", "")
     return _aligned([head, *map(_row, figures)])
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
+def _row(figure: Measurement) -> tuple[str, ...]:
     ours, theirs = (_amount(value, figure.unit) for value in figure.medians)
     target, met = (_target(figure), _MET[figure.met]) if figure.target else ("", "")
     return figure.name, ours, f"{theirs}, {figure.yardstick}", _ratio(figure.ratio), _spread(figure.quartiles), target, met
@@ -103,15 +103,15 @@ def _spread(quartiles: tuple[float, float]) -> str:
     return " to ".join(map(_ratio, quartiles))
 
 
-def _target(figure: Figure) -> str:
+def _target(figure: Measurement) -> str:
     bound = "at least" if figure.is_rate else "at most"
     ms = "" if figure.target.ms is None else f" and {figure.target.ms:g} ms"
     return f"{bound} {figure.target.ratio:g}{ms}"
 
 
-def write_json(path: str | Path, run: Mapping, figures: Sequence[Figure]) -> None:
+def write_json(path: str | Path, run: Mapping, figures: Sequence[Measurement]) -> None:
     """Write a run, for people's programs and for `read_json`."""
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         text = json.dumps({**run, "figures": [figure.to_dict() for figure in figures]}, indent=2)
         unfinished.write_text(text + "\n", encoding="utf-8")
 
@@ -151,7 +151,7 @@ def _past(ratio: float, low: float, high: float) -> Past:
     return Past(ratio, low, high)
 
 
-def comparison(figures: Sequence[Figure], run: Mapping, earlier: Earlier) -> str:
+def comparison(figures: Sequence[Measurement], run: Mapping, earlier: Earlier) -> str:
     """Then and now, figure by figure, and in lines above what besides posekit is another."""
     head = ("figure", "ratio then", "now", "change", "beyond both spreads")
     rows = [head, *(_compared(figure, earlier.figures.get(figure.name)) for figure in figures)]
@@ -173,14 +173,14 @@ def _shown(about: Mapping, name: str) -> str:
     return "none" if about.get(name) is None else str(about[name])
 
 
-def _compared(figure: Figure, past: Past | None) -> tuple[str, ...]:
+def _compared(figure: Measurement, past: Past | None) -> tuple[str, ...]:
     if past is None:
         return figure.name, "-", _ratio(figure.ratio), "-", "not measured then"
     change = f"{100 * (figure.ratio / past.ratio - 1):+.0f} %"
     return figure.name, _ratio(past.ratio), _ratio(figure.ratio), change, _verdict(figure, past)
 
 
-def _verdict(figure: Figure, past: Past) -> str:
+def _verdict(figure: Measurement, past: Past) -> str:
     low, high = figure.quartiles
     if low <= past.high and past.low <= high:
         return "no"

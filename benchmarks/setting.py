@@ -92,7 +92,7 @@ class Setting:
 
     @cached_property
     def _sizes(self) -> np.ndarray:
-        return read_headers(self.everyone.images, progress=True).sizes_of(self.everyone.images)
+        return read_headers(self.everyone.image_paths, progress=True).sizes_of(self.everyone.image_paths)
 
     def repeated(self, count: int) -> People:
         """So many people: those shown, again and again."""
@@ -124,7 +124,7 @@ def random_people(count: int) -> People:
         name="noise",
         split="all",
         skeleton=MPII16,
-        images=np.full(count, "none"),
+        image_paths=np.full(count, "none"),
         joints=np.zeros((count, joints, 2)),
         labelled=np.ones((count, joints), bool),
         visible=np.ones((count, joints), bool),

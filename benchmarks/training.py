@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from benchmarks.figure import TARGETS, Figure
+from benchmarks.figure import TARGETS, Measurement
 from benchmarks.measure import interleave, settle, try_compile
 from benchmarks.setting import FEATURES, Setting, random_batch, random_people
 from posekit.data.batch import Batch
@@ -31,13 +31,13 @@ _GPU_WAITS, _GPU_WARM_UP = 100, 20  # steps; a loader's workers have some batche
 _CHANNELS, _MAP = 128, 64  # of the hourglass's 3x3 convolutions at 256 px
 
 
-def measure_training(setting: Setting) -> Iterator[Figure]:
+def measure_training(setting: Setting) -> Iterator[Measurement]:
     """The hourglass of two stacks, and of eight on a GPU with a quarter of the people."""
     for stacks in _CPU_STACKS if setting.device.type == "cpu" else _GPU_STACKS:
         yield from _of_stacks(setting, stacks, setting.batch if stacks == 2 else max(2, setting.batch // 4))
 
 
-def _of_stacks(setting: Setting, stacks: int, batch: int) -> Iterator[Figure]:
+def _of_stacks(setting: Setting, stacks: int, batch: int) -> Iterator[Measurement]:
     waits, warm_up = (setting.few, 1) if setting.device.type == "cpu" else (_GPU_WAITS, _GPU_WARM_UP)
     config = _config(setting, stacks, batch)
     people = setting.repeated(batch * (waits + warm_up)) if setting.root else random_people(batch)
@@ -66,7 +66,7 @@ def training_step(engine: Engine, model: nn.Module, batch: Batch) -> None:
     engine.optimizer.zero_grad()
 
 
-def _steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Figure]:
+def _steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Measurement]:
     """Steps from crops in the host's memory, beside the machine's own rates in the same precision."""
     device, people = engine.accelerator.device, engine.task.valid_people
     batch = random_batch(config.train.batch_size, len(people.skeleton), setting.size)
@@ -84,13 +84,13 @@ def _steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Fig
     ours = _rates(count_operations(config, people.skeleton, len(batch)), taken["step"])
     facts["images/s"] = _images(batch, taken["step"])
     product, convolution = (_rates(flops, taken[rival]) for rival, (_, flops) in rivals.items())
-    yield Figure(name, "the machine's matrix products", ours, product, "TFLOP/s", facts=facts)
-    yield Figure(f"{name}, convolutions", "its plain 3x3 convolutions", ours, convolution, "TFLOP/s")
+    yield Measurement(name, "the machine's matrix products", ours, product, "TFLOP/s", facts=facts)
+    yield Measurement(f"{name}, convolutions", "its plain 3x3 convolutions", ours, convolution, "TFLOP/s")
     target = TARGETS["targets in training"] if config.model.stacks == 2 else None
-    yield Figure(f"{name}, targets", "the whole step", taken["targets"], taken["step"], target=target)
+    yield Measurement(f"{name}, targets", "the whole step", taken["targets"], taken["step"], target=target)
     if "compiled" in taken:
         facts = {"images/s": _images(batch, taken["compiled"])}
-        yield Figure(f"{name}, compiled", "the same step eager", taken["compiled"], taken["step"], facts=facts)
+        yield Measurement(f"{name}, compiled", "the same step eager", taken["compiled"], taken["step"], facts=facts)
 
 
 def _images(batch: Batch, times_ms: Sequence[float]) -> float:
@@ -148,7 +148,7 @@ def _rates(flops: int, times_ms: Sequence[float]) -> list[float]:
     return (flops / np.asarray(times_ms) / 1e9).tolist()
 
 
-def _waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up: int) -> Figure:
+def _waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up: int) -> Measurement:
     """Steps fed by the loader. Whenever a batch is asked for the device is idle: what passes then is waiting."""
     waited, taken = [], []
     for batch, ms in _fed(tqdm(engine.task.loader, desc="waiting for data", unit="step", leave=False)):
@@ -161,7 +161,7 @@ def _waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up:
     ours, whole = ([float(part.mean()) for part in np.array_split(times[warm_up:], groups)] for times in (waited, taken))
     target = TARGETS["waiting in training"] if setting.device.type == "cuda" else None
     facts = {"workers": engine.task.loader.num_workers, "steps": steps}
-    return Figure(f"training, {stacks} stacks, waiting for data", "the whole step", ours, whole, target=target, facts=facts)
+    return Measurement(f"training, {stacks} stacks, waiting for data", "the whole step", ours, whole, target=target, facts=facts)
 
 
 def _fed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from posekit.prediction.detect.pose_detector import PoseDetector
     from posekit.prediction.pose import Pose
     from posekit.prediction.predictor import Predictor, load
-    from posekit.prediction.test_time import Views
+    from posekit.prediction.test_time import TestTimeAugmentation
 
 # Before torch loads OpenMP. Threads that spin for long while they wait slow a busy machine down up to twentyfold; threads that
 # hardly spin cost a tenth of the speed on a free one. `tools/benchmark.py --only busy` measures both.
@@ -23,7 +23,7 @@ try:
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
-__all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "Views", "__version__", "load"]
+__all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "TestTimeAugmentation", "__version__", "load"]
 
 # Names that are imported when they are first used: `import posekit.losses` needs nothing but torch.
 _LAZY = {
@@ -32,7 +32,7 @@ _LAZY = {
     "Pose": "posekit.prediction.pose",
     "PoseDetector": "posekit.prediction.detect.pose_detector",
     "Predictor": "posekit.prediction.predictor",
-    "Views": "posekit.prediction.test_time",
+    "TestTimeAugmentation": "posekit.prediction.test_time",
     "load": "posekit.prediction.predictor",
 }
 

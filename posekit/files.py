@@ -9,7 +9,7 @@ from posekit.errors import OutputError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a path beside `path` to write to, and move it there once it is whole.
 
     Raises

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import ImageError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.opencv import cv2
 
 # A complete JPEG has its end behind its last scan; OpenCV 4 decodes a truncated one to a half-grey picture without a word.
@@ -216,7 +216,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     OutputError
         If it cannot be written.
     """
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from posekit.errors import OutputError
-from posekit.files import replacing, writable_folder
+from posekit.files import atomic_write, writable_folder
 
 
 def test_file_appears_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -18,7 +18,7 @@ def test_file_appears_when_it_is_whole(tmp_path):
 def test_failure_keeps_what_was_there(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(RuntimeError), replacing(path) as unfinished:
+    with pytest.raises(RuntimeError), atomic_write(path) as unfinished:
         unfinished.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before"
@@ -27,7 +27,7 @@ def test_failure_keeps_what_was_there(tmp_path):
 
 def test_file_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"), replacing(tmp_path / "file" / "a.txt"):
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"), atomic_write(tmp_path / "file" / "a.txt"):
         pass
 
 

@@ -50,7 +50,7 @@ DOES_WITHOUT = {
 # Names that the package itself offers, and the room they come from.
 OFFERED = {
     "load": "prediction", "Predictor": "prediction", "Pose": "prediction", "PoseDetector": "prediction",
-    "OnnxDetector": "prediction", "Views": "prediction", "Box": "geometry",
+    "OnnxDetector": "prediction", "TestTimeAugmentation": "prediction", "Box": "geometry",
 }  # fmt: skip
 SHARED_BY_COMMANDS = {"naming"}
 

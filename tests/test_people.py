@@ -1,15 +1,10 @@
-import pickle
 from dataclasses import replace
-from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
-import torch
 
-from posekit.data.batch import Batch
-from posekit.data.sample import Failure, Sample
 from posekit.errors import DataError
-from posekit.geometry import Box, Crop
+from posekit.geometry import Box
 from posekit.people import People, Person, concatenate
 from posekit.skeletons import COCO17, LSP14, MPII16, Skeleton
 
@@ -23,7 +18,7 @@ def people(n=3, **changes):
         "name": "lsp",
         "split": "train",
         "skeleton": LSP14,
-        "images": np.array([f"im{i}.jpg" for i in range(n)], dtype="<U9"),
+        "image_paths": np.array([f"im{i}.jpg" for i in range(n)], dtype="<U9"),
         "joints": np.stack([10 * person + joint, 100 + joint + 0 * person], -1),
         "labelled": np.ones((n, K), dtype=bool),
         "visible": np.ones((n, K), dtype=bool),
@@ -44,10 +39,10 @@ def changed(name, index, value, n=3):
 def test_a_person_is_a_row():
     person = people()[1]
     assert isinstance(person, Person)
-    assert (person.image, person.box) == ("im1.jpg", Box((50, 50), 101))
+    assert (person.image_path, person.box) == ("im1.jpg", Box((50, 50), 101))
     assert person.joints[3].tolist() == [13, 103]
     assert np.isnan(person.head_size)
-    assert [row.image for row in people()] == ["im0.jpg", "im1.jpg", "im2.jpg"]
+    assert [row.image_path for row in people()] == ["im0.jpg", "im1.jpg", "im2.jpg"]
 
 
 def test_nobody():
@@ -70,7 +65,7 @@ def test_nobody():
         ("head_sizes", np.ones((3, 1)), r"head_sizes: expected \(3,\), got \(3, 1\)"),
         ("areas", np.ones(2), r"areas: expected \(3,\), got \(2,\)"),
         ("areas", np.ones(3, dtype=int), "areas: expected float64, got int64"),
-        ("images", np.arange(3), "images: expected <U, got int64"),
+        ("image_paths", np.arange(3), "image_paths: expected <U, got int64"),
         ("skeleton", MPII16, r"joints: expected \(3, 16, 2\), got \(3, 14, 2\)"),
     ],
 )
@@ -104,8 +99,8 @@ def test_what_is_not_labelled_may_be_anything():
 
 def test_select_by_index_and_mask():
     chosen = people().select(np.array([2, 0]), split="valid")
-    assert (chosen.images.tolist(), chosen.sides.tolist(), chosen.split) == (["im2.jpg", "im0.jpg"], [102, 100], "valid")
-    assert people().select(np.array([False, True, False])).images.tolist() == ["im1.jpg"]
+    assert (chosen.image_paths.tolist(), chosen.sides.tolist(), chosen.split) == (["im2.jpg", "im0.jpg"], [102, 100], "valid")
+    assert people().select(np.array([False, True, False])).image_paths.tolist() == ["im1.jpg"]
 
 
 def test_areas_travel_with_their_persons_and_are_nan_where_there_are_none():
@@ -119,7 +114,7 @@ def test_persons_without_a_label_are_left_out_and_counted():
     labelled = np.ones((3, K), dtype=bool)
     labelled[1] = False
     some = people(labelled=labelled, left_out={"no torso": 4}).without_unlabelled()
-    assert some.images.tolist() == ["im0.jpg", "im2.jpg"]
+    assert some.image_paths.tolist() == ["im0.jpg", "im2.jpg"]
     assert some.left_out == {"no torso": 4, "no labelled joint": 1}
     earlier = people(labelled=labelled, left_out={"no labelled joint": 50})  # counted by the loader
     assert earlier.without_unlabelled().left_out == {"no labelled joint": 51}
@@ -170,82 +165,3 @@ def test_concatenation_is_in_the_first_ones_skeleton():
 def test_concatenation_of_nothing():
     with pytest.raises(DataError, match="no data set to concatenate"):
         concatenate([])
-
-
-def sample(**changes):
-    fields = {
-        "image": np.zeros((8, 8, 3), dtype=np.uint8),
-        "joints": np.zeros((5, 2), dtype=np.float32),
-        "labelled": np.ones(5, dtype=bool),
-        "crop": Crop(Box((1, 2), 3), 8),
-        "index": 7,
-    }
-    return Sample(**fields | changes)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"image": np.zeros((8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 8\)"),
-        ({"image": np.zeros((3, 8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(3, 8, 8\)"),
-        ({"image": np.zeros((8, 9, 3), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 9, 3\)"),
-        ({"image": np.zeros((8, 8, 3))}, "image: expected uint8, got float64"),
-        ({"joints": np.zeros((6, 2), dtype=np.float32)}, r"joints: expected \(5, 2\), got \(6, 2\)"),
-        ({"joints": np.zeros((5, 2))}, "joints: expected float32, got float64"),
-        ({"labelled": np.ones(5, dtype=np.uint8)}, "labelled: expected bool, got uint8"),
-    ],
-)
-def test_samples_check_themselves(change, message):
-    assert sample().index == 7
-    with pytest.raises(ValueError, match=message):
-        sample(**change)
-
-
-def batch(b=2, k=5, size=8, **changes):
-    fields = {
-        "images": torch.zeros(b, size, size, 3, dtype=torch.uint8),
-        "joints": torch.zeros(b, k, 2),
-        "labelled": torch.ones(b, k, dtype=torch.bool),
-        "gains": torch.ones(b, 3),
-        "index": torch.arange(b),
-        "failures": (Failure(9, "broken"),),
-    }
-    return Batch(**fields | changes)
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"images": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 3, 8, 8\)"),
-        ({"images": torch.zeros(3, 8, 8, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(3, 8, 8, 3\)"),
-        ({"images": torch.zeros(2, 8, 7, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 8, 7, 3\)"),
-        ({"images": torch.zeros(2, 8, 8, 3)}, "images: expected uint8, got float32"),
-        ({"joints": torch.zeros(2, 4, 2)}, r"joints: expected \(2, 5, 2\), got \(2, 4, 2\)"),
-        ({"joints": torch.zeros(2, 5, 2, dtype=torch.float64)}, "joints: expected float32, got float64"),
-        ({"labelled": torch.ones(2, 5)}, "labelled: expected bool, got float32"),
-        ({"gains": torch.ones(2, 4)}, r"gains: expected \(2, 3\), got \(2, 4\)"),
-        ({"gains": torch.ones(2, 3, dtype=torch.float64)}, "gains: expected float32, got float64"),
-        ({"index": torch.arange(3)}, r"index: expected \(2,\), got \(3,\)"),
-        ({"index": torch.zeros(2, dtype=torch.uint64)}, "index: expected int64, got uint64"),
-        ({"index": torch.zeros(2, dtype=torch.int32)}, "index: expected int64, got int32"),
-    ],
-)
-def test_batches_check_themselves(change, message):
-    assert len(batch()) == 2
-    assert len(batch(0)) == 0
-    with pytest.raises(ValueError, match=message):
-        batch(**change)
-
-
-def test_a_batch_goes_to_a_device_whole():
-    moved = batch().to("meta")
-    assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "gains", "index")} == {"meta"}
-    assert moved.failures == (Failure(9, "broken"),)
-
-
-def test_a_batch_survives_the_way_from_a_worker():
-    sent = batch(joints=torch.rand(2, 5, 2), gains=torch.rand(2, 3))
-    came = pickle.loads(ForkingPickler.dumps(sent))
-    for name in ("images", "joints", "labelled", "gains", "index"):
-        torch.testing.assert_close(getattr(came, name), getattr(sent, name))
-    assert came.failures == sent.failures

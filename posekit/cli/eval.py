@@ -17,7 +17,7 @@ from posekit.errors import ConfigError, PredictionsError
 from posekit.files import writable_folder
 from posekit.people import People
 from posekit.scoring.analysis import analysis_numbers, analysis_tables, write_analysis
-from posekit.scoring.compare import Comparison
+from posekit.scoring.compare import PairedComparison
 from posekit.scoring.coordinate_base import detect_base
 from posekit.scoring.io.files import read_predictions, require_writable_kind, stated_base, write_predictions
 from posekit.scoring.io.predictions import Predictions
@@ -240,11 +240,15 @@ def _write(paths: Sequence[Path], predictions: Predictions, people: People) -> l
 def _predictor(args: argparse.Namespace):
     # torch takes a second to load, and a prediction file does not need it
     from posekit.prediction.predictor import load
-    from posekit.prediction.test_time import PYRAMID, Views
+    from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 
     given = {name: getattr(args, name) for name in _MODEL_DEFAULTS}
     options = {name: _MODEL_DEFAULTS[name] if value is None else value for name, value in given.items()}
-    views = Views(flip=args.flip) if args.pyramid is None else Views(args.pyramid or PYRAMID.scales, flip=True)
+    views = (
+        TestTimeAugmentation(flip=args.flip)
+        if args.pyramid is None
+        else TestTimeAugmentation(args.pyramid or PYRAMID.scales, flip=True)
+    )
     return load(args.weights, views=views, **options)
 
 
@@ -302,7 +306,7 @@ def _compare(args: argparse.Namespace, models: dict[str, Scores], everyone: Peop
     predictions, choices = _read(args, args.against, everyone)
     second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
     models[_names(args)[1]] = second
-    comparison = Comparison(first, second)
+    comparison = PairedComparison(first, second)
     print(comparison.table(tuple(models)) + "\n")
     found = {**choices, "first_minus_second": comparison.to_dict()}
     if args.analyse and comparison.on_double_maps:

@@ -9,7 +9,7 @@ import torch
 from posekit.choices import DECODE_METHODS
 from posekit.command_line import run_command
 from posekit.errors import ConfigError, WeightsError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.models import load_weights
 from posekit.prediction.backends import OnnxBackend, TorchBackend
 from posekit.prediction.onnx.export import to_onnx
@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> None:
         raise WeightsError(
             f"{args.weights}: its ONNX form differs from torch by {difference:.1g}, {_ALLOWED:g} is allowed; not written"
         )
-    with replacing(args.out) as unfinished:
+    with atomic_write(args.out) as unfinished:
         unfinished.write_bytes(data)
     print(f"heatmaps as torch's to {difference:.1g} of the highest\nwrote {args.out} ({len(data) / 1e6:.1f} MB)")
 

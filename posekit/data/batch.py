@@ -53,7 +53,7 @@ class Batch(TensorBatch):
     joints : (B, K, 2) float32
         Crop pixels.
     labelled : (B, K) bool
-    gains : (B, 3) float32
+    channel_gains : (B, 3) float32
         Factors on red, green and blue, which `posekit.models.normalise` applies.
     index : (B,) int64
         The persons' places in their `People`.
@@ -64,7 +64,7 @@ class Batch(TensorBatch):
     images: torch.Tensor
     joints: torch.Tensor
     labelled: torch.Tensor
-    gains: torch.Tensor
+    channel_gains: torch.Tensor
     index: torch.Tensor
     failures: tuple[Failure, ...] = ()
 
@@ -73,5 +73,5 @@ class Batch(TensorBatch):
         require_array("images", self.images, (b, "S", "S", 3), "uint8")
         require_array("joints", self.joints, (b, k, 2), "float32")
         require_array("labelled", self.labelled, (b, k), "bool")
-        require_array("gains", self.gains, (b, 3), "float32")
+        require_array("channel_gains", self.channel_gains, (b, 3), "float32")
         require_array("index", self.index, (b,), "int64")

@@ -103,7 +103,7 @@ def _annotations(path: Path, root: Path) -> Annotations:
         name="coco",
         split="all",
         skeleton=skeleton,
-        images=np.array([str(folder / name) for name in names], dtype=str),
+        image_paths=np.array([str(folder / name) for name in names], dtype=str),
         joints=np.where(labelled[..., None], points[..., :2], 0.0),
         labelled=labelled,
         visible=points[..., 2] == 2,

@@ -11,7 +11,7 @@ from posekit import __version__
 from posekit.data.image_headers import Photographs
 from posekit.data.mpii import official_validation
 from posekit.errors import ConfigError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.metrics import tight_area
 from posekit.people import People
 from posekit.skeletons import MPII16, Skeleton
@@ -56,12 +56,12 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
         "annotations": list(_coco_persons(people, image_ids)),
         "categories": [_coco_category(people.skeleton)],
     }
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
 
 def _coco_images(people: People, image_ids: np.ndarray, photographs: Photographs) -> Iterator[dict]:
-    for image, number in dict(zip(people.images.tolist(), image_ids.tolist(), strict=True)).items():
+    for image, number in dict(zip(people.image_paths.tolist(), image_ids.tolist(), strict=True)).items():
         width, height = photographs.sizes.get(image, (0, 0))
         yield {"id": number, "file_name": Path(image).name, "width": width, "height": height}
 
@@ -129,7 +129,7 @@ def write_hourglass(path: str | Path, people: People) -> None:
             f"{people.name}: the hourglass's HDF5 holds MPII's 16 joints in their order, and skeleton {people.skeleton.name} has "
             f"{len(people.skeleton)}; write COCO's JSON instead"
         )
-    names = [Path(image).name for image in people.images.tolist()]
+    names = [Path(image).name for image in people.image_paths.tolist()]
     joints = people.joints + _FIRST_PIXEL
     joints[(joints == 0).all(-1)] = _BESIDE_PX
     columns = {
@@ -142,6 +142,6 @@ def write_hourglass(path: str | Path, people: People) -> None:
     }
     if names == [image for image, _ in official_validation()]:
         columns["person"] = np.array([rectangle for _, rectangle in official_validation()], dtype=np.float64)
-    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
         file.update(columns)
         file.attrs.update(name=people.name, split=people.split, coordinate_base=_FIRST_PIXEL, posekit=__version__)

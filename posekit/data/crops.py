@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from posekit.data import augment
 from posekit.data.batch import Batch
-from posekit.data.pack.read import placed, reach, read_pixels, require_reach
 from posekit.data.sample import Failure, Sample
 from posekit.errors import BoxError, DataError, ImageError
 from posekit.geometry import Crop
@@ -25,7 +23,7 @@ _EMPTY = Batch(
     images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
     joints=torch.zeros(0, 0, 2),
     labelled=torch.zeros(0, 0, dtype=torch.bool),
-    gains=torch.zeros(0, 3),
+    channel_gains=torch.zeros(0, 3),
     index=torch.zeros(0, dtype=torch.int64),
 )
 
@@ -52,7 +50,7 @@ class CropDataset(Dataset):
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.AugmentConfig | None = None, seed: int = 0):
-        require_reach(people, 1.0 if ranges is None else reach(ranges))
+        people.require_margin(1.0 if ranges is None else ranges.reach)
         self.people, self.size, self.ranges, self.seed = people, size, ranges, seed
 
     def __len__(self):
@@ -66,30 +64,22 @@ class CropDataset(Dataset):
             view = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
         return self._samples(index, [view])[0]
 
-    def _samples(self, index: int, views: Sequence[augment.View]) -> list[Sample]:
+    def _samples(self, index: int, views: Sequence[augment.CropParams]) -> list[Sample]:
         person = self.people[index]
         try:
-            image, matrix = read_pixels(person, self._resolution(person, views))
-            return [self._sample(image, matrix, person, view, index) for view in views]
+            image, shown = person.read(self._resolution(person, views))
+            order = self.people.skeleton.flip_order
+            return [augment.apply(image, shown, view, size=self.size, flip_order=order, index=index) for view in views]
         except ImageError as error:
             failure = f"person {index}: {error}"
         except BoxError:
             (x, y), side = person.box.centre, person.box.side
-            failure = (
-                f"person {index}: {person.image}: box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture"
-            )
+            failure = f"person {index}: {person.image_path}: box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture"
         return [self._blank(index, failure)] * len(views)
 
-    def _resolution(self, person: Person, views: Sequence[augment.View]) -> float:
+    def _resolution(self, person: Person, views: Sequence[augment.CropParams]) -> float:
         """Pixels that training needs along each of the photograph's; what is evaluated is cut from the whole photograph."""
         return math.inf if self.ranges is None else self.size / (person.box.side * min(view.scale for view in views))
-
-    def _sample(self, image: np.ndarray, matrix: np.ndarray | None, person: Person, view: augment.View, index: int) -> Sample:
-        shown = person if matrix is None else placed(person, matrix)
-        sample = augment.apply(image, shown, view, size=self.size, flip_order=self.people.skeleton.flip_order, index=index)
-        if matrix is None:
-            return sample
-        return replace(sample, crop=replace(sample.crop, box=person.box.scaled(view.scale)))  # back to the photograph
 
     def _blank(self, index: int, failure: str) -> Sample:
         # In its place in the batch, so that every batch has the same size and every process takes every step.
@@ -98,7 +88,6 @@ class CropDataset(Dataset):
             image=np.zeros((self.size, self.size, 3), np.uint8),
             joints=np.zeros((joints, 2), np.float32),
             labelled=np.zeros(joints, bool),
-            crop=Crop(self.people[index].box, self.size),
             index=index,
             failure=failure,
         )
@@ -118,8 +107,8 @@ class PyramidDataset(CropDataset):
 
     def __init__(self, people: People, *, size: int, scales: Sequence[float]):
         super().__init__(people, size=size)
-        require_reach(people, max(scales))
-        self.views = [augment.View(scale=scale) for scale in scales]
+        people.require_margin(max(scales))
+        self.views = [augment.CropParams(scale=scale) for scale in scales]
 
     def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:
         """One person's crops, in the order of the scales; all are black if the photograph cannot be read."""
@@ -135,7 +124,7 @@ def collate(samples: Sequence[Sample] | Sequence[list[Sample]]) -> Batch:
         images=torch.from_numpy(np.stack([sample.image for sample in samples])),
         joints=torch.from_numpy(np.stack([sample.joints for sample in samples])),
         labelled=torch.from_numpy(np.stack([sample.labelled for sample in samples])),
-        gains=torch.tensor([sample.gains for sample in samples]),
+        channel_gains=torch.tensor([sample.channel_gains for sample in samples]),
         index=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
         failures=tuple(Failure(sample.index, sample.failure) for sample in samples if sample.failure),
     )

@@ -63,7 +63,7 @@ def _annotations(path: Path) -> Annotations:
         name="lspet" if extended else "lsp",
         split="all",
         skeleton=LSP14,
-        images=np.array([str(path.parent / "images" / f"im{i + 1:0{digits}d}.jpg") for i in range(count)], dtype=str),
+        image_paths=np.array([str(path.parent / "images" / f"im{i + 1:0{digits}d}.jpg") for i in range(count)], dtype=str),
         joints=np.where(labelled[..., None], joints, 0.0),
         labelled=labelled,
         visible=visible,

@@ -101,7 +101,7 @@ def validation_truths(root: str | Path) -> dict[str, People]:
     ):
         annotations = _annotations(path, images)
         people = annotations.choose(wanted) if "valid" in annotations.official else None
-        if people is not None and np.array_equal(people.images, first.images):
+        if people is not None and np.array_equal(people.image_paths, first.image_paths):
             heads = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
             truths[str(path.relative_to(top))] = replace(people, head_sizes=heads)
     return truths
@@ -174,7 +174,7 @@ def _annotations(path: Path, images: Path) -> Annotations:
             name="mpii",
             split="all",
             skeleton=MPII16,
-            images=np.array([str(images / name) for name in rows.images], dtype=str),
+            image_paths=np.array([str(images / name) for name in rows.images], dtype=str),
             joints=np.where(labelled[..., None], joints - 1, 0.0),
             labelled=labelled,
             visible=labelled & np.array(rows.visible, dtype=bool).reshape(-1, _K),
@@ -375,7 +375,7 @@ def _with_evaluation(people: People, folder: Path) -> People:
     path = _evaluation_file(folder)
     if path is None:
         return people
-    if [Path(image).name for image in people.images] != [image for image, _ in official_validation()]:
+    if [Path(image).name for image in people.image_paths] != [image for image, _ in official_validation()]:
         raise DataError(
             f"{path}: is for the {len(official_validation())} persons of the official validation set in their order, "
             f"which the annotation beside it does not have; move it elsewhere to do without"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.arrays import require_array
-from posekit.geometry import Crop
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,9 @@ class Sample:
     joints : (K, 2) float32
         Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
     labelled : (K,) bool
-    crop : Crop
-        The way back to the photograph.
     index : int
         The person's place in its `People`.
-    gains : (float, float, float)
+    channel_gains : (float, float, float)
         Factors on red, green and blue that the crop is to be seen with: the device applies them.
     failure : str, optional
         Why the crop could not be made. It is then black, with no joint labelled.
@@ -32,9 +29,8 @@ class Sample:
     image: np.ndarray
     joints: np.ndarray
     labelled: np.ndarray
-    crop: Crop
     index: int
-    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channel_gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
     failure: str | None = None
 
     def __post_init__(self):

@@ -139,7 +139,7 @@ class Annotations:
         if split.kind == "all":
             return np.arange(len(self.people))
         if split.kind.startswith("random"):
-            drawn = random_photographs(self.people.images, split.fraction, split.seed)
+            drawn = random_photographs(self.people.image_paths, split.fraction, split.seed)
             return np.flatnonzero(drawn == (split.kind == "random"))
         if split.kind in self.official:
             return self.official[split.kind]

@@ -3,7 +3,7 @@
 import warnings
 from pathlib import Path
 
-from posekit.files import replacing
+from posekit.files import atomic_write
 
 
 def save_figure(figure, path: Path) -> None:
@@ -17,6 +17,6 @@ def save_figure(figure, path: Path) -> None:
     import matplotlib
 
     # Publishers refuse matplotlib's own choice of font, Type 3.
-    with replacing(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
+    with atomic_write(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # of a file's name, that no font here has
         figure.savefig(unfinished)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
-from posekit.drawing.person_view import Look, no_anchor
+from posekit.drawing.person_view import ModelOutput, no_anchor
 from posekit.losses.explain import anchor_maps
 from posekit.opencv import cv2
 
@@ -42,20 +42,22 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
     return anchor_maps(torch.from_numpy(probability)[None], torch.from_numpy(target)[None], gamma).penalty[0].float().numpy()
 
 
-def penalty_figure(looks: Mapping[str, Look], joints: Sequence[int], *, gammas: Sequence[float] = (2.0,), view: str = "penalty"):
+def penalty_figure(
+    looks: Mapping[str, ModelOutput], joints: Sequence[int], *, gammas: Sequence[float] = (2.0,), quantity: str = "penalty"
+):
     """Figure 7: penalty maps over the photograph, a row for each joint, a column for each model and gamma.
 
     Each column has colours of its own scale: what training charges varies by powers of ten from epoch to epoch.
 
     Parameters
     ----------
-    looks : mapping of str to Look
+    looks : mapping of str to ModelOutput
         What models, such as those of several epochs, say about one person; names of the columns.
     joints : sequence of int
         Their places in the skeleton.
     gammas : sequence of float
         Focusing exponents.
-    view : {"penalty", "modulator"}
+    quantity : {"penalty", "modulator"}
         What anchor loss charges more than binary cross entropy; or the factor by which it scales it, where it does.
 
     Returns
@@ -65,62 +67,62 @@ def penalty_figure(looks: Mapping[str, Look], joints: Sequence[int], *, gammas: 
     Raises
     ------
     ValueError
-        If there is nothing to draw or no such view.
+        If there is nothing to draw or no such quantity.
     """
-    if view not in _VIEWS:
-        raise ValueError(f"view {view!r}: choose from {', '.join(_VIEWS)}")
-    columns = [(name, found, gamma, _values(found, gamma, view)[joints]) for name, found in looks.items() for gamma in gammas]
+    if quantity not in _QUANTITIES:
+        raise ValueError(f"quantity {quantity!r}: choose from {', '.join(_QUANTITIES)}")
+    columns = [(name, found, gamma, _values(found, gamma, quantity)[joints]) for name, found in looks.items() for gamma in gammas]
     if not columns or not len(joints):
         raise ValueError("penalty figure: expected at least one model, gamma and joint")
     exponent = "" if len(gammas) > 1 else f", {exponent_name(gammas[0])}"
-    scales = [_scale(values, view) for *_, values in columns]
+    scales = [_scale(values, quantity) for *_, values in columns]
     panels = [
         _panel(found, joint, values[row], scales[column], "" if row else name + ("" if exponent else f"\n{exponent_name(gamma)}"))
         for row, joint in enumerate(joints)
         for column, (name, found, gamma, values) in enumerate(columns)
     ]
-    subject = columns[0][1].subject
+    view = columns[0][1].view
     return map_figure(
         panels,
         scales,
-        rows=[joint_name(subject.skeleton, joint) for joint in joints],
-        title=f"{_VIEWS[view]}{exponent}\n{subject.title}",
-        truth=subject.truth,
+        rows=[joint_name(view.skeleton, joint) for joint in joints],
+        title=f"{_QUANTITIES[quantity]}{exponent}\n{view.title}",
+        truth=view.truth,
     )
 
 
-def most_penalised(looks: Sequence[Look], gamma: float, count: int) -> list[int]:
+def most_penalised(looks: Sequence[ModelOutput], gamma: float, count: int) -> list[int]:
     """The joints with the highest penalties, as places in the skeleton, in order; those whose truth is not known are left out.
 
     Each model's penalties are taken relative to its highest, so that all count alike.
     """
     penalties = np.array([_values(found, gamma, "penalty").max((-2, -1)) for found in looks])
     relative = (penalties / np.maximum(penalties.max(1, keepdims=True), np.finfo(np.float32).tiny)).sum(0)
-    known = np.flatnonzero(looks[0].subject.known)
+    known = np.flatnonzero(looks[0].view.known)
     return sorted(known[np.argsort(-relative[known], kind="stable")][:count].tolist())
 
 
-_VIEWS = {"penalty": "what anchor loss charges more than cross entropy", "modulator": "the factor of anchor loss"}
+_QUANTITIES = {"penalty": "what anchor loss charges more than cross entropy", "modulator": "the factor of anchor loss"}
 
 
-def _values(found: Look, gamma: float, view: str) -> np.ndarray:
+def _values(found: ModelOutput, gamma: float, quantity: str) -> np.ndarray:
     """(K, h, w); NaN where there is no factor."""
     maps = found.explain(gamma)
-    if view == "penalty":
+    if quantity == "penalty":
         return maps.penalty[0].numpy()
     return maps.modulator.masked_fill(~maps.mask | maps.anchor.isnan(), torch.nan)[0].numpy()
 
 
-def _scale(values: np.ndarray, view: str) -> Scale:
-    if view == "modulator":
+def _scale(values: np.ndarray, quantity: str) -> Scale:
+    if quantity == "modulator":
         return factor_scale(values)
     highest = float(values.max())
     return Scale("AL − BCE" if highest else "AL ≤ BCE", highest)
 
 
-def _panel(found: Look, joint: int, values: np.ndarray, scale: Scale, title: str) -> MapPanel:
+def _panel(found: ModelOutput, joint: int, values: np.ndarray, scale: Scale, title: str) -> MapPanel:
     return MapPanel(
-        crop=found.subject.picture(PICTURE),
+        crop=found.view.picture(PICTURE),
         values=values,
         title=title,
         caption=no_anchor(found, joint) or f"highest {scale.told(np.nanmax(values))}",

@@ -14,7 +14,7 @@ from posekit.skeletons import Skeleton
 
 
 @dataclass(frozen=True)
-class Subject:
+class PersonView:
     """A person in a photograph.
 
     Parameters
@@ -45,7 +45,7 @@ class Subject:
     def __post_init__(self):
         k = len(self.skeleton)
         if self.joints.shape != (k, 2) or self.known.shape != (k,):
-            raise ValueError(f"subject: expected joints ({k}, 2) and known ({k},), got {self.joints.shape}, {self.known.shape}")
+            raise ValueError(f"view: expected joints ({k}, 2) and known ({k},), got {self.joints.shape}, {self.known.shape}")
 
     def crop(self, size: int) -> Crop:
         """The person's crop, `size` pixels wide."""
@@ -57,12 +57,12 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Look:
+class ModelOutput:
     """What one model says about one person. All points are pixels of the model's crop.
 
     Parameters
     ----------
-    subject : Subject
+    view : PersonView
         In the model's skeleton.
     size : int
         Side of the crop.
@@ -75,7 +75,7 @@ class Look:
         How the targets of the model's training were drawn (`posekit.models.ModelInfo.target_options`).
     """
 
-    subject: Subject
+    view: PersonView
     size: int
     maps: np.ndarray
     predicted: np.ndarray
@@ -85,12 +85,12 @@ class Look:
     @cached_property
     def truth(self) -> np.ndarray:
         """(K, 2) float64: where the joints truly are; NaN where that is not known."""
-        return np.where(self.subject.known[:, None], self.subject.crop(self.size).forward(self.subject.joints), np.nan)
+        return np.where(self.view.known[:, None], self.view.crop(self.size).forward(self.view.joints), np.nan)
 
     @cached_property
     def targets(self) -> np.ndarray:
         """(K, h, w) float32: the target heatmaps, drawn as for this model's training; 0 where the truth is not known."""
-        joints, known = torch.from_numpy(self.truth)[None], torch.from_numpy(self.subject.known)[None]
+        joints, known = torch.from_numpy(self.truth)[None], torch.from_numpy(self.view.known)[None]
         size = self.maps.shape[-1]
         return heatmaps.encode(joints, known, size=size, stride=self.size // size, **self.target_options)[0].numpy()
 
@@ -100,8 +100,8 @@ class Look:
         return anchor_maps(maps, targets, gamma, anchor=anchor)
 
 
-def no_anchor(found: Look, joint: int) -> str:
+def no_anchor(found: ModelOutput, joint: int) -> str:
     """Why a joint's map has no anchor, as pictures tell it; "" if it has one."""
-    if not found.subject.known[joint]:
+    if not found.view.known[joint]:
         return "true place not known"
     return "" if found.targets[joint].max() > 0.5 else "no anchor: outside the crop"

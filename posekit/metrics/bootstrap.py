@@ -114,10 +114,10 @@ def repeated_difference(
         If the shapes do not fit.
     """
     gain_NS = np.subtract(a_part_NS, b_part_NS, dtype=np.float64)
-    *gains, whole = resampled_sums(np.column_stack([gain_NS, whole_N]), resamples=resamples, seed=seed).T
+    *channel_gains, whole = resampled_sums(np.column_stack([gain_NS, whole_N]), resamples=resamples, seed=seed).T
     repeats = gain_NS.shape[1]
     share_RS = np.random.default_rng(seed).multinomial(repeats, np.full(repeats, 1 / repeats), size=resamples) / repeats
-    low, high = percentiles95(in_percent((np.stack(gains, axis=1) * share_RS).sum(1), whole))
+    low, high = percentiles95(in_percent((np.stack(channel_gains, axis=1) * share_RS).sum(1), whole))
     return Difference(float(in_percent(gain_NS.sum() / repeats, np.sum(whole_N))), low, high)
 
 

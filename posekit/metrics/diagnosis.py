@@ -51,7 +51,7 @@ class Diagnosis:
     def cost(self, joints: Sequence[int] | None = None) -> dict[str, float]:
         """Points that the pooled mean over `joints` (all by default) would gain if every error of a kind were repaired.
 
-        The kinds' gains add up to what the pooled mean lacks of 100; NaN where nothing counted.
+        The kinds' channel_gains add up to what the pooled mean lacks of 100; NaN where nothing counted.
         """
         counts = (self.counts if joints is None else self.counts[list(joints)]).sum(0)
         return dict(zip(KINDS[1:], in_percent(counts[1:], counts.sum()).tolist(), strict=True))

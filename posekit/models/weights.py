@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from posekit.errors import DataError, WeightsError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.metrics.calibration import Calibration
 from posekit.models.hourglass import HEADS, StackedHourglass, default_stem, require_encoder
 from posekit.skeletons import Skeleton
@@ -114,7 +114,7 @@ class ModelInfo(WeightsInfo):
         See `WeightsInfo`.
     calibrations : mapping of str to Calibration
         Probability of a joint being right by the height of its peak, for each kind of test-time augmentation
-        (`posekit.prediction.test_time.Views.key`).
+        (`posekit.prediction.test_time.TestTimeAugmentation.key`).
 
     Raises
     ------
@@ -226,7 +226,7 @@ def save_weights(path: str | Path, model: nn.Module, info: WeightsInfo, *, half:
         raise ValueError(f"info: not the description of this model: {misfit}")
     if half:
         tensors = {name: _to_half(name, tensor) for name, tensor in tensors.items()}
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(save(tensors, metadata={info.key: info.to_json()}))
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from posekit.errors import OutputError
-from posekit.files import replacing, writable_folder
+from posekit.files import atomic_write, writable_folder
 
 _SUFFIX = ".onnx-form"
 # Entries kept; the longest unused go first.
@@ -66,7 +66,7 @@ def write(key: str, data: bytes) -> None:
     OutputError
         If it cannot be written; the entry that was there before is kept.
     """
-    with replacing(folder() / (key + _SUFFIX)) as unfinished:
+    with atomic_write(folder() / (key + _SUFFIX)) as unfinished:
         unfinished.write_bytes(hashlib.sha256(data).digest() + data)
     with contextlib.suppress(OSError):  # another process may clear away at the same time
         for path in sorted(folder().glob("*" + _SUFFIX), key=lambda path: path.stat().st_mtime)[:-_KEPT]:

@@ -23,7 +23,7 @@ from posekit.people import People
 from posekit.prediction.backends import find_device, open_backend, read_onnx
 from posekit.prediction.onnx.export import decoded
 from posekit.prediction.pose import Pose
-from posekit.prediction.test_time import PLAIN, Views, averaged_maps
+from posekit.prediction.test_time import PLAIN, TestTimeAugmentation, averaged_maps
 from posekit.scoring.io.predictions import Predictions
 from posekit.weights import DEFAULT
 
@@ -44,8 +44,8 @@ class Predictor:
     decode : {"dark", "quarter", "argmax"}
         How a heatmap becomes a point; see `posekit.heatmaps.decode`. The papers score by "quarter", and so do training, `posekit
         eval` and `posekit compare`.
-    views : Views
-        Views of each person whose heatmaps are averaged: `posekit.prediction.test_time.PYRAMID` is the paper's six
+    views : TestTimeAugmentation
+        TestTimeAugmentation of each person whose heatmaps are averaged: `posekit.prediction.test_time.PYRAMID` is the paper's six
         scales with flipping.
     batch_size : int
         Crops that go through the model at once; at least all views of one person.
@@ -79,7 +79,7 @@ class Predictor:
         *,
         device: str = "auto",
         decode: str = "dark",
-        views: Views = PLAIN,
+        views: TestTimeAugmentation = PLAIN,
         batch_size: int = 32,
         workers: int = 0,
         backend: str = "auto",

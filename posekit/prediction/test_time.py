@@ -11,7 +11,7 @@ from posekit.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Views:
+class TestTimeAugmentation:
     """Which views of each person are averaged; the default is the plain crop alone.
 
     Parameters
@@ -49,12 +49,14 @@ class Views:
         return f"{len(self)}: the box's side times {scales}{mirror}{average}"
 
 
-PLAIN = Views()
+PLAIN = TestTimeAugmentation()
 # The paper's: a six-scale pyramid with flipping.
-PYRAMID = Views((0.8, 0.9, 1.0, 1.1, 1.2, 1.3), flip=True)
+PYRAMID = TestTimeAugmentation((0.8, 0.9, 1.0, 1.1, 1.2, 1.3), flip=True)
 
 
-def averaged_maps(predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, views: Views, flip_order: Tensor) -> Tensor:
+def averaged_maps(
+    predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, views: TestTimeAugmentation, flip_order: Tensor
+) -> Tensor:
     """Heatmaps averaged over the views, all of which go through the model at once.
 
     Parameters
@@ -63,7 +65,7 @@ def averaged_maps(predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, view
         (N, S, S, 3) crops -> (N, K, H, W) activated maps.
     images_NSSC : (B V, S, S, 3)
         Each person's crops at the V scales, one after the other.
-    views : Views
+    views : TestTimeAugmentation
     flip_order : (K,) int64
         The skeleton's, on the device of the maps.
 

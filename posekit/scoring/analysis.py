@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.metrics import KINDS, Diagnosis, DoubleCounting
 from posekit.scoring.directions import by_direction, directions_table
 from posekit.scoring.score import Scores
@@ -175,7 +175,7 @@ def _double_rows(models: Mapping[str, Scores], doubles: Mapping[str, DoubleCount
 
 
 def _place(name: str, scores: Scores, person: int, joint: int) -> tuple:
-    return name, int(person), Path(scores.people.images[person]).name, scores.people.skeleton.joints[joint]
+    return name, int(person), Path(scores.people.image_paths[person]).name, scores.people.skeleton.joints[joint]
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[tuple]) -> Path:
@@ -183,12 +183,12 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[tuple]) -> Pat
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text.getvalue(), encoding="utf-8")
     return path
 
 
 def _write_figure(path: Path, figure) -> Path:
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         figure.savefig(unfinished, dpi=200)
     return path

@@ -33,7 +33,7 @@ class SameJoints:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """The difference of two models, person by person.
 
     Parameters

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from posekit import __version__
-from posekit.files import replacing
+from posekit.files import atomic_write
 
 
 class HasMetrics(Protocol):
@@ -39,7 +39,7 @@ def write_metrics(
     """
     path = Path(out_dir) / "metrics.json"
     text = json.dumps(scores.to_dict(weights=weights, choices=choices, sections=sections), indent=2, allow_nan=False)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
     return path
 

@@ -44,7 +44,7 @@ def keypoint_ap(scores: Scores) -> dict:
         scores.labelled,
         people.visible,
         area_N=np.where(has_area, people.areas, tight),
-        image_N=people.images,
+        image_N=people.image_paths,
         sigmas_K=np.array(people.skeleton.sigmas),
     )
     stand_in = "that of the tight box of the labelled joints, where the annotation has none"

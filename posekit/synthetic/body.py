@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from posekit.synthetic.poses import Pose
+from posekit.synthetic.poses import Posture
 
 SIDES = {1: "left", -1: "right"}
 
@@ -84,12 +84,12 @@ def _down() -> np.ndarray:
     return np.array([0.0, -1.0, 0.0])
 
 
-def place(pose: Pose, build: Build, *, camera: np.ndarray, position: np.ndarray) -> Body:
+def place(pose: Posture, build: Build, *, camera: np.ndarray, position: np.ndarray) -> Body:
     """Forward kinematics.
 
     Parameters
     ----------
-    pose : Pose
+    pose : Posture
     build : Build
     camera : (3, 3) float64
         Rotation from the world (y is up against gravity) to the viewer's space.

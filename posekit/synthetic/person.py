@@ -8,7 +8,7 @@ from posekit.skeletons import MPII16
 from posekit.synthetic.body import SIDES, Body, draw_build, place
 from posekit.synthetic.clothes import AROUND, Outfit, draw_outfit
 from posekit.synthetic.head import DEPTH, WIDTH, Head
-from posekit.synthetic.poses import draw_pose
+from posekit.synthetic.poses import sample_posture
 from posekit.synthetic.render import Camera, Canvas, Hull, Light
 
 _TRUNK = ("chest", "pelvis", "skirt")
@@ -97,7 +97,7 @@ def draw_actor(rng: np.random.Generator, *, camera: np.ndarray, position: np.nda
     position : (3,) float64
         Of the pelvis, metres, viewer's space.
     """
-    pose = draw_pose(rng)
+    pose = sample_posture(rng)
     body = place(pose, draw_build(rng), camera=camera, position=position)
     outfit = draw_outfit(rng)
     head = _head(body, outfit)

@@ -95,7 +95,7 @@ ARMS = {
 
 
 @dataclass(frozen=True)
-class Pose:
+class Posture:
     """One draw of all angles, in degrees.
 
     Parameters
@@ -125,14 +125,14 @@ class Pose:
     arms: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
-def draw_pose(rng: np.random.Generator) -> Pose:
+def sample_posture(rng: np.random.Generator) -> Posture:
     """Draw a stance, then its angles."""
     weights = np.array([stance.weight for stance in STANCES.values()])
     name = str(rng.choice(list(STANCES), p=weights / weights.sum()))
     stance = STANCES[name]
     left_leads = bool(rng.random() < 0.5)
     sides = (1, -1) if left_leads else (-1, 1)
-    return Pose(
+    return Posture(
         stance=name,
         yaw=_draw_yaw(rng),
         lean=rng.uniform(*stance.lean),

@@ -99,12 +99,12 @@ def _add_run_options(parser: argparse.ArgumentParser, **default: Any) -> None:
 
 def _run(command: TrainingCommand, parser: ConfigParser, argv: list[str]) -> None:
     from posekit.training.build import build_accelerator
-    from posekit.training.interrupts import Stopped, one_voice
+    from posekit.training.interrupts import Stopped, first_error_only
 
     run_options = argparse.ArgumentParser(prog=parser.parser.prog, add_help=False, allow_abbrev=False)
     _add_run_options(run_options)
     options, overrides = run_options.parse_known_args(argv)
-    with one_voice():
+    with first_error_only():
         out = _run_folder(options)
         config = _read_config(command, parser, options, out, overrides)
         accelerator = build_accelerator(config)

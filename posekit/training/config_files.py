@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from posekit.errors import ConfigError
-from posekit.files import replacing
+from posekit.files import atomic_write
 
 Config = TypeVar("Config")
 
@@ -91,7 +91,7 @@ class ConfigParser(Generic[Config]):
 def write_config(config: Any, path: Path) -> None:
     """Write a configuration as YAML that `ConfigParser.read` reads; `posekit.errors.OutputError` if it cannot be written."""
     text = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 

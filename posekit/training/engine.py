@@ -21,7 +21,7 @@ from posekit.errors import DataError, WeightsError
 from posekit.training.average import MovingAverage
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.distributed import mean_over_processes, share_statistics
-from posekit.training.interrupts import Interrupted, failures_told, is_of_dead_worker, signals_noted
+from posekit.training.interrupts import Interrupted, catch_signals, is_dead_worker, readable_errors
 from posekit.training.log import EpochLog
 
 _SHOW_EVERY = 10  # batches; reading the loss waits for the device
@@ -129,7 +129,7 @@ class Engine:
         DataError
             If more than 1 % of the samples cannot be read, or the loss is no longer finite.
         """
-        with signals_noted() as received, failures_told():
+        with catch_signals() as received, readable_errors():
             while self.progress.epoch < self.epochs:
                 self._train_epoch(received)
                 self._finish_epoch(received)
@@ -169,7 +169,7 @@ class Engine:
             try:
                 batch = next(batches, None)
             except RuntimeError as error:
-                if is_of_dead_worker(error) and self._weights_settled() and self.accelerator.num_processes == 1:
+                if is_dead_worker(error) and self._weights_settled() and self.accelerator.num_processes == 1:
                     self._save()
                 raise
             self.progress.waited += time.perf_counter() - asked

@@ -34,13 +34,13 @@ class Interrupted(Stopped):
         self.exit_status = 128 + signum
 
 
-def is_of_dead_worker(error: RuntimeError) -> bool:
+def is_dead_worker(error: RuntimeError) -> bool:
     """Whether PyTorch's loader says that a worker is gone."""
     return bool(_WORKER_GONE.match(str(error)))
 
 
 @contextmanager
-def failures_told() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """Say in a line what PyTorch raises when another process has died, or where it cannot compile.
 
     Raises
@@ -51,7 +51,7 @@ def failures_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if is_of_dead_worker(error):
+        if is_dead_worker(error):
             raise Stopped(
                 "a process that reads photographs has died, perhaps killed for want of memory, or of shared memory "
                 "(/dev/shm): lower train.workers or train.batch_size"
@@ -68,7 +68,7 @@ def failures_told() -> Iterator[None]:
 
 
 @contextmanager
-def signals_noted() -> Iterator[list[int]]:
+def catch_signals() -> Iterator[list[int]]:
     """Note SIGINT and SIGTERM instead of dying of them; another one, a second later or more, interrupts at once."""
     received: list[int] = []
     first = 0.0
@@ -90,7 +90,7 @@ def signals_noted() -> Iterator[list[int]]:
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
+def first_error_only() -> Iterator[None]:
     """Of the processes that torchrun has started, let the first one that fails say why; the others follow it silently.
 
     Raises

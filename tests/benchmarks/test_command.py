@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import main
-from benchmarks.figure import Figure
+from benchmarks.figure import Measurement
 from benchmarks.report import describe_run, write_json
 from posekit.synthetic.write import write_synthetic
 
@@ -29,7 +29,7 @@ def figures(path):
 def earlier(path, *, settings=None, **ratios):
     """Write what an earlier run of the targets may have written."""
     run = describe_run({"device": "cpu", "size": 64, "batch": 4} | (settings or {}))
-    write_json(path, run, [Figure(name, "a yardstick", values, np.ones(len(values))) for name, values in ratios.items()])
+    write_json(path, run, [Measurement(name, "a yardstick", values, np.ones(len(values))) for name, values in ratios.items()])
     return path
 
 

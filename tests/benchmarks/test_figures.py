@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import measure, training
-from benchmarks.figure import Figure, Target
+from benchmarks.figure import Measurement, Target
 from benchmarks.input import worker_counts
 from benchmarks.report import line, table
 from posekit.models import StackedHourglass
@@ -15,7 +15,7 @@ from posekit.training.config import ModelConfig, SourceConfig
 
 
 def test_a_ratio_is_the_median_of_the_pairs_not_of_the_times():
-    figure = Figure("a", "b", [10, 40, 30], [10, 20, 10])  # pairs 1, 2, 3; medians 30 and 10
+    figure = Measurement("a", "b", [10, 40, 30], [10, 20, 10])  # pairs 1, 2, 3; medians 30 and 10
     assert figure.ratio == 2
     assert figure.quartiles == (1.5, 2.5)
     assert figure.medians == (30, 10)
@@ -34,12 +34,12 @@ def test_a_ratio_is_the_median_of_the_pairs_not_of_the_times():
     ],
 )
 def test_times_are_to_stay_below_and_rates_to_reach(ours, unit, target, met):
-    assert Figure("a", "b", ours, [1.0], unit, target).met is met
+    assert Measurement("a", "b", ours, [1.0], unit, target).met is met
 
 
 def test_a_line_and_a_table_tell_the_target():
-    times = Figure("loss", "b", [2.5], [2.0], target=Target(1.3, ms=5), facts={"threads": 2})
-    rate = Figure("2 workers", "twice one", [1500.0], [2000.0], "people/s", Target(0.9))
+    times = Measurement("loss", "b", [2.5], [2.0], target=Target(1.3, ms=5), facts={"threads": 2})
+    rate = Measurement("2 workers", "twice one", [1500.0], [2000.0], "people/s", Target(0.9))
     assert line(times) == "loss: 2.5 ms, b 2 ms, ratio 1.25 (1.25 to 1.25; target at most 1.3 and 5 ms: met); threads 2"
     head, first, second = table([times, rate]).splitlines()
     assert head.split() == ["figure", "posekit", "yardstick", "ratio", "quartiles", "target"]

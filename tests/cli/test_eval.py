@@ -9,7 +9,7 @@ from scipy.io import loadmat, savemat
 
 from posekit.cli.eval import main
 from posekit.data import open_people
-from posekit.prediction.test_time import PLAIN, PYRAMID, Views
+from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
 from posekit.scoring.io.files import read_predictions, write_predictions
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.mean_pose import mean_pose
@@ -271,9 +271,9 @@ def test_of_what_comes_with_posekit_the_folder_has_the_name_and_every_choice(rea
 @pytest.mark.parametrize(
     ("options", "views"),
     [
-        (["--flip"], Views(flip=True)),
+        (["--flip"], TestTimeAugmentation(flip=True)),
         (["--pyramid"], PYRAMID),
-        (["--pyramid", "0.9,1,1.2"], Views((0.9, 1.0, 1.2), flip=True)),
+        (["--pyramid", "0.9,1,1.2"], TestTimeAugmentation((0.9, 1.0, 1.2), flip=True)),
     ],
 )
 def test_views_are_chosen_and_named(real_data, predictor, tmp_path, options, views):

@@ -179,8 +179,8 @@ def test_only_the_joints_asked_for_are_compared(drawn, weights, data):
 
 def test_whoever_cannot_be_read_is_left_out_of_the_sheet(drawn, weights, data, root, capsys):
     people = open_people("mpii", root, "all")
-    hidden = Path(people.images[3])
-    gone = np.flatnonzero(people.images == str(hidden)).tolist()
+    hidden = Path(people.image_paths[3])
+    gone = np.flatnonzero(people.image_paths == str(hidden)).tolist()
     whole, wanted = hidden.read_bytes(), sorted({3, 5, *gone})
     try:
         hidden.write_bytes(b"")

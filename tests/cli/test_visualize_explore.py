@@ -47,8 +47,8 @@ def test_a_photograph_is_shown_to_the_model_and_served_to_this_machine(weights, 
     assert explore("--weights", weights, photo, "--device", "cpu") == 0
     ((predictor, scene, (address, port), browser),) = served
     assert (address, browser) == ("127.0.0.1", True) and port > 0
-    assert scene.look.subject.title == "x.png" and scene.look.subject.image.shape == (60, 80, 3)
-    assert predictor.info.skeleton == scene.look.subject.skeleton == LSP14
+    assert scene.output.view.title == "x.png" and scene.output.view.image.shape == (60, 80, 3)
+    assert predictor.info.skeleton == scene.output.view.skeleton == LSP14
 
 
 def test_without_a_photograph_the_page_waits_for_one(weights, served):

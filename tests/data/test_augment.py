@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posekit.data.augment import PLAIN, AugmentConfig, Cover, View, apply, draw
+from posekit.data.augment import PLAIN, AugmentConfig, CropParams, Cutout, apply, draw
 from posekit.errors import BoxError
 from posekit.geometry import Box
 from posekit.people import Person
@@ -28,7 +28,8 @@ def dotted_person(box_side=180.0):
 @pytest.mark.parametrize("rotation", [0.0, -25.0, 90.0])
 def test_picture_and_joints_stay_together(mirror, rotation):
     image, person = dotted_person()
-    sample = apply(image, person, View(1.1, rotation, mirror), size=96, flip_order=LSP14.flip_order, index=5)
+    params = CropParams(1.1, rotation, mirror)
+    sample = apply(image, person, params, size=96, flip_order=LSP14.flip_order, index=5)
     # In a mirrored crop the person's right wrist looks like a left one, and must be called that.
     bright, dim = (LEFT_WRIST, RIGHT_WRIST) if mirror else (RIGHT_WRIST, LEFT_WRIST)
     grey = sample.image[..., 0].astype(float)
@@ -36,7 +37,8 @@ def test_picture_and_joints_stay_together(mirror, rotation):
         rows, columns = np.nonzero((grey >= low) & (grey < high))
         near = np.hypot(columns - sample.joints[joint, 0], rows - sample.joints[joint, 1])
         assert near.min() < 1.0
-    back = sample.crop.inverse(sample.joints)[sample.crop.joint_order(LSP14.flip_order)]
+    crop = params.crop(person.box, 96)
+    back = crop.inverse(sample.joints)[crop.joint_order(LSP14.flip_order)]
     np.testing.assert_allclose(back, person.joints, atol=1e-3)
     assert sample.index == 5
 
@@ -45,8 +47,8 @@ def test_labels_follow_their_joints_into_the_mirror():
     image, person = dotted_person()
     labelled = np.ones(14, dtype=bool)
     labelled[RIGHT_WRIST] = False
-    person = Person(person.image, person.joints, labelled, labelled, person.box)
-    sample = apply(image, person, View(mirror=True), size=64, flip_order=LSP14.flip_order, index=0)
+    person = Person(person.image_path, person.joints, labelled, labelled, person.box)
+    sample = apply(image, person, CropParams(mirror=True), size=64, flip_order=LSP14.flip_order, index=0)
     assert not sample.labelled[LEFT_WRIST]
     assert sample.labelled[RIGHT_WRIST]
 
@@ -54,9 +56,9 @@ def test_labels_follow_their_joints_into_the_mirror():
 def test_colours_are_red_green_blue_and_their_gains_are_left_to_the_device():
     image, person = dotted_person()
     image[:] = (240, 90, 100)  # blue, green, red
-    sample = apply(image, person, View(gains=(0.8, 1.1, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
+    sample = apply(image, person, CropParams(channel_gains=(0.8, 1.1, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
     assert sample.image[16, 16].tolist() == [100, 90, 240]
-    assert sample.gains == (0.8, 1.1, 1.2)
+    assert sample.channel_gains == (0.8, 1.1, 1.2)
 
 
 def test_plain_view_changes_nothing_but_the_crop():
@@ -75,15 +77,15 @@ def test_drawn_parameters_keep_their_ranges_and_probabilities():
     # Four standard errors of a proportion over 4,000 draws are at most 0.032.
     assert abs((rotations != 0).mean() - 0.6) < 0.032
     assert abs(np.mean([v.mirror for v in views]) - 0.5) < 0.032
-    gains = np.array([v.gains for v in views])
-    assert gains.min() >= 0.8
-    assert gains.max() <= 1.2
+    channel_gains = np.array([v.channel_gains for v in views])
+    assert channel_gains.min() >= 0.8
+    assert channel_gains.max() <= 1.2
     assert draw(np.random.default_rng(7), AugmentConfig()) == views[7]
 
 
 def test_box_outside_the_photograph():
     image, person = dotted_person()
-    away = Person(person.image, person.joints, person.labelled, person.visible, Box((900.0, 900.0), 50.0))
+    away = Person(person.image_path, person.joints, person.labelled, person.visible, Box((900.0, 900.0), 50.0))
     with pytest.raises(BoxError, match="wholly outside the picture of 240x200"):
         apply(image, away, PLAIN, size=64, flip_order=LSP14.flip_order, index=0)
 
@@ -91,8 +93,8 @@ def test_box_outside_the_photograph():
 def test_a_cover_hides_its_rectangle_alone():
     image, person = dotted_person()
     image[:] = 50
-    cover = Cover((0.25, 0.5), (0.1, 0.2), (200, 10, 90))
-    sample = apply(image, person, View(cover=cover), size=100, flip_order=LSP14.flip_order, index=0)
+    cutout = Cutout((0.25, 0.5), (0.1, 0.2), (200, 10, 90))
+    sample = apply(image, person, CropParams(cutout=cutout), size=100, flip_order=LSP14.flip_order, index=0)
     plain = apply(image, person, PLAIN, size=100, flip_order=LSP14.flip_order, index=0)
     expected = plain.image.copy()
     expected[40:60, 20:30] = (200, 10, 90)
@@ -103,15 +105,15 @@ def test_a_cover_hides_its_rectangle_alone():
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (1.0, 0.99)])
 def test_a_cover_may_reach_over_the_edge(centre):
     image, person = dotted_person()
-    view = View(cover=Cover(centre, (0.2, 0.2), (255, 255, 255)))
+    view = CropParams(cutout=Cutout(centre, (0.2, 0.2), (255, 255, 255)))
     sample = apply(image, person, view, size=100, flip_order=LSP14.flip_order, index=0)
     assert 90 <= (sample.image == 255).all(-1).sum() <= 121
 
 
 def test_covers_are_drawn_only_where_they_are_wanted():
-    covered = [draw(np.random.default_rng(i), AugmentConfig(cover_probability=0.3)) for i in range(2000)]
+    covered = [draw(np.random.default_rng(i), AugmentConfig(cutout_probability=0.3)) for i in range(2000)]
     plain = [draw(np.random.default_rng(i), AugmentConfig()) for i in range(2000)]
-    assert abs(np.mean([view.cover is not None for view in covered]) - 0.3) < 0.045
-    assert [replace(view, cover=None) for view in covered] == plain  # everything else is as without
-    sides = np.array([view.cover.sides for view in covered if view.cover])
+    assert abs(np.mean([view.cutout is not None for view in covered]) - 0.3) < 0.045
+    assert [replace(view, cutout=None) for view in covered] == plain  # everything else is as without
+    sides = np.array([view.cutout.sides for view in covered if view.cutout])
     assert sides.min() >= 0.1 and sides.max() <= 0.35

@@ -78,7 +78,7 @@ def test_those_without_use_are_left_out_and_counted(tmp_path):
     detection = annotation(id=5)
     del detection["keypoints"]
     people = open_coco(write(tmp_path / "cats.json", [annotation(), *others, detection]))
-    assert [image.rsplit("/")[-1] for image in people.images] == ["a.jpg", "b.jpg"]
+    assert [image.rsplit("/")[-1] for image in people.image_paths] == ["a.jpg", "b.jpg"]
     assert people.left_out == {"crowd": 1, "no labelled joint": 2, "box without area": 1}
 
 
@@ -100,7 +100,7 @@ def test_layouts(tmp_path, annotation_at, image_at):
     (tmp_path / image_at).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / image_at).touch()
     for root in (tmp_path, file, file.parent):
-        assert open_coco(root).images.tolist() == [str(tmp_path / image_at)]
+        assert open_coco(root).image_paths.tolist() == [str(tmp_path / image_at)]
 
 
 def test_official_splits_are_told_by_the_files_names(tmp_path):
@@ -184,7 +184,7 @@ def test_no_annotation_at_all_is_an_error(tmp_path):
 def test_real_coco(real_data):
     people = open_people("coco", real_data / "coco" / "test_coco.json")
     assert people.skeleton is COCO17
-    assert (len(people), len(set(people.images)), people.left_out) == (12, 4, {"no labelled joint": 2})
+    assert (len(people), len(set(people.image_paths)), people.left_out) == (12, 4, {"no labelled joint": 2})
     assert people.labelled[0].all()
     np.testing.assert_array_equal(people.joints[0, 0], [367, 81])
     assert people.sides[0] == pytest.approx(1.25 * 346.68)

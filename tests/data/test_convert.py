@@ -26,7 +26,7 @@ def people() -> People:
         name="mpii",
         split="train",
         skeleton=MPII16,
-        images=np.array(["images/0012.jpg", "images/0012.jpg", "images/0034.jpg"]),
+        image_paths=np.array(["images/0012.jpg", "images/0012.jpg", "images/0034.jpg"]),
         joints=np.where(labelled[..., None], rng.uniform(-3, 400, (3, 16, 2)), 0.0),
         labelled=labelled,
         visible=labelled & (rng.random((3, 16)) < 0.5),
@@ -42,7 +42,7 @@ def assert_same(read: People, written: People) -> None:
     np.testing.assert_array_equal(read.visible, written.visible)
     for column in ("joints", "centres", "sides"):
         np.testing.assert_allclose(getattr(read, column), getattr(written, column), rtol=0, atol=1e-6)
-    assert [image.split("/")[-1] for image in read.images] == [image.split("/")[-1] for image in written.images]
+    assert [image.split("/")[-1] for image in read.image_paths] == [image.split("/")[-1] for image in written.image_paths]
     assert read.skeleton is written.skeleton
 
 
@@ -147,7 +147,7 @@ def test_h5_of_another_skeleton_is_refused_with_the_reason(tmp_path, people):
 
 def test_real_mpii_validation_set_in_both_forms(real_data, tmp_path):
     truth = open_people("mpii", real_data / "mpii", "valid")
-    photographs = read_headers(truth.images)
+    photographs = read_headers(truth.image_paths)
     write_coco(tmp_path / "valid.json", truth, image_ids(truth), photographs)
     write_hourglass(tmp_path / "valid.h5", truth)
     assert_same(open_people("coco", tmp_path / "valid.json", "valid"), truth)

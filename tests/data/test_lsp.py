@@ -30,7 +30,7 @@ def test_lspet_is_told_by_its_shape(tmp_path):
     save(tmp_path, array)
     people = open_lsp(tmp_path)
     assert people.name == "lspet"
-    assert people.images.tolist() == [str(tmp_path / "images" / f"im0000{i}.jpg") for i in (1, 2, 3)]
+    assert people.image_paths.tolist() == [str(tmp_path / "images" / f"im0000{i}.jpg") for i in (1, 2, 3)]
     np.testing.assert_array_equal(people.joints[2, 5], [52, 25])
     np.testing.assert_array_equal(people.joints[1, 4], [0, 0])
     assert people.labelled.sum() == 3 * 14 - 1
@@ -45,7 +45,7 @@ def test_lsp_third_row_means_occluded(tmp_path):
     save(tmp_path, array)
     people = open_lsp(tmp_path / "joints.mat")
     assert people.name == "lsp"
-    assert people.images[2] == str(tmp_path / "images" / "im0003.jpg")
+    assert people.image_paths[2] == str(tmp_path / "images" / "im0003.jpg")
     np.testing.assert_array_equal(people.joints[2, 5], [52, 25])
     assert people.labelled.all()
     assert np.argwhere(~people.visible).tolist() == [[1, 4]]
@@ -66,7 +66,7 @@ def test_person_without_a_labelled_joint_is_left_out_and_counted(tmp_path):
     array[:, 2, 1] = 0
     save(tmp_path, array)
     people = open_lsp(tmp_path, "train")
-    assert [image[-5] for image in people.images] == ["1", "3", "4"]
+    assert [image[-5] for image in people.image_paths] == ["1", "3", "4"]
     assert people.left_out == {"no labelled joint": 1}
 
 
@@ -146,8 +146,8 @@ def test_real_lsp(real_data):
     assert (~everyone.visible).sum() == 2044  # ones in the file's third row
     train, test = (open_people("lsp", real_data / "lsp", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (1000, 1000)
-    assert train.images[0].endswith("im0001.jpg")
-    assert test.images[0].endswith("im1001.jpg")
+    assert train.image_paths[0].endswith("im0001.jpg")
+    assert test.image_paths[0].endswith("im1001.jpg")
     np.testing.assert_array_equal(test.joints, everyone.joints[1000:])
 
 
@@ -155,7 +155,7 @@ def test_real_lspet(real_data):
     people = open_people("lsp", real_data / "lspet", "train")
     assert (len(people), people.name, people.left_out) == (9000, "lspet", {})
     assert 1 - people.labelled.mean() == pytest.approx(0.12, abs=0.001)
-    assert people.images[8999] == str(real_data / "lspet" / "images" / "im09000.jpg")
+    assert people.image_paths[8999] == str(real_data / "lspet" / "images" / "im09000.jpg")
     inside = np.abs(people.joints - people.centres[:, None]) <= people.sides[:, None, None] / 2
     assert inside[people.labelled].all()
 
@@ -164,4 +164,4 @@ def test_real_lspet_is_divided_without_a_rest(real_data):
     taken = open_people("lsp", real_data / "lspet", "random:0.9:1")
     rest = open_people("lsp", real_data / "lspet", "random-rest:0.9:1")
     assert (len(taken), len(rest)) == (8100, 900)
-    assert not set(taken.images) & set(rest.images)
+    assert not set(taken.image_paths) & set(rest.image_paths)

@@ -63,7 +63,7 @@ def without(record: dict, *names: str) -> dict:
 
 def test_mat_person(mat, tmp_path):
     (person,) = people = open_mpii(mat(image("a.jpg", rectangle())).parent)
-    assert person.image == str(tmp_path / "a.jpg")
+    assert person.image_path == str(tmp_path / "a.jpg")
     np.testing.assert_array_equal(person.joints, [[10 * k + 10, 5 * k + 5] for k in range(16)])
     assert person.labelled.all()
     assert person.visible.all()
@@ -192,8 +192,8 @@ def test_json_person(tmp_path, suffix):
     check_third_joint_missing(people[0])
     assert people[0].visible.tolist() == [k % 2 == 1 and k != 3 for k in range(16)]
     assert np.isnan(people.head_sizes).all()
-    assert open_mpii(tmp_path, "valid").images.tolist() == [str(tmp_path / "b.jpg")]
-    assert open_mpii(tmp_path, "train").images.tolist() == [str(tmp_path / "a.jpg")]
+    assert open_mpii(tmp_path, "valid").image_paths.tolist() == [str(tmp_path / "b.jpg")]
+    assert open_mpii(tmp_path, "train").image_paths.tolist() == [str(tmp_path / "a.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_hrnet_and_mmpose_layouts(tmp_path, names):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps([hrnet(image=photo)]))
     train, valid, everyone = (open_mpii(tmp_path, split) for split in ("train", "valid", "all"))
-    assert train.images.tolist() == [str(tmp_path / "images" / "a.jpg")]
-    assert valid.images.tolist() == [str(tmp_path / "images" / "b.jpg")]
-    assert everyone.images.tolist() == train.images.tolist() + valid.images.tolist()
+    assert train.image_paths.tolist() == [str(tmp_path / "images" / "a.jpg")]
+    assert valid.image_paths.tolist() == [str(tmp_path / "images" / "b.jpg")]
+    assert everyone.image_paths.tolist() == train.image_paths.tolist() + valid.image_paths.tolist()
     assert everyone.box_source == "; ".join(f"position and scale of {Path(name).name}" for name in names)
     check_third_joint_missing(valid[0])
     assert (valid.visible == valid.labelled).all()
     for root in (tmp_path / names[1], (tmp_path / names[1]).parent):
-        assert open_mpii(root, "valid").images.tolist() == valid.images.tolist()
+        assert open_mpii(root, "valid").image_paths.tolist() == valid.image_paths.tolist()
 
 
 def test_hrnet_file_of_the_real_validation_set(tmp_path, real_data):
@@ -240,7 +240,7 @@ def test_h5_person_and_its_ways_of_naming_photographs(tmp_path, names):
             file["imgname"] = np.array([[*map(ord, "a.jpg"), 0, 0]], dtype=float)
     (tmp_path / "train_images.txt").write_text("a.jpg\n")
     people = open_mpii(tmp_path, "train")
-    assert people.images.tolist() == [str(tmp_path / "a.jpg")]
+    assert people.image_paths.tolist() == [str(tmp_path / "a.jpg")]
     check_third_joint_missing(people[0])
     assert not people.visible[0, 3]
     assert people.head_sizes.tolist() == [30.0]

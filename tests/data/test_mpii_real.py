@@ -28,14 +28,14 @@ def forms(real_data, tmp_path_factory):
 
 
 def names(people) -> list[str]:
-    return [Path(path).name for path in people.images]
+    return [Path(path).name for path in people.image_paths]
 
 
 def test_real_counts(real_data, forms):
     everyone = open_people("mpii", real_data / "mpii")
     train = open_people("mpii", real_data / "mpii", "train")
     assert (len(everyone), len(train), len(forms["json"])) == (25204, 22246, 2958)
-    assert len(set(forms["json"].images)) == 2729
+    assert len(set(forms["json"].image_paths)) == 2729
     assert not set(names(train)) & set(names(forms["json"]))
     assert train.left_out == {}
     assert train.box_source == "position and scale of mpii_annotations.json.gz"
@@ -88,10 +88,10 @@ def test_real_predictions_score_as_published(real_data, forms):
 
 def test_real_joints_lie_in_their_photographs(real_data, forms):
     present = {path.name for path in (real_data / "mpii" / "images").glob("*.jpg")}
-    persons = [person for person in forms["scored"] if Path(person.image).name in present]
+    persons = [person for person in forms["scored"] if Path(person.image_path).name in present]
     assert len(persons) == 5
     for person in persons:
-        height, width = read_image(person.image).shape[:2]
+        height, width = read_image(person.image_path).shape[:2]
         inside = (person.joints >= -0.5) & (person.joints < (width - 0.5, height - 0.5))
         assert inside[person.labelled].all()
 

@@ -15,7 +15,7 @@ def people_in(images: list[str]) -> People:
         name="few",
         split="all",
         skeleton=LSP14,
-        images=np.array(images, dtype=str),
+        image_paths=np.array(images, dtype=str),
         joints=np.ones((n, 14, 2)),
         labelled=np.ones((n, 14), bool),
         visible=np.ones((n, 14), bool),
@@ -74,8 +74,8 @@ def test_random_splits_are_disjoint_complete_and_by_photograph():
     rest = everyone.choose(parse_split("random-rest:0.7:5"))
     assert len(taken) == 210
     assert len(rest) == 90
-    assert not set(taken.images) & set(rest.images)
-    assert set(taken.images) | set(rest.images) == set(PHOTOS)
+    assert not set(taken.image_paths) & set(rest.image_paths)
+    assert set(taken.image_paths) | set(rest.image_paths) == set(PHOTOS)
     assert taken.split == "random:0.7:5"
 
 
@@ -113,7 +113,7 @@ def test_few_photographs(count, fraction, drawn):
 
 def test_official_split_keeps_its_order():
     people = annotations(["a", "b", "c"], official={"valid": np.array([2, 0])}).choose(parse_split("valid"))
-    assert people.images.tolist() == ["c", "a"]
+    assert people.image_paths.tolist() == ["c", "a"]
 
 
 def test_split_that_is_not_there_names_those_that_are():
@@ -125,7 +125,7 @@ def test_those_left_out_are_counted_in_their_own_split():
     file = annotations(["a", "b", "c", "d"], ["", "crowd", "crowd", ""], {"train": np.array([0, 1]), "test": np.array([2, 3])})
     assert file.choose(parse_split("all")).left_out == {"crowd": 2}
     train = file.choose(parse_split("train"))
-    assert train.images.tolist() == ["a"]
+    assert train.image_paths.tolist() == ["a"]
     assert train.left_out == {"crowd": 1}
 
 

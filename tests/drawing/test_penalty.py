@@ -158,8 +158,8 @@ def shown(axes):
     return np.asarray(axes.get_images()[1].get_array())
 
 
-def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_look):
-    early, late = make_look(random_maps(0, 0.1)), make_look(random_maps(1))
+def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_output):
+    early, late = make_output(random_maps(0, 0.1)), make_output(random_maps(1))
     figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [2, 0], gammas=[1.0, 3.0])
     columns = [(early, 1.0), (early, 3.0), (late, 1.0), (late, 3.0)]
     for row, joint in enumerate([2, 0]):
@@ -177,8 +177,8 @@ def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_look):
     assert [axes.get_ylabel() for axes in figure.axes[:8:4]] == ["neck", "left wrist"]
 
 
-def test_each_column_has_a_scale_of_its_own(make_look):
-    early, late = make_look(random_maps(0, 0.1)), make_look(random_maps(1))
+def test_each_column_has_a_scale_of_its_own(make_output):
+    early, late = make_output(random_maps(0, 0.1)), make_output(random_maps(1))
     figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [0, 1, 2])
     tops = [axes.get_images()[1].norm.vmax for axes in figure.axes[:6]]
     expected = [penalty_map(found.maps, found.targets).max() for found in (early, late)] * 3
@@ -186,8 +186,8 @@ def test_each_column_has_a_scale_of_its_own(make_look):
     assert tops[0] < 0.1 * tops[1]
 
 
-def test_marks_lie_at_the_true_and_the_predicted_place(make_look):
-    found = make_look(random_maps(2))
+def test_marks_lie_at_the_true_and_the_predicted_place(make_output):
+    found = make_output(random_maps(2))
     axes = penalty_figure({"a": found}, [1]).axes[0]
     marks = {line.get_marker(): line.get_xydata()[0] for line in axes.lines}
     # Crops of 64 px are shown with 256.
@@ -195,38 +195,38 @@ def test_marks_lie_at_the_true_and_the_predicted_place(make_look):
     np.testing.assert_allclose(marks["o"], (found.predicted[1] + 0.5) * 4 - 0.5)
 
 
-def test_the_modulator_is_shown_on_true_negatives_alone(make_look):
-    found = make_look(random_maps(2))
-    image = penalty_figure({"a": found}, [0], view="modulator").axes[0].get_images()[1]
+def test_the_modulator_is_shown_on_true_negatives_alone(make_output):
+    found = make_output(random_maps(2))
+    image = penalty_figure({"a": found}, [0], quantity="modulator").axes[0].get_images()[1]
     factor, negative = found.explain(2.0).modulator[0, 0].numpy(), found.targets[0] == 0
     np.testing.assert_allclose(np.asarray(image.get_array())[negative], factor[negative], rtol=1e-6)
     assert not image.get_alpha()[~negative].any()
     assert image.norm.vmax == pytest.approx(1 + np.abs(factor[negative] - 1).max(), rel=1e-6)
-    with pytest.raises(ValueError, match="view 'loss': choose from penalty, modulator"):
-        penalty_figure({"a": found}, [0], view="loss")
+    with pytest.raises(ValueError, match="quantity 'loss': choose from penalty, modulator"):
+        penalty_figure({"a": found}, [0], quantity="loss")
 
 
-def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(make_look):
+def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(make_output):
     maps = np.full((3, 16, 16), 0.1, np.float32)
     maps[0, 14, 2], maps[1, 14, 2], maps[2, 14, 2] = 0.5, 0.9, 0.7
-    assert most_penalised([make_look(maps)], 2.0, 2) == [1, 2]
-    assert most_penalised([make_look(maps, known=(True, False, True))], 2.0, 2) == [0, 2]
+    assert most_penalised([make_output(maps)], 2.0, 2) == [1, 2]
+    assert most_penalised([make_output(maps, known=(True, False, True))], 2.0, 2) == [0, 2]
     # A model with small penalties counts as much as one with large ones.
     faint = np.full((3, 16, 16), 1e-4, np.float32)
     faint[0, 14, 2] = 1e-2
-    assert most_penalised([make_look(maps), make_look(faint)], 2.0, 2) == [0, 1]
-    assert most_penalised([make_look(maps, known=(False, False, False))], 2.0, 2) == []
+    assert most_penalised([make_output(maps), make_output(faint)], 2.0, 2) == [0, 1]
+    assert most_penalised([make_output(maps, known=(False, False, False))], 2.0, 2) == []
 
 
-@pytest.mark.parametrize("view", ["penalty", "modulator"])
-def test_a_joint_without_an_anchor_is_not_said_to_cost_nothing(make_look, view):
-    found = make_look(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
-    told = [axes.get_xlabel() for axes in penalty_figure({"a": found}, [0, 1, 2], view=view).axes[:3]]
+@pytest.mark.parametrize("quantity", ["penalty", "modulator"])
+def test_a_joint_without_an_anchor_is_not_said_to_cost_nothing(make_output, quantity):
+    found = make_output(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
+    told = [axes.get_xlabel() for axes in penalty_figure({"a": found}, [0, 1, 2], quantity=quantity).axes[:3]]
     assert told[:2] == ["no anchor: outside the crop", "true place not known"] and told[2].startswith("highest")
 
 
-def test_the_figure_is_legible(make_look, require_legible):
-    found = {f"epoch {i}": make_look(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
-    for view in ("penalty", "modulator"):
-        require_legible(penalty_figure(found, [0, 1, 2], view=view))
-        require_legible(penalty_figure({"a": found["epoch 1"]}, [0], view=view))
+def test_the_figure_is_legible(make_output, require_legible):
+    found = {f"epoch {i}": make_output(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
+    for quantity in ("penalty", "modulator"):
+        require_legible(penalty_figure(found, [0, 1, 2], quantity=quantity))
+        require_legible(penalty_figure({"a": found["epoch 1"]}, [0], quantity=quantity))

@@ -13,8 +13,8 @@ def shown(axes):
     return np.asarray(axes.get_images()[1].get_array())
 
 
-def test_each_part_of_the_loss_is_shown(make_look):
-    found = make_look(MAPS)
+def test_each_part_of_the_loss_is_shown(make_output):
+    found = make_output(MAPS)
     figure, maps = target_figure(found, [1, 2], gamma=3.0), found.explain(3.0)
     for row, joint in enumerate([1, 2]):
         photo, *panels = figure.axes[6 * row : 6 * row + 6]
@@ -37,51 +37,51 @@ def test_each_part_of_the_loss_is_shown(make_look):
     ]
 
 
-def test_the_circle_of_high_confidence_is_outlined(make_look):
-    figure = target_figure(make_look(MAPS), [0])
+def test_the_circle_of_high_confidence_is_outlined(make_output):
+    figure = target_figure(make_output(MAPS), [0])
     # The centre and its four neighbours are above 0.5: a cross of 12 edges.
     assert [len(axes.lines) for axes in figure.axes[1:6]] == [12, 12, 12, 0, 0]
 
 
-def test_a_joint_outside_the_crop_has_no_anchor_and_says_so(make_look):
-    figure = target_figure(make_look(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
+def test_a_joint_outside_the_crop_has_no_anchor_and_says_so(make_output):
+    figure = target_figure(make_output(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
     assert "no anchor" in figure.axes[3].get_xlabel()
     assert (shown(figure.axes[4]) == 1).all()
 
 
-def test_a_joint_whose_place_is_not_known_has_neither_target_nor_loss(make_look):
-    panels = target_figure(make_look(MAPS, known=(False, True, True)), [0, 1]).axes
+def test_a_joint_whose_place_is_not_known_has_neither_target_nor_loss(make_output):
+    panels = target_figure(make_output(MAPS, known=(False, True, True)), [0, 1]).axes
     assert panels[3].get_xlabel().replace("\n", " ") == "true place not known"
     for axes in (panels[1], panels[2], panels[4], panels[5]):
         assert not axes.get_images()[1].get_alpha().any() and axes.get_xlabel().strip() == ""
     assert panels[5 + 6].get_xlabel().startswith("sum") and panels[3].get_images()[1].get_alpha().any()
 
 
-def test_a_linear_head_below_zero_can_be_drawn(make_look):
-    assert len(heatmap_figure(make_look(-MAPS), [0]).axes[0].get_images()) == 2
+def test_a_linear_head_below_zero_can_be_drawn(make_output):
+    assert len(heatmap_figure(make_output(-MAPS), [0]).axes[0].get_images()) == 2
 
 
-def test_titles_name_the_model(make_look):
+def test_titles_name_the_model(make_output):
     for draw in (target_figure, heatmap_figure):
-        assert draw(make_look(MAPS), [0], model="bce").get_suptitle().startswith("bce: ")
+        assert draw(make_output(MAPS), [0], model="bce").get_suptitle().startswith("bce: ")
 
 
-def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_look):
-    figure = heatmap_figure(make_look(MAPS))
+def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_output):
+    figure = heatmap_figure(make_output(MAPS))
     for axes, heatmap, name in zip(figure.axes[:3], MAPS, ["left wrist", "right wrist", "neck"], strict=True):
         np.testing.assert_array_equal(shown(axes), heatmap)
         assert (axes.get_title(), axes.get_xlabel()) == (name, f"peak {heatmap.max():.2f}")
         assert axes.get_images()[1].norm.vmax == MAPS.max()
-    assert len(heatmap_figure(make_look(MAPS), [2]).axes[0].get_images()) == 2
+    assert len(heatmap_figure(make_output(MAPS), [2]).axes[0].get_images()) == 2
 
 
-def test_without_truth_only_the_prediction_is_marked(make_look):
-    known, unknown = (heatmap_figure(make_look(MAPS, known=(there,) * 3)) for there in (True, False))
+def test_without_truth_only_the_prediction_is_marked(make_output):
+    known, unknown = (heatmap_figure(make_output(MAPS, known=(there,) * 3)) for there in (True, False))
     assert [line.get_marker() for line in known.axes[0].lines] == ["o", "+"]
     assert [line.get_marker() for line in unknown.axes[0].lines] == ["o"]
 
 
 @pytest.mark.parametrize("joints", [[0], [0, 1, 2]])
-def test_figures_are_legible(make_look, require_legible, joints):
-    require_legible(target_figure(make_look(MAPS), joints))
-    require_legible(heatmap_figure(make_look(MAPS), joints))
+def test_figures_are_legible(make_output, require_legible, joints):
+    require_legible(target_figure(make_output(MAPS), joints))
+    require_legible(heatmap_figure(make_output(MAPS), joints))

@@ -199,7 +199,7 @@ def moved(people, pixels, seed=3):
 
 
 def of(people, pred, score):
-    facts = {"area_N": people.areas, "image_N": people.images, "sigmas_K": COCO17.sigmas}
+    facts = {"area_N": people.areas, "image_N": people.image_paths, "sigmas_K": COCO17.sigmas}
     return average_precision(pred, score, people.joints, people.labelled, people.visible, **facts)
 
 

@@ -20,7 +20,7 @@ def hourglass(name, **options):
     return StackedHourglass(joints=5, **{"stacks": 2, "features": 16, "depth": 3, "encoder": name} | options)
 
 
-class TestEncoder:
+class EncoderTests:
     def test_has_the_published_number_of_parameters(self):
         # 4.652 M with the classifier: 1x1 convolution to 1280 and its normalisation, 1000 classes
         assert count(EfficientNetLite0(4)) + 320 * 1280 + 2 * 1280 + 1281 * 1000 == 4_652_008
@@ -45,7 +45,7 @@ class TestEncoder:
         assert changed == {"2", "3", "4"}
 
 
-class TestImageNet:
+class ImageNetTests:
     def test_weights_expect_what_they_are_fed(self, real_data):
         """In the right places, the last stage's inputs have nearly the channel means that ImageNet's had."""
         model = EfficientNetLite0(4).eval()
@@ -68,7 +68,7 @@ class TestImageNet:
             load_imagenet(EfficientNetLite0(3))
 
 
-class TestHourglass:
+class HourglassTests:
     @pytest.mark.parametrize("name", ENCODER_SIZES)
     @pytest.mark.parametrize("depth", [3, 4])
     def test_gives_maps_of_a_quarter_for_every_stack(self, name, depth):

@@ -16,8 +16,8 @@ def test_known_values():
 
 def test_gains_are_each_crops_own_and_go_beyond_white():
     white = torch.full((2, 4, 5, 3), 255, dtype=torch.uint8)
-    gains = torch.tensor([[1.0, 0.5, 1.2], [0.8, 1.0, 1.1]])
-    out = normalise(white, (0.0, 0.0, 0.2), (1.0, 2.0, 1.0), gains)
+    channel_gains = torch.tensor([[1.0, 0.5, 1.2], [0.8, 1.0, 1.1]])
+    out = normalise(white, (0.0, 0.0, 0.2), (1.0, 2.0, 1.0), channel_gains)
     # (gain - mean) / std
     torch.testing.assert_close(out[:, :, 3, 4], torch.tensor([[1.0, 0.25, 1.0], [0.8, 0.5, 0.9]]))
     assert (out == out[:, :, :1, :1]).all()

@@ -18,7 +18,7 @@ from posekit.models import normalise
 from posekit.prediction import backends, cache
 from posekit.prediction.backends import AutoBackend, OnnxBackend, TorchBackend, open_backend
 from posekit.prediction.onnx.export import to_onnx
-from posekit.prediction.test_time import PYRAMID, Views
+from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 from posekit.skeletons import MPII16
 
 CPU = torch.device("cpu")
@@ -78,7 +78,9 @@ def test_lower_precision_is_near_and_named(sigmoid, crops):
     assert (found - expected).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize("views", [Views(), Views(flip=True), PYRAMID], ids=["plain", "flip", "pyramid"])
+@pytest.mark.parametrize(
+    "views", [TestTimeAugmentation(), TestTimeAugmentation(flip=True), PYRAMID], ids=["plain", "flip", "pyramid"]
+)
 def test_all_views_work_with_both(real_data, weights, onnx_file, views):
     photo = real_data / "photos" / "man_running.jpg"
     expected = posekit.load(weights, device="cpu", views=views, backend="torch")(photo)[0]

@@ -10,12 +10,12 @@ import torch
 from posekit.data import open_people
 from posekit.data.pack.crops import Packing
 from posekit.data.pack.write import write_pack
-from posekit.drawing.person_view import Subject
+from posekit.drawing.person_view import PersonView
 from posekit.errors import BoxError, WeightsError
 from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.models import ModelInfo, load_weights, save_weights
-from posekit.prediction.person_view import annotated_subject, look
+from posekit.prediction.person_view import annotated_view, run_model
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PYRAMID
 from posekit.skeletons import LSP14, MPII16
@@ -31,17 +31,17 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def subject():
+def view():
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    return Subject("x", image, Box((60, 45), 80), LSP14, np.full((14, 2), 40.0), np.ones(14, bool))
+    return PersonView("x", image, Box((60, 45), 80), LSP14, np.full((14, 2), 40.0), np.ones(14, bool))
 
 
 @pytest.mark.parametrize("options", [{}, {"views": PYRAMID, "decode": "dark"}], ids=["plain", "pyramid"])
-def test_it_sees_what_the_predictor_sees(weights, subject, options):
+def test_it_sees_what_the_predictor_sees(weights, view, options):
     predictor = Predictor(weights, device="cpu", **options)
-    (pose,) = predictor(subject.image, [subject.box])
-    found = look(predictor, subject)
-    np.testing.assert_allclose(subject.crop(64).inverse(found.predicted), pose.keypoints, atol=1e-4)
+    (pose,) = predictor(view.image, [view.box])
+    found = run_model(predictor, view)
+    np.testing.assert_allclose(view.crop(64).inverse(found.predicted), pose.keypoints, atol=1e-4)
     np.testing.assert_allclose(found.scores, pose.scores, rtol=1e-6)
     assert found.maps.shape == (14, 16, 16) and found.target_options == {"sigma": 1.5}
 
@@ -49,48 +49,52 @@ def test_it_sees_what_the_predictor_sees(weights, subject, options):
 def test_maps_are_those_of_the_evaluation(weights, real_data):
     predictor, people = Predictor(weights, device="cpu"), open_people("lsp", real_data / "lspet", "random:0.001:0")
     np.testing.assert_allclose(
-        look(predictor, annotated_subject(people, 2)).maps, predictor.heatmaps(people)[2], rtol=1e-4, atol=1e-6
+        run_model(predictor, annotated_view(people, 2)).maps, predictor.heatmaps(people)[2], rtol=1e-4, atol=1e-6
     )
 
 
-def test_a_model_whose_training_failed_is_refused(weights, subject, tmp_path):
+def test_a_model_whose_training_failed_is_refused(weights, view, tmp_path):
     model, info = load_weights(weights)
     with torch.no_grad():
         next(model.parameters()).fill_(torch.nan)
     save_weights(tmp_path / "nan.safetensors", model, info)
     with pytest.raises(WeightsError, match="not finite numbers: its training failed"):
-        look(Predictor(tmp_path / "nan.safetensors", device="cpu"), subject)
+        run_model(Predictor(tmp_path / "nan.safetensors", device="cpu"), view)
 
 
-def test_the_same_joints_under_another_name_are_the_same(weights, subject):
-    other = replace(subject, skeleton=replace(LSP14, name="mine"))
-    assert np.array_equal(look(Predictor(weights, device="cpu"), other).maps, look(Predictor(weights, device="cpu"), subject).maps)
+def test_the_same_joints_under_another_name_are_the_same(weights, view):
+    other = replace(view, skeleton=replace(LSP14, name="mine"))
+    assert np.array_equal(
+        run_model(Predictor(weights, device="cpu"), other).maps, run_model(Predictor(weights, device="cpu"), view).maps
+    )
 
 
-def test_another_skeleton_or_a_box_beside_the_picture_is_refused(weights, subject):
+def test_another_skeleton_or_a_box_beside_the_picture_is_refused(weights, view):
     predictor = Predictor(weights, device="cpu")
     with pytest.raises(ValueError, match="has the skeleton mpii16, the model lsp14"):
-        look(predictor, Subject("x", subject.image, subject.box, MPII16, np.zeros((16, 2)), np.zeros(16, bool)))
+        run_model(predictor, PersonView("x", view.image, view.box, MPII16, np.zeros((16, 2)), np.zeros(16, bool)))
     with pytest.raises(BoxError, match="wholly outside"):
-        look(predictor, Subject("x", subject.image, Box((500, 5), 50), LSP14, subject.joints, subject.known))
+        run_model(predictor, PersonView("x", view.image, Box((500, 5), 50), LSP14, view.joints, view.known))
 
 
 def test_a_real_person_is_cut_out_with_the_joints_inside(real_data):
     people = open_people("lsp", real_data / "lspet", "random:0.01:0")
-    subject = annotated_subject(people, 3)
-    assert subject.title == "lspet random:0.01:0, person 3"
-    assert subject.image.shape == read_image(people.images[3]).shape
-    inside = subject.crop(64).forward(subject.joints[subject.known])
+    view = annotated_view(people, 3)
+    assert view.title == "lspet random:0.01:0, person 3"
+    assert view.image.shape == read_image(people.image_paths[3]).shape
+    inside = view.crop(64).forward(view.joints[view.known])
     assert ((inside > -0.5) & (inside < 63.5)).all()
-    assert subject.picture(64).shape == (64, 64, 3) and subject.picture(64).any()
+    assert view.picture(64).shape == (64, 64, 3) and view.picture(64).any()
 
 
 def test_a_packed_person_is_the_same_in_the_pixels_of_the_pack(real_data, tmp_path):
     people = open_people("lsp", real_data / "lspet", "random:0.001:0")
     write_pack(tmp_path / "people.h5", people, Packing(quality=0), workers=1, progress=False)
     packed = open_people("packed", tmp_path / "people.h5")
-    place = packed.images.tolist().index(next(name for name in packed.images if Path(name).name == Path(people.images[2]).name))
-    one, other = annotated_subject(people, 2), annotated_subject(packed, place)
+    place = packed.image_paths.tolist().index(
+        next(name for name in packed.image_paths if Path(name).name == Path(people.image_paths[2]).name)
+    )
+    one, other = annotated_view(people, 2), annotated_view(packed, place)
     np.testing.assert_allclose(
         one.crop(96).forward(one.joints)[one.known], other.crop(96).forward(other.joints)[other.known], atol=1e-6
     )

@@ -15,7 +15,7 @@ from posekit.opencv import cv2
 from posekit.people import People
 from posekit.prediction import predictor
 from posekit.prediction.pose import Pose
-from posekit.prediction.test_time import PYRAMID, Views
+from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 from posekit.skeletons import LSP14, Skeleton
 
 SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"),))
@@ -194,13 +194,13 @@ def test_predict_crops_stays_in_crop_pixels(spot_predictor):
 def people(images, centres, sides, skeleton=SPOTS):
     n, k = len(images), len(skeleton)
     return People(
-        name="spots", split="valid", skeleton=skeleton, images=np.array(images, dtype=str), joints=np.zeros((n, k, 2)),
+        name="spots", split="valid", skeleton=skeleton, image_paths=np.array(images, dtype=str), joints=np.zeros((n, k, 2)),
         labelled=np.ones((n, k), bool), visible=np.ones((n, k), bool), centres=np.array(centres, float).reshape(n, 2),
         sides=np.array(sides, float), head_sizes=np.full(n, np.nan), box_source="made for the test",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("views", [Views(flip=True), Views((0.9, 1.0, 1.2)), PYRAMID], ids=str)
+@pytest.mark.parametrize("views", [TestTimeAugmentation(flip=True), TestTimeAugmentation((0.9, 1.0, 1.2)), PYRAMID], ids=str)
 def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
     image = tmp_path / "spots.png"
     cv2.imwrite(str(image), spots(150, 200, POINTS))
@@ -221,7 +221,7 @@ def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
 
 def test_the_mirrored_view_exchanges_left_and_right(spot_predictor):
     """The spot finder goes by colours, which stay in the mirror: exchanged, both hands show in both hands' maps, half as high."""
-    (pose,) = spot_predictor(views=Views(flip=True))(spots(150, 200, POINTS), [Box((85, 85), 128)])
+    (pose,) = spot_predictor(views=TestTimeAugmentation(flip=True))(spots(150, 200, POINTS), [Box((85, 85), 128)])
     assert pose.scores[0] > 0.7  # the nose has no opposite
     assert (pose.scores[1:] < 0.6).all()
 
@@ -255,7 +255,7 @@ def test_maps_come_in_batches_with_whose_they_are(spot_predictor, tmp_path):
         [(85, 85), (95, 80), (85, 85), (900, 80), (80, 95)],
         [128, 110, 128, 50, 120],
     )
-    finder = spot_predictor(batch_size=4, views=Views((1.2, 1.0)))
+    finder = spot_predictor(batch_size=4, views=TestTimeAugmentation((1.2, 1.0)))
     batches = list(finder.map_batches(crowd))
     assert [index.tolist() for index, _, _ in batches] == [[0, 1], [2, 3], [4]]
     assert [[failure.index for failure in failures] for _, _, failures in batches] == [[], [2, 3], []]
@@ -394,6 +394,6 @@ def test_scores_are_the_probabilities_that_the_weights_tell_for_these_views(tmp_
     photo, box = real_data / "photos" / "man_running.jpg", Box((300.0, 300.0), 400.0)
     (plain,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(photo, [box])
     np.testing.assert_allclose(plain.scores, 0.25 + plain.peaks / 2)
-    for others in (Views(flip=True), Views((1.1,))):
+    for others in (TestTimeAugmentation(flip=True), TestTimeAugmentation((1.1,))):
         (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=others)(photo, [box])
         np.testing.assert_array_equal(found.scores, found.peaks)

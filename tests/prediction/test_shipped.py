@@ -19,7 +19,7 @@ def people(real_data):
 
 
 def keypoints(predictor, people):
-    return np.array([predictor(person.image, [person.box])[0].keypoints for person in people])
+    return np.array([predictor(person.image_path, [person.box])[0].keypoints for person in people])
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_the_compiled_network_finds_the_same_joints(people):
     plain, compiled = (posekit.load("lspet-small", device="cpu", backend=backend) for backend in ("torch", "compiled"))
     assert compiled.backend.name == "compiled"
     for person in people[:8]:
-        (expected,), (found,) = (predictor(person.image, [person.box]) for predictor in (plain, compiled))
+        (expected,), (found,) = (predictor(person.image_path, [person.box]) for predictor in (plain, compiled))
         np.testing.assert_allclose(found.keypoints, expected.keypoints, rtol=0, atol=NEAR_PX)
         np.testing.assert_allclose(found.peaks, expected.peaks, rtol=0, atol=1e-4)
 
@@ -48,6 +48,6 @@ def test_the_compiled_network_finds_the_same_joints(people):
 def test_threads_share_a_predictor(people):
     predictor = posekit.load("lspet-small", device="cpu")
     with ThreadPoolExecutor(4) as pool:  # 40 people: the ONNX form is made on the way
-        found = list(pool.map(lambda person: predictor(person.image, [person.box])[0].keypoints, people))
+        found = list(pool.map(lambda person: predictor(person.image_path, [person.box])[0].keypoints, people))
     alone = keypoints(posekit.load("lspet-small", device="cpu", backend="torch"), people)
     np.testing.assert_allclose(found, alone, rtol=0, atol=NEAR_PX)

@@ -1,4 +1,4 @@
-"""Views of one person: what is averaged lies in one frame, and the mirror exchanges left and right."""
+"""TestTimeAugmentation of one person: what is averaged lies in one frame, and the mirror exchanges left and right."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from posekit.errors import ConfigError
 from posekit.heatmaps import decode, encode
-from posekit.prediction.test_time import PLAIN, PYRAMID, Views, averaged_maps
+from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation, averaged_maps
 
 SIZE = 64
 # A joint in the middle, a left and a right one.
@@ -26,7 +26,7 @@ def seen(scale: float, mirrored: bool) -> torch.Tensor:
     return encode(joints, EVERY, size=SIZE // 4, subpixel=True)
 
 
-def perfect_model(views: Views, log: list):
+def perfect_model(views: TestTimeAugmentation, log: list):
     def predict(images):
         log.append(images)
         rounds = (False, True) if views.flip else (False,)
@@ -35,7 +35,7 @@ def perfect_model(views: Views, log: list):
     return predict
 
 
-@pytest.mark.parametrize("views", [PLAIN, Views(flip=True), Views((0.8, 1.25)), PYRAMID], ids=str)
+@pytest.mark.parametrize("views", [PLAIN, TestTimeAugmentation(flip=True), TestTimeAugmentation((0.8, 1.25)), PYRAMID], ids=str)
 def test_views_of_a_perfect_model_agree(views):
     log = []
     images = torch.zeros(2 * len(views.scales), SIZE, SIZE, 3, dtype=torch.uint8)
@@ -54,7 +54,7 @@ def test_one_view_is_the_model_itself():
 
 def test_the_mirrored_views_are_the_pictures_in_the_mirror():
     log, images = [], torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
-    views = Views(flip=True)
+    views = TestTimeAugmentation(flip=True)
     averaged_maps(perfect_model(views, log), images, views, FLIP_ORDER)
     assert torch.equal(log[0][:2], images)
     assert torch.equal(log[0][2:, :, 0], images[:, :, -1])
@@ -64,13 +64,15 @@ def test_flipping_averages_left_with_the_mirrors_right():
     maps = torch.zeros(2, 3, 4, 4)
     maps[0, 1, 2, 0] = 1.0  # left joint, left edge
     maps[1, 2, 2, 3] = 0.5  # in the mirror: right joint, right edge
-    found = averaged_maps(lambda images: maps, torch.zeros(1, 8, 8, 3), Views(flip=True), FLIP_ORDER)
+    found = averaged_maps(lambda images: maps, torch.zeros(1, 8, 8, 3), TestTimeAugmentation(flip=True), FLIP_ORDER)
     assert found[0, 1, 2, 0] == 0.75
     assert found.sum() == 0.75
 
 
 def test_a_smaller_view_adds_nothing_beyond_its_border():
-    found = averaged_maps(lambda images: torch.ones(2, 1, 8, 8), torch.zeros(2, 8, 8, 3), Views((0.5, 1.0)), torch.tensor([0]))
+    found = averaged_maps(
+        lambda images: torch.ones(2, 1, 8, 8), torch.zeros(2, 8, 8, 3), TestTimeAugmentation((0.5, 1.0)), torch.tensor([0])
+    )
     assert found[0, 0, 0, 0] == 0.5
     assert found[0, 0, 4, 4] == 1.0
 
@@ -78,7 +80,7 @@ def test_a_smaller_view_adds_nothing_beyond_its_border():
 @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, -1.0), (math.nan,), (50.0,)])
 def test_odd_scales_are_refused(scales):
     with pytest.raises(ConfigError, match=r"factors on the box's side from 0\.1 to 10"):
-        Views(scales)
+        TestTimeAugmentation(scales)
 
 
 def test_views_say_what_they_are():

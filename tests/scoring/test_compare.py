@@ -8,7 +8,7 @@ from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import PredictionsError
-from posekit.scoring.compare import Comparison
+from posekit.scoring.compare import PairedComparison
 from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.mean_pose import mean_pose
@@ -26,7 +26,7 @@ def pair(real_data):
 
 
 def test_the_hourglass_is_better_than_tompson_et_al(pair):
-    found = Comparison(*pair)
+    found = PairedComparison(*pair)
     assert found.total.difference == pytest.approx(88.035 - 82.34, abs=0.01)
     assert found.total.decided
     assert 4.5 < found.total.low < found.total.difference < found.total.high < 7
@@ -37,14 +37,14 @@ def test_the_hourglass_is_better_than_tompson_et_al(pair):
 
 
 def test_a_model_against_itself_is_undecided(pair):
-    found = Comparison(pair[0], pair[0])
+    found = PairedComparison(pair[0], pair[0])
     assert (found.total.difference, found.total.low, found.total.high) == (0, 0, 0)
     assert not found.total.decided
     assert "undecided" in found.table(("a.h5", "b.h5"))
 
 
 def test_the_table_names_both_and_counts_from_the_first(pair):
-    lines = Comparison(*pair).table(("ours.h5", "theirs.h5")).splitlines()
+    lines = PairedComparison(*pair).table(("ours.h5", "theirs.h5")).splitlines()
     assert "A (ours.h5) and B (theirs.h5)" in lines[0]
     assert lines[-1].split()[:4] == ["Mean", "88.04", "82.34", "+5.70"]
 
@@ -53,13 +53,13 @@ def test_other_people_or_another_metric_cannot_be_compared(real_data, pair):
     people = open_people("lsp", real_data / "lsp", "test")
     scores = score(people, mean_pose(people, people))
     with pytest.raises(PredictionsError, match="scored on different joints"):
-        Comparison(pair[0], scores)
+        PairedComparison(pair[0], scores)
     stricter = score(people, mean_pose(people, people), threshold=0.1)
     with pytest.raises(PredictionsError, match=r"PCK@0.2, .* against PCK@0.1"):
-        Comparison(scores, stricter)
+        PairedComparison(scores, stricter)
     fewer = replace(people, labelled=people.labelled & (np.arange(14) > 0))
     with pytest.raises(PredictionsError, match="compare predictions of one skeleton"):
-        Comparison(scores, score(fewer, mean_pose(people, people)))
+        PairedComparison(scores, score(fewer, mean_pose(people, people)))
 
 
 @pytest.fixture
@@ -83,14 +83,14 @@ def doubles(real_data):
 
 
 def test_both_models_are_asked_for_the_same_double_maps(doubles):
-    found = Comparison(*doubles).on_double_maps
+    found = PairedComparison(*doubles).on_double_maps
     assert {name: row.n for name, row in found.items()} == {"first": 2, "second": 2, "either": 3, "both": 1, "neither": 39}
     assert [(row.first, row.second) for row in found.values()] == [
         (0, 50), (50, 50), (pytest.approx(100 / 3), pytest.approx(200 / 3)), (0, 0), (100, 100),
     ]  # fmt: skip
     assert found["either"].difference.difference == pytest.approx(-100 / 3)
-    assert "either (3 joints)" in Comparison(*doubles).double_table(("a.h5", "b.h5"))
-    assert Comparison(*doubles).double_dict()["first"]["joints"] == 2
+    assert "either (3 joints)" in PairedComparison(*doubles).double_table(("a.h5", "b.h5"))
+    assert PairedComparison(*doubles).double_dict()["first"]["joints"] == 2
 
 
 def test_no_double_maps_and_no_peaks(doubles, pair):
@@ -98,8 +98,8 @@ def test_no_double_maps_and_no_peaks(doubles, pair):
         found = scores.predictions
         return replace(scores, predictions=replace(found, peaks=found.peaks[:, :, :1], heights=found.heights[:, :, :1]))
 
-    single = Comparison(*map(highest_alone, doubles))
+    single = PairedComparison(*map(highest_alone, doubles))
     assert single.on_double_maps["either"].n == 0
     assert np.isnan(single.on_double_maps["either"].first)
     assert "nan" not in single.double_table(("a.h5", "b.h5"))
-    assert Comparison(*pair).on_double_maps == {}
+    assert PairedComparison(*pair).on_double_maps == {}

@@ -30,7 +30,7 @@ def people(n=4, skeleton=LSP14, head_sizes=np.nan, **changes):
         "centres": np.full((n, 2), 50.0),
         "sides": np.full(n, 100.0),
         "head_sizes": np.full(n, head_sizes),
-        "images": np.array([f"im{i}.jpg" for i in range(n)], dtype=str),
+        "image_paths": np.array([f"im{i}.jpg" for i in range(n)], dtype=str),
     }
     return People(name="lsp", split="test", skeleton=skeleton, box_source="drawn for the test", **(fields | changes))
 

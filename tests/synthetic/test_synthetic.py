@@ -15,7 +15,7 @@ from posekit.images import read_image
 from posekit.opencv import cv2
 from posekit.skeletons import LSP14, MPII16, joint_mapping
 from posekit.synthetic.body import SIDES, Build, place, turn
-from posekit.synthetic.poses import STANCES, Pose, draw_pose
+from posekit.synthetic.poses import STANCES, Posture, sample_posture
 from posekit.synthetic.render import Camera, Canvas, Hull, Light
 from posekit.synthetic.scene import render_scene
 from posekit.synthetic.write import write_synthetic
@@ -29,7 +29,7 @@ UPRIGHT = {"yaw": 0.0, "lean": 0.0, "roll": 0.0, "bend": 0.0, "side_bend": 0.0, 
 def posed(leg=None, arm=None, **angles):
     legs = {side: {**LEG, **(leg or {})} for side in SIDES}
     arms = {side: {**ARM, **(arm or {})} for side in SIDES}
-    pose = Pose("stand", **{**UPRIGHT, **angles}, legs=legs, arms=arms)
+    pose = Posture("stand", **{**UPRIGHT, **angles}, legs=legs, arms=arms)
     return place(pose, Build(), camera=np.eye(3), position=np.zeros(3)).joints
 
 
@@ -91,7 +91,7 @@ def test_turn_is_a_rotation_by_the_right_hand_rule(axis):
 
 def test_knees_and_elbows_never_bend_the_wrong_way():
     rng = np.random.default_rng(0)
-    poses = [draw_pose(rng) for _ in range(400)]
+    poses = [sample_posture(rng) for _ in range(400)]
     assert min(leg["knee"] for pose in poses for leg in pose.legs.values()) >= 0
     assert min(arm["elbow"] for pose in poses for arm in pose.arms.values()) >= 0
     assert {pose.stance for pose in poses} == set(STANCES)
@@ -275,7 +275,7 @@ def test_a_scale_is_48_head_box_diagonals_as_in_the_real_file(mpii):
 def test_the_loader_reads_the_joints_that_were_drawn(mpii):
     people = open_people("mpii", mpii)
     assert len(people) == 100
-    drawn = [figure for image in dict.fromkeys(people.images) for figure in redrawn(image, people, seed=1)]
+    drawn = [figure for image in dict.fromkeys(people.image_paths) for figure in redrawn(image, people, seed=1)]
     for person, figure in zip(people, drawn, strict=True):
         assert np.array_equal(person.labelled, figure.inside)
         assert person.joints[person.labelled] == pytest.approx(figure.joints[figure.inside])
@@ -285,7 +285,7 @@ def test_the_loader_reads_the_joints_that_were_drawn(mpii):
 
 
 def redrawn(image, people, *, seed):
-    index, count = int(Path(image).stem) - 1, int((people.images == image).sum())
+    index, count = int(Path(image).stem) - 1, int((people.image_paths == image).sum())
     scene = render_scene(np.random.default_rng([seed, index]), subjects=count)
     assert np.abs(scene.image.astype(int) - read_image(image)).mean() < 15  # JPEG apart, the very picture
     return scene.people[:count]

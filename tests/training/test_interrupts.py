@@ -11,7 +11,7 @@ import torch
 
 from posekit.errors import ConfigError, DataError
 from posekit.training import interrupts as stops
-from posekit.training.interrupts import Stopped, failures_told, one_voice, signals_noted
+from posekit.training.interrupts import Stopped, catch_signals, first_error_only, readable_errors
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ from posekit.training.interrupts import Stopped, failures_told, one_voice, signa
     ],
 )
 def test_a_loaders_worker_that_died_is_told_in_one_line(message):
-    with pytest.raises(Stopped, match=r"reads photographs has died.*lower train\.workers") as caught, failures_told():
+    with pytest.raises(Stopped, match=r"reads photographs has died.*lower train\.workers") as caught, readable_errors():
         raise RuntimeError(message)
     assert "\n" not in str(caught.value)
 
 
 def test_what_a_worker_raised_itself_and_other_errors_are_left_alone():
     for message in ("Caught RuntimeError in DataLoader worker process 0.", "mat1 and mat2 shapes cannot be multiplied"):
-        with pytest.raises(RuntimeError, match=message[:20]) as caught, failures_told():
+        with pytest.raises(RuntimeError, match=message[:20]) as caught, readable_errors():
             raise RuntimeError(message)
         assert not isinstance(caught.value, Stopped)
 
@@ -41,7 +41,7 @@ def test_what_a_worker_raised_itself_and_other_errors_are_left_alone():
 def test_another_process_that_died_is_told_and_sigterm_no_longer_cuts_it_off(error):
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(Stopped, match="another training process has died"), signals_noted(), failures_told():
+        with pytest.raises(Stopped, match="another training process has died"), catch_signals(), readable_errors():
             raise error
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     finally:
@@ -55,22 +55,22 @@ def test_a_network_that_cannot_be_compiled_is_told_in_one_line():
         def __init__(self):
             RuntimeError.__init__(self, "No working C++ compiler\n\nSet TORCHDYNAMO_VERBOSE=1")
 
-    with pytest.raises(ConfigError, match=r"^train\.compile: .*\(No working C\+\+ compiler\); set it to false$"), failures_told():
+    with pytest.raises(ConfigError, match=r"^train\.compile: .*\(No working C\+\+ compiler\); set it to false$"), readable_errors():
         raise Failed
 
 
 def test_what_a_gpu_lacks_is_told_in_one_line():
     from torch._inductor.exc import TritonMissing
 
-    with pytest.raises(ConfigError, match=r"^train\.compile: .*triton.*; set it to false$"), failures_told():
+    with pytest.raises(ConfigError, match=r"^train\.compile: .*triton.*; set it to false$"), readable_errors():
         raise TritonMissing(None)
-    with pytest.raises(Stopped, match=r"lower train\.batch_size"), failures_told():
+    with pytest.raises(Stopped, match=r"lower train\.batch_size"), readable_errors():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
 def test_a_signal_that_comes_twice_at_once_is_one_and_a_later_one_interrupts(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
-    with signals_noted() as received:
+    with catch_signals() as received:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)  # a scheduler's, passed on by torchrun
         assert received[0] == signal.SIGTERM
@@ -93,19 +93,19 @@ def test_of_several_processes_the_first_that_fails_speaks(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
     monkeypatch.setenv("MASTER_ADDR", "localhost")
     monkeypatch.setenv("MASTER_PORT", process.stdout.readline().strip())
-    with pytest.raises(DataError), one_voice():
+    with pytest.raises(DataError), first_error_only():
         raise DataError("gone")
-    with pytest.raises(SystemExit) as caught, one_voice():
+    with pytest.raises(SystemExit) as caught, first_error_only():
         raise ConfigError("wrong")
     assert caught.value.code == 2
     process.communicate("")
     monkeypatch.setattr(stops, "_STORE_S", 0.1)
-    with pytest.raises(DataError), one_voice():  # the store is gone: better twice than not at all
+    with pytest.raises(DataError), first_error_only():  # the store is gone: better twice than not at all
         raise DataError("gone")
 
 
 def test_a_single_process_speaks(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     for _ in range(2):
-        with pytest.raises(DataError), one_voice():
+        with pytest.raises(DataError), first_error_only():
             raise DataError("gone")

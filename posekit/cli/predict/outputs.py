@@ -16,11 +16,11 @@ from posekit.cli.predict.people import Found
 from posekit.drawing.figures import save_figure
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.drawing.numbers import draw_numbers
-from posekit.drawing.person_view import Subject
+from posekit.drawing.person_view import PersonView
 from posekit.errors import OutputError
-from posekit.files import replacing, writable_folder
+from posekit.files import atomic_write, writable_folder
 from posekit.images import write_image
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
 from posekit.scoring.io.coco_dataset import coco_category, joints_extent, write_dataset
@@ -99,7 +99,7 @@ class Outputs:
             return
         for kind, path in self._listings.items():
             path = path if whole or not path.exists() else path.with_name(f"{path.stem}.partial{path.suffix}")
-            with replacing(path) as unfinished:
+            with atomic_write(path) as unfinished:
                 self._writer(kind)(unfinished)
             if not whole:
                 print(f"stopped: {path} holds {len(self._people)} of {len(self._stems)} photographs", file=sys.stderr)
@@ -134,8 +134,8 @@ class Outputs:
     def _write_heatmaps(self, path: Path, title: str, found: Found, pose: Pose) -> None:
         k = len(pose.skeleton)
         nothing = np.zeros((k, 2)), np.zeros(k, bool)
-        subject = Subject(title, found.photograph.image, pose.box, pose.skeleton, *nothing, "")
-        save_figure(heatmap_figure(look(self._predictor, subject)), path)
+        view = PersonView(title, found.photograph.image, pose.box, pose.skeleton, *nothing, "")
+        save_figure(heatmap_figure(run_model(self._predictor, view)), path)
 
 
 def _key(path: Path) -> str:

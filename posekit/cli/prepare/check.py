@@ -11,7 +11,7 @@ import numpy as np
 from posekit.command_line import add_source_options
 from posekit.data import WITH_PHOTOGRAPHS, open_people
 from posekit.data.checks.check import check
-from posekit.data.checks.check_results import BAD, Finding, findings_table
+from posekit.data.checks.check_results import BAD, CheckResult, results_table
 from posekit.data.image_headers import Photographs, read_headers
 from posekit.data.splits import OFFICIAL_SPLITS, split_of_file
 from posekit.drawing.contact import named_sheet
@@ -21,7 +21,7 @@ from posekit.images import read_image, write_image
 from posekit.people import People, concatenate
 
 _DESCRIPTION = """\
-Look a data set over before training on it, as a careful person would.
+ModelOutput a data set over before training on it, as a careful person would.
 
 Each thing that was looked at is a line of the table: OK; LOOK where somebody should look or it cannot be told;
 BAD where training would fail or learn something wrong. The exit status is 1 if anything is BAD."""
@@ -73,18 +73,18 @@ def _check(args: argparse.Namespace) -> None:
     root_name = re.sub(r"[^\w.]+", "-", args.root.absolute().name)
     out = writable_folder(args.out or Path("runs") / f"check-{args.data}-{root_name}")
     splits, lacking = _open_splits(args)
-    images = (image for people in splits.values() for image in people.images)
+    images = (image for people in splits.values() for image in people.image_paths)
     photographs = read_headers(images, progress=sys.stderr.isatty())
     known_counts = not (args.root / "synthetic.json").is_file()
     findings = [*lacking, *check(splits, photographs, known_counts=known_counts)]
-    print(findings_table(findings) + "\n")
+    print(results_table(findings) + "\n")
     print(_write_sheet(out / "check.png", splits, photographs))
     bad = sum(finding.verdict == BAD for finding in findings)
     if bad:
         raise DataError(f"{args.root}: {bad} of {len(findings)} findings are BAD; see above")
 
 
-def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[Finding]]:
+def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[CheckResult]]:
     """The splits that are asked for, or all official ones, or everyone; and what was found while looking for them."""
     if args.split:
         return {name: open_people(args.data, args.root, name) for name in dict.fromkeys(args.split)}, []
@@ -95,7 +95,7 @@ def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[Find
         except ConfigError:
             continue  # the data set has no such split
         except DataError as error:
-            lacking.append(Finding(BAD, "persons", str(error), split=name))
+            lacking.append(CheckResult(BAD, "persons", str(error), split=name))
     if splits:
         return splits, lacking
     return {"all": open_people(args.data, args.root)}, []
@@ -111,14 +111,14 @@ def _official_splits(args: argparse.Namespace) -> Sequence[str]:
 def _write_sheet(path: Path, splits: Mapping[str, People], photographs: Photographs) -> str:
     """Draw some persons whose photographs can be read; returns what to say about it."""
     people = concatenate(list(splits.values()))
-    titles = [f"{name} {i}: {Path(image).name}" for name, part in splits.items() for i, image in enumerate(part.images)]
-    there = np.flatnonzero(np.isin(people.images, list(photographs.sizes)))
+    titles = [f"{name} {i}: {Path(image).name}" for name, part in splits.items() for i, image in enumerate(part.image_paths)]
+    there = np.flatnonzero(np.isin(people.image_paths, list(photographs.sizes)))
     images = {}
     for person in np.random.default_rng(0).permutation(there).tolist():
         if len(images) == _DRAWN:
             break
         try:
-            images[person] = read_image(people.images[person])
+            images[person] = read_image(people.image_paths[person])
         except ImageError as error:
             print(error)
     if not images:

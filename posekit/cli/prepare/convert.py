@@ -63,9 +63,9 @@ def _convert(args: argparse.Namespace) -> None:
         write_hourglass(args.out, people)
         lacking, what = np.count_nonzero(~np.isfinite(people.head_sizes)), "persons have no head size: their normalize is NaN"
     else:
-        photographs = read_headers(people.images, progress=sys.stderr.isatty())
+        photographs = read_headers(people.image_paths, progress=sys.stderr.isatty())
         write_coco(args.out, people, image_ids(people), photographs)
-        lacking = len(set(people.images.tolist()) - set(photographs.sizes))
+        lacking = len(set(people.image_paths.tolist()) - set(photographs.sizes))
         what = "photographs cannot be read: their width and height are 0"
     left_out = "".join(f", {count:,} left out: {reason}" for reason, count in people.left_out.items())
     print(f"{args.out}: {len(people):,} persons of {people.name} {people.split} ({people.box_source}){left_out}")

@@ -53,8 +53,8 @@ def _explore(args: argparse.Namespace) -> None:
         from posekit.lab.explorer.server import serve
     except ImportError as error:
         raise ConfigError(f'the explorer needs NiceGUI ({error}): pip install "nicegui>=3.18"') from None
-    from posekit.lab.explorer.scene import open_scene
+    from posekit.lab.explorer.scene import open_state
 
     predictor = load(args.weights, device=args.device)
-    scene = open_scene(predictor, args.photo.name, read_image(args.photo)) if args.photo else None
+    scene = open_state(predictor, args.photo.name, read_image(args.photo)) if args.photo else None
     serve(predictor, scene, listen(args.port), browser=not args.no_browser)

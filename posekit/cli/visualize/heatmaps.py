@@ -4,10 +4,10 @@ import argparse
 
 from posekit.cli.visualize.models import add_model_options, load_models
 from posekit.cli.visualize.output import file_name, tell_written, write_picture
-from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, views
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.files import writable_folder
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 
 _DESCRIPTION = """\
 The heatmaps of a person over the crop, as a contact sheet: what the model considers, not only what it
@@ -39,8 +39,8 @@ def _heatmaps(args: argparse.Namespace) -> None:
     models, people = load_models(args.weights, args.device), open_split(args)
     out, skeleton = writable_folder(args.out), next(iter(models.values())).info.skeleton
     joints = joint_indices(args.joints, skeleton)
-    for name, subject in subjects(args, people, skeleton):
+    for name, view in views(args, people, skeleton):
         for model, predictor in models.items():
             ending = f".{file_name(model)}" if len(models) > 1 else ""
-            figure = heatmap_figure(look(predictor, subject), joints, model=model)
+            figure = heatmap_figure(run_model(predictor, view), joints, model=model)
             tell_written(write_picture(figure, out, f"{name}{ending}.heatmaps"))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.drawing.person_view import Subject
+from posekit.drawing.person_view import PersonView
 from posekit.errors import ConfigError
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor, load
 from posekit.weights import DEFAULT, FOLDER, locate, shipped
 
@@ -70,19 +70,19 @@ def _run(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "epochs" else path.parent
 
 
-def known_or_peaks(subject: Subject, model: Predictor, whose: str) -> Subject:
-    """The subject; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
+def known_or_peaks(view: PersonView, model: Predictor, whose: str) -> PersonView:
+    """The view; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
 
     Parameters
     ----------
-    subject : Subject
+    view : PersonView
         In the model's skeleton.
     model : Predictor
     whose : str
         The model, as pictures call it.
     """
-    if subject.known.any():
-        return subject
-    joints = subject.crop(model.info.input_size).inverse(look(model, subject).predicted.astype(np.float64))
-    print(f"{subject.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
-    return replace(subject, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")
+    if view.known.any():
+        return view
+    joints = view.crop(model.info.input_size).inverse(run_model(model, view).predicted.astype(np.float64))
+    print(f"{view.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
+    return replace(view, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")

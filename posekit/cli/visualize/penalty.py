@@ -9,18 +9,18 @@ import numpy as np
 
 from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture, write_plot
-from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, views
 from posekit.command_line import exponent, positive
 from posekit.drawing.maps import MOST_COLUMNS
 from posekit.drawing.penalty import most_penalised, penalty_figure
-from posekit.drawing.person_view import Subject
+from posekit.drawing.person_view import PersonView
 from posekit.drawing.style import SERIES
 from posekit.errors import ConfigError
-from posekit.files import replacing, writable_folder
+from posekit.files import atomic_write, writable_folder
 from posekit.lab.penalty_study.bars import penalty_bars
 from posekit.lab.penalty_study.study import EXPLANATION, PenaltyComparison, penalty_study
 from posekit.people import People
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor
 
 _DESCRIPTION = """\
@@ -85,18 +85,18 @@ def _penalty(args: argparse.Namespace) -> None:
     if args.limit:
         raise ConfigError("--limit goes with a data set without --person")
     joints = joint_indices(args.joints, skeleton)
-    for name, subject in subjects(args, people, skeleton):
-        tell_written(_figure(args, out, f"{name}.{args.view}", models, subject, joints))
+    for name, view in views(args, people, skeleton):
+        tell_written(_figure(args, out, f"{name}.{args.view}", models, view, joints))
 
 
-def _figure(args, out: Path, name: str, models: dict[str, Predictor], subject: Subject, joints: list[int] | None) -> list[Path]:
+def _figure(args, out: Path, name: str, models: dict[str, Predictor], view: PersonView, joints: list[int] | None) -> list[Path]:
     whose, last = list(models.items())[-1]
-    known = known_or_peaks(subject, last, whose)
-    if known is not subject and len(models) == 1 and args.view == "penalty":
+    known = known_or_peaks(view, last, whose)
+    if known is not view and len(models) == 1 and args.view == "penalty":
         print("a model's own peaks cost it nothing: give --keypoint, a second model's weights, or --view modulator")
-    looks = {model: look(predictor, known) for model, predictor in models.items()}
+    looks = {model: run_model(predictor, known) for model, predictor in models.items()}
     chosen = joints or most_penalised(list(looks.values()), args.gamma[0], _SHOWN)
-    return write_picture(penalty_figure(looks, chosen, gammas=args.gamma, view=args.view), out, name)
+    return write_picture(penalty_figure(looks, chosen, gammas=args.gamma, quantity=args.view), out, name)
 
 
 def _over_everybody(args: argparse.Namespace, out: Path, models: dict[str, Predictor], people: People) -> list[Path]:
@@ -107,7 +107,7 @@ def _over_everybody(args: argparse.Namespace, out: Path, models: dict[str, Predi
     if len(models) > len(SERIES):
         raise ConfigError(f"{len(models)} models: at most {len(SERIES)} can be told apart in one chart")
     if args.limit:
-        people = people.select(np.isin(people.images, people.images[: args.limit]))
+        people = people.select(np.isin(people.image_paths, people.image_paths[: args.limit]))
     studies = {}
     for name, model in models.items():
         studies[name] = penalty_study(model, people, gamma=args.gamma[0], progress=sys.stderr.isatty())
@@ -122,7 +122,7 @@ def _over_everybody(args: argparse.Namespace, out: Path, models: dict[str, Predi
         print(difference.table(tuple(studies)) + "\n")
         told["difference"] = difference.to_dict()
     numbers = out / "penalty.json"
-    with replacing(numbers) as unfinished:
+    with atomic_write(numbers) as unfinished:
         unfinished.write_text(json.dumps(told, indent=1), encoding="utf-8")
     groups = penalty_bars({name: study.group_rows("opposite") for name, study in studies.items()})
     regions = penalty_bars({name: study.regions for name, study in studies.items()})

@@ -10,12 +10,12 @@ from posekit.cli.naming import numbered
 from posekit.cli.visualize.output import add_out
 from posekit.command_line import add_source_options, box
 from posekit.data import DATASETS, open_people
-from posekit.drawing.person_view import Subject
+from posekit.drawing.person_view import PersonView
 from posekit.errors import ConfigError
 from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.people import People
-from posekit.prediction.person_view import annotated_subject
+from posekit.prediction.person_view import annotated_view
 from posekit.skeletons import Skeleton
 
 
@@ -68,7 +68,7 @@ def open_split(args: argparse.Namespace) -> People | None:
     return open_people(args.data, args.root, args.split)
 
 
-def subjects(args: argparse.Namespace, people: People | None, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+def views(args: argparse.Namespace, people: People | None, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
     """Whoever was asked for, with a name for files, in the skeleton.
 
     Raises
@@ -83,14 +83,14 @@ def subjects(args: argparse.Namespace, people: People | None, skeleton: Skeleton
     yield from _persons(args, people, skeleton) if people is not None else _photos(args, skeleton)
 
 
-def _persons(args: argparse.Namespace, people: People, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+def _persons(args: argparse.Namespace, people: People, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
     if args.box or args.keypoints:
         raise ConfigError("--box and --keypoint go with photographs: the data set has its own")
     if not args.persons:
         raise ConfigError(f"name persons of {people.name} {people.split} with --person: 0 to {len(people) - 1}")
     require_persons(args.persons, people)
     for index in args.persons:
-        yield f"person-{index}", annotated_subject(people.mapped_to(skeleton), index)
+        yield f"person-{index}", annotated_view(people.mapped_to(skeleton), index)
 
 
 def require_persons(numbers: Sequence[int], people: People) -> None:
@@ -100,7 +100,7 @@ def require_persons(numbers: Sequence[int], people: People) -> None:
             raise ConfigError(f"--person {number}: {people.name} {people.split} has persons 0 to {len(people) - 1}")
 
 
-def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str, Subject]]:
+def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
     if args.persons:
         raise ConfigError("--person goes with --data, --root and --split")
     joints, known = np.zeros((len(skeleton), 2)), np.zeros(len(skeleton), bool)
@@ -112,7 +112,7 @@ def _photos(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[tuple[str,
         image = read_image(path)
         name = next(name for name in numbered(path.stem) if name.casefold() not in taken)
         taken.add(name.casefold())  # some file systems do not tell A from a
-        yield name, Subject(path.name, image, args.box or Box.of_picture(image), skeleton, joints, known, truth)
+        yield name, PersonView(path.name, image, args.box or Box.of_picture(image), skeleton, joints, known, truth)
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:

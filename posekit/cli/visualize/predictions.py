@@ -8,9 +8,8 @@ import numpy as np
 
 from posekit.cli.visualize.models import add_model_options, load_models
 from posekit.cli.visualize.output import file_name, tell_written
-from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, require_persons, subjects
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, require_persons, views
 from posekit.command_line import positive
-from posekit.data.pack.read import cut
 from posekit.drawing.maps import PICTURE, enlarged
 from posekit.drawing.pose import prediction_sheet
 from posekit.errors import ConfigError
@@ -18,7 +17,7 @@ from posekit.files import writable_folder
 from posekit.geometry import Crop
 from posekit.images import write_image
 from posekit.people import People
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor
 from posekit.scoring.score import Scores, score
 
@@ -84,13 +83,13 @@ def _predictions(args: argparse.Namespace) -> None:
 
 def _of_photos(args: argparse.Namespace, models: dict[str, Predictor], shown: list[int]) -> np.ndarray:
     skeleton = next(iter(models.values())).info.skeleton
-    chosen = [subject for _, subject in subjects(args, None, skeleton)]
+    chosen = [view for _, view in views(args, None, skeleton)]
     unknown = np.zeros((len(chosen), len(skeleton)), bool)
     found = {}
     for name, model in models.items():
-        joints = [enlarged(look(model, subject).predicted, model.info.input_size) for subject in chosen]
+        joints = [enlarged(run_model(model, view).predicted, model.info.input_size) for view in chosen]
         found[name] = _only(shown, np.array(joints)), unknown
-    crops, titles = [subject.picture(PICTURE) for subject in chosen], [subject.title for subject in chosen]
+    crops, titles = [view.picture(PICTURE) for view in chosen], [view.title for view in chosen]
     nowhere = np.full((*unknown.shape, 2), np.nan)
     return prediction_sheet(crops, found, nowhere, unknown, skeleton, titles=titles, columns=_columns(len(models)))
 
@@ -132,7 +131,7 @@ def _sheet(people: People, numbers: np.ndarray, places: list[int], scores: dict[
         return np.array([crop.forward(joints[place]) for crop, place in zip(crops, places, strict=True)])
 
     return prediction_sheet(
-        [cut(people[place], crop) for crop, place in zip(crops, places, strict=True)],
+        [people[place].cut(crop) for crop, place in zip(crops, places, strict=True)],
         {name: (_only(shown, in_crops(found.predictions.joints)), found.pck.correct[places]) for name, found in scores.items()},
         in_crops(people.joints),
         people.labelled[places] & among,

@@ -4,12 +4,12 @@ import argparse
 
 from posekit.cli.visualize.models import add_model_options, known_or_peaks, load_models
 from posekit.cli.visualize.output import tell_written, write_picture
-from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, subjects
+from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, views
 from posekit.command_line import exponent
 from posekit.drawing.penalty import most_penalised
 from posekit.drawing.targets import target_figure
 from posekit.files import writable_folder
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 
 _DESCRIPTION = """\
 What goes into anchor loss on a heatmap (figure 3 of the paper), a row for each joint: the target p; the
@@ -45,7 +45,7 @@ def add_targets(commands: argparse._SubParsersAction) -> None:
 def _targets(args: argparse.Namespace) -> None:
     (whose, model), people = *load_models([args.weights], args.device).items(), open_split(args)
     out, joints = writable_folder(args.out), joint_indices(args.joints, model.info.skeleton)
-    for name, subject in subjects(args, people, model.info.skeleton):
-        found = look(model, known_or_peaks(subject, model, whose))
+    for name, view in views(args, people, model.info.skeleton):
+        found = run_model(model, known_or_peaks(view, model, whose))
         chosen = joints or most_penalised([found], args.gamma, _SHOWN)
         tell_written(write_picture(target_figure(found, chosen, gamma=args.gamma, model=whose), out, f"{name}.targets"))

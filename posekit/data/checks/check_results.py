@@ -7,7 +7,7 @@ OK, LOOK, BAD = "OK", "LOOK", "BAD"
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at.
 
     Parameters
@@ -31,7 +31,7 @@ class Finding:
     split: str = ""
 
 
-def findings_table(findings: Sequence[Finding]) -> str:
+def results_table(findings: Sequence[CheckResult]) -> str:
     """The findings in columns, one line each."""
     rows = [(finding.verdict, finding.split, finding.subject, finding.message) for finding in findings]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

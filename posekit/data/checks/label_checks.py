@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 from scipy.stats import binom
 
-from posekit.data.checks.check_results import BAD, LOOK, OK, Finding, percent, some
+from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, percent, some
 from posekit.people import People
 from posekit.skeletons import Skeleton
 
@@ -23,8 +23,8 @@ _FEWEST = 100
 _CLEAR = 3.0
 
 
-def coordinate_base(people: People, sizes: np.ndarray) -> Finding:
-    """Look for labels that lie one pixel off, as those of a file whose first pixel is 1 and was taken for 0, or the reverse.
+def coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
+    """ModelOutput for labels that lie one pixel off, as those of a file whose first pixel is 1 and was taken for 0, or the reverse.
 
     Two signs are read. Photographs may as well be mirrored, so as many labels lie near their left border
     as near their right one; the shift that makes it so is estimated, with its standard error. And where
@@ -43,7 +43,7 @@ def coordinate_base(people: People, sizes: np.ndarray) -> Finding:
     evidence = [f"left and right borders balance {shift:+.2f} ± {error:.2f} px off"] if np.isfinite(error) else []
     evidence += [f"labels 2 px out | 2 px in, {name}: {n[0]} {n[1]} | {n[2]} {n[3]}" for name, n in edges.items() if any(n)]
     verdict, meaning = _base_meaning(signs, enough=np.isfinite(error) or any(map(any, edges.values())))
-    return Finding(verdict, "coordinate base", f"{meaning} ({'; '.join(evidence) or 'none there at all'})")
+    return CheckResult(verdict, "coordinate base", f"{meaning} ({'; '.join(evidence) or 'none there at all'})")
 
 
 def _base_meaning(signs: set[int], *, enough: bool) -> tuple[str, str]:
@@ -111,8 +111,8 @@ def _step(counts: list[int]) -> int | None:
     return None
 
 
-def left_and_right(people: People) -> Finding:
-    """Look for a set in which left and right are exchanged.
+def left_and_right(people: People) -> CheckResult:
+    """ModelOutput for a set in which left and right are exchanged.
 
     Most people face the camera, and then the right shoulder of somebody upright is on the picture's left.
     It is for 70 % of MPII's, 67 % of LSP's and 70 % of LSPET's people (the picture being turned so that
@@ -120,28 +120,28 @@ def left_and_right(people: People) -> Finding:
     """
     widths, lacking = _widths(people)
     if lacking:
-        return Finding(LOOK, "left and right", lacking)
+        return CheckResult(LOOK, "left and right", lacking)
     known = np.isfinite(widths[0]) & (widths[0] != 0)  # in exact profile nobody faces anything
     n, facing = np.count_nonzero(known), np.count_nonzero(widths[0] > 0)
     shown = f"{percent(facing, n)} of {n:,} persons have the right shoulder on the picture's left, as who faces the camera does"
     if (2 * facing - n) ** 2 < _CLEAR**2 * n or not n:
-        return Finding(LOOK, "left and right", f"cannot tell: {shown}; about half says nothing")
+        return CheckResult(LOOK, "left and right", f"cannot tell: {shown}; about half says nothing")
     if 2 * facing < n:
         # Frames of one video are one person's back many times.
-        verdict = BAD if len(np.unique(people.images[known])) >= _FEWEST else LOOK
+        verdict = BAD if len(np.unique(people.image_paths[known])) >= _FEWEST else LOOK
         why = "left and right, which must be the person's own, are exchanged, or most are seen from behind"
-        return Finding(verdict, "left and right", f"only {shown}: {why}")
-    return Finding(OK, "left and right", shown)
+        return CheckResult(verdict, "left and right", f"only {shown}: {why}")
+    return CheckResult(OK, "left and right", shown)
 
 
-def shoulders_and_hips(people: People) -> Finding:
-    """Look for persons whose shoulders and hips disagree about which side faces the camera, though both are seen broadly.
+def shoulders_and_hips(people: People) -> CheckResult:
+    """ModelOutput for persons whose shoulders and hips disagree about which side faces the camera, though both are seen broadly.
 
     People can twist, but seldom so far: 1.5 % do in MPII, 1.4 % in LSP, and 3.7 % in LSPET, whose labels have exchanged sides.
     """
     widths, lacking = _widths(people)
     if lacking:
-        return Finding(LOOK, "shoulders and hips", lacking)
+        return CheckResult(LOOK, "shoulders and hips", lacking)
     shoulders, hips = widths
     broad = (np.abs(shoulders) > 0.3) & (np.abs(hips) > 0.18)
     twisted = np.flatnonzero(broad & (shoulders * hips < 0))
@@ -153,7 +153,7 @@ def shoulders_and_hips(people: People) -> Finding:
     verdict = BAD if most else OK if len(twisted) <= 0.05 * n else LOOK
     if verdict != OK:
         message += "; are left and right exchanged in one of them?"
-    return Finding(verdict, "shoulders and hips", message, tuple(twisted.tolist()))
+    return CheckResult(verdict, "shoulders and hips", message, tuple(twisted.tolist()))
 
 
 def _widths(people: People) -> tuple[np.ndarray, str]:
@@ -187,8 +187,8 @@ _RULES = """
 _PAIRED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
 
 
-def joint_order(people: People) -> Finding:
-    """Look for joints that are read in another order than the file's: limbs that join what lies far apart.
+def joint_order(people: People) -> CheckResult:
+    """ModelOutput for joints that are read in another order than the file's: limbs that join what lies far apart.
 
     Some sixty rules of the kind "the right wrist is nearer to the right elbow than to the right ankle" are
     tried. Each whose joints MPII, LSP and LSPET have holds for at least 71 % of their people; where joints
@@ -196,18 +196,20 @@ def joint_order(people: People) -> Finding:
     """
     rules = _rules(people.skeleton)
     if not rules:
-        return Finding(LOOK, "joint order", f"cannot tell: nothing is known about the joints of skeleton {people.skeleton.name}")
+        return CheckResult(
+            LOOK, "joint order", f"cannot tell: nothing is known about the joints of skeleton {people.skeleton.name}"
+        )
     held = [(*_held(people, rule), rule) for rule in rules]
     held = sorted((each for each in held if each[1]), key=lambda each: each[0] / each[1])
     margins = [(2 * kept - n) / np.sqrt(n) for kept, n, _ in held]  # standard errors above half
     broken, unsure = (np.count_nonzero(np.array(margins) < limit) for limit in (-_CLEAR, _CLEAR))
     if not unsure and held:
-        return Finding(OK, "joint order", f"{len(held)} rules about near joints hold; the weakest: {_rule_text(*held[0])}")
+        return CheckResult(OK, "joint order", f"{len(held)} rules about near joints hold; the weakest: {_rule_text(*held[0])}")
     if not broken:
         few = f"for {unsure} of {len(held)} rules about near joints there are too few persons"
-        return Finding(LOOK, "joint order", f"cannot tell: {few}")
+        return CheckResult(LOOK, "joint order", f"cannot tell: {few}")
     message = f"{broken} of {len(held)} rules about near joints are broken; the worst: {_rule_text(*held[0])}"
-    return Finding(BAD, "joint order", f"{message}; do the joints stand in the order that is expected?")
+    return CheckResult(BAD, "joint order", f"{message}; do the joints stand in the order that is expected?")
 
 
 def _rule_text(kept: int, n: int, rule: tuple[str, str, str]) -> str:

@@ -55,7 +55,7 @@ class Packing:
 
 
 @dataclass(frozen=True)
-class Cut:
+class PackedCrop:
     """One person's crop: its bytes, where it lies (photograph pixels to crop pixels), or why there is none."""
 
     data: bytes
@@ -64,7 +64,7 @@ class Cut:
     failure: str = ""
 
 
-class Cuts(Dataset):
+class PackedCropDataset(Dataset):
     """Crops of the people from `start` on."""
 
     def __init__(self, people: People, packing: Packing, start: int):
@@ -73,16 +73,16 @@ class Cuts(Dataset):
     def __len__(self):
         return len(self.people) - self.start
 
-    def __getitem__(self, index: int) -> Cut:
+    def __getitem__(self, index: int) -> PackedCrop:
         return _cut(self.people[self.start + index], self.packing)
 
 
-def _cut(person: Person, packing: Packing) -> Cut:
+def _cut(person: Person, packing: Packing) -> PackedCrop:
     try:
-        image = read_image(person.image)
+        image = read_image(person.image_path)
         person.box.require_overlap(image.shape[1], image.shape[0])
     except (ImageError, BoxError) as error:
-        return Cut(b"", failure=str(error).removeprefix(f"{person.image}: "))
+        return PackedCrop(b"", failure=str(error).removeprefix(f"{person.image_path}: "))
     scale = min(1.0, packing.side / (packing.margin * person.box.side))
     x, y, pixels = _window(image, person, packing.margin, scale)
     scale = max(scale, 1 / min(pixels.shape[:2]))  # of a sliver, one pixel is left
@@ -90,10 +90,10 @@ def _cut(person: Person, packing: Packing) -> Cut:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     # Edges of pixels are scaled, whose centres lie half a pixel off.
     matrix = ((scale, 0.0, (0.5 - x) * scale - 0.5), (0.0, scale, (0.5 - y) * scale - 0.5))
-    cut = Cut(_encoded(pixels, packing.quality), pixels.shape[:2], matrix)
+    cut = PackedCrop(_encoded(pixels, packing.quality), pixels.shape[:2], matrix)
     if packing.quality and scale == 1:  # then the photograph's own file, if it is no larger, spares a second loss
-        own = Path(person.image).read_bytes()
-        return Cut(own, image.shape[:2]) if own.startswith(_JPEG) and len(own) <= len(cut.data) else cut
+        own = Path(person.image_path).read_bytes()
+        return PackedCrop(own, image.shape[:2]) if own.startswith(_JPEG) and len(own) <= len(cut.data) else cut
     return cut
 
 
@@ -129,7 +129,7 @@ class Gathered:
         self.crops.truncate(sum(row["bytes"] for row in self.rows))
         self.lines.truncate(sum(len(_line(row)) for row in self.rows))
 
-    def add(self, cut: Cut) -> None:
+    def add(self, cut: PackedCrop) -> None:
         """Keep a crop; a run that stops after this need not make it again."""
         row = {"bytes": len(cut.data), "crc32": zlib.crc32(cut.data)}
         row.update(shape=cut.shape, matrix=cut.matrix, failure=cut.failure)
@@ -142,7 +142,7 @@ class Gathered:
     def failures(self, people: People) -> list[Failure]:
         """Whose crop could not be made."""
         rows = ((place, row["failure"]) for place, row in enumerate(self.rows) if row["failure"])
-        return [Failure(place, f"person {place}: {people.images[place]}: {failure}") for place, failure in rows]
+        return [Failure(place, f"person {place}: {people.image_paths[place]}: {failure}") for place, failure in rows]
 
     def columns(self) -> dict[str, np.ndarray]:
         """What is stored of each crop; `ends` count from the first person's."""

@@ -35,22 +35,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from posekit.data.augment import AugmentConfig
 from posekit.data.splits import Annotations, parse_split
 from posekit.errors import ConfigError, DataError, ImageError
-from posekit.geometry import Box, Crop
-from posekit.images import decode_reduced, read_data
-from posekit.people import People, Person
+from posekit.geometry import Box
+from posekit.images import decode_reduced
+from posekit.people import People, Person, reduced_matrix
 from posekit.skeletons import Skeleton
 
 FORMAT = "posekit packed people 1"
 PEOPLE_COLUMNS = ("joints", "labelled", "visible", "centres", "sides", "head_sizes", "areas", "image_ids")
 OFFICIAL = "official_"
 _PART = re.compile(r"(.+)-\d{3,}")
-_INSIDE = ".h5/"
-_IDENTITY = np.eye(2, 3)
-# Packs that this process has open, by the path in their people's photographs.
-_packs: dict[str, "_Pack"] = {}
 
 
 def open_packed(root: str | Path, split: str = "all") -> People:
@@ -72,94 +67,7 @@ def open_packed(root: str | Path, split: str = "all") -> People:
     DataError
         If a part is missing, damaged, or no packed data.
     """
-    pack = _Pack(_one_part(Path(root)))
-    _packs[pack.path] = pack
-    return pack.choose(split)
-
-
-def read_pixels(person: Person, resolution: float = math.inf) -> tuple[np.ndarray, np.ndarray | None]:
-    """The pixels that show a person, from the photograph or from a pack.
-
-    Parameters
-    ----------
-    person : Person
-    resolution : float
-        Pixels that are needed along each of the photograph's; where they are fewer, decoding takes less time.
-
-    Returns
-    -------
-    image : (H, W, 3) uint8
-        Blue, green, red. Not to be written to.
-    matrix : (2, 3) float64 or None
-        Photograph pixels to pixels of `image`, a scale and a shift; None where `image` is the photograph.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be read or is damaged.
-    """
-    pack = _pack_of(person.image)
-    if pack is not None:
-        return pack.read(person, resolution)
-    image, reduction = decode_reduced(read_data(person.image), person.image, resolution)
-    return image, None if reduction == 1 else _reduced(_IDENTITY, reduction)
-
-
-def cut(person: Person, crop: Crop) -> np.ndarray:
-    """Cut a crop of a person out of the photograph or its packed part.
-
-    Parameters
-    ----------
-    person : Person
-    crop : Crop
-        In pixels of the photograph.
-
-    Returns
-    -------
-    (size, size, 3) uint8 : blue, green, red.
-
-    Raises
-    ------
-    ImageError
-        If the pixels cannot be read or are damaged.
-    """
-    image, matrix = read_pixels(person)
-    return crop.warp(image) if matrix is None else replace(crop, box=_box_in(crop.box, matrix)).warp(image)
-
-
-def placed(person: Person, matrix: np.ndarray) -> Person:
-    """The person with joints and box in the pixels that `matrix` of `read_pixels` leads to."""
-    return replace(person, joints=person.joints * matrix[0, 0] + matrix[:, 2], box=_box_in(person.box, matrix))
-
-
-def _reduced(matrix: np.ndarray, reduction: int) -> np.ndarray:
-    """Into a picture whose pixels stand for `reduction` of those that `matrix` leads to: edges of pixels fall together."""
-    matrix = matrix / reduction
-    matrix[:, 2] += (1 / reduction - 1) / 2
-    return matrix
-
-
-def _box_in(box: Box, matrix: np.ndarray) -> Box:
-    (scale, _, x), (_, _, y) = matrix.tolist()
-    return Box((scale * box.centre[0] + x, scale * box.centre[1] + y), scale * box.side)
-
-
-def reach(ranges: AugmentConfig) -> float:
-    """Side of the upright square that holds every view of these ranges, relative to the box's side."""
-    angle = math.radians(min(ranges.rotation, 45))
-    return (1 + ranges.scale) * (math.cos(angle) + math.sin(angle))
-
-
-def require_reach(people: People, side: float) -> None:
-    """Raise `ConfigError` where packed crops end before a square of `side` times the person's box."""
-    files = {image.partition(_INSIDE)[0] + ".h5": image for image in people.images.tolist() if _INSIDE in image}
-    for file, image in files.items():
-        pack = _pack_of(image)
-        if pack is not None and pack.header["margin"] < side - 1e-9:
-            raise ConfigError(
-                f"{file}: packed with a margin of {pack.header['margin']:g}, but crops reach {side:.3f} times the box's side; "
-                f"pack again with --margin {math.ceil(100 * side) / 100:g}, or let scale and rotation vary less"
-            )
+    return PackReader(_one_part(Path(root))).choose(split)
 
 
 def digest(columns: Mapping[str, np.ndarray], header: Mapping) -> str:
@@ -204,6 +112,9 @@ class _Part:
         weakref.finalize(self, os.close, descriptor)
         return descriptor
 
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "_file"}  # another process opens its own
+
     def read(self, place: int) -> bytes:
         """The bytes of the person at `place` in this part."""
         ends = self.columns["ends"]
@@ -211,8 +122,8 @@ class _Part:
         return os.pread(self._file, int(ends[place]) - start, self.start + start)
 
 
-class _Pack:
-    """All parts of a pack."""
+class PackReader:
+    """Reads people's crops from all parts of a pack (a `posekit.people.PixelReader`)."""
 
     def __init__(self, path: Path):
         self.parts = _read_parts(path)
@@ -237,9 +148,10 @@ class _Pack:
             name=header["name"],
             split=header["split"],
             skeleton=Skeleton.from_dict(header["skeleton"]),
-            images=np.array([f"{self.path}/{name}" for name in self.names.tolist()], dtype=str),
+            image_paths=np.array([f"{self.path}/{name}" for name in self.names.tolist()], dtype=str),
             box_source=header["box_source"],
             left_out=header["left_out"],
+            readers=(self,),
             **{name: self._column(name) for name in PEOPLE_COLUMNS},
         )
 
@@ -259,7 +171,7 @@ class _Pack:
         return replace(chosen, left_out=self.header["official"].get(split, {}))
 
     def read(self, person: Person, resolution: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `read_pixels`."""
+        """Read the crop that was packed; see `posekit.people.PixelReader`."""
         row = self._row(person)
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         part, place = self.parts[number], row - int(self.starts[number])
@@ -276,27 +188,30 @@ class _Pack:
         if not self.header["quality"]:
             return pixels.reshape(*part.columns["shapes"][place], 3), matrix
         image, reduction = decode_reduced(pixels, name, resolution / matrix[0, 0])
-        return image, _reduced(matrix, reduction)
+        return image, reduced_matrix(matrix, reduction)
+
+    def require_margin(self, side: float) -> None:
+        """Raise `ConfigError` where packed crops end before a square of `side` times the person's box."""
+        margin = self.header["margin"]
+        if margin < side - 1e-9:
+            raise ConfigError(
+                f"{self.path}: packed with a margin of {margin:g}, but crops reach {side:.3f} times the box's side; "
+                f"pack again with --margin {math.ceil(100 * side) / 100:g}, or let scale and rotation vary less"
+            )
 
     def _row(self, person: Person) -> int:
-        key = _key(person.image.removeprefix(f"{self.path}/"), person.box)
+        key = _key(person.image_path.removeprefix(f"{self.path}/"), person.box)
         at = int(np.searchsorted(self.keys, key))
         if at == len(self.keys) or self.keys[at] != key:
-            raise ImageError(f"{person.image}: holds no person with this box; crops are found by the box they were packed with")
+            raise ImageError(
+                f"{person.image_path}: holds no person with this box; crops are found by the box they were packed with"
+            )
         return int(self.order[at])
 
 
 def _key(name: str, box: Box) -> int:
     data = name.encode() + np.array([*box.centre, box.side]).tobytes()
     return np.frombuffer(blake2b(data, digest_size=8).digest(), np.uint64)[0]
-
-
-def _pack_of(image: str) -> _Pack | None:
-    file, inside, _ = image.partition(_INSIDE)
-    path = file + inside[:-1]
-    if inside and path not in _packs and Path(path).is_file():  # a worker process that has inherited none
-        _packs[path] = _Pack(Path(path))
-    return _packs.get(path)
 
 
 def _one_part(root: Path) -> Path:

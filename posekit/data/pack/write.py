@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from posekit.data.crops import require_few_failures
-from posekit.data.pack.crops import Cuts, Gathered, Packing
+from posekit.data.pack.crops import Gathered, PackedCropDataset, Packing
 from posekit.data.pack.read import FORMAT, OFFICIAL, PEOPLE_COLUMNS, digest, part_path, part_paths
 from posekit.data.sample import Failure
 from posekit.errors import ConfigError, DataError, OutputError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.machine import processors
 from posekit.people import People
 
@@ -89,8 +89,8 @@ def write_pack(
 
 def _columns(people: People, official: Mapping[str, People]) -> dict[str, np.ndarray]:
     """What is stored of each person, but for the crop."""
-    shared = commonpath([Path(image).parent for image in people.images.tolist()])
-    names = [Path(image).relative_to(shared).as_posix().encode() for image in people.images.tolist()]
+    shared = commonpath([Path(image).parent for image in people.image_paths.tolist()])
+    names = [Path(image).relative_to(shared).as_posix().encode() for image in people.image_paths.tolist()]
     columns = {"photographs": np.array(names, dtype="S"), **{name: getattr(people, name) for name in PEOPLE_COLUMNS}}
     marks = _marks(people)
     for name, split in official.items():
@@ -106,7 +106,7 @@ def _marks(people: People) -> list[bytes]:
     rows = zip(*(getattr(people, name) for name in PEOPLE_COLUMNS), strict=True)
     return [
         image.encode() + b"".join(np.asarray(value).tobytes() for value in row)
-        for image, row in zip(people.images.tolist(), rows, strict=True)
+        for image, row in zip(people.image_paths.tolist(), rows, strict=True)
     ]
 
 
@@ -134,7 +134,7 @@ def _gathering(out: Path, header: Mapping) -> Iterator[Gathered]:
             raise OutputError(f"{out}: is there already; remove it (with all its parts) or choose another name")
         folder.mkdir(parents=True, exist_ok=True)
         if not known.exists():
-            with replacing(known) as unfinished:
+            with atomic_write(known) as unfinished:
                 unfinished.write_text(described, encoding="utf-8")
         if known.read_text(encoding="utf-8") != described:
             raise OutputError(f"{folder}: was begun with other people or options; remove it or choose another name")
@@ -148,7 +148,7 @@ def _gathering(out: Path, header: Mapping) -> Iterator[Gathered]:
 def _cut_all(gathered: Gathered, people: People, packing: Packing, workers: int, progress: bool) -> None:
     done = len(gathered.rows)
     loader = DataLoader(
-        Cuts(people, packing, done),
+        PackedCropDataset(people, packing, done),
         batch_size=_AT_ONCE,
         collate_fn=list,
         num_workers=workers if workers > 1 else 0,
@@ -200,7 +200,7 @@ def _starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int]:
 
 
 def _write_part(path: Path, header: dict, columns: dict[str, np.ndarray], crops: Iterator[bytes]) -> None:
-    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
         file.attrs.update(header=json.dumps(header), checksum=digest(columns, header))
         file.update(columns)
         stored, start = file.create_dataset("crops", (int(columns["ends"][-1]),), np.uint8), 0

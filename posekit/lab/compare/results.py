@@ -13,7 +13,7 @@ from filelock import FileLock
 from posekit.drawing.figures import save_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.lab.compare.comparison import Comparison
 from posekit.lab.compare.figure import repeats_figure
 from posekit.lab.compare.plan import Plan
@@ -131,7 +131,7 @@ def _csv(comparison: Comparison, metrics: Mapping[Run, dict]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from posekit.errors import DataError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.scoring.repeats import ERROR_TITLES, MEAN
 
 _FORMAT = "posekit comparison 1"
@@ -15,7 +15,7 @@ _FORMAT = "posekit comparison 1"
 def write_results_file(path: Path, runs: Sequence[Mapping]) -> None:
     """Write runs, each a part of its metrics.json; `posekit.errors.OutputError` if the file cannot be written."""
     text = yaml.safe_dump({"format": _FORMAT, "runs": list(runs)}, sort_keys=False, allow_unicode=True)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from posekit.errors import PosekitError
 from posekit.lab.explorer import pictures
 from posekit.lab.explorer.parts import Panel, Surface, caption, card, definition, fact
 from posekit.lab.explorer.pictures import CROP, REGIONS
-from posekit.lab.explorer.scene import LARGEST_FILE, Facts, Rectangle, Scene, decode_upload, look_again, open_scene
+from posekit.lab.explorer.scene import LARGEST_FILE, ExplorerState, Facts, Rectangle, decode_upload, look_again, open_state
 from posekit.prediction.predictor import Predictor
 
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
@@ -44,11 +44,11 @@ class Page:
     Parameters
     ----------
     predictor : Predictor
-    scene : Scene, optional
+    scene : ExplorerState, optional
         What is shown first.
     """
 
-    def __init__(self, predictor: Predictor, scene: Scene | None):
+    def __init__(self, predictor: Predictor, scene: ExplorerState | None):
         self.predictor, self.scene = predictor, scene
         self.looking = asyncio.Lock()
         self.stale = self.drawing = False
@@ -149,7 +149,7 @@ class Page:
     async def _uploaded(self, event: events.UploadEventArguments) -> None:
         self.upload.reset()
         data, name = await event.file.read(), event.file.name
-        scene = await self._told(lambda: open_scene(self.predictor, name, decode_upload(data, name)))
+        scene = await self._told(lambda: open_state(self.predictor, name, decode_upload(data, name)))
         if scene:
             kept = {} if self.scene is None else {field: getattr(self.scene, field) for field in ("joint", "gamma", "anchor")}
             self.scene = replace(scene, **kept)
@@ -178,7 +178,7 @@ class Page:
         return done
 
     async def _enclose(self, x: float, y: float, phase: str) -> None:
-        height, width = self.scene.look.subject.image.shape[:2]
+        height, width = self.scene.output.view.image.shape[:2]
         x, y = x * width, y * height
         if phase == "first":
             self.corner = (x, y)
@@ -201,7 +201,7 @@ class Page:
             await self._look_again(tuple(map(float, rectangle)))
 
     async def _place(self, x: float, y: float, phase: str) -> None:
-        await self._show(self.scene.place(np.array([x, y]) * self.scene.look.size - 0.5))
+        await self._show(self.scene.place(np.array([x, y]) * self.scene.output.size - 0.5))
 
     async def _move(self, right: int, down: int) -> None:
         await self._show(self.scene.move((right, down)))
@@ -220,7 +220,7 @@ class Page:
     # What they see then.
 
     def _edges(self) -> Rectangle:
-        height, width = self.scene.look.subject.image.shape[:2]
+        height, width = self.scene.output.view.image.shape[:2]
         return self.scene.rectangle or (0.0, 0.0, float(width), float(height))
 
     async def show(self) -> None:
@@ -232,13 +232,13 @@ class Page:
         picture, self.size = pictures.photograph(self.scene)
         self.photograph.show(picture, self.size)
         self.photograph.mark(pictures.frames(self.scene, self.size))
-        self.name.set_text(self.scene.look.subject.title)
+        self.name.set_text(self.scene.output.view.title)
         for edge, value in zip(self.edges, self._edges(), strict=True):
             edge.set_value(value)
         self.crop.show(pictures.person(self.scene), (CROP, CROP))
         await self._show(self.scene)
 
-    async def _show(self, scene: Scene) -> None:
+    async def _show(self, scene: ExplorerState) -> None:
         """Show a scene; if another comes while it is drawn, that one next, and those between never."""
         self.scene, self.stale = scene, True
         if self.drawing:
@@ -251,7 +251,7 @@ class Page:
         finally:
             self.drawing = False
 
-    def _display(self, scene: Scene, shown: pictures.Shown) -> None:
+    def _display(self, scene: ExplorerState, shown: pictures.Shown) -> None:
         self.crop.mark(shown.crop_marks)
         self.heatmap.show(shown.heatmap, shown.heatmap_marks, shown.heatmap_bar)
         self.mask.show(shown.mask, shown.map_marks)
@@ -260,16 +260,16 @@ class Page:
         self._say_truth(scene, shown.facts.anchor)
         self._say_facts(scene, shown.facts)
 
-    def _say_truth(self, scene: Scene, anchor: float) -> None:
+    def _say_truth(self, scene: ExplorerState, anchor: float) -> None:
         self.release.set_visibility(scene.placed)
-        x, y = scene.judged.subject.joints[scene.joint]
+        x, y = scene.judged.view.joints[scene.joint]
         text = f"True place, given by you: {x:.1f}, {y:.1f} in the photograph."
         if math.isnan(anchor):
             text += f" {_OUTSIDE}"
         self.truth.set_text(text if scene.placed else _OWN_PEAK.format(_NO_PENALTY if scene.anchor is None else ""))
         self.truth.classes(**{"remove" if scene.placed else "add": "unknown"})
 
-    def _say_facts(self, scene: Scene, facts: Facts) -> None:
+    def _say_facts(self, scene: ExplorerState, facts: Facts) -> None:
         self.gamma_label.set_text(f"γ = {scene.gamma:.1f}")
         self.anchor_label.set_text(f"q* = {number(facts.anchor)}")
         if self.own.value and not math.isnan(facts.anchor):

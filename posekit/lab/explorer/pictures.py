@@ -10,7 +10,7 @@ from posekit.drawing.maps import Scale, backdrop
 from posekit.drawing.penalty import overlay_heatmap
 from posekit.drawing.pose import draw_pose
 from posekit.drawing.style import BLUE, PALE, RED, SKY
-from posekit.lab.explorer.scene import Facts, Scene, enclosing
+from posekit.lab.explorer.scene import ExplorerState, Facts, enclosing
 from posekit.opencv import cv2
 
 # Pixels: the crop, the maps over it, and the longer side of the whole photograph.
@@ -67,13 +67,13 @@ class Shown:
     penalty_marks: str
 
 
-def draw(scene: Scene) -> Shown:
+def draw(scene: ExplorerState) -> Shown:
     """Draw the joint's maps and marks."""
     maps, j = scene.maps, scene.joint
     probability, penalty = maps.probability[0, j].numpy(), maps.penalty[0, j].numpy()
     factor = maps.modulator[0, j].numpy()
     scale = Scale("modulator", max(float(factor.max()), _LEAST_TOP), middle=1.0)
-    under = backdrop(scene.look.subject.picture(MAP))
+    under = backdrop(scene.output.view.picture(MAP))
     truth = _truth(scene, MAP)
     return Shown(
         heatmap=data_uri(overlay_heatmap(under, probability)),
@@ -91,38 +91,38 @@ def draw(scene: Scene) -> Shown:
     )
 
 
-def person(scene: Scene) -> str:
+def person(scene: ExplorerState) -> str:
     """The crop with the keypoints that the model found."""
-    crop = scene.look.subject.picture(CROP)
-    return data_uri(draw_pose(crop, _enlarged(scene, scene.look.predicted, CROP), scene.look.subject.skeleton))
+    crop = scene.output.view.picture(CROP)
+    return data_uri(draw_pose(crop, _enlarged(scene, scene.output.predicted, CROP), scene.output.view.skeleton))
 
 
-def photograph(scene: Scene) -> tuple[str, tuple[int, int]]:
+def photograph(scene: ExplorerState) -> tuple[str, tuple[int, int]]:
     """The whole photograph, its longer side `PHOTOGRAPH` pixels, and its (width, height) then."""
-    image = scene.look.subject.image
+    image = scene.output.view.image
     height, width = image.shape[:2]
     factor = PHOTOGRAPH / max(height, width)
     size = max(1, round(factor * width)), max(1, round(factor * height))
     return data_uri(cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)), size
 
 
-def frames(scene: Scene, size: tuple[int, int], drawn: tuple[float, float, float, float] | None = None) -> str:
+def frames(scene: ExplorerState, size: tuple[int, int], drawn: tuple[float, float, float, float] | None = None) -> str:
     """SVG content for the photograph shown with that size: the rectangle around the person, and dashed what the model sees.
 
     Parameters
     ----------
-    scene : Scene
+    scene : ExplorerState
     size : (int, int)
     drawn : (x, y, width, height), optional
         A rectangle that is being drawn, in pixels of the photograph; then it is shown alone.
     """
-    height, width = scene.look.subject.image.shape[:2]
+    height, width = scene.output.view.image.shape[:2]
     factor = size[0] / width
     rectangle = drawn or scene.rectangle or (0, 0, width, height)
     frame = _rectangle(rectangle, factor, "")
     if drawn:
         return frame
-    box = enclosing(scene.look.subject.image, scene.rectangle)
+    box = enclosing(scene.output.view.image, scene.rectangle)
     left, top = (c + 0.5 - box.side / 2 for c in box.centre)
     return frame + _rectangle((left, top, box.side, box.side), factor, 'stroke-dasharray="7 5"')
 
@@ -133,7 +133,7 @@ def data_uri(picture: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
 
 
-def _mask(scene: Scene, under: np.ndarray) -> np.ndarray:
+def _mask(scene: ExplorerState, under: np.ndarray) -> np.ndarray:
     from matplotlib.colors import to_rgb
 
     maps, j = scene.maps, scene.joint
@@ -173,27 +173,27 @@ def _grey() -> np.ndarray:
     return np.full((*_BAR, 3), 70, np.uint8)
 
 
-def _enlarged(scene: Scene, points: np.ndarray, side: int) -> np.ndarray:
+def _enlarged(scene: ExplorerState, points: np.ndarray, side: int) -> np.ndarray:
     """Pixels of the model's crop as pixels of a crop so wide."""
-    return (np.asarray(points, np.float64) + 0.5) * side / scene.look.size - 0.5
+    return (np.asarray(points, np.float64) + 0.5) * side / scene.output.size - 0.5
 
 
-def _truth(scene: Scene, side: int) -> str:
+def _truth(scene: ExplorerState, side: int) -> str:
     x, y = _enlarged(scene, scene.truth, side) + 0.5  # SVG counts from the picture's edge
     arm, stroke = (14, 3.0) if side == CROP else (8, 2.0)
     cross = f"M{x - arm:.1f} {y:.1f}h{2 * arm}M{x:.1f} {y - arm:.1f}v{2 * arm}"
     return _outlined("path", f'd="{cross}"', stroke, "#fff")
 
 
-def _peak(scene: Scene, side: int) -> str:
+def _peak(scene: ExplorerState, side: int) -> str:
     radius, stroke = (10, 3.0) if side == CROP else (6, 2.0)
-    return _ring(_enlarged(scene, scene.look.predicted[scene.joint], side), radius, stroke, SKY)
+    return _ring(_enlarged(scene, scene.output.predicted[scene.joint], side), radius, stroke, SKY)
 
 
-def _worst(scene: Scene) -> str:
+def _worst(scene: ExplorerState) -> str:
     if scene.facts.penalty == 0:
         return ""
-    return _ring(scene.look.subject.crop(MAP).forward(np.array(scene.facts.at)), 15, 2.0, "#fff", 'stroke-dasharray="6 4"')
+    return _ring(scene.output.view.crop(MAP).forward(np.array(scene.facts.at)), 15, 2.0, "#fff", 'stroke-dasharray="6 4"')
 
 
 def _ring(point: np.ndarray, radius: int, stroke: float, colour: str, style: str = "") -> str:

@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from posekit.drawing.person_view import Look, Subject
+from posekit.drawing.person_view import ModelOutput, PersonView
 from posekit.errors import ImageError
 from posekit.geometry import Box
 from posekit.images import decode_image
 from posekit.losses.explain import AnchorMaps
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor
 
 # What an upload may be: bytes, pixels, and kinds of picture that a browser's user calls a photograph.
@@ -51,13 +51,13 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ExplorerState:
     """One person before one model, and what of the loss is looked at. It never changes: every step makes a new one.
 
     Parameters
     ----------
-    look : Look
-        Its subject knows the joints that were placed by hand, and no others.
+    output : ModelOutput
+        Its view knows the joints that were placed by hand, and no others.
     rectangle : (x, y, width, height), optional
         Around the person, as of `Box.from_xywh`; None is the whole photograph.
     joint : int
@@ -67,7 +67,7 @@ class Scene:
         q*; by default the map's own.
     """
 
-    look: Look
+    output: ModelOutput
     rectangle: Rectangle | None = None
     joint: int = 0
     gamma: float = 2.0
@@ -76,15 +76,15 @@ class Scene:
     @property
     def placed(self) -> bool:
         """Whether the joint's true place was given by hand; otherwise the model's own peak stands for it."""
-        return bool(self.look.subject.known[self.joint])
+        return bool(self.output.view.known[self.joint])
 
     @cached_property
-    def judged(self) -> Look:
+    def judged(self) -> ModelOutput:
         """The look with every joint's place known, the model's own peaks standing for those that were not given."""
-        subject, size = self.look.subject, self.look.size
-        peaks = subject.crop(size).inverse(self.look.predicted.astype(np.float64))
-        joints = np.where(subject.known[:, None], subject.joints, peaks)
-        return replace(self.look, subject=replace(subject, joints=joints, known=np.ones(len(joints), bool)))
+        view, size = self.output.view, self.output.size
+        peaks = view.crop(size).inverse(self.output.predicted.astype(np.float64))
+        joints = np.where(view.known[:, None], view.joints, peaks)
+        return replace(self.output, view=replace(view, joints=joints, known=np.ones(len(joints), bool)))
 
     @cached_property
     def maps(self) -> AnchorMaps:
@@ -103,8 +103,8 @@ class Scene:
         maps, j = self.maps, self.joint
         penalty = maps.penalty[0, j].numpy()
         highest = np.unravel_index(penalty.argmax(), penalty.shape)
-        stride = self.look.size // penalty.shape[-1]
-        at = self.look.subject.crop(self.look.size).inverse((np.array(highest[::-1]) + 0.5) * stride - 0.5)
+        stride = self.output.size // penalty.shape[-1]
+        at = self.output.view.crop(self.output.size).inverse((np.array(highest[::-1]) + 0.5) * stride - 0.5)
         return Facts(
             anchor=maps.anchor[0, j].item(),
             penalty=float(penalty[highest]),
@@ -119,7 +119,7 @@ class Scene:
         """(2,) float64: the joint's true place, pixels of the model's crop."""
         return self.judged.truth[self.joint]
 
-    def place(self, point: np.ndarray) -> "Scene":
+    def place(self, point: np.ndarray) -> "ExplorerState":
         """Say where the joint truly is.
 
         Parameters
@@ -127,31 +127,31 @@ class Scene:
         point : (2,)
             Pixels of the model's crop; outside it, the nearest point on its border is taken.
         """
-        subject, size = self.look.subject, self.look.size
+        view, size = self.output.view, self.output.size
         inside = np.clip(np.asarray(point, np.float64), -0.5, size - 0.5 - 1e-6)
-        return self._knowing(subject.crop(size).inverse(inside), True)
+        return self._knowing(view.crop(size).inverse(inside), True)
 
-    def move(self, steps: tuple[float, float]) -> "Scene":
+    def move(self, steps: tuple[float, float]) -> "ExplorerState":
         """Move the joint's true place by pixels of its map, to the right and down."""
-        return self.place(self.truth + np.array(steps) * (self.look.size // self.look.maps.shape[-1]))
+        return self.place(self.truth + np.array(steps) * (self.output.size // self.output.maps.shape[-1]))
 
-    def release(self) -> "Scene":
+    def release(self) -> "ExplorerState":
         """Let the model's own peak stand for the truth again."""
         return self._knowing(np.zeros(2), False)
 
-    def _knowing(self, point: np.ndarray, known: bool) -> "Scene":
-        subject = self.look.subject
-        joints, knows = subject.joints.copy(), subject.known.copy()
+    def _knowing(self, point: np.ndarray, known: bool) -> "ExplorerState":
+        view = self.output.view
+        joints, knows = view.joints.copy(), view.known.copy()
         joints[self.joint], knows[self.joint] = point, known
-        return replace(self, look=replace(self.look, subject=replace(subject, joints=joints, known=knows)))
+        return replace(self, output=replace(self.output, view=replace(view, joints=joints, known=knows)))
 
-    def with_look(self, seen: Look, rectangle: Rectangle | None) -> "Scene":
+    def with_look(self, seen: ModelOutput, rectangle: Rectangle | None) -> "ExplorerState":
         """The scene as it is, but the person seen in another box; joints that were placed stay where they are."""
-        subject = replace(self.look.subject, box=seen.subject.box)
-        return replace(self, look=replace(seen, subject=subject), rectangle=rectangle)
+        view = replace(self.output.view, box=seen.view.box)
+        return replace(self, output=replace(seen, view=view), rectangle=rectangle)
 
 
-def open_scene(predictor: Predictor, title: str, image: np.ndarray) -> Scene:
+def open_state(predictor: Predictor, title: str, image: np.ndarray) -> ExplorerState:
     """Show a photograph to a model, the whole of it as the person's box.
 
     Parameters
@@ -163,11 +163,11 @@ def open_scene(predictor: Predictor, title: str, image: np.ndarray) -> Scene:
     """
     skeleton = predictor.info.skeleton
     k = len(skeleton)
-    subject = Subject(title, image, enclosing(image, None), skeleton, np.zeros((k, 2)), np.zeros(k, bool), "placed by hand")
-    return Scene(look(predictor, subject))
+    view = PersonView(title, image, enclosing(image, None), skeleton, np.zeros((k, 2)), np.zeros(k, bool), "placed by hand")
+    return ExplorerState(run_model(predictor, view))
 
 
-def look_again(predictor: Predictor, scene: Scene, rectangle: Rectangle | None) -> Look:
+def look_again(predictor: Predictor, scene: ExplorerState, rectangle: Rectangle | None) -> ModelOutput:
     """Show the scene's photograph to the model, with another rectangle around the person.
 
     Raises
@@ -175,8 +175,8 @@ def look_again(predictor: Predictor, scene: Scene, rectangle: Rectangle | None) 
     BoxError
         If it has no area, is not finite, or lies wholly outside the photograph.
     """
-    subject = scene.look.subject
-    return look(predictor, replace(subject, box=enclosing(subject.image, rectangle)))
+    view = scene.output.view
+    return run_model(predictor, replace(view, box=enclosing(view.image, rectangle)))
 
 
 def enclosing(image: np.ndarray, rectangle: Rectangle | None) -> Box:

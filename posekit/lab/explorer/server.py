@@ -14,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from posekit.lab.explorer.loopback import ADDRESS, NAMES, Guard
 from posekit.lab.explorer.page import Page
-from posekit.lab.explorer.scene import LARGEST_FILE, Scene
+from posekit.lab.explorer.scene import LARGEST_FILE, ExplorerState
 from posekit.prediction.predictor import Predictor
 
 # What a form needs beside the file it sends.
@@ -23,13 +23,13 @@ _FORM = 2**16
 _GRACE = 2
 
 
-def serve(predictor: Predictor, scene: Scene | None, listening: socket, *, browser: bool) -> None:
+def serve(predictor: Predictor, scene: ExplorerState | None, listening: socket, *, browser: bool) -> None:
     """Serve the page on a listening socket.
 
     Parameters
     ----------
     predictor : Predictor
-    scene : Scene, optional
+    scene : ExplorerState, optional
         What the page shows first.
     listening : socket
         As of `posekit.lab.explorer.loopback.listen`; it is closed at the end.

@@ -128,7 +128,7 @@ class PenaltyStudy:
 
     @cached_property
     def _photograph(self) -> np.ndarray:
-        return _numbered(self.people.images)
+        return _numbered(self.people.image_paths)
 
     def table(self) -> str:
         """Text for the screen: a line for each region, of all joints and of each group; `EXPLANATION` tells what they are."""
@@ -182,7 +182,7 @@ class PenaltyComparison:
     def __post_init__(self):
         a, b = self.first, self.second
         same = a.gamma == b.gamma and a.people.skeleton == b.people.skeleton
-        same = same and all(np.array_equal(getattr(a.people, name), getattr(b.people, name)) for name in ("images", "joints"))
+        same = same and all(np.array_equal(getattr(a.people, name), getattr(b.people, name)) for name in ("image_paths", "joints"))
         if not same:
             raise DataError(
                 f"the penalties of two models are of different joints, people or gammas ({a.people.skeleton.name}, "
@@ -265,7 +265,7 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
         If the model's heatmaps are not finite.
     """
     people = people.mapped_to(predictor.info.skeleton)
-    photograph, opposite = _numbered(people.images), torch.tensor(people.skeleton.flip_order)
+    photograph, opposite = _numbered(people.image_paths), torch.tensor(people.skeleton.flip_order)
     shape, failures = (*people.labelled.shape, len(REGIONS)), []
     penalty, area, hard = np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     gradient = np.zeros((len(people), len(LOSSES), len(KINDS)))

@@ -20,7 +20,7 @@ _BACKGROUND = 70  # grey, on which both the skeletons and the marks can be seen
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """Everything that the card of some weights tells.
 
     Parameters
@@ -150,7 +150,7 @@ class Card:
             people.labelled[chosen],
             people.skeleton,
             counted=scores.pck.counted[chosen],
-            titles=[f"{Path(people[i].image).name}, {kind}" for kind, persons in failed.items() for i in persons],
+            titles=[f"{Path(people[i].image_path).name}, {kind}" for kind, persons in failed.items() for i in persons],
             tile=_TILE,
             columns=_EACH // 2,
         )

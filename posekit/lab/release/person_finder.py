@@ -10,7 +10,7 @@ from benchmarks.measure import per_second, threads
 from posekit.drawing.boxes import draw_boxes
 from posekit.drawing.pose import contact_sheet
 from posekit.errors import ConfigError, DataError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.images import write_image
 from posekit.lab.release.pose_model import release_path, run_settings
 from posekit.models import load_weights, save_weights
@@ -80,7 +80,7 @@ def _release(args: argparse.Namespace) -> None:
     }
     picture = path.with_suffix(".png")
     write_image(picture, _sheet(find))
-    with replacing(path.with_suffix(".md")) as unfinished:
+    with atomic_write(path.with_suffix(".md")) as unfinished:
         unfinished.write_text(_card(args, info, facts, proposals, scenes, picture.name), encoding="utf-8")
     print(f"{_recall(proposals)}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
 

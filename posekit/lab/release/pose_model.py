@@ -11,13 +11,13 @@ from benchmarks.measure import per_second, threads
 from posekit.command_line import add_source_options
 from posekit.data import WITH_PHOTOGRAPHS, open_people
 from posekit.errors import ConfigError, DataError
-from posekit.files import replacing, writable_folder
+from posekit.files import atomic_write, writable_folder
 from posekit.images import write_image
-from posekit.lab.release.card import Card
+from posekit.lab.release.card import ModelCard
 from posekit.models import load_weights, save_weights
 from posekit.people import People
 from posekit.prediction.predictor import Predictor
-from posekit.prediction.test_time import PLAIN, PYRAMID, Views
+from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
 from posekit.scoring.calibrate import calibrate
 from posekit.scoring.score import Scores, score
 from posekit.weights import FOLDER
@@ -37,7 +37,7 @@ what is written:
   OUT/NAME.safetensors   the weights; posekit.load("NAME") finds those in posekit/weights
   OUT/NAME.md, NAME.png  the card, and its picture of failures"""
 
-_VIEWS = {"one look": PLAIN, "and mirrored": Views(flip=True), "six scales, mirrored": PYRAMID}
+_VIEWS = {"one look": PLAIN, "and mirrored": TestTimeAugmentation(flip=True), "six scales, mirrored": PYRAMID}
 _DECODE = "dark"
 _CROPS = 8
 
@@ -84,11 +84,11 @@ def _release(args: argparse.Namespace) -> None:
         "decoding": f"{_DECODE}, of the scores below",
         "scores of joints": f"probabilities of being right; expected calibration error on other people {errors}",
     }
-    card = Card(args.name, info, scores, facts, args.terms, yaml.safe_dump(settings, sort_keys=False) if settings else "")
+    card = ModelCard(args.name, info, scores, facts, args.terms, yaml.safe_dump(settings, sort_keys=False) if settings else "")
     picture, sheet = path.with_suffix(".png"), card.failures_sheet()
     if sheet is not None:
         write_image(picture, sheet)
-    with replacing(path.with_suffix(".md")) as unfinished:
+    with atomic_write(path.with_suffix(".md")) as unfinished:
         unfinished.write_text(card.text("" if sheet is None else picture.name), encoding="utf-8")
     print(f"{card.plain.table()}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
 
@@ -100,7 +100,7 @@ def release_path(args: argparse.Namespace) -> Path:
     return writable_folder(args.out) / f"{args.name}.safetensors"
 
 
-def _score(path: Path, people: People, name: str, views: Views) -> Scores:
+def _score(path: Path, people: People, name: str, views: TestTimeAugmentation) -> Scores:
     print(f"scoring: {name}")
     return score(people, Predictor(path, views=views, decode=_DECODE).predict_people(people))
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from posekit.drawing import curves as draw
 from posekit.scoring.analysis import diagnosis_shares, double_shares
-from posekit.scoring.compare import Comparison
+from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
 
 _CURVE_POINTS = 101
@@ -65,7 +65,7 @@ def of_double_counting(models: Mapping[str, Scores]) -> Chart:
     return _chart(draw.double_counting_bars(shares), "double-counting", caption)
 
 
-def of_comparison(found: Comparison, names: tuple[str, str]) -> list[Chart]:
+def of_comparison(found: PairedComparison, names: tuple[str, str]) -> list[Chart]:
     """Both models' curves, and the differences with their intervals."""
     first = found.first
     both = zip(names, (first, found.second), strict=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from posekit.data.pack.read import cut
 from posekit.drawing.penalty import overlay_heatmap, penalty_map
 from posekit.drawing.pose import draw_comparison
 from posekit.errors import ImageError
@@ -50,7 +49,7 @@ class Pictures:
     @property
     def name(self) -> str:
         """The photograph's, without its folder."""
-        return Path(self.scores.people.images[self.index]).name
+        return Path(self.scores.people.image_paths[self.index]).name
 
     def crop(self, size: int) -> Crop:
         """The person's crop, `size` pixels wide."""
@@ -124,10 +123,10 @@ def read_pictures(scores: Scores, index: int) -> Pictures:
     """The person's pictures, without heatmaps."""
     person = scores.people[index]
     try:
-        return Pictures(scores, index, cut(person, Crop(person.box, LARGE)))
+        return Pictures(scores, index, person.cut(Crop(person.box, LARGE)))
     except ImageError as error:
         # The folder is nobody's business, and the page may go anywhere.
-        problem = str(error).replace(person.image, Path(person.image).name)
+        problem = str(error).replace(person.image_path, Path(person.image_path).name)
         return Pictures(scores, index, np.full((LARGE, LARGE, 3), _GROUND, np.uint8), problem)
 
 

@@ -7,7 +7,7 @@ from posekit.lab.report import charts, tables
 from posekit.lab.report.charts import Chart
 from posekit.lab.report.tables import Table
 from posekit.metrics import Diagnosis, DoubleCounting
-from posekit.scoring.compare import Comparison
+from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
 
 
@@ -48,7 +48,7 @@ def all_sections(
     if double is not None:
         sections.append(_double_counting(models, double))
     if len(models) > 1:
-        sections.append(_comparison(Comparison(*models.values()), tuple(models)))
+        sections.append(_comparison(PairedComparison(*models.values()), tuple(models)))
     if "conventions" in details:
         sections.append(Section("conventions", "Conventions", tables=[tables.conventions(details["conventions"])]))
     if "oks" in details:
@@ -79,6 +79,6 @@ def _double_counting(models: Mapping[str, Scores], found: DoubleCounting) -> Sec
     return Section("double-counting", "Double counting", text, figures, rows)
 
 
-def _comparison(found: Comparison, names: tuple[str, str]) -> Section:
+def _comparison(found: PairedComparison, names: tuple[str, str]) -> Section:
     text = f"A is {names[0]}, B is {names[1]}, on the same persons; the intervals are those of a paired bootstrap over persons."
-    return Section("comparison", "Comparison", text, charts.of_comparison(found, names), [tables.comparison(found, names)])
+    return Section("comparison", "PairedComparison", text, charts.of_comparison(found, names), [tables.comparison(found, names)])

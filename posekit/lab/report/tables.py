@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.metrics import KINDS, Diagnosis, DoubleCounting
-from posekit.scoring.compare import Comparison
+from posekit.scoring.compare import PairedComparison
 from posekit.scoring.directions import by_direction, limb_joints
 from posekit.scoring.score import Scores
 
@@ -113,8 +113,8 @@ def diagnosis(scores: Scores, found: Diagnosis) -> Table:
     joints = scores.people.skeleton.joints
     rows = [(spoken(joint), *map(number, shares)) for joint, shares in zip(joints, found.percent, strict=True)]
     cost = found.cost(scores.mean_joints)
-    gains = (number(cost[kind], sign=True) for kind in KINDS[1:])
-    rows.append((Cell("Gain if repaired", "points of the pooled mean"), "", *gains))
+    channel_gains = (number(cost[kind], sign=True) for kind in KINDS[1:])
+    rows.append((Cell("Gain if repaired", "points of the pooled mean"), "", *channel_gains))
     return Table.of("Kinds of error, percent of the counted joints", ("joint", *KINDS), rows)
 
 
@@ -136,7 +136,7 @@ def double_counting(scores: Scores, found: DoubleCounting) -> Table:
     return Table.of("Maps with several peaks; the last three columns in percent of those maps", head, cells)
 
 
-def comparison(found: Comparison, names: tuple[str, str]) -> Table:
+def comparison(found: PairedComparison, names: tuple[str, str]) -> Table:
     """A row for each group and one for the mean: both models, and their paired difference."""
     indices = {**found.first.people.skeleton.group_indices, "Mean": found.first.mean_joints}
     rows = []

@@ -40,7 +40,7 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Card:
+class PersonCard:
     """What stands in a gallery for one person: the whole pose, or tiles of one joint."""
 
     details: Details
@@ -83,13 +83,16 @@ class Viewer:
             penalties=self._penalties(pictures, np.union1d(np.flatnonzero(self._wrong(i)), self._double_joints(i))),
         )
 
-    def cards(self, category: Category, pictures: dict[int, Pictures], details: dict[int, Details]) -> list[Card]:
+    def cards(self, category: Category, pictures: dict[int, Pictures], details: dict[int, Details]) -> list[PersonCard]:
         """A card for each person of the category."""
         places = [f"{category.heading}, {place} of {len(category.persons)}" for place in range(1, len(category.persons) + 1)]
         if category.joints is None:
-            return [Card(details[i], place, details[i].facts, []) for i, place in zip(category.persons, places, strict=True)]
+            return [PersonCard(details[i], place, details[i].facts, []) for i, place in zip(category.persons, places, strict=True)]
         rows = zip(category.persons, category.joints, places, strict=True)
-        return [Card(details[i], place, self._map_facts(i, joint), self._map_tiles(pictures[i], joint)) for i, joint, place in rows]
+        return [
+            PersonCard(details[i], place, self._map_facts(i, joint), self._map_tiles(pictures[i], joint))
+            for i, joint, place in rows
+        ]
 
     def _facts(self, i: int) -> str:
         counted, wrong = self.scores.pck.counted[i].sum(), self._wrong(i).sum()

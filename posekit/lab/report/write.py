@@ -16,7 +16,7 @@ from markupsafe import Markup
 from tqdm import tqdm
 
 from posekit import __version__
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.lab.report import persons
 from posekit.lab.report.pictures import SMALL, THUMBNAIL, Pictures, read_pictures
 from posekit.lab.report.sections import all_sections
@@ -99,7 +99,7 @@ def write_report(
         **_assets(),
     )
     path = Path(folder) / "index.html"
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be any bytes
     return path
 

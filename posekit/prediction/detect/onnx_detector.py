@@ -9,7 +9,7 @@ import numpy as np
 from posekit.errors import WeightsError
 from posekit.geometry import Box
 from posekit.opencv import cv2
-from posekit.prediction.onnx.session import examined, open_session, told
+from posekit.prediction.onnx.session import check_onnx, onnx_errors, open_session
 from posekit.prediction.predictor import picture
 
 _ADVICE = "export it anew, or choose another detector"
@@ -54,7 +54,7 @@ class OnnxDetector:
             data = Path(path).read_bytes()
         except OSError as error:
             raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        model = examined(data, self._name, _ADVICE)
+        model = check_onnx(data, self._name, _ADVICE)
         self._person = _class_of_people({entry.key: entry.value for entry in model.metadata_props}, self._name)
         self._session = open_session(data, self._name, _ADVICE)
         self._picture, self._sizes = self._inputs()
@@ -76,7 +76,7 @@ class OnnxDetector:
             If the network fails.
         """
         fed, scale = self._fed(picture(image))
-        with told(self._name, "fails", _ADVICE):
+        with onnx_errors(self._name, "fails", _ADVICE):
             results = self._session.run(None, fed)
         names = [output.name for output in self._session.get_outputs()]
         corners, scores = self._people(dict(zip(names, results, strict=True)))

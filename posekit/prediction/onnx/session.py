@@ -1,4 +1,4 @@
-"""ONNX files in ONNX Runtime: examined before they are opened, since they may come from a stranger."""
+"""ONNX files in ONNX Runtime: check_onnx before they are opened, since they may come from a stranger."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class OnnxSession:
 
     def __init__(self, data: bytes, name: str):
         self._name = name
-        self.info, self.decode = _described(examined(data, name, _ADVICE), name)
+        self.info, self.decode = _described(check_onnx(data, name, _ADVICE), name)
         self._session = open_session(data, name, _ADVICE)
 
     def run(self, crops_BSS3: Tensor, outputs: Sequence[str]) -> list[Tensor]:
@@ -53,7 +53,7 @@ class OnnxSession:
         WeightsError
             If the graph fails, or its results have other shapes than the model's.
         """
-        with told(self._name, "fails", _ADVICE):
+        with onnx_errors(self._name, "fails", _ADVICE):
             found = self._session.run(list(outputs), {INPUT: crops_BSS3.numpy()})
         expected = len(crops_BSS3), len(self.info.skeleton)
         for output, result in zip(outputs, found, strict=True):
@@ -62,7 +62,7 @@ class OnnxSession:
         return list(map(torch.from_numpy, found))
 
 
-def examined(data: bytes, name: str, advice: str):
+def check_onnx(data: bytes, name: str, advice: str):
     """The onnx.ModelProto of a file that is no more than a plain ONNX file.
 
     Parameters
@@ -93,7 +93,7 @@ def examined(data: bytes, name: str, advice: str):
 
 
 def open_session(data: bytes, name: str, advice: str):
-    """An onnxruntime.InferenceSession of a file that was `examined`, on the CPU, with as many threads as torch would use.
+    """An onnxruntime.InferenceSession of a file that was `check_onnx`, on the CPU, with as many threads as torch would use.
 
     Threads that wait for work sleep; spinning, they would take the processor from whatever else runs.
 
@@ -110,12 +110,12 @@ def open_session(data: bytes, name: str, advice: str):
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors are raised, and told once
-    with told(name, "cannot be opened", advice):
+    with onnx_errors(name, "cannot be opened", advice):
         return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 @contextmanager
-def told(name: str, problem: str, advice: str) -> Iterator[None]:
+def onnx_errors(name: str, problem: str, advice: str) -> Iterator[None]:
     """Say in a line what ONNX Runtime raises.
 
     Raises

@@ -30,11 +30,11 @@ def image_ids(people: People) -> np.ndarray:
     """(N,) int64: the number of each person's photograph in COCO results."""
     if (people.image_ids >= 0).all():
         return people.image_ids
-    places = {image: place for place, image in enumerate(dict.fromkeys(people.images.tolist()))}
+    places = {image: place for place, image in enumerate(dict.fromkeys(people.image_paths.tolist()))}
     numbers = {image: re.findall(r"\d{1,18}(?!\d)", Path(image).stem)[-1:] for image in places}
     named = {image: int(number[0]) for image, number in numbers.items() if number}
     ids = named if len(set(named.values())) == len(places) else places
-    return np.array([ids[image] for image in people.images.tolist()], dtype=np.int64)
+    return np.array([ids[image] for image in people.image_paths.tolist()], dtype=np.int64)
 
 
 def write_results(path: Path, predictions: Predictions, people: People) -> None:

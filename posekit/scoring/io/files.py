@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from posekit.errors import OutputError, PredictionsError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.people import People
 from posekit.scoring.io.coco import COCO_BASE, read_results, write_results
 from posekit.scoring.io.hdf5 import hdf5_base, read_hdf5, write_hdf5
@@ -112,7 +112,7 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
     suffix = path.suffix.lower()
     if suffix in _WITH_PEOPLE:
         _require_people(path, predictions, people)
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         if suffix in _HDF5:
             write_hdf5(unfinished, predictions)
         else:

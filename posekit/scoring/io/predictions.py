@@ -138,4 +138,4 @@ def known_base(path: str | Path, stated: int | None, given: int | None) -> int:
 
 def file_names(people: People) -> list[str]:
     """Name of the photograph that each person is in, without its folder."""
-    return [Path(image).name for image in people.images.tolist()]
+    return [Path(image).name for image in people.image_paths.tolist()]

@@ -39,7 +39,9 @@ def write_submission(path: Path, predictions: Predictions, people: People) -> No
     joints = np.full((len(people), len(MPII16), 2), np.nan)
     joints[predictions.index] = predictions.joints
     rectangles: dict[str, list[dict]] = {}
-    for image, person, (x, y) in zip(people.images.tolist(), joints + _FIRST_PIXEL, people.centres + _FIRST_PIXEL, strict=True):
+    for image, person, (x, y) in zip(
+        people.image_paths.tolist(), joints + _FIRST_PIXEL, people.centres + _FIRST_PIXEL, strict=True
+    ):
         points = [{"x": px, "y": py, "id": float(joint)} for joint, (px, py) in enumerate(person.tolist())]
         rectangle = {"objpos": _structs([{"x": x, "y": y}]), "annopoints": _structs([{"point": _structs(points)}])}
         rectangles.setdefault(image, []).append(rectangle)

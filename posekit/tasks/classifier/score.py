@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from posekit.data.labelled_images import LabelledImages
 from posekit.errors import DataError
-from posekit.files import replacing
+from posekit.files import atomic_write
 from posekit.metrics import Difference, interval95, repeated_difference
 from posekit.scoring.metrics_file import metrics_contents
 from posekit.scoring.repeats import ERROR_TITLES, Repeats
@@ -127,7 +127,7 @@ class ClassRepeats(Repeats):
 
 def write_classes(path: Path, scores: ClassScores) -> None:
     """Write a row for each image: its place, true class, first choice, and how many classes were preferred to the true one."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         names = [*scores.images.classes, ""]  # the last for -1

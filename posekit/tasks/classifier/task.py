@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from posekit.losses import OHEM, ClassificationLoss
 from posekit.tasks.classifier.data import IGNORED, ImageBatch, classify_batches, shift_and_mirror
-from posekit.training.running_sums import mean_tally, share_tally
+from posekit.training.running_sums import mean_sums, share_sums
 from posekit.training.validation import gather_validated
 
 
@@ -53,8 +53,8 @@ class ClassificationTask:
         loss, known = self.criterion(logits, batch.labels), batch.labels != IGNORED
         counted = self.criterion.kept(known.sum()) if isinstance(self.criterion, OHEM) else known.sum()
         return loss, {
-            "loss": mean_tally(loss, counted),
-            "hard_images": share_tally(hard_images(logits.detach(), batch.labels) & known, known),
+            "loss": mean_sums(loss, counted),
+            "hard_images": share_sums(hard_images(logits.detach(), batch.labels) & known, known),
         }
 
     @torch.inference_mode()

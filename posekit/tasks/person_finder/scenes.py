@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import Dataset
 
 from posekit.data.batch import TensorBatch
-from posekit.data.pack.read import placed, read_pixels
 from posekit.data.sample import Failure
 from posekit.errors import ImageError
 from posekit.opencv import cv2
@@ -126,11 +125,10 @@ class _Scene:
     def _add(self, index: int, *, fills: bool) -> None:
         rng, person = self.rng, self.dataset.people[index]
         try:
-            image, matrix = read_pixels(person)
+            image, shown = person.read()
         except ImageError as error:
             self.failure = Failure(index, f"person {index}: {error}")
             return
-        shown = person if matrix is None else placed(person, matrix)
         joints = shown.joints[person.labelled]
         if len(joints) < 2:
             return

@@ -13,7 +13,7 @@ from posekit.losses.anchor import hard_pixels
 from posekit.metrics import box_average_precision
 from posekit.tasks.person_finder.centres import decode_centres, encode_centres
 from posekit.tasks.person_finder.scenes import SceneBatch
-from posekit.training.running_sums import mean_tally, share_tally
+from posekit.training.running_sums import mean_sums, share_sums
 from posekit.training.validation import gather_validated
 
 _LEAST = 0.05  # peaks below this say nothing of whether someone is there
@@ -55,7 +55,7 @@ class CentresTask:
         output = model(self.prepare(batch.images))[-1]
         loss, counted = self.criterion(output, target), torch.tensor(target.shape[:2].numel(), device=target.device)
         hard, negatives = hard_pixels(output.detach(), target, torch.ones(target.shape[:2], dtype=torch.bool, device=target.device))
-        return loss, {"loss": mean_tally(loss, counted), "hard_pixels": share_tally(hard, negatives)}
+        return loss, {"loss": mean_sums(loss, counted), "hard_pixels": share_sums(hard, negatives)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from posekit.heatmaps import decode
 from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.people import People
-from posekit.training.running_sums import mean_tally, share_tally
+from posekit.training.running_sums import mean_sums, share_sums
 from posekit.training.validation import gather_validated
 
 
@@ -27,7 +27,7 @@ class PoseTask:
         Plain crops of `valid_people`, each once.
     valid_people : People
     prepare : callable
-        (B, S, S, 3) uint8 crops, and gains_B3 in training -> the network's input; see `posekit.models.normalise`.
+        (B, S, S, 3) uint8 crops, and channel_gains_B3 in training -> the network's input; see `posekit.models.normalise`.
     encode : callable
         Joints (B, K, 2) in crop pixels and labelled (B, K) -> target maps.
     loss : HeatmapLoss
@@ -63,13 +63,13 @@ class PoseTask:
     def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch, summed over the stacks; tallies of it, and of what is hard for the last stack, in percent."""
         criterion, target = self.losses[epoch < self.warmup_epochs], self.encode(batch.joints, batch.labelled)
-        outputs = model(self.prepare(batch.images, gains_B3=batch.gains))
+        outputs = model(self.prepare(batch.images, channel_gains_B3=batch.channel_gains))
         loss, counted = criterion(outputs, target, batch.labelled), _counted(criterion, batch.labelled)
         hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
         return loss, {
-            "loss": mean_tally(loss, counted),
-            "hard_pixels": share_tally(hard, negatives),
-            "hard_joints": share_tally(hard > 0, negatives > 0),
+            "loss": mean_sums(loss, counted),
+            "hard_pixels": share_sums(hard, negatives),
+            "hard_joints": share_sums(hard > 0, negatives > 0),
         }
 
     @torch.inference_mode()

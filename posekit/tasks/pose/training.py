@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from accelerate import Accelerator
 
-from posekit.data.pack.read import cut
 from posekit.drawing.pose import prediction_sheet
 from posekit.drawing.training import training_curves
 from posekit.errors import DataError
@@ -84,7 +83,7 @@ def _described(people: People) -> str:
 
 def _trained_on(train: People, valid: People) -> str:
     """A warning where validation tells nothing of people who are new to the model."""
-    shared = np.isin(valid.images, train.images).sum()
+    shared = np.isin(valid.image_paths, train.image_paths).sum()
     told = f"\n       look: the photographs of {shared:,} people are trained on too, so their scores will be too good"
     return told if shared else ""
 
@@ -96,7 +95,7 @@ def _drawn(people: People, predictions: Predictions, scores: Scores, size: int) 
     crops = [Crop(people[i].box, size) for i in chosen]
     predicted = np.array([crop.forward(predictions.joints[i]) for crop, i in zip(crops, chosen, strict=True)])
     return prediction_sheet(
-        [cut(people[i], crop) for crop, i in zip(crops, chosen, strict=True)],
+        [people[i].cut(crop) for crop, i in zip(crops, chosen, strict=True)],
         {"prediction": (predicted, scores.pck.correct[chosen])},
         np.array([crop.forward(people.joints[i]) for crop, i in zip(crops, chosen, strict=True)]),
         people.labelled[chosen],

@@ -5,7 +5,7 @@ import pytest
 
 from posekit.data import open_people
 from posekit.data.checks.check import check
-from posekit.data.checks.check_results import Finding, findings_table
+from posekit.data.checks.check_results import CheckResult, results_table
 from posekit.data.image_headers import Photographs
 from posekit.people import People
 from posekit.skeletons import LSP14, MPII16, Skeleton
@@ -16,7 +16,7 @@ def people(n=3, name="coco", split="all", skeleton=LSP14, **changes) -> People:
     k, i = np.meshgrid(np.arange(float(len(skeleton))), np.arange(n), indexing="xy")
     joints = np.stack([10 * k + i, 5 * k], -1)
     given = {
-        "images": np.array([f"images/{j}.jpg" for j in range(n)], dtype=str),
+        "image_paths": np.array([f"images/{j}.jpg" for j in range(n)], dtype=str),
         "joints": joints,
         "labelled": np.ones(k.shape, bool),
         "visible": np.ones(k.shape, bool),
@@ -28,10 +28,10 @@ def people(n=3, name="coco", split="all", skeleton=LSP14, **changes) -> People:
 
 
 def photographs_of(*parts: People, size=(200, 100)) -> Photographs:
-    return Photographs({image: size for part in parts for image in part.images.tolist()})
+    return Photographs({image: size for part in parts for image in part.image_paths.tolist()})
 
 
-def found(given: People, subject: str, photographs: Photographs | None = None, **options) -> Finding:
+def found(given: People, subject: str, photographs: Photographs | None = None, **options) -> CheckResult:
     findings = check({"all": given}, photographs or photographs_of(given), **options)
     (finding,) = [finding for finding in findings if finding.subject == subject]
     return finding
@@ -79,9 +79,9 @@ def test_persons_left_out_are_told_with_the_reason():
 
 def test_persons_who_are_there_twice_are_named():
     given = people(4)
-    images, joints = given.images.copy(), given.joints.copy()
+    images, joints = given.image_paths.copy(), given.joints.copy()
     images[[1, 3]], joints[3] = images[0], joints[0]
-    finding = found(replace(given, images=images, joints=joints), "repeated persons")
+    finding = found(replace(given, image_paths=images, joints=joints), "repeated persons")
     assert (finding.verdict, finding.persons) == ("LOOK", (3,))
     assert found(given, "repeated persons").verdict == "OK"
 
@@ -96,7 +96,7 @@ def test_all_photographs_there():
 
 def test_missing_and_unreadable_photographs_are_one_line():
     given = people(7)
-    images = given.images.tolist()
+    images = given.image_paths.tolist()
     finding = found(given, "photographs", Photographs({images[6]: (200, 100)}, tuple(images[:4]), tuple(images[4:6])))
     assert finding.verdict == "BAD"
     assert (
@@ -107,28 +107,28 @@ def test_missing_and_unreadable_photographs_are_one_line():
 
 def test_missing_photographs_count_by_their_persons_as_training_counts_them():
     given = people(200)
-    object.__setattr__(given, "images", np.array(["many.jpg"] * 60 + [f"{i}.jpg" for i in range(140)]))
-    sizes = {image: (200, 100) for image in given.images.tolist() if image != "many.jpg"}
+    object.__setattr__(given, "image_paths", np.array(["many.jpg"] * 60 + [f"{i}.jpg" for i in range(140)]))
+    sizes = {image: (200, 100) for image in given.image_paths.tolist() if image != "many.jpg"}
     assert found(given, "photographs", Photographs(sizes, ("many.jpg",), ())).verdict == "BAD"  # 1 of 141 photographs
 
 
 @pytest.mark.parametrize(("missing", "verdict"), [(1, "LOOK"), (2, "BAD")])
 def test_training_goes_on_with_one_photograph_in_a_hundred_missing(missing, verdict):
     given = people(100)
-    images = given.images.tolist()
+    images = given.image_paths.tolist()
     photographs = Photographs(dict.fromkeys(images[missing:], (200, 100)), tuple(images[:missing]))
     assert found(given, "photographs", photographs).verdict == verdict
 
 
 def test_photographs_of_other_splits_do_not_count():
-    one, other = people(3), people(2, images=np.array(["x.jpg", "y.jpg"]))
+    one, other = people(3), people(2, image_paths=np.array(["x.jpg", "y.jpg"]))
     photographs = Photographs(photographs_of(one).sizes, ("x.jpg", "y.jpg"))
     verdicts = {f.split: f.verdict for f in check({"one": one, "other": other}, photographs) if f.subject == "photographs"}
     assert verdicts == {"one": "OK", "other": "BAD"}
 
 
 def test_headers_are_read_where_they_are_not_given(tmp_path):
-    given = people(2, images=np.array([str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]))
+    given = people(2, image_paths=np.array([str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]))
     findings = check({"all": given})
     assert any(finding.subject == "photographs" and "2 missing" in finding.message for finding in findings)
 
@@ -227,7 +227,7 @@ def test_a_skeleton_without_a_torso():
 
 
 def test_a_photograph_in_two_splits_is_bad():
-    train, valid, test = people(4), people(2), people(3, images=np.array(["a.jpg", "b.jpg", "c.jpg"]))
+    train, valid, test = people(4), people(2), people(3, image_paths=np.array(["a.jpg", "b.jpg", "c.jpg"]))
     findings = check({"train": train, "valid": valid, "test": test}, photographs_of(train, valid, test))
     apart = {finding.split: finding for finding in findings if finding.subject == "splits apart"}
     assert {split: finding.verdict for split, finding in apart.items()} == {
@@ -250,14 +250,14 @@ def test_a_single_person_can_be_checked():
 
 
 def test_the_table_has_a_line_for_each_finding():
-    table = findings_table([Finding("OK", "persons", "3", split="train"), Finding("LOOK", "torsos", "none")])
+    table = results_table([CheckResult("OK", "persons", "3", split="train"), CheckResult("LOOK", "torsos", "none")])
     assert table.splitlines() == ["OK    train  persons  3", "LOOK         torsos   none"]
 
 
 # Real data
 
 
-def not_ok(findings: list[Finding]) -> dict[tuple[str, str], str]:
+def not_ok(findings: list[CheckResult]) -> dict[tuple[str, str], str]:
     return {(finding.split, finding.subject): finding.verdict for finding in findings if finding.verdict != "OK"}
 
 

@@ -64,7 +64,7 @@ def lspet(real_data):
 
 @pytest.fixture(scope="module")
 def lspet_sizes(lspet):
-    return read_headers(lspet.images).sizes_of(lspet.images)
+    return read_headers(lspet.image_paths).sizes_of(lspet.image_paths)
 
 
 @pytest.fixture(scope="module")

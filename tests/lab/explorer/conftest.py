@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.drawing.person_view import Look, Subject
+from posekit.drawing.person_view import ModelOutput, PersonView
 from posekit.geometry import Box
 from posekit.heatmaps import encode
 from posekit.images import read_image, write_image
-from posekit.lab.explorer.scene import Scene
+from posekit.lab.explorer.scene import ExplorerState
 from posekit.losses.explain import anchor_maps
 from posekit.models import ModelInfo, save_weights
-from posekit.prediction.person_view import look
+from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import load
 from posekit.skeletons import LSP14, Skeleton
 
@@ -29,7 +29,7 @@ SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene() -> ExplorerState:
     """Three joints, crops of 64 px, maps of 16; the left hand's map has a second, lower peak.
 
     Crop pixel (x, y) is pixel (2 x + 20.5, 2 y + 10.5) of the photograph.
@@ -42,8 +42,8 @@ def scene() -> Scene:
     predicted = np.array([(px, py) for px, py, _ in peaks], np.float32) * 4 + 1.5
     image = np.random.default_rng(0).integers(0, 255, (150, 200, 3), dtype=np.uint8)
     box = Box(centre=(2 * 31.5 + 20.5, 2 * 31.5 + 10.5), side=128)
-    subject = Subject("a photograph", image, box, SPOTS, np.zeros((3, 2)), np.zeros(3, bool))
-    return Scene(Look(subject, 64, maps, predicted, maps.max((1, 2)), {}))
+    view = PersonView("a photograph", image, box, SPOTS, np.zeros((3, 2)), np.zeros(3, bool))
+    return ExplorerState(ModelOutput(view, 64, maps, predicted, maps.max((1, 2)), {}))
 
 
 SIZE, MAP = 64, 16
@@ -230,7 +230,7 @@ def expected(folder, photos):
     def expect(joint, place=None, gamma=2.0, anchor=None, photo=photos[0], box=None):
         image = read_image(photo)
         box = box or Box.from_xywh(0, 0, image.shape[1], image.shape[0], margin=1.0)
-        seen = look(predictor, Subject("x", image, box, LSP14, *everything))
+        seen = run_model(predictor, PersonView("x", image, box, LSP14, *everything))
         j = LSP14.index(joint)
         point = seen.predicted[j] if place is None else np.array(place) * 4 + 1.5
         target = encode(torch.as_tensor(point).reshape(1, 1, 2), torch.ones(1, 1, dtype=torch.bool), size=MAP)

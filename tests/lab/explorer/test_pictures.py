@@ -92,23 +92,23 @@ def test_marks_lie_where_the_joint_is(placed):
 
 
 def test_the_person_is_drawn_with_keypoints(scene):
-    drawn, crop = decoded(person(scene)), scene.look.subject.picture(CROP)
+    drawn, crop = decoded(person(scene)), scene.output.view.picture(CROP)
     assert drawn.shape == crop.shape == (CROP, CROP, 3)
-    x, y = np.rint((scene.look.predicted[1:] + 0.5) * CROP / 64 - 0.5).astype(int).mean(0).astype(int)
+    x, y = np.rint((scene.output.predicted[1:] + 0.5) * CROP / 64 - 0.5).astype(int).mean(0).astype(int)
     assert np.abs(drawn[y, x] - crop[y, x]).max() > 30  # on the limb between the hands
 
 
 def test_a_photograph_is_shown_in_one_size(scene):
-    subject = scene.look.subject
+    view = scene.output.view
     for shape, size in (((150, 200, 3), (512, 384)), ((1000, 3000, 3), (512, 171)), ((2000, 1, 3), (1, 512))):
-        look = replace(scene.look, subject=replace(subject, image=np.full(shape, 90, np.uint8)))
-        picture, told = photograph(replace(scene, look=look))
+        look = replace(scene.output, view=replace(view, image=np.full(shape, 90, np.uint8)))
+        picture, told = photograph(replace(scene, output=look))
         assert told == size and decoded(picture).shape[1::-1] == size
 
 
 def test_frames_show_the_rectangle_and_what_the_model_sees(scene):
-    subject = replace(scene.look.subject, box=pictures.enclosing(scene.look.subject.image, (40, 20, 30, 80)))
-    boxed = replace(scene, look=replace(scene.look, subject=subject), rectangle=(40, 20, 30, 80))
+    view = replace(scene.output.view, box=pictures.enclosing(scene.output.view.image, (40, 20, 30, 80)))
+    boxed = replace(scene, output=replace(scene.output, view=view), rectangle=(40, 20, 30, 80))
     shown = frames(boxed, (100, 75))
     assert numbers(shown.replace("dasharray", ""), "rect", "x", "y", "width", "height") == pytest.approx([2.5, 5, 50, 50])
     plain = "".join(re.findall(r"<rect [^>]*>", shown)[:2])

@@ -12,7 +12,7 @@ from posekit.errors import BoxError, ImageError
 from posekit.heatmaps import encode
 from posekit.images import read_image
 from posekit.lab.explorer import scene as module
-from posekit.lab.explorer.scene import decode_upload, enclosing, look_again, open_scene
+from posekit.lab.explorer.scene import decode_upload, enclosing, look_again, open_state
 from posekit.losses.anchor import hard_pixels
 from posekit.losses.explain import anchor_maps
 from posekit.losses.heatmap import HeatmapAnchorLoss, HeatmapBCE
@@ -25,7 +25,7 @@ HAND = 1
 
 def maps_of(scene, point, gamma=2.0, anchor=None):
     """What `anchor_maps` says of the hand's map, its true place a point of the crop."""
-    maps = torch.from_numpy(scene.look.maps[HAND])[None, None]
+    maps = torch.from_numpy(scene.output.maps[HAND])[None, None]
     target = encode(torch.tensor([[point]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool), size=16)
     return anchor_maps(maps, target, gamma, anchor=anchor)
 
@@ -34,7 +34,7 @@ def test_without_a_placed_joint_nothing_is_penalised(scene):
     for joint in range(3):
         alone = replace(scene, joint=joint)
         assert not alone.placed and alone.facts.penalty == alone.facts.hard == 0
-        assert alone.facts.anchor == pytest.approx(scene.look.maps[joint].max(), abs=1e-6)
+        assert alone.facts.anchor == pytest.approx(scene.output.maps[joint].max(), abs=1e-6)
 
 
 @pytest.mark.parametrize("gamma, anchor", [(2.0, None), (0.0, None), (0.5, 0.3), (5.0, 0.0), (2.0, 1.0)])
@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_anchor_maps(scene, gamma, anchor):
 
 def test_the_means_are_what_training_computes(scene):
     placed = replace(scene, joint=HAND, gamma=3.0).place((17.5, 41.5))
-    logits, target = torch.logit(torch.from_numpy(scene.look.maps[HAND])[None, None], 1e-7), placed.maps.target[:, [HAND]]
+    logits, target = torch.logit(torch.from_numpy(scene.output.maps[HAND])[None, None], 1e-7), placed.maps.target[:, [HAND]]
     weight = torch.ones(1, 1)
     assert placed.facts.anchor_loss == pytest.approx(HeatmapAnchorLoss(gamma=3.0)(logits, target, weight).item(), rel=1e-5)
     assert placed.facts.cross_entropy == pytest.approx(HeatmapBCE()(logits, target, weight).item(), rel=1e-5)
@@ -69,15 +69,15 @@ def test_hard_pixels_are_counted_as_in_training(scene):
 def test_only_the_joint_that_is_looked_at_is_placed_and_others_are_kept(scene):
     first = replace(scene, joint=2).place((5.5, 9.5))
     second = replace(first, joint=HAND).place((17.5, 41.5))
-    assert second.look.subject.known.tolist() == [False, True, True] and scene.look.subject.known.tolist() == [False] * 3
-    np.testing.assert_allclose(second.judged.truth, [scene.look.predicted[0], (17.5, 41.5), (5.5, 9.5)], atol=1e-6)
+    assert second.output.view.known.tolist() == [False, True, True] and scene.output.view.known.tolist() == [False] * 3
+    np.testing.assert_allclose(second.judged.truth, [scene.output.predicted[0], (17.5, 41.5), (5.5, 9.5)], atol=1e-6)
     released = second.release()
     assert not released.placed and replace(released, joint=2).placed
-    np.testing.assert_allclose(released.truth, scene.look.predicted[HAND], atol=1e-6)
+    np.testing.assert_allclose(released.truth, scene.output.predicted[HAND], atol=1e-6)
 
 
 def test_places_are_pixels_of_the_photograph_and_stay_within_the_crop(scene):
-    np.testing.assert_allclose(scene.place((10, 20)).look.subject.joints[0], (2 * 10 + 20.5, 2 * 20 + 10.5))
+    np.testing.assert_allclose(scene.place((10, 20)).output.view.joints[0], (2 * 10 + 20.5, 2 * 20 + 10.5))
     np.testing.assert_allclose(scene.place((-50, 999)).truth, (-0.5, 63.5), atol=1e-5)
 
 
@@ -87,8 +87,8 @@ def test_a_step_is_a_pixel_of_the_map(scene):
 
 
 def test_a_joint_outside_the_crop_has_no_anchor(scene):
-    far = replace(scene.look.subject, joints=np.full((3, 2), 5000.0), known=np.ones(3, bool))
-    facts = replace(scene, look=replace(scene.look, subject=far), anchor=0.2).facts
+    far = replace(scene.output.view, joints=np.full((3, 2), 5000.0), known=np.ones(3, bool))
+    facts = replace(scene, output=replace(scene.output, view=far), anchor=0.2).facts
     assert np.isnan(facts.anchor) and facts.penalty == facts.hard == 0 and facts.anchor_loss == facts.cross_entropy > 0
 
 
@@ -102,25 +102,25 @@ def predictor(tmp_path):
 
 def test_another_box_keeps_what_was_placed(predictor):
     image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
-    scene = open_scene(predictor, "x", image)
-    assert scene.look.subject.box.side == 120 and scene.look.maps.shape == (14, 16, 16)
+    scene = open_state(predictor, "x", image)
+    assert scene.output.view.box.side == 120 and scene.output.maps.shape == (14, 16, 16)
     placed = replace(scene, joint=3, gamma=1.0).place((20.0, 30.0))
     rectangle = (10.0, 20.0, 40.0, 60.0)
     seen = look_again(predictor, placed, rectangle)
     again = replace(placed, gamma=4.0).with_look(seen, rectangle)  # gamma moved while the model looked
     assert (again.joint, again.gamma, again.rectangle, again.placed) == (3, 4.0, rectangle, True)
-    assert again.look.subject.box == enclosing(image, rectangle) and again.look.subject.box.side == 75  # a quarter more than 60
-    np.testing.assert_array_equal(again.look.subject.joints[3], placed.look.subject.joints[3])
-    assert np.abs(again.look.maps - placed.look.maps).max() > 0
+    assert again.output.view.box == enclosing(image, rectangle) and again.output.view.box.side == 75  # a quarter more than 60
+    np.testing.assert_array_equal(again.output.view.joints[3], placed.output.view.joints[3])
+    assert np.abs(again.output.maps - placed.output.maps).max() > 0
     whole = again.with_look(look_again(predictor, again, None), None)
-    np.testing.assert_array_equal(whole.look.maps, scene.look.maps)
+    np.testing.assert_array_equal(whole.output.maps, scene.output.maps)
 
 
 @pytest.mark.parametrize(
     "rectangle, problem", [((500, 0, 9, 9), "outside"), ((0, 0, 0, 9), "no area"), ((0, 0, 1e400, 9), "finite")]
 )
 def test_a_box_that_cannot_be(predictor, rectangle, problem):
-    scene = open_scene(predictor, "x", np.zeros((90, 120, 3), np.uint8))
+    scene = open_state(predictor, "x", np.zeros((90, 120, 3), np.uint8))
     with pytest.raises(BoxError, match=problem):
         look_again(predictor, scene, rectangle)
 

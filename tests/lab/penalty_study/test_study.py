@@ -19,8 +19,8 @@ from posekit.losses import HeatmapAnchorLoss, HeatmapBCE
 from posekit.losses.anchor import hard_pixels
 from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.people import People
-from posekit.prediction.person_view import annotated_subject, look
-from posekit.prediction.test_time import Views
+from posekit.prediction.person_view import annotated_view, run_model
+from posekit.prediction.test_time import TestTimeAugmentation
 from posekit.skeletons import COCO17, LSP14, Skeleton
 
 HANDS = ("left_hand", "right_hand")
@@ -39,7 +39,7 @@ def people(joints, *, images=None, centres=None, sides=None, skeleton=SKELETON):
     n, labelled = len(joints), ~np.isnan(joints).any(-1)
     return People(
         name="made", split="test", skeleton=skeleton,
-        images=np.array(images if images is not None else [f"{i}.jpg" for i in range(n)], dtype=str).reshape(n),
+        image_paths=np.array(images if images is not None else [f"{i}.jpg" for i in range(n)], dtype=str).reshape(n),
         joints=np.where(labelled[..., None], 4 * joints + 1.5, 0), labelled=labelled, visible=labelled,
         centres=np.full((n, 2), (SIZE - 1) / 2) if centres is None else np.array(centres, float),
         sides=np.full(n, float(SIZE)) if sides is None else np.array(sides, float),
@@ -386,12 +386,12 @@ def test_real_photographs_of_several_persons(real_data, tmp_path):
     assert (len(found.people), found.failures) == (12, ())
     assert found.n_maps == crowd.labelled.sum(), "COCO's boxes hold all joints of their persons"
     for i in (0, 4, 11):
-        alone = look(predictor, annotated_subject(crowd, i)).explain(2.0).penalty[0].sum((-2, -1)).numpy()
+        alone = run_model(predictor, annotated_view(crowd, i)).explain(2.0).penalty[0].sum((-2, -1)).numpy()
         np.testing.assert_allclose(found.penalty[i].sum(-1), alone * crowd.labelled[i], rtol=1e-3, atol=1e-4)
     # The first photograph has one person. In the last, the five stand close enough to be in each other's crops.
-    names, counts = np.unique(crowd.images, return_counts=True)
-    assert sorted(counts) == [1, 2, 4, 5] and not found.area[crowd.images == names[counts == 1], :, OTHERS].any()
-    crowded = crowd.images == names[counts == 5]
+    names, counts = np.unique(crowd.image_paths, return_counts=True)
+    assert sorted(counts) == [1, 2, 4, 5] and not found.area[crowd.image_paths == names[counts == 1], :, OTHERS].any()
+    crowded = crowd.image_paths == names[counts == 5]
     assert found.area[crowded, :, OTHERS].any(1).all()
     assert found.maps["Head"]["opposite"] > 0 and not found.area[:, COCO17.index("nose"), OPPOSITE].any()
     assert {name: row["higher"].value for name, row in found.regions.items()} == {
@@ -401,7 +401,9 @@ def test_real_photographs_of_several_persons(real_data, tmp_path):
 
 def test_real_people_alone_in_their_photographs(real_data, tmp_path):
     crowd = open_people("lsp", real_data / "lspet", "all").select(np.arange(11))
-    found = penalty_study(tiny(tmp_path, LSP14, batch_size=8, views=Views((0.9, 1.0), flip=True)), crowd, progress=False)
+    found = penalty_study(
+        tiny(tmp_path, LSP14, batch_size=8, views=TestTimeAugmentation((0.9, 1.0), flip=True)), crowd, progress=False
+    )
     assert found.maps["All"]["other persons"] == 0 and found.maps["Head"]["opposite"] == 0
     has_both = crowd.labelled & crowd.labelled[:, LSP14.flip_order] & (LSP14.flip_order != np.arange(14))
     assert 0.9 * has_both.sum() < found.maps["All"]["opposite"] <= has_both.sum()

@@ -38,7 +38,7 @@ def make_people(folder, n=N, skeleton=LSP14):
         name="lsp",
         split="test",
         skeleton=skeleton,
-        images=np.array(images, dtype=str),
+        image_paths=np.array(images, dtype=str),
         joints=rng.uniform([35, 20], [85, 70], (n, k, 2)),
         labelled=np.ones((n, k), bool),
         visible=np.ones((n, k), bool),
@@ -163,7 +163,7 @@ def test_persons_without_photograph_are_shown_and_named_without_their_folder(pag
     found = Page(page)
     assert found.text.count("No photograph: im <i>&\"4'.png: no such image") == 1
     assert found.text.count("no photograph") == 4  # persons 4 and 5 in two galleries each
-    assert str(people.images[4])[: -len("im <i>&\"4'.png")] not in page.read_text(encoding="utf-8")
+    assert str(people.image_paths[4])[: -len("im <i>&\"4'.png")] not in page.read_text(encoding="utf-8")
 
 
 def test_photographs_that_cannot_be_read_get_a_dark_ground(people):
@@ -176,12 +176,12 @@ def test_heatmaps_are_asked_once_for_those_who_can_be_seen(people, tmp_path):
     asked = []
 
     def heatmaps(some):
-        asked.append(some.images.tolist())
+        asked.append(some.image_paths.tolist())
         return maps_at(some.joints, some)
 
     scores = score(people, make_predictions(people))
     page = Page(write_report(tmp_path, {"model": scores}, details={}, heatmaps=heatmaps))
-    assert asked == [people.images[list(READABLE)].tolist()]
+    assert asked == [people.image_paths[list(READABLE)].tolist()]
     # Four detail views, and a card in the gallery for each of those four.
     assert len(page.pictures["heatmap of left knee over the crop"]) == 8
     assert len(page.pictures["heatmap of neck over the crop"]) == 4

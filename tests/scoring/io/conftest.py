@@ -37,7 +37,7 @@ def make_people() -> Callable[..., People]:
             name="lsp",
             split="test",
             skeleton=skeleton,
-            images=np.array(images, dtype=str),
+            image_paths=np.array(images, dtype=str),
             joints=np.zeros((n, k, 2)),
             labelled=np.ones((n, k), bool),
             visible=np.ones((n, k), bool),

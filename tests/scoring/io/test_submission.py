@@ -60,6 +60,6 @@ def test_the_published_hourglass_predictions_as_a_submission(tmp_path, real_data
     write_predictions(tmp_path / "pred.mat", wrote, people=people)
     pred = loadmat(tmp_path / "pred.mat")["pred"]
     assert pred.shape == (1, 2729)
-    rows = np.argsort([list(dict.fromkeys(people.images)).index(image) for image in people.images], kind="stable")
+    rows = np.argsort([list(dict.fromkeys(people.image_paths)).index(image) for image in people.image_paths], kind="stable")
     points = np.array([list(points.values()) for _, _, points in flattened(pred)])
     assert_allclose(points, wrote.joints[rows] + 1, atol=1e-6)

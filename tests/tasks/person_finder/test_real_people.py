@@ -33,7 +33,7 @@ def mpii(real_data):
     """The five people of MPII's validation part whose photographs are there."""
     people = open_people("mpii", real_data / "mpii", "valid", skeleton=LSP14)
     there = {str(path) for path in (real_data / "mpii" / "images").iterdir()}
-    return people.select(np.array([image in there for image in people.images]))
+    return people.select(np.array([image in there for image in people.image_paths]))
 
 
 def test_more_people_are_found_than_by_whole_pictures(predictor, mpii, real_data):
@@ -41,7 +41,7 @@ def test_more_people_are_found_than_by_whole_pictures(predictor, mpii, real_data
     detect = PoseDetector(predictor, CentreFinder(device="cpu"))
     coco = open_people("coco", real_data / "coco" / "test_coco.json", skeleton=LSP14)
     people = concatenate([coco, mpii])
-    photographs = sorted(set(people.images))
+    photographs = sorted(set(people.image_paths))
     assert len(photographs) == 9
     whole = [recalled_and_false(predictor(image), people, image) for image in photographs]
     start = time.perf_counter()
@@ -73,7 +73,7 @@ def test_people_are_found_in_scenes_pasted_together(predictor, real_data):
 
 
 def recalled_and_false(poses, people, image):
-    truths = [tight(person.joints[person.labelled]) for person in people if person.image == str(image)]
+    truths = [tight(person.joints[person.labelled]) for person in people if person.image_path == str(image)]
     same = np.array([[iou(tight(pose.keypoints), truth) >= 0.5 for truth in truths] for pose in poses]).reshape(-1, len(truths))
     return same.any(0).sum(), (~same.any(1)).sum()
 
@@ -106,7 +106,7 @@ def shifted(box, rng):
 
 def pck_by_looks(predictor, people, boxes):
     return [
-        percent(people, [predictor(person.image, [box], refine=looks)[0] for person, box in zip(people, boxes, strict=True)])
+        percent(people, [predictor(person.image_path, [box], refine=looks)[0] for person, box in zip(people, boxes, strict=True)])
         for looks in (0, 1)
     ]
 
@@ -121,8 +121,8 @@ def percent(people, poses):
 
 def test_people_who_are_found_are_nearly_as_good_as_boxed_ones(predictor, mpii):
     detect = PoseDetector(predictor, CentreFinder(device="cpu"))
-    found = percent(mpii, [nearest(predictor(person.image, detect(person.image), refine=1), person) for person in mpii])
-    whole = percent(mpii, [predictor(person.image)[0] for person in mpii])
+    found = percent(mpii, [nearest(predictor(person.image_path, detect(person.image_path), refine=1), person) for person in mpii])
+    whole = percent(mpii, [predictor(person.image_path)[0] for person in mpii])
     given = pck_by_looks(predictor, mpii, [person.box for person in mpii])
     print(f"PCK@0.2 of MPII's five: given, with no and one further look {given}; found, with one {found}; whole pictures {whole}")
     assert found >= given[0] - 22
@@ -132,8 +132,10 @@ def test_people_who_are_found_are_nearly_as_good_as_boxed_ones(predictor, mpii):
 def test_in_photographs_of_one_person_hardly_anything_is_lost_by_looking_for_them(predictor, real_data):
     people = open_people("lsp", real_data / "lspet", "random:0.1111:0").select(np.arange(100))
     detect = PoseDetector(predictor, CentreFinder(device="cpu"))
-    found = percent(people, [nearest(predictor(person.image, detect(person.image), refine=1), person) for person in people])
-    whole = percent(people, [predictor(person.image)[0] for person in people])
+    found = percent(
+        people, [nearest(predictor(person.image_path, detect(person.image_path), refine=1), person) for person in people]
+    )
+    whole = percent(people, [predictor(person.image_path)[0] for person in people])
     given = pck_by_looks(predictor, people, [person.box for person in people])[0]
     print(f"PCK@0.2 of {len(people)} people of LSPET: boxes given {given}; found {found}; whole pictures {whole}")
     assert found >= given - 5

@@ -74,7 +74,7 @@ def coloured(folder):
     image = np.full((90, 120, 3), 90, np.uint8)
     image[20:70, 40:70] = (0, 0, 200)
     write_image(folder / "red.png", image)
-    people.images[:] = np.array([str(folder / "red.png")])
+    people.image_paths[:] = np.array([str(folder / "red.png")])
     k = len(people.skeleton)
     people.joints[0] = np.column_stack([np.where(np.arange(k) % 2, 39.5, 69.5), np.linspace(19.5, 69.5, k)])
     people.labelled[:] = True
@@ -83,7 +83,9 @@ def coloured(folder):
 
 def test_whose_photograph_is_gone_is_left_out_and_named(people):
     gone = people.select(np.arange(2))
-    gone = type(gone)(**{name: getattr(gone, name) for name in gone.__dataclass_fields__} | {"images": np.array(["gone.png"] * 2)})
+    gone = type(gone)(
+        **{name: getattr(gone, name) for name in gone.__dataclass_fields__} | {"image_paths": np.array(["gone.png"] * 2)}
+    )
     batch = SceneDataset(gone, (), size=SIZE).__getitems__([(0, index) for index in (0, 1)] + [(1, 0), (2, 0)])
     assert batch.failures and "person" in batch.failures[0].message and "gone.png" in batch.failures[0].message
     assert all(len(theirs) == 0 for theirs in known(batch))

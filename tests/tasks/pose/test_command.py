@@ -173,7 +173,7 @@ def test_a_run_that_goes_on_stays_what_it_was(root, tmp_path, whole, capsys):
 def test_validation_on_what_is_trained_on_is_told(root):
     split = '[{data: mpii, path: synthetic, split: "random:0.5:1"}]'
     training = PoseTraining(ConfigParser(PoseConfig).read(root / "tiny.yaml", ["--data.train", split]))
-    shared = len(set(training.train.images) & set(training.valid.images))
+    shared = len(set(training.train.image_paths) & set(training.valid.image_paths))
     assert 0 < shared < len(training.valid)
     engine = SimpleNamespace(plain_model=torch.nn.Linear(1, 1), accelerator=SimpleNamespace(device="cpu"))
     assert "are trained on too" in training.summary(engine)

@@ -22,7 +22,7 @@ def batch():
 @pytest.fixture
 def task():
     return PoseTask(
-        loader=None, valid_loader=None, valid_people=None, prepare=lambda images, gains_B3: images.float(),
+        loader=None, valid_loader=None, valid_people=None, prepare=lambda images, channel_gains_B3: images.float(),
         encode=lambda joints, labelled: encode(joints, labelled, size=MAP), loss=HeatmapBCE(), warmup_loss=HeatmapMSE(),
         warmup_epochs=1, score=None, metric="pck",
     )  # fmt: skip

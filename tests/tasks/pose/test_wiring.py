@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from posekit.data.augment import AugmentConfig, draw
+from posekit.data.augment import AugmentConfig, apply, draw
+from posekit.geometry import Crop
 from posekit.heatmaps import encode
 from posekit.images import write_image
 from posekit.people import People
@@ -19,7 +20,7 @@ from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, 
 
 COUNT, SIZE, MAP = 5, 32, 8
 AUGMENT = AugmentConfig(
-    scale=0.11, rotation=17.0, rotation_probability=0.71, mirror_probability=0.23, colour=0.13, cover_probability=0.37
+    scale=0.11, rotation=17.0, rotation_probability=0.71, mirror_probability=0.23, colour=0.13, cutout_probability=0.37
 )
 
 
@@ -60,15 +61,17 @@ def test_targets_are_drawn_with_the_configured_sigma_and_centre(make_engine, sub
     assert not torch.equal(expected, encode(batch.joints, batch.labelled, size=MAP, sigma=1.0, subpixel=subpixel))
 
 
-def test_training_crops_are_augmented_as_configured(make_engine):
-    """Every view that the loader's data set draws is the one that a seeded generator draws within the configured ranges."""
+def test_training_crops_are_augmented_as_configured(make_engine, people):
+    """Every crop is the one whose parameters a seeded generator draws within the configured ranges."""
     dataset = make_engine(augment=AUGMENT, seed=3).task.loader.dataset
     for epoch, index in [(0, 0), (1, 4), (7, 2)]:
-        view = draw(np.random.default_rng([3, epoch, index]), AUGMENT)
+        params = draw(np.random.default_rng([3, epoch, index]), AUGMENT)
+        image, person = people[index].read()
+        expected = apply(image, person, params, size=SIZE, flip_order=MPII16.flip_order, index=index)
         sample = dataset[epoch, index]
-        assert sample.gains == view.gains
-        assert (sample.crop.rotation, sample.crop.mirror) == (view.rotation, view.mirror)
-        assert sample.crop.box.side == pytest.approx(40.0 * view.scale)
+        assert sample.channel_gains == params.channel_gains
+        np.testing.assert_array_equal(sample.image, expected.image)
+        np.testing.assert_array_equal(sample.joints, expected.joints)
 
 
 def test_every_augmentation_setting_reaches_the_crops(make_engine):
@@ -79,7 +82,9 @@ def test_every_augmentation_setting_reaches_the_crops(make_engine):
 
 def test_validation_crops_are_plain(make_engine, people):
     sample = make_engine(augment=AUGMENT).task.valid_loader.dataset[3]
-    assert (sample.crop.box, sample.crop.rotation, sample.crop.mirror, sample.gains) == (people[3].box, 0.0, False, (1.0, 1.0, 1.0))
+    expected = Crop(people[3].box, SIZE).forward(people[3].joints).astype(np.float32)
+    np.testing.assert_array_equal(sample.joints, expected)
+    assert sample.channel_gains == (1.0, 1.0, 1.0)
 
 
 def test_the_learning_rate_changes_within_an_epoch(make_engine, monkeypatch):
