@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from posekit.choices import ENCODER_SIZES, PRECISIONS
+from posekit.choices import DATASETS, ENCODER_SIZES, PRECISIONS
 from posekit.errors import choose, require
 from posekit.training.schedule import SCHEDULES
 
@@ -122,7 +122,7 @@ class SourceConfig:
     split: str = "all"
 
     def __post_init__(self):
-        choose("data", self.data, ("mpii", "lsp", "coco", "packed"))
+        choose("data", self.data, DATASETS)
 
 
 @dataclass(frozen=True)
