@@ -1,8 +1,5 @@
 """Names that a user can choose from, shared by configurations, commands and the modules that implement them. No torch."""
 
-DATASETS = ("mpii", "lsp", "coco", "packed")
-"""Kinds of data sets that `posekit.data.open_people` opens."""
-
 DECODE_METHODS = ("quarter", "dark", "argmax")
 """How a heatmap becomes a point; see `posekit.heatmaps.decode`."""
 
