@@ -1,4 +1,4 @@
-"""Scores of predictions on annotated people: the table, and ``metrics.json`` that names every choice made."""
+"""Score predictions on annotated people: the table, and ``metrics.json`` with every choice made."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import numpy as np
 
 from posekit.errors import DataError, PredictionsError
 from posekit.metrics import PCK, Diagnosis, DoubleCounting, diagnose, double_counting, paired_difference, pck, pckh, torso_sizes
+from posekit.metrics.pck import TORSO
 from posekit.people import People
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.metrics_file import metrics_contents
@@ -17,31 +18,30 @@ from posekit.skeletons import joint_mapping
 # MPII's published means leave these two out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
-# Fewer do not tell whether the predictions are theirs.
-_ENOUGH_PERSONS = 30
-_TORSO = ("left_shoulder", "right_hip")
+# With fewer people, chance alone can raise the warning.
+_ENOUGH_PEOPLE = 30
 HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
 TORSO_SIZE = "torso size (true left shoulder to right hip)"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `score` found.
+    """Result of `score`.
 
     Parameters
     ----------
     people : People
-        The ground truth, N persons of K joints.
+        Ground truth, N people of K joints.
     predictions : Predictions
-        Of these people, in their order and their skeleton; NaN for joints that are lacking.
+        Of these people, in the same order and skeleton; NaN for joints in `lacking`.
     metric : str
         "PCKh@0.5", "PCK@0.2", or with another threshold.
     reference : str
-        What the distances are divided by.
+        Name of the reference size that distances are divided by.
     reference_sizes : (N,) float64
-        That size of each person, image pixels; NaN where there is none.
+        Each person's reference size, image pixels; NaN where there is none.
     pck : PCK
-        The outcome, in the order of `people` and its skeleton.
+        In the order of `people` and its skeleton.
     lacking : tuple of str
         Joints that the predictions' skeleton lacks; they do not count.
     """
@@ -56,7 +56,7 @@ class Scores:
 
     @cached_property
     def mean_joints(self) -> tuple[int, ...]:
-        """Indices of the joints that the means run over."""
+        """Indices of the joints in the means."""
         joints = self.people.skeleton.joints
         return tuple(i for i, joint in enumerate(joints) if joint not in (*_NOT_IN_MEANS, *self.lacking))
 
@@ -102,107 +102,122 @@ class Scores:
 
     @property
     def n_joints(self) -> int:
-        """Counted joints that the means run over."""
+        """Number of counted joints in the means."""
         return int(self.pck.counts[list(self.mean_joints)].sum())
 
     @property
     def n_persons(self) -> int:
-        """Persons scored: those with a reference size."""
+        """Number of people scored: those with a reference size."""
         return len(self.people) - self.pck.n_left_out
 
     @cached_property
     def labelled(self) -> np.ndarray:
-        """(N, K) bool: joints that are labelled, and not lacking in the predictions."""
+        """(N, K) bool: labelled joints that the predictions' skeleton has."""
         return self.people.labelled & ~np.isin(self.people.skeleton.joints, self.lacking)
 
     @cached_property
     def n_not_predicted(self) -> int:
-        """Counted joints of the means whose prediction is not finite; they are wrong."""
+        """Number of counted joints in the means whose prediction is not finite; they count as wrong."""
         return int(np.isinf(self.pck.errors[:, list(self.mean_joints)]).sum())
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """Kind of every counted joint's error, at the metric's threshold."""
-        return diagnose(self.predictions.joints, self.people.joints, self.pck.counted, **self._terms)
+        return diagnose(
+            self.predictions.joints,
+            self.people.joints,
+            self.pck.counted,
+            reference_size_N=self.reference_sizes,
+            threshold=self.pck.threshold,
+            flip_order_K=self.people.skeleton.flip_order,
+        )
 
     @cached_property
     def double_counting(self) -> DoubleCounting | None:
-        """Maps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
-        found = self.predictions
-        if found.peaks is None:
+        """Heatmaps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
+        predictions = self.predictions
+        if predictions.peaks is None or predictions.heights is None:
             return None
-        return double_counting(found.peaks, found.heights, self.people.joints, self.pck.counted, **self._terms)
-
-    @property
-    def _terms(self) -> dict:
-        order = self.people.skeleton.flip_order
-        return {"reference_size_N": self.reference_sizes, "threshold": self.pck.threshold, "flip_order_K": order}
+        return double_counting(
+            predictions.peaks,
+            predictions.heights,
+            self.people.joints,
+            self.pck.counted,
+            reference_size_N=self.reference_sizes,
+            threshold=self.pck.threshold,
+            flip_order_K=self.people.skeleton.flip_order,
+        )
 
     @cached_property
     def warning(self) -> str | None:
-        """What makes one doubt that these are the people who were predicted.
+        """Warning if the predictions seem to be of other people or in another order.
 
-        Predictions should fit their own person better than the next one; the paired bootstrap says whether they do.
+        Predictions should fit their own person better than the next one; a paired bootstrap decides whether they do.
         """
-        if self.n_persons < _ENOUGH_PERSONS:
+        if self.n_persons < _ENOUGH_PEOPLE:
             return None
-        people, joints = self.people, list(self.mean_joints)
-        own = self.pck.correct[:, joints] & self.pck.counted[:, joints]
-        next_one = np.roll(self.predictions.joints, 1, axis=0)
-        sizes = {"reference_size_N": self.reference_sizes, "threshold": self.pck.threshold}
-        others = pck(next_one, people.joints, self.labelled, **sizes).correct[:, joints]
-        if paired_difference(own.sum(1), others.sum(1), self.pck.counted[:, joints].sum(1)).low > 0:
+        joints = list(self.mean_joints)
+        counted = self.pck.counted[:, joints]
+        correct = self.pck.correct[:, joints] & counted
+        shifted = pck(
+            np.roll(self.predictions.joints, 1, axis=0),
+            self.people.joints,
+            self.labelled,
+            reference_size_N=self.reference_sizes,
+            threshold=self.pck.threshold,
+        )
+        if paired_difference(correct.sum(1), shifted.correct[:, joints].sum(1), counted.sum(1)).low > 0:
             return None
         return (
-            "LOOK: the predictions fit each person no better than the one before do; are they in the annotation's order of "
-            "persons, of this split, in pixels of its photographs?"
+            "WARNING: the predictions fit each person no better than the person before; check that they are in the annotation's "
+            "order, of this split, and in pixels of its images"
         )
 
     def table(self) -> str:
-        """Text for the screen: a column for each group, and below it the totals and whatever was left out."""
+        """Text for the screen: a column for each group, then the totals and `remarks`."""
         counts = self.pck.counts[list(self.mean_joints)]
         totals = {
             f"mean, pooled over {counts.sum():,} joints": (self.pooled_mean, self.interval95),
             f"mean, plain over {(counts > 0).sum()} kinds of joint": (self.joint_mean, self.joint_mean_interval95),
-            f"AUC, thresholds {_range(self.pck.auc_thresholds)}": (self.auc, self.auc_interval95),
+            f"AUC, thresholds {_threshold_range(self.pck)}": (self.auc, self.auc_interval95),
         }
-        label = max(map(len, totals))
-        lines = [
-            f"{self.metric} in percent, {self.people.name} {self.people.split}, {self.n_persons:,} persons",
-            "",
-            *_in_columns({**self.groups, "Mean": self.pooled_mean}),
-            *(
-                f"{name:<{label}}   {_two(value):>6}   95 % interval {_two(low)} to {_two(high)}"
-                for name, (value, (low, high)) in totals.items()
-            ),
-            *self.remarks(),
-        ]
-        return "\n".join(lines)
+        lines = [f"{self.metric} in percent, {self.people.name} {self.people.split}, {self.n_persons:,} people", ""]
+        lines += _column_lines({**self.groups, "Mean": self.pooled_mean})
+        width = max(map(len, totals))
+        for name, (value, (low, high)) in totals.items():
+            lines.append(f"{name:<{width}}   {_format(value):>6}   95 % interval {_format(low)} to {_format(high)}")
+        return "\n".join(lines + self.remarks())
 
     def remarks(self) -> list[str]:
-        """Whatever was left out, was not predicted, or makes one doubt."""
-        apart = [joint for joint in self.people.skeleton.joints if joint in _NOT_IN_MEANS]
-        facts = {
-            f"not in the means: {', '.join(apart)}": apart,
-            f"not predicted, so not counted: {', '.join(self.lacking)}": self.lacking,
-            **{f"left out by the loader, {reason}: {n:,} persons": n for reason, n in self.people.left_out.items()},
-            f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} persons": self.pck.n_left_out,
-            f"predicted as NaN, so wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints": self.n_not_predicted,
-            self.warning: self.warning,
-        }
-        return [fact for fact, present in facts.items() if present]
+        """Lines on what was left out or not predicted, and the warning if there is one."""
+        lines = []
+        not_in_means = [joint for joint in self.people.skeleton.joints if joint in _NOT_IN_MEANS]
+        if not_in_means:
+            lines.append(f"not in the means: {', '.join(not_in_means)}")
+        if self.lacking:
+            lines.append(f"not predicted, so not counted: {', '.join(self.lacking)}")
+        for reason, count in self.people.left_out.items():
+            if count:
+                lines.append(f"left out by the loader, {reason}: {count:,} people")
+        if self.pck.n_left_out:
+            lines.append(f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} people")
+        if self.n_not_predicted:
+            lines.append(f"predicted as NaN, so wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints")
+        if self.warning:
+            lines.append(self.warning)
+        return lines
 
     def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None, sections: Mapping | None = None) -> dict:
-        """The contents of ``metrics.json``; numbers in percent, None where nothing counted.
+        """Contents of ``metrics.json``; numbers in percent, None where nothing counted.
 
         Parameters
         ----------
         weights : str, optional
-            The weights file that predicted.
+            The predictions' weights file.
         choices : mapping, optional
-            Choices made outside this module (decoding, coordinate base, …), for "protocol".
+            Further entries of "protocol" (decoding, coordinate base, …).
         sections : mapping, optional
-            Further entries (a comparison, AP, …).
+            Further entries of the file (a comparison, AP, …).
         """
         results = {
             "metric": self.metric,
@@ -240,7 +255,7 @@ class Scores:
             "groups": "plain mean of the group's joints",
             "pooled_mean": "correct among all counted joints of joints_in_means",
             "joint_mean": "plain mean of the percentages of joints_in_means",
-            "auc": f"mean of pooled_mean over thresholds {_range(self.pck.auc_thresholds)}",
+            "auc": f"mean of pooled_mean over thresholds {_threshold_range(self.pck)}",
             "interval95": "of pooled_mean, the others as named; bootstrap over persons, 1000 resamples, seed 0",
             "coordinates": "0-based pixel centres of the original image, not rounded",
             "box_source": self.people.box_source,
@@ -249,21 +264,21 @@ class Scores:
 
 
 def score(people: People, predictions: Predictions, *, normalise: str = "auto", threshold: float | None = None) -> Scores:
-    """Score predictions: PCKh@0.5 where people have head sizes, else PCK@0.2 of the torso, or as asked for.
+    """Score predictions, by default with PCKh@0.5 where people have head sizes, else with PCK@0.2 of the torso.
 
-    Predictions are matched to persons by `Predictions.index` and to joints by name. Joints that the
-    predictions' skeleton lacks do not count, and the scores name them.
+    Predictions are matched to people by `Predictions.index` and to joints by name. Joints that the
+    predictions' skeleton lacks do not count (`Scores.lacking`).
 
     Parameters
     ----------
     people : People
-        The ground truth.
+        Ground truth.
     predictions : Predictions
         Of exactly these people.
     normalise : {"auto", "head", "torso"}
-        What distances are divided by.
+        Reference size.
     threshold : float, optional
-        Largest distance of a correct joint, in that size: 0.5 heads or 0.2 torsos without it.
+        Largest distance of a correct joint, in reference sizes; by default 0.5 heads or 0.2 torsos.
 
     Returns
     -------
@@ -272,89 +287,93 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     Raises
     ------
     PredictionsError
-        If the predictions are for other people or another number of them, or lack more than half of the joints.
+        If the predictions are of other people, of more or fewer, or lack more than half of the joints.
     DataError
-        If people lack head sizes or the torso's joints, whichever is needed.
+        If the people lack head sizes or the torso's joints, whichever is needed.
     """
-    lacking = _lacking(people, predictions)
+    lacking = _lacking_joints(people, predictions)
     predictions = _aligned(people, predictions)
     counted = people.labelled & ~np.isin(people.skeleton.joints, lacking)
-    points = predictions.joints, people.joints, counted
     has_heads = bool(np.isfinite(people.head_sizes).any())
     if normalise == "head" or (normalise == "auto" and has_heads):
-        _require_heads(people, has_heads)
-        threshold, sizes = threshold or 0.5, people.head_sizes
-        outcome = pckh(*points, head_size_N=sizes, threshold=threshold)
-        return Scores(people, predictions, f"PCKh@{threshold:g}", HEAD_SIZE, sizes, outcome, lacking)
+        if not has_heads:
+            raise DataError(
+                f"{people.name} {people.split}: no head sizes: PCKh cannot be computed; normalise by the torso, or for MPII "
+                "put detections_our_format.mat, valid.h5 or the original .mat beside the annotation"
+            )
+        sizes = people.head_sizes
+        result = pckh(predictions.joints, people.joints, counted, head_size_N=sizes, threshold=threshold or 0.5)
+        return Scores(people, predictions, f"PCKh@{result.threshold:g}", HEAD_SIZE, sizes, result, lacking)
     _require_torso(people)
-    threshold, sizes = threshold or 0.2, torso_sizes(people.joints, people.labelled, people.skeleton)
-    outcome = pck(*points, reference_size_N=sizes, threshold=threshold)
-    return Scores(people, predictions, f"PCK@{threshold:g}", TORSO_SIZE, sizes, outcome, lacking)
+    sizes = torso_sizes(people.joints, people.labelled, people.skeleton)
+    result = pck(predictions.joints, people.joints, counted, reference_size_N=sizes, threshold=threshold or 0.2)
+    return Scores(people, predictions, f"PCK@{result.threshold:g}", TORSO_SIZE, sizes, result, lacking)
 
 
-def _lacking(people: People, predictions: Predictions) -> tuple[str, ...]:
+def _lacking_joints(people: People, predictions: Predictions) -> tuple[str, ...]:
     joints = people.skeleton.joints
-    found = joint_mapping(predictions.skeleton, people.skeleton) >= 0
-    lacking = tuple(joint for joint, has in zip(joints, found, strict=True) if not has)
+    source = joint_mapping(predictions.skeleton, people.skeleton)
+    lacking = tuple(joint for joint, column in zip(joints, source, strict=True) if column < 0)
     if 2 * len(lacking) > len(joints):
         raise PredictionsError(
-            f"the predictions have skeleton {predictions.skeleton.name} and lack {len(lacking)} of the {len(joints)} joints of "
-            f"{people.name} ({people.skeleton.name}): {', '.join(lacking)}. Score them on data with their own joints"
+            f"the predictions' skeleton {predictions.skeleton.name} lacks {len(lacking)} of the {len(joints)} joints of "
+            f"{people.name} ({people.skeleton.name}): {', '.join(lacking)}; score them on a data set with the same joints"
         )
     return lacking
 
 
 def _aligned(people: People, predictions: Predictions) -> Predictions:
-    """The predictions in the order of the people and the joints of their skeleton; NaN where one is lacking."""
-    whose, index = f"{people.name} {people.split}", predictions.index
-    source = {"data set": (predictions.dataset, people.name), "split": (predictions.split, people.split)}
-    for what, (theirs, ours) in source.items():
-        if theirs not in ("", ours):
-            raise PredictionsError(f"the predictions were made for {what} {theirs!r}, not for {ours!r}; name theirs")
+    """Predictions in the order of the people and with the joints of their skeleton; NaN for joints that are lacking."""
+    for source, predicted, scored in (
+        ("data set", predictions.dataset, people.name),
+        ("split", predictions.split, people.split),
+    ):
+        if predicted not in ("", scored):
+            raise PredictionsError(f"the predictions are of {source} {predicted!r}, not {scored!r}; score them on {predicted!r}")
+    split = f"{people.name} {people.split}"
+    index = predictions.index
     outside = index[(index < 0) | (index >= len(people))]
     if len(outside):
         raise PredictionsError(
-            f"the predictions' index {outside[0]} is out of range: {whose} has {len(people)} persons ({len(outside)} indices are). "
-            "Score them on the split they were made for"
+            f"{len(outside)} indices of the predictions are out of range, such as {outside[0]}: {split} has {len(people)} people; "
+            "score them on the split they were made for"
         )
     times = np.bincount(index, minlength=len(people))
     if (times != 1).any():
         raise PredictionsError(
-            f"{len(index)} predictions for the {len(people)} persons of {whose}: {(times == 0).sum()} persons have none, "
-            f"{(times > 1).sum()} have several. Score them on the split they were made for (--limit N: on its first N persons)"
+            f"{len(index)} predictions for the {len(people)} people of {split}: {(times == 0).sum()} people have none, "
+            f"{(times > 1).sum()} have several; score them on the split they were made for (--limit N: on its first N people)"
         )
     return predictions.select(np.argsort(index)).mapped_to(people.skeleton)
 
 
-def _require_heads(people: People, has_heads: bool) -> None:
-    if not has_heads:
-        raise DataError(
-            f"{people.name} {people.split}: nobody has a head size, so PCKh cannot be told. Normalise by the torso, or for MPII "
-            "put detections_our_format.mat, valid.h5 or the original .mat beside the annotation"
-        )
-
-
 def _require_torso(people: People) -> None:
-    lacking = [joint for joint in _TORSO if joint not in people.skeleton.joints]
+    lacking = [joint for joint in TORSO if joint not in people.skeleton.joints]
     if lacking:
         raise DataError(
             f"{people.name} {people.split}: no head sizes for PCKh, and skeleton {people.skeleton.name} lacks {', '.join(lacking)} "
-            "for PCK's torso: these people cannot be scored"
+            "for PCK's torso; these people cannot be scored"
         )
 
 
-def _two(value: float) -> str:
+def _format(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
-def _in_columns(values: Mapping[str, float]) -> list[str]:
-    """Names above numbers, in as many blocks as the screen's width needs."""
+def _column_lines(values: Mapping[str, float]) -> list[str]:
+    """Names above numbers, in as many blocks as the table's width needs."""
     width = max(7, *map(len, values))
-    columns = [(f"{name:>{width}}", f"{_two(value):>{width}}") for name, value in values.items()]
-    across = max(1, (_TABLE_WIDTH + 2) // (width + 2))
-    blocks = (columns[start : start + across] for start in range(0, len(columns), across))
-    return [line for block in blocks for line in (*map("  ".join, zip(*block, strict=True)), "")]
+    columns_per_block = max(1, (_TABLE_WIDTH + 2) // (width + 2))
+    names = list(values)
+    lines = []
+    for start in range(0, len(names), columns_per_block):
+        block = names[start : start + columns_per_block]
+        lines.append("  ".join(f"{name:>{width}}" for name in block))
+        lines.append("  ".join(f"{_format(values[name]):>{width}}" for name in block))
+        lines.append("")
+    return lines
 
 
-def _range(thresholds: np.ndarray) -> str:
+def _threshold_range(result: PCK) -> str:
+    thresholds = result.auc_thresholds
     return f"{thresholds[0]:.2f} to {thresholds[-1]:.2f} in steps of {thresholds[1] - thresholds[0]:.2f}"

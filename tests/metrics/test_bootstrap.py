@@ -140,10 +140,10 @@ def test_only_like_outcomes_are_compared():
     counted[[4, 7], 2] ^= True
     b = example(counted=counted)
     assert compare(a, b, [0, 1]).difference == 0
-    with pytest.raises(ValueError, match="b: expected the joints that a counted, but 2 were counted by only one of the two"):
+    with pytest.raises(ValueError, match=r"^b: .* 2 are counted"):
         compare(a, b)
     without = example(counted=np.ones((N, K), bool), head=np.where(np.arange(N) == 3, np.nan, 40.0))
-    with pytest.raises(ValueError, match="but 3 were counted by only one of the two"):
+    with pytest.raises(ValueError, match=r"^b: .* 3 are counted"):
         compare(without, example(counted=np.ones((N, K), bool)))
     with pytest.raises(ValueError, match=r"b: expected \(30, 3\), got \(29, 3\)"):
         compare(a, of_persons(a, np.arange(29)))
@@ -225,7 +225,7 @@ def test_the_repeats_spread_widens_the_interval_and_equal_repeats_do_not():
 
 def test_repeats_that_do_not_pair_up_are_refused():
     found = [pckh(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.ones((3, 2), bool), head_size_N=[1.0] * 3)] * 2
-    with pytest.raises(ValueError, match="expected as many repeats as a has"):
+    with pytest.raises(ValueError, match=r"^b: .* 1 and 2$"):
         compare_repeats(found, found[:1])
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match=r"^b: .* 0 and 0$"):
         compare_repeats([], [])

@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -8,38 +9,28 @@ from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import DataError, OutputError, PredictionsError
-from posekit.people import People
 from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.mean_pose import mean_pose
 from posekit.scoring.metrics_file import write_metrics
 from posekit.scoring.score import score
 from posekit.skeletons import COCO17, LSP14, MPII16, Skeleton
+from tests.fixtures.people import make_people
 
 # Computed with the public evaluation on the hourglass authors' published predictions.
 HOURGLASS = {"Head": 95.941, "Shoulder": 94.684, "Elbow": 88.529, "Wrist": 83.382, "Hip": 87.485, "Knee": 83.094, "Ankle": 79.050}
 
 
 def people(n=4, skeleton=LSP14, head_sizes=np.nan, **changes):
-    rng = np.random.default_rng(1)
-    k = len(skeleton)
-    fields = {
-        "joints": rng.uniform(10, 90, (n, k, 2)),
-        "labelled": np.ones((n, k), bool),
-        "visible": np.ones((n, k), bool),
-        "centres": np.full((n, 2), 50.0),
-        "sides": np.full(n, 100.0),
-        "head_sizes": np.full(n, head_sizes),
-        "image_paths": np.array([f"im{i}.jpg" for i in range(n)], dtype=str),
-    }
-    return People(name="lsp", split="test", skeleton=skeleton, box_source="drawn for the test", **(fields | changes))
+    joints = np.random.default_rng(1).uniform(10, 90, (n, len(skeleton), 2))
+    columns = {"joints": joints, "sides": np.full(n, 100.0), "head_sizes": np.full(n, head_sizes)}
+    return make_people(skeleton=skeleton, split="test", **columns | changes)
 
 
 def perfect(truth, **changes):
     n = len(truth)
-    exact = Predictions(
-        truth.joints.copy(), np.ones((n, len(truth.skeleton))), np.arange(n), truth.skeleton, truth.name, truth.split
-    )
+    scores = np.ones((n, len(truth.skeleton)))
+    exact = Predictions(truth.joints.copy(), scores, np.arange(n), truth.skeleton, truth.name, truth.split)
     return replace(exact, **changes)
 
 
@@ -80,14 +71,13 @@ def test_labelled_joints_are_those_that_the_official_evaluation_counts(real_data
 
 
 def test_scoring_mpii_takes_milliseconds(mpii, hourglass):
-    def run():
+    durations = []
+    for _ in range(20):
         start = time.perf_counter()
         scores = score(mpii, hourglass)
         assert scores.groups and scores.joints and scores.pooled_mean and scores.joint_mean and scores.auc
-        return time.perf_counter() - start
-
-    # 2 ms where it was measured; the margin is for a busy machine
-    assert min(run() for _ in range(20)) < 0.015
+        durations.append(time.perf_counter() - start)
+    assert min(durations) < 0.015  # 2 ms where it was measured; the margin is for a busy machine
 
 
 def test_head_sizes_choose_pckh_and_the_torso_pck():
@@ -99,21 +89,23 @@ def test_head_sizes_choose_pckh_and_the_torso_pck():
 
 def test_pck_is_measured_in_torsos():
     truth = people(1)
-    shoulder, hip = truth.joints[0, LSP14.index("left_shoulder")], truth.joints[0, LSP14.index("right_hip")]
+    shoulder = truth.joints[0, LSP14.index("left_shoulder")]
+    hip = truth.joints[0, LSP14.index("right_hip")]
     edge = 0.2 * np.linalg.norm(shoulder - hip)
     for shift, percent in ((0.999 * edge, 100), (1.001 * edge, 0)):
         assert score(truth, perfect(truth, joints=truth.joints + np.array([0, shift]))).pooled_mean == percent
 
 
-def test_persons_without_reference_are_left_out_and_counted():
+def test_people_without_reference_size_are_left_out_and_counted():
     truth = people()
     truth.labelled[1, LSP14.index("right_hip")] = False
     scores = score(truth, perfect(truth, joints=np.full_like(truth.joints, np.nan)))
     assert (scores.n_persons, scores.pck.n_left_out, scores.n_not_predicted) == (3, 1, 3 * 14)
     assert scores.pooled_mean == 0
-    table = scores.table()
-    assert "left out, without torso size (true left shoulder to right hip): 1 of 4 persons" in table
-    assert "predicted as NaN, so wrong: 42 of 42 joints" in table
+    without_size, not_predicted = scores.remarks()
+    assert "torso size" in without_size and "1 of 4" in without_size
+    assert "NaN" in not_predicted and "42 of 42" in not_predicted
+    assert scores.table().endswith(f"{without_size}\n{not_predicted}")
 
 
 def test_predictions_are_matched_by_index():
@@ -139,7 +131,8 @@ def test_joints_that_the_predictions_lack_do_not_count_and_are_named():
     predictions.joints[:, [COCO17.index(joint) for joint in shared]] = truth.joints[:, [LSP14.index(joint) for joint in shared]]
     scores = score(truth, predictions)
     assert scores.lacking == ("neck", "head_top") and scores.pooled_mean == 100 and scores.pck.n == 4 * 12
-    assert np.isnan(scores.groups["Head"]) and "not predicted, so not counted: neck, head_top" in scores.table()
+    assert np.isnan(scores.groups["Head"])
+    assert "neck, head_top" in scores.remarks()[0]
     data = scores.to_dict()
     assert data["protocol"]["joints_lacking_in_predictions"] == ["neck", "head_top"]
     assert data["groups"]["Head"] is None and data["joints"]["neck"] is None and len(data["protocol"]["joints_in_means"]) == 12
@@ -147,26 +140,24 @@ def test_joints_that_the_predictions_lack_do_not_count_and_are_named():
 
 def test_too_few_joints_in_common():
     hound = Skeleton("hound", ("left_hip", "right_hip", "tail"))
-    with pytest.raises(
-        PredictionsError, match=r"hound and lack 12 of the 14 joints of lsp \(lsp14\): right_ankle, right_knee, left_knee"
-    ):
+    with pytest.raises(PredictionsError, match=r"hound.* 12 .*14 .*lsp14.*right_ankle, right_knee, left_knee"):
         score(people(), perfect(people(skeleton=hound)))
 
 
 def test_people_that_cannot_be_scored():
     hound = Skeleton("hound", ("left_hip", "right_hip", "tail"))
-    with pytest.raises(DataError, match="no head sizes for PCKh, and skeleton hound lacks left_shoulder for PCK's torso"):
+    with pytest.raises(DataError, match=r"lsp test.*PCKh.*hound.*left_shoulder"):
         score(people(skeleton=hound), perfect(people(skeleton=hound)))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "mpii"}, "made for data set 'mpii', not for 'lsp'"),
-        ({"split": "train"}, "made for split 'train', not for 'test'"),
-        ({"index": np.array([0, 1, 2, 4])}, "index 4 is out of range: lsp test has 4 persons"),
-        ({"index": np.array([0, 1, 2, -1])}, "index -1 is out of range"),
-        ({"index": np.array([0, 1, 1, 3])}, "4 predictions for the 4 persons of lsp test: 1 persons have none, 1 have several"),
+        ({"dataset": "mpii"}, "data set 'mpii'.*'lsp'"),
+        ({"split": "train"}, "split 'train'.*'test'"),
+        ({"index": np.array([0, 1, 2, 4])}, "^1 .*out of range.* 4: lsp test has 4 "),
+        ({"index": np.array([0, 1, -2, -1])}, "^2 .*out of range.* -2: lsp test has 4 "),
+        ({"index": np.array([0, 1, 1, 3])}, "^4 .* 4 people of lsp test: 1 .*none, 1 .*several"),
     ],
 )
 def test_predictions_of_other_people(change, message):
@@ -175,13 +166,13 @@ def test_predictions_of_other_people(change, message):
 
 
 def test_predictions_of_another_number_of_people():
-    with pytest.raises(PredictionsError, match=r"3 predictions for the 4 persons of lsp test: 1 persons have none.*--limit N"):
+    with pytest.raises(PredictionsError, match=r"^3 .* 4 people of lsp test: 1 .*none, 0 .*--limit"):
         score(people(), perfect(people(3)))
-    with pytest.raises(PredictionsError, match="index 4 is out of range"):
+    with pytest.raises(PredictionsError, match=r"^1 .*out of range.* 4: lsp test has 4 "):
         score(people(), perfect(people(5)))
 
 
-def test_nobody():
+def test_no_people():
     scores = score(people(0), perfect(people(0)))
     assert np.isnan(scores.pooled_mean) and scores.n_persons == 0 and "-" in scores.table()
     assert json.loads(json.dumps(scores.to_dict(), allow_nan=False))["interval95"] == [None, None]
@@ -189,14 +180,11 @@ def test_nobody():
 
 def test_table_is_aligned_and_named():
     lines = score(people(), perfect(people())).table().splitlines()
-    assert lines[0] == "PCK@0.2 in percent, lsp test, 4 persons"
+    assert lines[0].split() == ["PCK@0.2", "in", "percent,", "lsp", "test,", "4", "people"]
     assert lines[2].split() == ["Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean"]
     assert lines[3].split() == ["100.00"] * 8 and len(lines[2]) == len(lines[3])
-    assert [line.split("  ")[0] for line in lines[5:8]] == [
-        "mean, pooled over 56 joints",
-        "mean, plain over 14 kinds of joint",
-        "AUC, thresholds 0.01 to 0.20 in steps of 0.01",
-    ]
+    for line, facts in zip(lines[5:8], ("pooled .* 56", "plain .* 14", r"AUC.* 0\.01 .*0\.20 .*0\.01"), strict=True):
+        assert re.search(rf"{facts} .* 100\.00 .* 100\.00 .* 100\.00$", line)
 
 
 def test_a_table_of_many_columns_is_broken():
@@ -215,7 +203,7 @@ def test_pelvis_and_thorax_are_scored_but_not_in_the_means():
     scores = score(truth, perfect(truth, joints=wrong))
     assert scores.pooled_mean == scores.joint_mean == scores.auc == 100 and len(scores.mean_joints) == 14
     assert scores.joints["pelvis"] == scores.joints["thorax"] == 0
-    assert "not in the means: pelvis, thorax" in scores.table()
+    assert "pelvis, thorax" in scores.remarks()[0]
 
 
 def test_metrics_file(tmp_path):
@@ -224,27 +212,28 @@ def test_metrics_file(tmp_path):
         tmp_path / "new" / "folder",
         scores,
         weights="w.safetensors",
-        choices={"decode": "dark", "box_source": "told", "other": np.nan},
+        choices={"decode": "dark", "box_source": "file", "other": np.nan},
     )
     data = json.loads(path.read_text(encoding="utf-8"))
     keys = "metric protocol n_persons n_left_out groups joints pooled_mean joint_mean auc interval95 weights posekit commit"
     assert set(keys.split()) <= set(data)
     assert data["metric"] == "PCKh@0.5" and data["weights"] == "w.safetensors" and data["interval95"] == [100.0, 100.0]
-    assert (
-        data["protocol"]["threshold"] == 0.5 and data["protocol"]["decode"] == "dark" and data["protocol"]["box_source"] == "told"
-    )
-    assert data["protocol"]["other"] is None and "<=" in data["protocol"]["correct"] and list(data["joints"]) == list(LSP14.joints)
+    protocol = data["protocol"]
+    assert (protocol["threshold"], protocol["decode"], protocol["box_source"], protocol["other"]) == (0.5, "dark", "file", None)
+    assert "<=" in protocol["correct"]
+    assert list(data["joints"]) == list(LSP14.joints)
 
 
 def test_metrics_file_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"metrics\.json: cannot be written"):
+    with pytest.raises(OutputError, match=r"metrics\.json"):
         write_metrics(tmp_path / "file", score(people(), perfect(people())))
 
 
 def test_mean_pose_follows_the_box():
     train = people(2)
-    train.joints[0], train.joints[1] = [60.0, 50.0], [80.0, 90.0]  # 0.1, 0 and 0.3, 0.4 of the box off its centre
+    train.joints[0] = [60.0, 50.0]  # 0.1, 0 of the box off its centre
+    train.joints[1] = [80.0, 90.0]  # 0.3, 0.4
     train.labelled[1, 3] = False
     train.labelled[:, 5] = False
     small = people(1, centres=np.array([[20.0, 30.0]]), sides=np.array([10.0]))
@@ -255,7 +244,7 @@ def test_mean_pose_follows_the_box():
     assert score(small, predictions).n_not_predicted == 1
 
 
-def test_mean_pose_of_another_skeleton_and_of_nobody():
+def test_mean_pose_of_another_skeleton_and_of_no_people():
     predictions = mean_pose(people(skeleton=COCO17), people(3))
     assert predictions.joints.shape == (3, 14, 2) and np.isnan(predictions.joints[:, LSP14.index("neck")]).all()
     assert np.isnan(mean_pose(people(0), people(2)).joints).all()
@@ -268,19 +257,19 @@ def test_mean_pose_on_real_people_is_a_poor_yardstick(real_data):
     assert 3 < scores.pooled_mean < 8  # 4.6 where it was first measured: LSPET's people stand on their hands, too
 
 
-def test_predictions_in_another_order_are_suspected(real_data, mpii, hourglass):
+def test_predictions_in_another_order_raise_a_warning(real_data, mpii, hourglass):
     assert score(mpii, hourglass).warning is None
     shuffled = replace(hourglass, joints=hourglass.joints[np.random.default_rng(0).permutation(len(hourglass))])
     scores = score(mpii, shuffled)
-    assert "LOOK: the predictions fit each person no better than the one before do" in scores.table()
+    assert scores.warning in scores.table()
     assert scores.to_dict()["warning"] == scores.warning
-    lsp = open_people("lsp", real_data / "lsp", "test")  # everyone stands in the middle of a small picture
+    lsp = open_people("lsp", real_data / "lsp", "test")  # everyone stands in the middle of a small image
     noisy = perfect(lsp, joints=lsp.joints + np.random.default_rng(0).normal(0, 25, lsp.joints.shape))
     assert score(lsp, noisy).warning is None
     assert score(lsp, replace(noisy, joints=np.roll(noisy.joints, 3, axis=0))).warning is not None
 
 
-def test_few_persons_do_not_tell_whether_the_predictions_are_theirs():
+def test_few_people_raise_no_warning():
     truth = people()
     assert score(truth, perfect(truth, joints=truth.joints + 500)).warning is None
 
@@ -289,5 +278,5 @@ def test_the_reference_size_and_the_threshold_can_be_chosen(mpii, hourglass):
     by_torso = score(mpii, hourglass, normalise="torso", threshold=0.1)
     assert by_torso.metric == "PCK@0.1" and by_torso.pck.threshold == 0.1
     assert by_torso.n_persons < 2958
-    with pytest.raises(DataError, match="nobody has a head size, so PCKh cannot be told"):
+    with pytest.raises(DataError, match=r"lsp test: no head sizes.*PCKh"):
         score(people(), perfect(people()), normalise="head")

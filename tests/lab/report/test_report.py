@@ -145,7 +145,7 @@ def test_the_page_says_what_was_scored(page, people):
         f"{scores.pooled_mean:.2f} % PCKh@0.5",
         f"95 % interval {low:.2f} to {high:.2f}",
         "6 of 6",
-        "left out by the loader, no <labelled> joint: 2 persons",
+        "left out by the loader, no <labelled> joint: 2 people",
         "PCKh@0.5, plain mean over 14 kinds of joint",
         "head size (0.6 * diagonal of the head box)",
         "Evaluation of",
@@ -317,7 +317,7 @@ def test_people_of_whom_nobody_has_a_reference_size(people, tmp_path):
     text = Page(write_report(tmp_path, {"m": score(nobody, make_predictions(people))}, details={})).text
     assert (
         "– % PCK@0.2" in text
-        and "left out, without torso size (true left shoulder to right hip): 6 of 6 persons" in text
+        and "left out, without torso size (true left shoulder to right hip): 6 of 6 people" in text
         and "No person could be scored." in text
     )
 
