@@ -1,1 +1,1 @@
-"""Crops of annotated people packed into one file."""
+"""Packs: crops and annotation of people in one HDF5 file."""

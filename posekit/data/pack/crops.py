@@ -1,23 +1,24 @@
-"""Cutting people's crops out of their photographs, and gathering them on disk, for `posekit.data.pack.write`."""
+"""Cut people's crops out of their images and store them on disk, for `posekit.data.pack.write`."""
 
 import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from posekit.data.sample import Failure
 from posekit.errors import BoxError, ConfigError, ImageError, OutputError
+from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.opencv import cv2
 from posekit.people import People, Person
 
-_JPEG = b"\xff\xd8"
+_JPEG_START = b"\xff\xd8"
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Packing:
     Parameters
     ----------
     side : int
-        Pixels of a crop's side at most; a smaller person's crop is not enlarged. The default gives a box of 256 px its full
-        resolution even where augmentation makes it show a quarter less.
+        Largest side of a crop in pixels; smaller people are not enlarged. The default keeps a box of 256 px at full
+        resolution even where augmentation shows a quarter less of it.
     margin : float
-        Side of what is packed relative to the person's box. The default holds what the default augmentation may show, at
-        any angle: sqrt(2) * 1.25.
+        Side of the packed square relative to the person's box. The default covers everything that the default augmentation
+        can show, at any angle: sqrt(2) * 1.25.
     quality : int
-        Of the JPEGs, 1 to 100; 0: raw pixels.
+        JPEG quality, 1 to 100; 0 stores raw pixels.
 
     Raises
     ------
@@ -56,7 +57,19 @@ class Packing:
 
 @dataclass(frozen=True)
 class PackedCrop:
-    """One person's crop: its bytes, where it lies (photograph pixels to crop pixels), or why there is none."""
+    """One person's crop.
+
+    Parameters
+    ----------
+    data : bytes
+        JPEG file or raw pixels; empty if the crop failed.
+    shape : (int, int)
+        Height and width.
+    matrix : (2, 3) float
+        Image pixels to crop pixels.
+    failure : str
+        Why there is no crop; empty if there is one.
+    """
 
     data: bytes
     shape: tuple[int, int] = (0, 0)
@@ -64,119 +77,138 @@ class PackedCrop:
     failure: str = ""
 
 
-class PackedCropDataset(Dataset):
-    """Crops of the people from `start` on."""
+class PackedCropDataset(Dataset[PackedCrop]):
+    """Packed crops of the people from index `start` on."""
 
     def __init__(self, people: People, packing: Packing, start: int):
-        self.people, self.packing, self.start = people, packing, start
+        self.people = people
+        self.packing = packing
+        self.start = start
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.people) - self.start
 
     def __getitem__(self, index: int) -> PackedCrop:
-        return _cut(self.people[self.start + index], self.packing)
+        return cut_crop(self.people[self.start + index], self.packing)
 
 
-def _cut(person: Person, packing: Packing) -> PackedCrop:
+def cut_crop(person: Person, packing: Packing) -> PackedCrop:
+    """Cut one person's crop out of its image; a failure is returned, not raised."""
     try:
         image = read_image(person.image_path)
-        person.box.require_overlap(image.shape[1], image.shape[0])
+        height, width = image.shape[:2]
+        person.box.require_overlap(width, height)
     except (ImageError, BoxError) as error:
         return PackedCrop(b"", failure=str(error).removeprefix(f"{person.image_path}: "))
     scale = min(1.0, packing.side / (packing.margin * person.box.side))
-    x, y, pixels = _window(image, person, packing.margin, scale)
-    scale = max(scale, 1 / min(pixels.shape[:2]))  # of a sliver, one pixel is left
+    x, y, pixels = _window(image, person.box, packing.margin, scale)
+    scale = max(scale, 1 / min(pixels.shape[:2]))  # keep at least one pixel of a narrow window
     if scale < 1:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    # Edges of pixels are scaled, whose centres lie half a pixel off.
+    data = _encode(pixels, packing.quality)
+    if packing.quality and scale == 1:
+        # The original JPEG, unless it is larger, avoids a second lossy compression.
+        original = Path(person.image_path).read_bytes()
+        if original.startswith(_JPEG_START) and len(original) <= len(data):
+            return PackedCrop(original, (height, width))
+    # Scaling keeps pixel edges in place; pixel centres lie half a pixel from the edges.
     matrix = ((scale, 0.0, (0.5 - x) * scale - 0.5), (0.0, scale, (0.5 - y) * scale - 0.5))
-    cut = PackedCrop(_encoded(pixels, packing.quality), pixels.shape[:2], matrix)
-    if packing.quality and scale == 1:  # then the photograph's own file, if it is no larger, spares a second loss
-        own = Path(person.image_path).read_bytes()
-        return PackedCrop(own, image.shape[:2]) if own.startswith(_JPEG) and len(own) <= len(cut.data) else cut
-    return cut
+    return PackedCrop(data, pixels.shape[:2], matrix)
 
 
-def _window(image: np.ndarray, person: Person, margin: float, scale: float) -> tuple[int, int, np.ndarray]:
-    """First column, first row and pixels of what is packed: whole pixels of the photograph."""
-    centre, half = np.array(person.box.centre), margin * person.box.side / 2
-    beyond = 1 + 1 / scale  # what bilinear interpolation takes from beyond the edge
-    first = np.maximum(np.floor(centre - half - beyond), 0).astype(int)
-    last = np.ceil(centre + half + beyond).astype(int)
-    (x, y), (right, bottom) = first.tolist(), last.tolist()
-    return x, y, image[y : bottom + 1, x : right + 1]
+def _window(image: np.ndarray, box: Box, margin: float, scale: float) -> tuple[int, int, np.ndarray]:
+    """First column, first row and pixels of the part of the image that is packed."""
+    centre = np.array(box.centre)
+    half = margin * box.side / 2
+    border = 1 + 1 / scale  # pixels that bilinear interpolation reads beyond the edge
+    left, top = np.maximum(np.floor(centre - half - border), 0).astype(int).tolist()
+    right, bottom = np.ceil(centre + half + border).astype(int).tolist()
+    return left, top, image[top : bottom + 1, left : right + 1]
 
 
-def _encoded(pixels: np.ndarray, quality: int) -> bytes:
+def _encode(pixels: np.ndarray, quality: int) -> bytes:
     if not quality:
         return pixels.tobytes()
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-class Gathered:
-    """Crops on disk that are cut so far: their bytes one after the other, and a line of JSON for each."""
+class CropStore:
+    """Crops of an unfinished pack on disk: their bytes one after another, and one line of JSON per crop.
+
+    Opening an existing store keeps every crop that was written completely, so that a run can be resumed.
+    """
 
     def __init__(self, crops: BinaryIO, lines: BinaryIO):
-        self.crops, self.lines = crops, lines
-        self.rows = list(_whole_rows(lines))
+        self.crops = crops
+        self.lines = lines
+        self.entries = _read_entries(lines)
         size = crops.seek(0, os.SEEK_END)
-        there = np.cumsum([row["bytes"] for row in self.rows]) <= size
-        self.keep(int(np.count_nonzero(there)))
+        ends = np.cumsum([entry["bytes"] for entry in self.entries])
+        self.truncate(int(np.count_nonzero(ends <= size)))
 
-    def keep(self, count: int) -> None:
-        """Go back to the first `count` crops."""
-        self.rows = self.rows[:count]
-        self.crops.truncate(sum(row["bytes"] for row in self.rows))
-        self.lines.truncate(sum(len(_line(row)) for row in self.rows))
+    def __len__(self) -> int:
+        return len(self.entries)
 
-    def add(self, cut: PackedCrop) -> None:
-        """Keep a crop; a run that stops after this need not make it again."""
-        row = {"bytes": len(cut.data), "crc32": zlib.crc32(cut.data)}
-        row.update(shape=cut.shape, matrix=cut.matrix, failure=cut.failure)
-        self.crops.write(cut.data)
+    def truncate(self, count: int) -> None:
+        """Keep only the first `count` crops."""
+        self.entries = self.entries[:count]
+        self.crops.truncate(sum(entry["bytes"] for entry in self.entries))
+        self.lines.truncate(sum(len(_to_line(entry)) for entry in self.entries))
+
+    def add(self, crop: PackedCrop) -> None:
+        """Append a crop and flush it to disk."""
+        entry = asdict(crop)
+        data = entry.pop("data")
+        entry = {"bytes": len(data), "crc32": zlib.crc32(data), **entry}
+        self.crops.write(data)
         self.crops.flush()
-        self.lines.write(_line(row))
+        self.lines.write(_to_line(entry))
         self.lines.flush()
-        self.rows.append(row)
+        self.entries.append(entry)
 
     def failures(self, people: People) -> list[Failure]:
-        """Whose crop could not be made."""
-        rows = ((place, row["failure"]) for place, row in enumerate(self.rows) if row["failure"])
-        return [Failure(place, f"person {place}: {people.image_paths[place]}: {failure}") for place, failure in rows]
+        """People whose crop could not be made."""
+        failures = []
+        for index, entry in enumerate(self.entries):
+            if entry["failure"]:
+                failures.append(Failure(index, f"person {index}: {people.image_paths[index]}: {entry['failure']}"))
+        return failures
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What is stored of each crop; `ends` count from the first person's."""
+        """Columns of the crops, as `posekit.data.pack.read` describes them; `ends` count from the first crop."""
         return {
-            "matrices": np.array([row["matrix"] for row in self.rows], np.float64),
-            "shapes": np.array([row["shape"] for row in self.rows], np.int64),
-            "ends": np.cumsum([row["bytes"] for row in self.rows]),
-            "checksums": np.array([row["crc32"] for row in self.rows], np.uint32),
-            "failures": np.array([row["failure"].encode() for row in self.rows], "S"),
+            "matrices": np.array([entry["matrix"] for entry in self.entries], np.float64),
+            "shapes": np.array([entry["shape"] for entry in self.entries], np.int64),
+            "ends": np.cumsum([entry["bytes"] for entry in self.entries]),
+            "checksums": np.array([entry["crc32"] for entry in self.entries], np.uint32),
+            "failures": np.array([entry["failure"].encode() for entry in self.entries], "S"),
         }
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes of the people from `start` to before `stop`.
+        """Yield the bytes of the crops `start` to `stop` - 1.
 
         Raises
         ------
         OutputError
-            If they are not what was written.
+            If a crop's checksum differs.
         """
-        self.crops.seek(sum(row["bytes"] for row in self.rows[:start]))
-        for row in self.rows[start:stop]:
-            data = self.crops.read(row["bytes"])
-            if zlib.crc32(data) != row["crc32"]:
+        self.crops.seek(sum(entry["bytes"] for entry in self.entries[:start]))
+        for entry in self.entries[start:stop]:
+            data = self.crops.read(entry["bytes"])
+            if zlib.crc32(data) != entry["crc32"]:
                 raise OutputError(f"{self.crops.name}: damaged; remove its folder and pack again")
             yield data
 
 
-def _line(row: Mapping) -> bytes:
-    return json.dumps(row).encode() + b"\n"
+def _to_line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
 
 
-def _whole_rows(lines: BinaryIO) -> Iterator[dict]:
+def _read_entries(lines: BinaryIO) -> list[dict[str, Any]]:
+    entries = []
     lines.seek(0)
     for line in lines:
-        if not line.endswith(b"\n"):  # the run was stopped while it wrote it
-            return
-        yield json.loads(line)
+        if not line.endswith(b"\n"):  # the run was stopped while writing this line
+            break
+        entries.append(json.loads(line))
+    return entries

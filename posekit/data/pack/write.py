@@ -1,7 +1,7 @@
-"""Packing: every person's crop and annotation into one HDF5 file, or parts of it (`posekit.data.pack.read` reads them).
+"""Pack every person's crop and annotation into one HDF5 file, or into parts of it (`posekit.data.pack.read` reads them).
 
-Crops are first gathered beside the file, in a folder ``FILE.unfinished``: a run that is interrupted goes on from there. The
-file is made of them when all are there; the same people and options give the same bytes.
+Crops are first collected beside the file, in a folder ``FILE.unfinished``, from which an interrupted run resumes. The file is
+written once all crops are there; the same people and options give the same bytes.
 """
 
 import json
@@ -16,6 +16,7 @@ from dataclasses import asdict
 from multiprocessing import parent_process
 from os.path import commonpath
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from posekit.data.crops import require_few_failures
-from posekit.data.pack.crops import Gathered, PackedCropDataset, Packing
+from posekit.data.pack.crops import CropStore, PackedCropDataset, Packing
 from posekit.data.pack.read import FORMAT, OFFICIAL, PEOPLE_COLUMNS, digest, part_path, part_paths
 from posekit.data.sample import Failure
 from posekit.errors import ConfigError, DataError, OutputError
@@ -31,9 +32,8 @@ from posekit.files import atomic_write
 from posekit.machine import processors
 from posekit.people import People
 
-# What HDF5 needs beside the arrays' bytes; a fifth of it was measured.
-_HDF5_BYTES = 65_536
-_AT_ONCE = 8
+_HDF5_BYTES = 65_536  # allowance for HDF5's own data in each part; it uses about a fifth of this
+_BATCH_SIZE = 8
 
 
 def write_pack(
@@ -46,12 +46,12 @@ def write_pack(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[list[Path], list[Failure]]:
-    """Write people and their crops; go on with what an interrupted run of the same options has left.
+    """Write people and their crops; resume if an interrupted run of the same people and options left some.
 
     Parameters
     ----------
     out : str or Path
-        The file, which must be new; its parts are called ``NAME-000.h5``, ``NAME-001.h5``, …
+        The file, which must not exist; its parts are called ``NAME-000.h5``, ``NAME-001.h5``, …
     people : People
     packing : Packing
     official : mapping of str to People, optional
@@ -59,58 +59,62 @@ def write_pack(
     part_bytes : int, optional
         Split into parts of at most this size.
     workers : int, optional
-        Processes; as many as there are processors if None.
+        Processes; by default one per available processor.
     progress : bool
-        Show a bar on a terminal.
+        Show a progress bar on a terminal.
 
     Returns
     -------
     files : list of Path
     failures : list of Failure
-        Persons without a crop, as their photograph cannot be read.
+        People without a crop because their image cannot be read.
 
     Raises
     ------
     ConfigError
         If a part is too small for a person.
     DataError
-        If more than 1 % of the photographs cannot be read.
+        If more than 1 % of the images cannot be read.
     OutputError
-        If the file is there already, or cannot be written.
+        If the file exists or cannot be written.
     """
-    out, official = Path(out), official or {}
+    out = Path(out)
+    official = official or {}
     columns = _columns(people, official)
     header = _header(people, packing, columns, official)
-    with _gathering(out, header) as gathered:
-        _cut_all(gathered, people, packing, workers or processors(), progress)
-        files = _write_parts(out, header, columns, gathered, part_bytes)
-    return files, gathered.failures(people)
+    with _open_store(out, header) as store:
+        _cut_crops(store, people, packing, workers or processors(), progress)
+        files = _write_parts(out, header, columns, store, part_bytes)
+    return files, store.failures(people)
 
 
 def _columns(people: People, official: Mapping[str, People]) -> dict[str, np.ndarray]:
-    """What is stored of each person, but for the crop."""
-    shared = commonpath([Path(image).parent for image in people.image_paths.tolist()])
-    names = [Path(image).relative_to(shared).as_posix().encode() for image in people.image_paths.tolist()]
-    columns = {"photographs": np.array(names, dtype="S"), **{name: getattr(people, name) for name in PEOPLE_COLUMNS}}
-    marks = _marks(people)
+    """Everything that is stored per person, except the crop."""
+    paths = [Path(path) for path in people.image_paths.tolist()]
+    folder = commonpath([path.parent for path in paths])
+    columns = {"photographs": np.array([path.relative_to(folder).as_posix().encode() for path in paths], dtype="S")}
+    for name in PEOPLE_COLUMNS:
+        columns[name] = getattr(people, name)
+    keys = _person_keys(people)
     for name, split in official.items():
-        places = {mark: place for place, mark in enumerate(_marks(split))}
-        column = np.array([places.get(mark, -1) for mark in marks], dtype=np.int64)
-        if np.array_equal(np.sort(column[column >= 0]), np.arange(len(split))):  # all of it is here
+        positions = {key: position for position, key in enumerate(_person_keys(split))}
+        column = np.array([positions.get(key, -1) for key in keys], dtype=np.int64)
+        is_complete = np.array_equal(np.sort(column[column >= 0]), np.arange(len(split)))
+        if is_complete:
             columns[OFFICIAL + name] = column
     return columns
 
 
-def _marks(people: People) -> list[bytes]:
-    """All that is known of a person, to find the same one in another split."""
-    rows = zip(*(getattr(people, name) for name in PEOPLE_COLUMNS), strict=True)
-    return [
-        image.encode() + b"".join(np.asarray(value).tobytes() for value in row)
-        for image, row in zip(people.image_paths.tolist(), rows, strict=True)
-    ]
+def _person_keys(people: People) -> list[bytes]:
+    """All annotation of each person as bytes, to find the same person in another split."""
+    keys = [path.encode() for path in people.image_paths.tolist()]
+    for name in PEOPLE_COLUMNS:
+        column = getattr(people, name)
+        keys = [key + value.tobytes() for key, value in zip(keys, column, strict=True)]
+    return keys
 
 
-def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray], official: Mapping[str, People]) -> dict:
+def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray], official: Mapping[str, People]) -> dict[str, Any]:
     header = {
         "format": FORMAT,
         "name": people.name,
@@ -125,96 +129,108 @@ def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray],
 
 
 @contextmanager
-def _gathering(out: Path, header: Mapping) -> Iterator[Gathered]:
-    """Open the folder of crops, new or as an interrupted run has left it; remove it when all is written."""
+def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[CropStore]:
+    """Open the folder of crops, new or left by an interrupted run; remove it after the `with` block has succeeded."""
     folder = out.with_name(out.name + ".unfinished")
-    known, described = folder / "header.json", json.dumps(header)
+    header_path = folder / "header.json"
+    header_text = json.dumps(header)
     try:
         if not folder.exists() and (out.exists() or part_paths(out)):
-            raise OutputError(f"{out}: is there already; remove it (with all its parts) or choose another name")
+            raise OutputError(f"{out}: exists already; remove it (with all its parts) or choose another name")
         folder.mkdir(parents=True, exist_ok=True)
-        if not known.exists():
-            with atomic_write(known) as unfinished:
-                unfinished.write_text(described, encoding="utf-8")
-        if known.read_text(encoding="utf-8") != described:
-            raise OutputError(f"{folder}: was begun with other people or options; remove it or choose another name")
+        if not header_path.exists():
+            with atomic_write(header_path) as unfinished:
+                unfinished.write_text(header_text, encoding="utf-8")
+        if header_path.read_text(encoding="utf-8") != header_text:
+            raise OutputError(f"{folder}: was started with other people or options; remove it or choose another name")
         with (folder / "crops").open("a+b") as crops, (folder / "people.jsonl").open("a+b") as lines:
-            yield Gathered(crops, lines)
+            yield CropStore(crops, lines)
         shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
-def _cut_all(gathered: Gathered, people: People, packing: Packing, workers: int, progress: bool) -> None:
-    done = len(gathered.rows)
+def _cut_crops(store: CropStore, people: People, packing: Packing, workers: int, progress: bool) -> None:
     loader = DataLoader(
-        PackedCropDataset(people, packing, done),
-        batch_size=_AT_ONCE,
+        PackedCropDataset(people, packing, start=len(store)),
+        batch_size=_BATCH_SIZE,
         collate_fn=list,
         num_workers=workers if workers > 1 else 0,
         worker_init_fn=_follow_parent,
     )
-    with tqdm(total=len(people), initial=done, desc="packing", unit="person", disable=None if progress else True) as bar:
-        for cut in (cut for batch in loader for cut in batch):
-            gathered.add(cut)
-            bar.update()
-            if cut.failure:
-                _note_failure(gathered, people, bar)
+    disable = None if progress else True
+    with tqdm(total=len(people), initial=len(store), desc="packing", unit="person", disable=disable) as bar:
+        for batch in loader:
+            for crop in batch:
+                store.add(crop)
+                bar.update()
+                if crop.failure:
+                    bar.write(f"skipped: {store.failures(people)[-1].message}")
+                    _require_few_failures(store, people)
 
 
-def _note_failure(gathered: Gathered, people: People, bar: tqdm) -> None:
-    failures = gathered.failures(people)
-    bar.write(f"skipped: {failures[-1].message}")
+def _require_few_failures(store: CropStore, people: People) -> None:
+    failures = store.failures(people)
     try:
         require_few_failures(failures, len(people), "packed")
     except DataError:
-        gathered.keep(failures[0].index)  # to go on from when the photographs are there
+        store.truncate(failures[0].index)  # the next run retries them
         raise
 
 
-def _write_parts(out: Path, header: dict, columns: dict, gathered: Gathered, part_bytes: int | None) -> list[Path]:
-    for path in part_paths(out):  # of a run that was interrupted here
+def _write_parts(
+    out: Path, header: Mapping[str, Any], columns: Mapping[str, np.ndarray], store: CropStore, part_bytes: int | None
+) -> list[Path]:
+    for path in part_paths(out):  # left by a run that was interrupted here
         path.unlink()
-    columns = {**columns, **gathered.columns()}
-    starts = [0] if part_bytes is None else _starts(columns, part_bytes)
+    columns = {**columns, **store.columns()}
+    starts = [0] if part_bytes is None else _part_starts(columns, part_bytes)
     paths = [out] if part_bytes is None else [part_path(out, part) for part in range(len(starts))]
-    for part, (path, start, stop) in enumerate(zip(paths, starts, [*starts[1:], len(gathered.rows)], strict=True)):
-        these = {name: column[start:stop] for name, column in columns.items()}
-        these["ends"] = these["ends"] - (columns["ends"][start - 1] if start else 0)
-        _write_part(path, {**header, "part": part, "parts": len(paths)}, these, gathered.read(start, stop))
+    stops = [*starts[1:], len(store)]
+    for part, (path, start, stop) in enumerate(zip(paths, starts, stops, strict=True)):
+        part_columns = {name: column[start:stop] for name, column in columns.items()}
+        if start:
+            part_columns["ends"] = part_columns["ends"] - columns["ends"][start - 1]
+        _write_part(path, {**header, "part": part, "parts": len(paths)}, part_columns, store.read(start, stop))
     return paths
 
 
-def _starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int]:
-    """First person of each part: as many to a part as fit."""
-    row = sum(column[:1].nbytes for column in columns.values())
-    room, ends = part_bytes - _HDF5_BYTES, columns["ends"] + row * np.arange(1, len(columns["ends"]) + 1)
+def _part_starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int]:
+    """First person of each part; each part takes as many people as fit."""
+    row_bytes = sum(column[:1].nbytes for column in columns.values())
+    capacity = part_bytes - _HDF5_BYTES
+    ends = columns["ends"] + row_bytes * np.arange(1, len(columns["ends"]) + 1)
     starts = [0]
-    while ends[-1] - (begin := ends[starts[-1] - 1] if starts[-1] else 0) > room:
-        stop = int(np.searchsorted(ends, begin + room, side="right"))
+    offset = 0
+    while ends[-1] - offset > capacity:
+        stop = int(np.searchsorted(ends, offset + capacity, side="right"))
         if stop == starts[-1]:
-            need = math.ceil((ends[stop] - begin + _HDF5_BYTES) / 1000)
-            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}, who needs {need:,}kB")
+            kilobytes = math.ceil((ends[stop] - offset + _HDF5_BYTES) / 1000)
+            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}, who needs {kilobytes:,}kB")
         starts.append(stop)
+        offset = ends[stop - 1]
     return starts
 
 
-def _write_part(path: Path, header: dict, columns: dict[str, np.ndarray], crops: Iterator[bytes]) -> None:
+def _write_part(path: Path, header: Mapping[str, Any], columns: Mapping[str, np.ndarray], crops: Iterator[bytes]) -> None:
     with atomic_write(path) as unfinished, h5py.File(unfinished, "w") as file:
         file.attrs.update(header=json.dumps(header), checksum=digest(columns, header))
         file.update(columns)
-        stored, start = file.create_dataset("crops", (int(columns["ends"][-1]),), np.uint8), 0
+        dataset = file.create_dataset("crops", (int(columns["ends"][-1]),), np.uint8)
+        start = 0
         for end, data in zip(columns["ends"].tolist(), crops, strict=True):
-            stored[start:end] = np.frombuffer(data, np.uint8)
+            dataset[start:end] = np.frombuffer(data, np.uint8)
             start = end
 
 
 def _follow_parent(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    # If the parent is killed, a worker with a full pipe would wait for it for ever.
-    parent_process().join()
-    os._exit(1)
+def _exit_with_parent() -> None:
+    # If the parent is killed, a worker blocked on a full pipe would wait forever.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
