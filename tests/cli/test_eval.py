@@ -18,7 +18,7 @@ LSP = ("--data", "lsp", "--split", "test")
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
+def work_in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -42,15 +42,30 @@ def mpii_eval(real_data, *options):
     return main(["--data", "mpii", "--root", str(real_data / "mpii"), "--split", "valid", *map(str, options)])
 
 
-def test_prints_the_reference_figures_of_the_hourglass(real_data, tmp_path, capsys):
-    assert (
-        mpii_eval(real_data, "--predictions", real_data / "mpii" / "predictions" / "valid-ours.h5", "--base", "1", "--out", "out")
-        == 0
-    )
+def read_metrics(folder):
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def hourglass(real_data):
+    """The hourglass authors' predictions."""
+    return str(real_data / "mpii" / "predictions" / "valid-ours.h5")
+
+
+@pytest.fixture
+def tompson(real_data):
+    """Tompson et al.'s predictions, as pytorch-pose would store them."""
+    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
+    savemat("tompson.mat", {"preds": file["pos_pred_src"].transpose(2, 0, 1)})
+    return "tompson.mat"
+
+
+def test_prints_the_published_scores_of_the_hourglass(real_data, hourglass, tmp_path, capsys):
+    assert mpii_eval(real_data, "--predictions", hourglass, "--base", "1", "--out", "out") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("valid-ours.h5: pixels count from 1, given")
+    assert "valid-ours.h5" in lines[0]
     printed = dict(zip(lines[4].split(), map(float, lines[5].split()), strict=True))
-    # computed with the public evaluation
+    # Computed with the public evaluation.
     reference = {
         "Head": 95.941,
         "Shoulder": 94.684,
@@ -59,63 +74,64 @@ def test_prints_the_reference_figures_of_the_hourglass(real_data, tmp_path, caps
         "Hip": 87.485,
         "Knee": 83.094,
         "Ankle": 79.050,
+        "Mean": 88.035,
     }
-    reference["Mean"] = 88.035
     assert printed == pytest.approx(reference, abs=0.01)
-    assert lines[8].startswith("mean, plain over 14 kinds of joint") and lines[8].split("95 %")[0].split()[-1] == "87.56"
-    data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
-    assert data["pooled_mean"] == pytest.approx(88.035, abs=0.001) and data["protocol"]["predictions_base"] == 1
-    assert data["n_persons"] == 2958 and data["weights"] is None
+    assert "14" in lines[8] and lines[8].split("95 %")[0].split()[-1] == "87.56"
+    data = read_metrics(tmp_path / "out")
+    assert data["pooled_mean"] == pytest.approx(88.035, abs=0.001)
+    assert data["protocol"]["predictions_base"] == 1
+    assert data["protocol"]["predictions_base_source"] == "given"
+    assert data["n_persons"] == 2958
+    assert data["weights"] is None
 
 
-def test_what_it_writes_can_be_scored_again(real_data, capsys):
-    tompson = real_data / "mpii" / "annot" / "detections_our_format.mat"
-    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--out", "out") == 0
+def test_written_predictions_get_the_same_scores(real_data, capsys):
+    published = real_data / "mpii" / "annot" / "detections_our_format.mat"
+    assert mpii_eval(real_data, "--predictions", published, "--base", 1, "--out", "out") == 0
     first = capsys.readouterr().out
     assert " 82.34 " in first and " 81.46" in first
     assert mpii_eval(real_data, "--predictions", "out/predictions.h5") == 0
     second = capsys.readouterr().out.splitlines()
-    assert second[0] == "out/predictions.h5: pixels count from 0, stated by the file or its format"
+    assert "out/predictions.h5" in second[0] and "from 0" in second[0]
     assert second[1:-1] == first.splitlines()[1:-1]
 
 
-def test_without_the_base_it_is_detected_and_told(real_data, tmp_path, capsys):
-    assert mpii_eval(real_data, "--predictions", real_data / "mpii" / "predictions" / "valid-ours.h5", "--out", "out") == 0
-    assert "valid-ours.h5: pixels count from 1, as detected: AUC 59.69, against 59.50 if from 0" in capsys.readouterr().out
-    protocol = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["protocol"]
-    assert protocol["predictions_base"] == 1 and protocol["predictions_base_source"] == "detected on the truth"
+def test_a_missing_base_is_detected(real_data, hourglass, tmp_path, capsys):
+    assert mpii_eval(real_data, "--predictions", hourglass, "--out", "out") == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert all(part in line for part in ("valid-ours.h5", "from 1", "59.69", "59.50"))
+    protocol = read_metrics(tmp_path / "out")["protocol"]
+    assert protocol["predictions_base"] == 1
+    assert protocol["predictions_base_source"] == "detected on the truth"
 
 
-def test_a_base_that_the_scores_do_not_tell_must_be_given(real_data, capsys):
-    with h5py.File("rubbish.h5", "w") as rubbish:
-        rubbish["preds"] = np.random.default_rng(0).uniform(0, 900, (2958, 16, 2))
-    assert mpii_eval(real_data, "--predictions", "rubbish.h5") == 1
-    error = capsys.readouterr().err
-    assert "Give --base 1" in error and error.count("\n") == 1 and "Traceback" not in error
+def test_a_base_that_cannot_be_detected_must_be_given(real_data, capsys):
+    with h5py.File("random.h5", "w") as file:
+        file["preds"] = np.random.default_rng(0).uniform(0, 900, (2958, 16, 2))
+    assert mpii_eval(real_data, "--predictions", "random.h5") == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "random.h5" in error and "--base" in error
 
 
-@pytest.fixture
-def published(real_data):
-    """The hourglass authors' predictions, and Tompson et al.'s as pytorch-pose would store them."""
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    savemat("tompson.mat", {"preds": file["pos_pred_src"].transpose(2, 0, 1)})
-    return str(real_data / "mpii" / "predictions" / "valid-ours.h5"), "tompson.mat"
-
-
-def test_two_files_are_compared_as_a_pair_and_the_numbers_kept(real_data, published, tmp_path, capsys):
-    ours, theirs = published
-    assert mpii_eval(real_data, "--predictions", ours, "--against", theirs, "--base", 1, "--analyse", "--oks", "--out", "out") == 0
-    text = capsys.readouterr().out
-    assert "A (valid-ours.h5) and B (tompson.mat)" in text and "+5.70   +5.23 to +6.16" in text
-    assert text.count("kinds of error in percent") == 2 and "AP75" in text
-    data = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
-    assert data["comparison"]["predictions_base"] == 1 and data["comparison"]["predictions"] == "tompson.mat"
+def test_a_pair_of_files_is_compared(real_data, hourglass, tompson, tmp_path, capsys):
+    options = ["--against", tompson, "--base", 1, "--analyse", "--oks", "--out", "out"]
+    assert mpii_eval(real_data, "--predictions", hourglass, *options) == 0
+    printed = capsys.readouterr().out
+    assert "A (valid-ours.h5) and B (tompson.mat)" in printed
+    assert "+5.70   +5.23 to +6.16" in printed
+    assert "AP75" in printed
+    data = read_metrics(tmp_path / "out")
+    assert data["comparison"]["predictions_base"] == 1
+    assert data["comparison"]["predictions"] == "tompson.mat"
     assert data["comparison"]["first_minus_second"]["Mean"]["difference"] == pytest.approx(5.6987, abs=0.001)
-    assert data["analysis"]["tompson.mat"]["persons_mirrored"] == 84 and data["oks"]["persons"] == 2958
+    assert data["analysis"].keys() == {"valid-ours.h5", "tompson.mat"}
+    assert data["analysis"]["tompson.mat"]["persons_mirrored"] == 84
+    assert data["oks"]["persons"] == 2958
     assert (tmp_path / "out" / "analysis" / "diagnosis.csv").is_file()
 
 
-def test_where_both_tell_peaks_they_are_asked_about_the_same_double_maps(real_data, lsp, tmp_path, capsys):
+def test_files_with_peaks_are_compared_on_the_same_double_maps(real_data, lsp, tmp_path, capsys):
     for name, missed in (("a.h5", 0), ("b.h5", 10)):  # of 1,000 heads whose maps are double in both, b.h5 misses 10
         peaks = np.repeat(lsp.joints[:, :, None], 2, axis=2)
         heights = np.full(peaks.shape[:3], [0.9, np.nan])
@@ -128,11 +144,13 @@ def test_where_both_tell_peaks_they_are_asked_about_the_same_double_maps(real_da
     assert lsp_eval(real_data, "--predictions", "a.h5", "--against", "b.h5", "--analyse", "--out", "out") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("both"))
     assert line.split()[:6] == ["both", "(1,000", "joints)", "100.00", "99.00", "+1.00"]
-    found = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["comparison"]["on_double_maps"]
-    assert found["both"]["joints"] == 1000 and found["both"]["second"] == 99 and found["neither"]["difference"] == 0
+    double_maps = read_metrics(tmp_path / "out")["comparison"]["on_double_maps"]
+    assert double_maps["both"]["joints"] == 1000
+    assert double_maps["both"]["second"] == 99
+    assert double_maps["neither"]["difference"] == 0
 
 
-def test_files_of_one_name_in_folders_of_one_name_are_told_apart(real_data, stored, tmp_path, capsys):
+def test_files_of_the_same_name_are_named_by_their_folders(real_data, stored, tmp_path, capsys):
     for model in ("mse", "bce"):
         folder = tmp_path / model / "seed-0"
         folder.mkdir(parents=True)
@@ -141,46 +159,48 @@ def test_files_of_one_name_in_folders_of_one_name_are_told_apart(real_data, stor
     assert "A (mse) and B (bce)" in capsys.readouterr().out
 
 
-def test_protocols_are_told_side_by_side_and_kept(real_data, published, tmp_path, capsys):
-    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--protocols", "--out", "out") == 0
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if "pooled over all 16" in line]
-    assert lines[0][0] == "71.524"
-    rows = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["conventions"]
-    assert {"pytorch-pose", "later mmpose, as PCKh@0.1"} <= {row["used_by"] for row in rows} and len(rows) == 12
+def test_protocols_are_printed_and_written(real_data, tompson, tmp_path, capsys):
+    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--protocols", "--out", "out") == 0
+    assert "71.524" in capsys.readouterr().out
+    conventions = read_metrics(tmp_path / "out")["conventions"]
+    assert len(conventions) == 12
+    assert {"pytorch-pose", "later mmpose, as PCKh@0.1"} <= {convention["used_by"] for convention in conventions}
 
 
-def test_predictions_are_saved_in_every_form_and_score_alike(real_data, published, capsys):
+def test_every_format_is_saved_and_scores_alike(real_data, tompson, capsys):
     saved = ["--save", "a.json", "--save", "a.csv", "--save", "a.mat", "--save", "a.h5"]
-    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, *saved) == 0
+    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--limit", 300, *saved) == 0
     first = capsys.readouterr().out.splitlines()
-    assert first[-1] == "wrote a.json, a.csv, a.mat, a.h5"
+    assert "a.json, a.csv, a.mat, a.h5" in first[-1]
     for name in ("a.json", "a.h5"):
-        assert mpii_eval(real_data, "--predictions", name) == 0
+        assert mpii_eval(real_data, "--predictions", name, "--limit", 300) == 0
         assert capsys.readouterr().out.splitlines()[2:-1] == first[2:-1]
 
 
-def test_another_threshold_and_another_size(real_data, published, capsys):
-    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--threshold", 0.11) == 0
-    assert capsys.readouterr().out.splitlines()[2].startswith("PCKh@0.11 in percent")
-    assert mpii_eval(real_data, "--predictions", published[1], "--base", 1, "--normalise", "torso") == 0
-    assert capsys.readouterr().out.splitlines()[2].startswith("PCK@0.2 in percent, mpii valid, 2,875")
-    assert lsp_eval(real_data, "--predictions", published[1], "--base", "1", "--normalise", "head") == 1
+def test_threshold_and_reference_size_can_be_chosen(real_data, tompson, capsys):
+    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--threshold", 0.11) == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("PCKh@0.11 ")
+    assert mpii_eval(real_data, "--predictions", tompson, "--base", 1, "--normalise", "torso") == 0
+    line = capsys.readouterr().out.splitlines()[2]
+    assert line.startswith("PCK@0.2 ") and "mpii valid" in line and "2,875" in line
+    assert lsp_eval(real_data, "--predictions", tompson, "--base", "1", "--normalise", "head") == 1
     assert "lsp14" in capsys.readouterr().err
 
 
 def test_a_file_against_itself_is_refused(real_data, stored, capsys):
     assert lsp_eval(real_data, "--predictions", stored, "--against", stored) == 2
-    assert "is the file that is scored" in capsys.readouterr().err
+    assert f"--against {stored}" in capsys.readouterr().err
 
 
-def test_what_is_compared_with_is_not_overwritten(real_data, predictor, stored, tmp_path, capsys):
+def test_the_file_compared_against_is_not_overwritten(real_data, predictor, stored, tmp_path, capsys):
     before = (tmp_path / stored).read_bytes()
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--against", stored, "--save", stored, "--out", "out") == 2
-    assert "would be overwritten before it is compared with" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert stored in error and "--against" in error
     assert (tmp_path / stored).read_bytes() == before
 
 
-def test_what_cannot_be_scored_replaces_nothing(real_data, stored, tmp_path):
+def test_a_file_that_cannot_be_scored_replaces_nothing(real_data, stored, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "predictions.h5").write_bytes(b"of another run")
     argv = ["--data", "lsp", "--root", str(real_data / "lsp"), "--split", "train", "--predictions", stored, "--out", "out"]
@@ -192,39 +212,43 @@ def test_what_cannot_be_scored_replaces_nothing(real_data, stored, tmp_path):
     ("options", "status", "message"),
     [
         (["--against", "absent.h5"], 1, "absent.h5"),
-        (["--save", "p.xlsx"], 1, "predictions are written as .h5, .json, .csv, .mat"),
+        (["--save", "p.xlsx"], 1, "p.xlsx"),
     ],
 )
-def test_what_cannot_be_done_is_found_before_the_work(real_data, predictor, options, status, message, capsys):
+def test_impossible_work_is_refused_before_predicting(real_data, predictor, options, status, message, capsys):
     predictor.last = None
     assert lsp_eval(real_data, "--weights", "w.safetensors", *options) == status
     assert message in capsys.readouterr().err and predictor.last is None
 
 
-def test_limit_does_not_hide_that_the_file_is_of_other_people(real_data, capsys):
+def test_limit_does_not_hide_a_file_of_more_people(real_data, capsys):
     with h5py.File("long.h5", "w") as file:
         file["preds"] = np.ones((1001, 14, 2))
     assert lsp_eval(real_data, "--predictions", "long.h5", "--base", "0", "--limit", "10") == 1
-    assert "long.h5: has a person 1000, but lsp test has 1000" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "long.h5" in error and error.count("1000") == 2 and "lsp test" in error
 
 
-def test_limit_takes_the_first_people_and_keeps_the_input(real_data, stored, tmp_path, capsys):
+def test_limit_scores_the_first_people_and_keeps_the_input(real_data, stored, tmp_path, capsys):
     assert lsp_eval(real_data, "--predictions", stored, "--limit", "50") == 0
-    assert "50 persons" in capsys.readouterr().out and not (tmp_path / "runs").exists()
+    assert " 50 " in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
     (tmp_path / "out").mkdir()
     (tmp_path / stored).rename(tmp_path / "out" / "predictions.h5")
     assert lsp_eval(real_data, "--predictions", "out/predictions.h5", "--limit", "50", "--out", "out") == 0
     assert len(read_predictions("out/predictions.h5")) == 1000
-    assert capsys.readouterr().out.splitlines()[-1] == "wrote out/metrics.json"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "out/metrics.json" in last and "predictions.h5" not in last
 
 
-def test_predictions_for_another_split(real_data, stored, capsys):
+def test_predictions_for_another_split_are_refused(real_data, stored, capsys):
     assert main(["--data", "lsp", "--root", str(real_data / "lsp"), "--split", "train", "--predictions", stored]) == 1
-    assert "made for split 'test', not for 'train'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "'test'" in error and "'train'" in error
 
 
 class FakePredictor:
-    """Answers the truth, shifted out of everything for whoever cannot be read."""
+    """Predicts the ground truth, but NaN for the first person."""
 
     info = SimpleNamespace(input_size=128)
 
@@ -252,20 +276,23 @@ def test_a_model(real_data, predictor, tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     assert status == 0 and predictor.last.weights == "runs/lspet/best.safetensors"
-    others = {"device": "auto", "workers": 0, "backend": "auto", "precision": "no"}
-    assert predictor.last.options == {"views": PLAIN, "decode": "dark", "batch_size": 7, **others}
-    assert "90.00" in printed and "predicted as NaN, so wrong: 14 of 140 joints" in printed
+    defaults = {"device": "auto", "workers": 0, "backend": "auto", "precision": "no"}
+    assert predictor.last.options == {"views": PLAIN, "decode": "dark", "batch_size": 7, **defaults}
+    assert "90.00" in printed and "NaN" in printed and "14 of 140" in printed
     out = tmp_path / "runs" / "eval-lspet-best-lsp-test-decode-dark-limit-10"
-    assert f"wrote {out.relative_to(tmp_path) / 'predictions.h5'}, " in printed
-    data = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    assert data["pooled_mean"] == 90 and data["weights"] == "runs/lspet/best.safetensors" and data["protocol"]["decode"] == "dark"
-    assert data["protocol"]["box_source"].startswith("labelled joints") and data["protocol"]["limit"] == 10
+    assert str(out.relative_to(tmp_path) / "predictions.h5") in printed
+    data = read_metrics(out)
+    assert data["pooled_mean"] == 90
+    assert data["weights"] == "runs/lspet/best.safetensors"
+    assert data["protocol"]["decode"] == "dark"
+    assert data["protocol"]["box_source"].startswith("labelled joints")
+    assert data["protocol"]["limit"] == 10
     assert np.isnan(read_predictions(out / "predictions.h5").joints[0]).all()
 
 
-def test_of_what_comes_with_posekit_the_folder_has_the_name_and_every_choice(real_data, predictor, capsys):
+def test_the_default_folder_names_the_weights_and_every_choice(real_data, predictor, capsys):
     assert lsp_eval(real_data, "--weights", "lspet-hg2", "--threshold", "0.1", "--precision", "bf16", "--normalise", "torso") == 0
-    assert "wrote runs/eval-lspet-hg2-lsp-test-precision-bf16-threshold-0.1-torso/predictions.h5" in capsys.readouterr().out
+    assert "runs/eval-lspet-hg2-lsp-test-precision-bf16-threshold-0.1-torso/predictions.h5" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -276,112 +303,108 @@ def test_of_what_comes_with_posekit_the_folder_has_the_name_and_every_choice(rea
         (["--pyramid", "0.9,1,1.2"], TestTimeAugmentation((0.9, 1.0, 1.2), flip=True)),
     ],
 )
-def test_views_are_chosen_and_named(real_data, predictor, tmp_path, options, views):
+def test_views_are_chosen_and_in_the_folder_name(real_data, predictor, tmp_path, options, views):
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--limit", "3", *options) == 0
     assert predictor.last.options["views"] == views
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("limit-3-" + "-".join(options).removeprefix("--").replace(",", "-"))
-    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["protocol"]["views"] == str(views)
+    assert read_metrics(folder)["protocol"]["views"] == str(views)
 
 
-def test_a_base_that_no_file_needs_is_refused(real_data, stored, capsys):
+def test_a_base_is_refused_for_a_file_that_states_it(real_data, stored, capsys):
     assert lsp_eval(real_data, "--predictions", stored, "--base", "0") == 2
-    assert f"--base 0 would have no effect: {stored} or the format says the base" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--base 0" in error and stored in error
 
 
-def test_the_default_folder_has_no_odd_letters(real_data, predictor, tmp_path):
-    options = [
-        "--data",
-        "lsp",
-        "--root",
-        str(real_data / "lsp"),
-        "--split",
-        "random:0.1:0",
-        "--weights",
-        "w.safetensors",
-        "--limit",
-        "2",
-    ]
-    assert main(options) == 0
+def test_the_default_folder_has_no_special_characters(real_data, predictor, tmp_path):
+    options = ["--data", "lsp", "--root", str(real_data / "lsp"), "--split", "random:0.1:0", "--limit", "2"]
+    assert main([*options, "--weights", "w.safetensors"]) == 0
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("-w-lsp-random-0.1-0-limit-2")
 
 
-def test_an_output_folder_that_cannot_be_written_is_found_before_the_work(real_data, predictor, tmp_path, capsys):
+def test_an_output_folder_that_cannot_be_written_is_refused_before_predicting(real_data, predictor, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     predictor.last = None
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--out", "file") == 1
-    assert "file: cannot be written" in capsys.readouterr().err and predictor.last is None
+    assert "file" in capsys.readouterr().err
+    assert predictor.last is None
 
 
-def test_what_is_predicted_is_kept_when_it_cannot_be_scored(real_data, predictor, tmp_path, monkeypatch):
-    def lose(*args, **options):
+def test_a_models_predictions_are_kept_when_scoring_fails(real_data, predictor, tmp_path, monkeypatch):
+    def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("posekit.cli.eval.score", lose)
+    monkeypatch.setattr("posekit.cli.eval.run.score", interrupt)
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--limit", "3", "--out", "out") == 130
     assert len(read_predictions("out/predictions.h5")) == 3
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "named"),
     [
-        (["--weights", "w", "--base", "0"], "--base goes with --predictions"),
-        (["--predictions", "p", "--protocols", "--threshold", "0.3"], "--protocols has thresholds and sizes of its own"),
-        (["--predictions", "p", "--pyramid"], "--pyramid would have no effect"),
-        (["--predictions", "p", "--flip"], "--flip would have no effect"),
-        (["--predictions", "p", "--decode", "dark", "--batch-size", "3"], "--decode, --batch-size would have no effect"),
+        (["--weights", "w", "--base", "0"], "--base"),
+        (["--predictions", "p", "--protocols", "--threshold", "0.3"], "--threshold"),
+        (["--predictions", "p", "--pyramid"], "--pyramid"),
+        (["--predictions", "p", "--flip"], "--flip"),
+        (["--predictions", "p", "--backend", "onnx"], "--backend"),
+        (["--predictions", "p", "--decode", "dark", "--batch-size", "3"], "--decode, --batch-size"),
     ],
 )
-def test_options_without_effect_are_refused(options, message, capsys):
+def test_options_without_effect_are_refused(options, named, capsys):
     assert main([*LSP, "--root", ".", *options]) == 2
-    assert message in capsys.readouterr().err
+    assert named in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "named"),
     [
-        ([], "one of the arguments --weights --predictions is required"),
-        (["--weights", "w", "--predictions", "p"], "not allowed with"),
-        (["--weights", "w", "--limit", "0"], "'0': expected a whole number of at least 1"),
-        (["--weights", "w", "--workers", "-1"], "expected a whole number of at least 0"),
-        (["--predictions", "p", "--base", "2"], "invalid choice: 2"),
-        (["--predictions", "p", "--threshold", "-0.5"], "expected a number above 0"),
-        (["--weights", "w", "--pyramid", "0.8,big"], "'big': expected a number above 0"),
+        ([], "--weights --predictions"),
+        (["--weights", "w", "--predictions", "p"], "--predictions"),
+        (["--weights", "w", "--limit", "0"], "'0'"),
+        (["--weights", "w", "--workers", "-1"], "'-1'"),
+        (["--predictions", "p", "--base", "2"], "2"),
+        (["--predictions", "p", "--threshold", "-0.5"], "'-0.5'"),
+        (["--weights", "w", "--pyramid", "0.8,big"], "'big'"),
     ],
 )
-def test_wrong_command_lines(options, message, capsys):
-    with pytest.raises(SystemExit) as stop:
+def test_wrong_command_lines_are_refused(options, named, capsys):
+    with pytest.raises(SystemExit, match="2"):
         main([*LSP, "--root", ".", *options])
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+    assert named in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_help_teaches(capsys):
-    with pytest.raises(SystemExit) as stop:
+def test_help_shows_examples(capsys):
+    with pytest.raises(SystemExit, match="0"):
         main(["--help"], prog="posekit eval")
-    text = capsys.readouterr().out
-    assert stop.value.code == 0 and "posekit eval --predictions valid-ours.h5 --base 1 --data mpii" in text
+    assert "posekit eval --predictions valid-ours.h5 --base 1 --data mpii" in capsys.readouterr().out
 
 
-def test_mpii_without_head_boxes_says_so(real_data, published, tmp_path, capsys):
+def test_mpii_without_head_boxes_is_scored_by_torso_size(real_data, tompson, tmp_path, capsys):
     shutil.copy(real_data / "mpii" / "annot" / "mpii_annotations.json.gz", tmp_path)
-    argv = ["--data", "mpii", "--root", str(tmp_path), "--split", "valid", "--predictions", published[1], "--base", "1"]
+    argv = ["--data", "mpii", "--root", str(tmp_path), "--split", "valid", "--predictions", tompson, "--base", "1"]
     assert main(argv) == 0
     printed = capsys.readouterr().out
-    assert "\nPCK@0.2 in percent" in printed and "holds no head boxes, so the torso is the measure" in printed
-    assert main([*argv, "--normalise", "head"]) == 1
-    assert "nobody has a head size" in capsys.readouterr().err
+    assert "\nPCK@0.2 " in printed
+    assert "detections_our_format.mat" in printed
 
 
-def test_limit_holds_for_every_kind_of_file_and_for_both_of_a_pair(real_data, stored, capsys):
+def test_pckh_without_head_sizes_is_refused(real_data, stored, capsys):
+    assert lsp_eval(real_data, "--predictions", stored, "--normalise", "head") == 1
+    assert "head size" in capsys.readouterr().err
+
+
+def test_limit_applies_to_every_format_and_to_both_of_a_pair(real_data, stored, capsys):
     assert lsp_eval(real_data, "--predictions", stored, "--save", "mean.json", "--save", "again.h5") == 0
     capsys.readouterr()
     assert lsp_eval(real_data, "--predictions", "mean.json", "--against", "again.h5", "--limit", "50") == 0
     printed = capsys.readouterr().out
-    assert "lsp test, 50 persons" in printed and "+0.00" in printed
+    assert "lsp test, 50 " in printed
+    assert "+0.00" in printed
 
 
-def test_people_of_ones_own_skeleton_without_sigmas_are_scored_without_ap(tmp_path, capsys):
+def test_people_of_a_custom_skeleton_without_sigmas_are_scored_without_ap(tmp_path, capsys):
     joints = ["left_shoulder", "right_hip", "tail"]
     annotation = {
         "images": [{"id": 1, "file_name": "a.jpg"}],
@@ -397,4 +420,5 @@ def test_people_of_ones_own_skeleton_without_sigmas_are_scored_without_ap(tmp_pa
     assert main(argv) == 0
     assert "100.00" in capsys.readouterr().out
     assert main([*argv, "--oks"]) == 1
-    assert "hound has no OKS sigmas" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "hound" in error and "sigmas" in error
