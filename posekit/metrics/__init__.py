@@ -1,4 +1,4 @@
-"""Metrics: pure functions, arrays in, results out."""
+"""Metrics as pure functions of arrays."""
 
 from posekit.metrics.bootstrap import Difference, interval95, paired_difference, repeated_difference
 from posekit.metrics.boxes import box_average_precision, square_iou

@@ -1,4 +1,4 @@
-"""Square boxes: how much two have in common, and average precision, by pycocotools."""
+"""Intersection over union and average precision of square boxes, by pycocotools."""
 
 import contextlib
 import io
@@ -10,16 +10,16 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 _IOU = 0.5
-_AT_MOST = 100  # boxes a picture
+_MAX_DETECTIONS = 100  # an image
 
 
 def square_iou(squares_N3: np.ndarray, others_M3: np.ndarray) -> np.ndarray:
-    """Common area of each with each of the others, in areas of their union.
+    """Intersection over union of each square and each of the others.
 
     Parameters
     ----------
     squares_N3, others_M3 : (N, 3), (M, 3) float
-        Middle x, y and side; of any scale.
+        Centre x, y and side, in any unit.
 
     Returns
     -------
@@ -28,55 +28,59 @@ def square_iou(squares_N3: np.ndarray, others_M3: np.ndarray) -> np.ndarray:
     shape = len(squares_N3), len(others_M3)
     if 0 in shape:
         return np.zeros(shape)
-    corners = (np.column_stack([each[:, :2] - each[:, 2:] / 2, each[:, 2:], each[:, 2:]]) for each in (squares_N3, others_M3))
-    return mask.iou(*corners, np.zeros(shape[1], np.uint8))
+    return mask.iou(_xywh(squares_N3), _xywh(others_M3), np.zeros(shape[1], np.uint8))
 
 
-def box_average_precision(found: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> dict[str, float]:
-    """How well square boxes are found: average precision, and the share of the true ones that are found at all, at IoU 0.5.
+def _xywh(squares_N3: np.ndarray) -> np.ndarray:
+    sides = squares_N3[:, 2:]
+    return np.column_stack([squares_N3[:, :2] - sides / 2, sides, sides])
+
+
+def box_average_precision(detections: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> dict[str, float]:
+    """Average precision and recall of square boxes at IoU 0.5.
 
     Parameters
     ----------
-    found : sequence of (M, 4) float
-        Of each picture: middle x, y, side and score; of any scale. The 100 of highest score count.
+    detections : sequence of (M, 4) float
+        One array for each image: centre x, y, side and score, in any unit. The 100 of highest score count.
     truths : sequence of (N, 3) float
-        Of the same pictures.
+        Centre x, y and side in the same images.
 
     Returns
     -------
-    dict : AP50, recall, in percent; NaN where there is nobody to find.
+    dict : AP50, recall, in percent; NaN if there is no true box.
     """
-    pictures = [{"id": place} for place in range(len(truths))]
+    if len(detections) != len(truths):
+        raise ValueError(f"detections: expected {len(truths)} arrays, one for each image, got {len(detections)}")
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_coco(pictures, truths), _coco(pictures, found), "bbox")
+        evaluation = COCOeval(_coco(truths), _coco(detections), "bbox")
         evaluation.params.iouThrs = np.array([_IOU])
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, np.inf]], ["all"]
-        evaluation.params.maxDets = [_AT_MOST]
+        evaluation.params.areaRng = [[0, np.inf]]
+        evaluation.params.areaRngLbl = ["all"]
+        evaluation.params.maxDets = [_MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
-    precision, recall = (evaluation.eval[name] for name in ("precision", "recall"))
-    return {"AP50": _percent(precision.mean()), "recall": _percent(recall.mean())}
+    return {"AP50": _percent(evaluation.eval["precision"].mean()), "recall": _percent(evaluation.eval["recall"].mean())}
 
 
-def _coco(pictures: list[dict], boxes: Sequence[np.ndarray]) -> COCO:
-    rows = [(picture["id"], row) for picture, theirs in zip(pictures, boxes, strict=True) for row in theirs.tolist()]
-    coco = COCO()
-    coco.dataset = {
-        "images": pictures,
-        "categories": [{"id": 1}],
-        "annotations": [
-            {
-                "id": number,  # 0 means not matched
-                "image_id": picture,
+def _coco(boxes: Sequence[np.ndarray]) -> COCO:
+    """COCO's form of the boxes, (N, 3) or with a score (N, 4), of each image."""
+    annotations: list[dict] = []
+    for image_id, image_boxes in enumerate(boxes):
+        for x, y, side, *score in image_boxes.tolist():
+            annotation = {
+                "id": len(annotations) + 1,  # 0 means not matched
+                "image_id": image_id,
                 "category_id": 1,
                 "bbox": [x - side / 2, y - side / 2, side, side],
                 "area": side * side,
                 "score": score[0] if score else 1.0,
                 "iscrowd": 0,
             }
-            for number, (picture, (x, y, side, *score)) in enumerate(rows, start=1)
-        ],
-    }
+            annotations.append(annotation)
+    images = [{"id": image_id} for image_id in range(len(boxes))]
+    coco = COCO()
+    coco.dataset = {"images": images, "categories": [{"id": 1}], "annotations": annotations}
     coco.createIndex()
     return coco
 

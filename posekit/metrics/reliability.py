@@ -1,4 +1,4 @@
-"""Whether a peak score means accuracy: how often joints of like score are right."""
+"""Reliability of scores: how often joints of similar score are right."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Reliability:
-    """The outcome of `reliability_bins`: B bins in ascending order of the score.
+    """Result of `reliability_bins`: B bins in ascending order of the score.
 
     Parameters
     ----------
@@ -39,49 +39,50 @@ class Reliability:
 def reliability_bins(scores: ArrayLike, correct: ArrayLike, bins: int = 10) -> Reliability:
     """Sort joints by their score into bins of (nearly) equal count.
 
-    Joints of the same score are never parted, so the order of the joints does not matter, and there are
-    fewer bins where many scores are equal. Naeini et al., "Obtaining Well Calibrated Probabilities Using
-    Bayesian Binning", AAAI 2015, define the error; their bins are of equal width.
+    Joints of equal score share a bin, so the order of the joints does not matter, and there are fewer bins
+    if many scores are equal. The error is defined by Naeini et al., "Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning", AAAI 2015, with bins of equal width.
 
     Parameters
     ----------
     scores : float, any shape
-        Peaks of the heatmaps of the joints that count. Joints without a finite score are left out.
+        Heatmap peaks of the counted joints. Joints without a finite score are left out.
     correct : bool, the same shape
     bins : int
         At least 1.
 
     Returns
     -------
-    Reliability : of at most `bins` bins; none where there is no joint.
+    Reliability : of at most `bins` bins; none if there is no joint.
 
     Raises
     ------
     ValueError
         If the shapes differ, `correct` is not bool, or `bins` is below 1.
     """
-    scores, correct = np.asarray(scores, dtype=np.float64), np.asarray(correct)
-    if scores.shape != correct.shape or correct.dtype != bool:
-        raise ValueError(f"correct: expected bool of shape {scores.shape}, got {correct.dtype} of {correct.shape}")
+    values = np.asarray(scores, dtype=np.float64)
+    right = np.asarray(correct)
+    if values.shape != right.shape or right.dtype != bool:
+        raise ValueError(f"correct: expected bool of shape {values.shape}, got {right.dtype} of {right.shape}")
     if bins < 1:
         raise ValueError(f"bins: expected at least 1, got {bins}")
-    known = np.isfinite(scores)
-    scores, correct = scores[known], correct[known]
-    order = np.argsort(scores)
-    scores, correct = scores[order], correct[order]
-    starts = _starts(scores, bins)
-    counts = np.diff(starts, append=len(scores))
+    known = np.isfinite(values)
+    order = np.argsort(values[known])
+    values = values[known][order]
+    right = right[known][order]
+    n = len(values)
+    if not n:
+        empty = np.zeros(0)
+        return Reliability(low=empty, high=empty, score=empty, share=empty, counts=np.zeros(0, np.int64))
+    bins = min(bins, n)
+    starts = np.arange(bins) * n // bins
+    # A bin that would begin within a run of equal scores begins with the run.
+    starts = np.unique(np.searchsorted(values, values[starts], side="left"))
+    counts = np.diff(starts, append=n)
     return Reliability(
-        low=scores[starts],
-        high=scores[starts + counts - 1],
-        score=np.add.reduceat(scores, starts) / counts if len(starts) else np.zeros(0),
-        share=np.add.reduceat(correct, starts, dtype=np.float64) / counts if len(starts) else np.zeros(0),
+        low=values[starts],
+        high=values[starts + counts - 1],
+        score=np.add.reduceat(values, starts) / counts,
+        share=np.add.reduceat(right, starts, dtype=np.float64) / counts,
         counts=counts,
     )
-
-
-def _starts(ascending: np.ndarray, bins: int) -> np.ndarray:
-    """Where each bin begins; a bin that would begin within a run of equal scores begins with the run."""
-    n = len(ascending)
-    wanted = np.arange(min(bins, n)) * n // max(min(bins, n), 1)
-    return np.unique(np.searchsorted(ascending, ascending[wanted], side="left"))

@@ -41,21 +41,21 @@ def test_the_opposite_joint_must_be_labelled():
     assert kinds(diagnosed([[100, 0], [100, 0], [50, 50]], counted=(True, False, True))) == ["miss", None, "good"]
 
 
-def test_within_reach_of_both_joints_it_is_the_own_ones():
+def test_a_prediction_near_both_joints_is_good():
     truth = np.array([[[0.0, 0.0], [6.0, 0.0], [0.0, 0.0]]])
     pred = np.array([[[4.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])
     found = diagnose(pred, truth, np.ones((1, 3), bool), reference_size_N=[10.0], threshold=0.5, flip_order_K=FLIP)
     assert kinds(found) == ["good", "inversion", "good"]  # the second is a jitter too, but inversion goes first
 
 
-def test_jitter_reaches_as_far_as_is_asked():
+def test_jitter_factor_sets_the_reach_of_jitter():
     pred = [[14, 0], [100, 0], [50, 50]]
     assert kinds(diagnosed(pred))[0] == "miss"
     assert kinds(diagnosed(pred, jitter_factor=3))[0] == "jitter"
 
 
 @pytest.mark.parametrize("size", [np.nan, 0.0, np.inf])
-def test_persons_without_a_reference_size_do_not_count(size):
+def test_people_without_a_reference_size_do_not_count(size):
     found = diagnosed(TRUTH, size=size)
     assert kinds(found) == [None] * 3 and not found.counts.any() and np.isnan(found.percent).all()
     assert np.isnan(list(found.cost().values())).all() and found.n_mirrored == 0
@@ -86,7 +86,7 @@ def slowly(pred, truth, counted, size, threshold, factor):
 @pytest.mark.parametrize("seed", range(8))
 def test_agrees_with_a_loop(seed):
     pred, truth, counted, size = example(seed)
-    truth[~counted] = np.nan  # not looked at
+    truth[~counted] = np.nan  # ignored
     found = diagnose(pred, truth, counted, reference_size_N=size, threshold=0.4, flip_order_K=FLIP, jitter_factor=1.5)
     table = slowly(pred, truth, counted, size, 0.4, 1.5)
     np.testing.assert_array_equal(found.kind_NK, table)
@@ -109,8 +109,9 @@ def test_cost_is_what_repairing_one_kind_gains():
         assert sum(found.cost(joints).values()) == pytest.approx(100 - before)
 
 
-def test_mirrored_persons_are_those_whom_exchanging_left_and_right_makes_better():
-    exchanged, right = TRUTH[FLIP], TRUTH
+def test_mirrored_people_have_more_good_joints_with_left_and_right_exchanged():
+    exchanged = TRUTH[FLIP]
+    right = TRUTH
     half = np.array([[100.0, 0.0], [100.0, 0.0], [50.0, 50.0]])  # one of the two is right either way
     found = diagnose(
         np.stack([exchanged, right, half]),
@@ -153,7 +154,7 @@ def test_wrong_shapes(change, message):
 
 
 def test_unknown_kind():
-    with pytest.raises(ValueError, match="kind: expected one of good, jitter, inversion, miss, got 'swap'"):
+    with pytest.raises(ValueError, match=r"^kind: .*good, jitter, inversion, miss.*'swap'"):
         diagnosed(TRUTH).persons("swap", 0)
 
 

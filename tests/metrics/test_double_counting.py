@@ -14,8 +14,10 @@ TRUTH = np.array([[[0.0, 0.0], [100.0, 0.0], [50.0, 50.0]]])
 
 def left(*peaks, counted=(True, True, True), size=10.0, **changes):
     """Of one person, whose left joint's map has these peaks (x, height), and the others one at the truth. Right is within 5 px."""
-    positions, heights = np.full((1, K, len(peaks), 2), np.nan), np.full((1, K, len(peaks)), np.nan)
-    positions[:, :, 0], heights[:, :, 0] = TRUTH, 1.0
+    positions = np.full((1, K, len(peaks), 2), np.nan)
+    heights = np.full((1, K, len(peaks)), np.nan)
+    positions[:, :, 0] = TRUTH
+    heights[:, :, 0] = 1.0
     positions[0, 0] = [(x, 0) for x, _ in peaks]
     heights[0, 0] = [height for _, height in peaks]
     arguments = {"reference_size_N": [size], "threshold": 0.5, "flip_order_K": FLIP} | changes
@@ -43,7 +45,7 @@ NAN = (np.nan, np.nan)
         ([(50, 1.0), (-5.1, 0.8)], {"double"}),
         ([(50, 1.0), (95, 0.8), (0, 0.6)], {"double", "other_right", "other_opposite"}),
         ([(50, 1.0), (95, 0.8), (0, 0.4)], {"double", "other_opposite"}),
-        ([(100, 1.0), (50, 0.8)], {"double"}),  # that the first is on the opposite joint is no matter of the others
+        ([(100, 1.0), (50, 0.8)], {"double"}),  # only the other peaks count for other_opposite
         ([(0, 0.0), (100, 0.0)], {"top_right"}),  # not above 0
         ([(0, -0.2), (100, -0.3)], {"top_right"}),
         ([(0, 0.4), (100, -0.1)], {"top_right"}),
@@ -51,7 +53,7 @@ NAN = (np.nan, np.nan)
         ([(0, 1.0), (np.nan, 0.9)], {"top_right"}),
     ],
 )
-def test_what_lies_under_the_peaks(peaks, expected):
+def test_masks_by_the_places_of_the_peaks(peaks, expected):
     found = left(*peaks)
     assert facts(found) == expected
     assert found.counted.all() and found.top_right[0, 1:].all() and not found.double[0, 1:].any()
@@ -73,7 +75,7 @@ def test_distance_and_ratio_can_be_set():
     assert facts(left((0, 1.0), NAN, min_distance=0.0)) == {"top_right"}  # the first is not another
 
 
-def test_both_peaks_may_be_right_and_then_the_truth_is_not_under_the_other_only():
+def test_both_peaks_may_be_right_and_then_not_only_the_other_is():
     found = left((-3, 1.0), (3, 0.8))
     assert facts(found) == {"double", "top_right", "other_right"} and not found.only_other_right.any()
     assert left((40, 1.0), (3, 0.8)).only_other_right.tolist() == [[True, False, False]]
@@ -102,7 +104,7 @@ def example(seed):
 
 
 def slowly(peaks, heights, truth, counted, size, threshold, distance, ratio):
-    """Joint by joint: the names of what holds, and the index of the other peak."""
+    """Joint by joint: value of each mask, and the index of the other peak."""
     for n, k in np.ndindex(N, K):
         others = []
         if counted[n, k] and heights[n, k, 0] > 0:
@@ -126,7 +128,7 @@ def slowly(peaks, heights, truth, counted, size, threshold, distance, ratio):
 def test_agrees_with_a_loop(seed):
     peaks, heights, truth, counted = example(seed)
     size = np.random.default_rng(seed).uniform(30, 60, N)
-    truth[~counted] = np.nan  # not looked at
+    truth[~counted] = np.nan  # ignored
     arguments = {"reference_size_N": size, "threshold": 0.4, "flip_order_K": FLIP, "min_distance": 0.5, "ratio": 0.3}
     found = double_counting(peaks, heights, truth, counted, **arguments)
     for n, k, holds, other in slowly(peaks, heights, truth, counted, size, 0.4, 0.5, 0.3):
@@ -135,7 +137,7 @@ def test_agrees_with_a_loop(seed):
     assert found.double.any()
 
 
-def test_shares_counts_and_persons():
+def test_percentages_counts_and_people():
     peaks, heights, truth, counted = example(14)
     arguments = {"reference_size_N": np.full(N, 50.0), "threshold": 0.5, "flip_order_K": FLIP, "min_distance": 0.1, "ratio": 0.1}
     found = double_counting(peaks, heights, truth, counted, **arguments)
@@ -150,7 +152,7 @@ def test_shares_counts_and_persons():
         np.testing.assert_allclose(found.percent(finding)[joints], 100 * both.sum(0)[joints] / found.double.sum(0)[joints])
         assert found.total(finding, joints) == pytest.approx(100 * both[:, joints].sum() / found.double[:, joints].sum())
         assert found.persons(finding, 0).tolist() == np.flatnonzero(both[:, 0]).tolist()
-    with pytest.raises(ValueError, match=r"finding: expected one of double, top_right, .*, got 'triple'"):
+    with pytest.raises(ValueError, match=r"^finding: .*double, top_right.*'triple'"):
         found.total("triple")
 
 
@@ -170,10 +172,10 @@ def test_empty():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"peaks_NKP2": np.zeros((N, K, P))}, r"peaks: expected \(N, K, P, 2\) with P at least 1, got \(5, 3, 4\)"),
-        ({"peaks_NKP2": np.zeros((N, K, 0, 2))}, r"peaks: expected \(N, K, P, 2\) with P at least 1, got \(5, 3, 0, 2\)"),
+        ({"peaks_NKP2": np.zeros((N, K, P))}, r"^peaks: .*\(5, 3, 4\)"),
+        ({"peaks_NKP2": np.zeros((N, K, 0, 2))}, r"^peaks: .*\(5, 3, 0, 2\)"),
         ({"heights_NKP": np.zeros((N, K, 3))}, r"heights: expected \(5, 3, 4\), got \(5, 3, 3\)"),
-        ({"heights_NKP": np.ones((N, K, P)) * [1, 0.2, 0.3, 0.1]}, "heights: expected each map's highest peak first"),
+        ({"heights_NKP": np.ones((N, K, P)) * [1, 0.2, 0.3, 0.1]}, "^heights: "),
         ({"truth_NK2": np.zeros((N, 4, 2))}, r"counted: expected \(5, 4\), got \(5, 3\)"),
         ({"counted_NK": np.ones((N, K))}, "counted: expected bool, got float64"),
         ({"reference_size_N": np.ones(K)}, r"reference_size: expected \(5,\), got \(3,\)"),
@@ -210,7 +212,8 @@ def test_real_predictions_as_the_only_peaks_score_as_in_pckh(real_data):
 
 def test_joints_without_an_opposite_have_no_share_of_maps_with_a_peak_on_it():
     peaks = np.full((1, K, 2, 2), np.nan)
-    peaks[0, :, 0], peaks[0, :, 1] = TRUTH[0], TRUTH[0][FLIP] + [0, 40]
+    peaks[0, :, 0] = TRUTH[0]
+    peaks[0, :, 1] = TRUTH[0][FLIP] + [0, 40]
     heights = np.tile([1.0, 0.9], (1, K, 1))
     found = double_counting(peaks, heights, TRUTH, np.ones((1, K), bool), reference_size_N=[10.0], threshold=4.0, flip_order_K=FLIP)
     assert found.double.all()

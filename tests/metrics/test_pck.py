@@ -18,7 +18,8 @@ def example(seed=0):
 
 def slowly(pred, truth, counted, head, threshold):
     """Correct and counted, one joint after another."""
-    correct, total = np.zeros(K, int), np.zeros(K, int)
+    correct = np.zeros(K, int)
+    total = np.zeros(K, int)
     for n in range(N):
         for k in range(K):
             if counted[n, k]:
@@ -61,9 +62,10 @@ def test_a_distance_of_exactly_the_threshold_is_correct():
     assert on_the_edge.correct.all()
 
 
-def test_the_size_is_the_reference_not_the_picture():
+def test_distances_are_in_reference_sizes_not_image_sizes():
     # A tall thin offset: exchanging x and y of the truth or of a size would change the outcome.
-    truth, pred = np.array([[[10.0, 200.0]]]), np.array([[[10.0, 206.0]]])
+    truth = np.array([[[10.0, 200.0]]])
+    pred = np.array([[[10.0, 206.0]]])
     counted = np.ones((1, 1), bool)
     assert pck(pred, truth, counted, reference_size_N=[30.0]).pooled_mean() == 100
     assert pck(pred, truth, counted, reference_size_N=[29.9]).pooled_mean() == 0
@@ -84,7 +86,7 @@ def test_a_prediction_that_is_not_finite_is_wrong_and_reported():
 
 
 @pytest.mark.parametrize("size", [np.nan, 0.0, -1.0, np.inf])
-def test_persons_without_a_reference_size_are_left_out(size):
+def test_people_without_a_reference_size_are_left_out(size):
     outcome = pckh(np.zeros((2, K, 2)), np.zeros((2, K, 2)), np.ones((2, K), bool), head_size_N=[10.0, size])
     assert outcome.counts.tolist() == [1] * K and outcome.n_left_out == 1 and outcome.left_out.tolist() == [False, True]
 
@@ -118,7 +120,7 @@ def test_joints_that_never_count_are_not_in_the_plain_mean():
     assert np.isnan(outcome.group_values({"B": (1,)})["B"])
 
 
-def test_the_callers_arrays_stay_as_they_are():
+def test_the_callers_arrays_are_not_changed():
     arrays = example()
     copies = [array.copy() for array in arrays]
     for array in arrays:
@@ -129,12 +131,12 @@ def test_the_callers_arrays_stay_as_they_are():
         np.testing.assert_array_equal(array, copy)
 
 
-def test_truth_of_joints_that_do_not_count_is_not_looked_at():
+def test_truth_of_joints_that_do_not_count_is_ignored():
     pred, truth, counted, head = example()
     truth[~counted] = np.nan
     assert pckh(pred, truth, counted, head_size_N=head).n == counted.sum()
     truth[counted] = np.nan
-    with pytest.raises(ValueError, match="truth: expected finite"):
+    with pytest.raises(ValueError, match=r"^truth: .*finite"):
         pckh(pred, truth, counted, head_size_N=head)
 
 
@@ -144,7 +146,7 @@ def test_truth_of_joints_that_do_not_count_is_not_looked_at():
         ({"truth": np.zeros((N, K, 3))}, r"truth: expected \(N, K, 2\), got \(5, 3, 3\)"),
         ({"pred": np.zeros((N, K + 1, 2))}, r"pred: expected \(5, 3, 2\), got \(5, 4, 2\)"),
         ({"counted": np.zeros((K, N), bool)}, r"counted: expected \(5, 3\), got \(3, 5\)"),
-        ({"counted": np.ones((N, K))}, "counted: expected bool, got float64"),
+        ({"counted": np.ones((N, K))}, "^counted: .*bool.*float64"),
         ({"head": np.zeros(K)}, r"head_size: expected \(5,\), got \(3,\)"),
     ],
 )
@@ -155,7 +157,8 @@ def test_wrong_shapes(change, message):
 
 
 def test_torso_is_from_left_shoulder_to_right_hip():
-    truth, labelled = np.zeros((3, 14, 2)), np.ones((3, 14), bool)
+    truth = np.zeros((3, 14, 2))
+    labelled = np.ones((3, 14), bool)
     truth[:, LSP14.index("left_shoulder")] = [[3, 4], [6, 8], [1, 1]]
     labelled[1, LSP14.index("right_hip")] = False
     sizes = torso_sizes(truth, labelled, LSP14)
@@ -166,7 +169,7 @@ def test_torso_is_from_left_shoulder_to_right_hip():
         torso_sizes(truth[:, :1], labelled[:, :1], Skeleton("tail", ("tip",)))
 
 
-def test_interval_holds_the_mean_is_seeded_and_has_the_binomials_width():
+def test_interval_contains_the_mean_is_seeded_and_as_wide_as_the_binomial():
     # 400 persons with one joint, 70 % correct: the standard error is sqrt(0.7 * 0.3 / 400) = 2.29 points.
     pred = np.where(np.arange(400) < 280, 0.0, 99.0)[:, None, None] * np.ones((400, 1, 2))
     outcome = pckh(pred, np.zeros((400, 1, 2)), np.ones((400, 1), bool), head_size_N=np.full(400, 10.0))
@@ -175,7 +178,7 @@ def test_interval_holds_the_mean_is_seeded_and_has_the_binomials_width():
     assert outcome.interval95() == (low, high) != outcome.interval95(seed=1)
 
 
-def test_interval_resamples_persons_not_joints():
+def test_interval_resamples_people_not_joints():
     # 100 persons whose 20 joints are all right or all wrong: as wide as for one joint each.
     right = np.arange(100) < 50
     pred = np.where(right, 0.0, 99.0)[:, None, None] * np.ones((100, 20, 2))

@@ -41,7 +41,7 @@ def test_a_score_that_is_the_probability_of_being_right_has_nearly_no_error():
     assert reliability_bins(scores / 2, correct).calibration_error == pytest.approx(0.25, abs=0.004)
 
 
-def test_equal_scores_are_not_parted_so_order_does_not_matter():
+def test_equal_scores_share_a_bin_so_order_does_not_matter():
     scores = np.array([0.5] * 6 + [0.9] * 2)
     correct = np.array([True, False] * 4)
     found = reliability_bins(scores, correct, bins=4)
@@ -63,7 +63,7 @@ def test_no_joint_gives_no_bin_and_no_error():
     assert np.isnan(found.calibration_error)
 
 
-def test_what_does_not_fit_is_named():
+def test_wrong_arguments():
     with pytest.raises(ValueError, match=r"expected bool of shape \(5,\), got bool of \(3,\)"):
         reliability_bins(np.zeros(5), np.zeros(3, bool))
     with pytest.raises(ValueError, match="got float64"):
