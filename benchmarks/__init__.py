@@ -14,7 +14,7 @@ from benchmarks.setting import Setting
 from benchmarks.training import measure_training
 from posekit.choices import BACKENDS
 from posekit.command_line import add_source_options, positive, run_command
-from posekit.data import WITH_PHOTOGRAPHS
+from posekit.data import WITH_IMAGES
 from posekit.errors import ConfigError
 from posekit.machine import keep_freed_memory
 from posekit.prediction.backends import find_device
@@ -90,7 +90,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add_source_options(parser, WITH_PHOTOGRAPHS, required=False)
+    add_source_options(parser, WITH_IMAGES, required=False)
     parser.set_defaults(data="lsp")
     add("--split", default="all", metavar="NAME", help="which of its people (default: all)")
     add("--only", nargs="+", choices=tuple(_PARTS), metavar="PART", help=f"of {', '.join(_PARTS)} (default: all that can be)")

@@ -11,8 +11,8 @@ from posekit.people import People
 from posekit.skeletons import Skeleton
 
 # Kinds whose photographs are there, and besides them what is packed.
-WITH_PHOTOGRAPHS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
-DATASETS = {**WITH_PHOTOGRAPHS, "packed": open_packed}
+WITH_IMAGES = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
+DATASETS = {**WITH_IMAGES, "packed": open_packed}
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from posekit import __version__
-from posekit.data.image_headers import Photographs
+from posekit.data.image_headers import ImageHeaders
 from posekit.data.mpii import official_validation
 from posekit.errors import ConfigError
 from posekit.files import atomic_write
@@ -25,7 +25,7 @@ _FIRST_PIXEL, _SCALE_PX = 1, 200
 _BESIDE_PX = 1e-7
 
 
-def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photographs: Photographs) -> None:
+def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photographs: ImageHeaders) -> None:
     """Write people as a keypoint annotation in COCO's format, which `posekit.data.open_people` reads as ``coco``.
 
     Joints, what is labelled and visible, and boxes come back as they are. Coordinates are 0-based pixel
@@ -41,7 +41,7 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
     image_ids : (N,) int64
         The number of each person's photograph. `posekit.scoring.io.coco.image_ids` gives the numbers that
         COCO results written here have, so that the two fit together.
-    photographs : Photographs
+    photographs : ImageHeaders
         Whence width and height come; 0 where they are not known.
 
     Raises
@@ -60,7 +60,7 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
         unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
 
-def _coco_images(people: People, image_ids: np.ndarray, photographs: Photographs) -> Iterator[dict]:
+def _coco_images(people: People, image_ids: np.ndarray, photographs: ImageHeaders) -> Iterator[dict]:
     for image, number in dict(zip(people.image_paths.tolist(), image_ids.tolist(), strict=True)).items():
         width, height = photographs.sizes.get(image, (0, 0))
         yield {"id": number, "file_name": Path(image).name, "width": width, "height": height}

@@ -108,7 +108,7 @@ def test_check_prints_a_line_for_each_finding_and_draws_persons(rendered, tmp_pa
     printed = capsys.readouterr()
     lines = printed.out.split("\n\n")[0].splitlines()
     assert {line.split()[0] for line in lines} == {"OK", "LOOK"}
-    assert "OK    train  persons             40" in lines  # not the published 10,000, as it is a rendered set
+    assert "OK    train  people              40" in lines  # not the published 10,000, as it is a rendered set
     assert f"wrote {tmp_path / 'check.png'}" in printed.out
     assert printed.err == ""
     assert read_image(tmp_path / "check.png").shape[1] > 1000
@@ -119,7 +119,7 @@ def test_check_with_photographs_missing_exits_with_1(rendered_copy, tmp_path, ca
         path.unlink()
     assert main(["check", "--data", "lsp", "--root", str(rendered_copy), "--out", str(tmp_path)], prog="posekit prepare") == 1
     printed = capsys.readouterr()
-    assert "BAD   train  photographs         40, of which 37 missing" in printed.out
+    assert "BAD   train  images              40, of which 37 missing" in printed.out
     assert (tmp_path / "check.png").exists()
     assert printed.err.count("\n") == 1
     assert "1 of 10 findings are BAD" in printed.err
@@ -143,9 +143,9 @@ def test_check_draws_others_where_a_photograph_is_truncated(rendered_copy, tmp_p
 def test_check_of_given_splits_looks_whether_they_share_photographs(rendered, tmp_path, capsys):
     argv = ["check", "--data", "lsp", "--root", str(rendered), "--out", str(tmp_path)]
     assert main([*argv, "--split", "random:0.5:1", "random-rest:0.5:1"]) == 0
-    assert "OK    random:0.5:1, random-rest:0.5:1  splits apart        0 photographs are in both" in capsys.readouterr().out
+    assert "OK    random:0.5:1, random-rest:0.5:1  splits apart        0 images are in both" in capsys.readouterr().out
     assert main([*argv, "--split", "random:0.5:1", "all"]) == 1
-    assert "BAD   random:0.5:1, all  splits apart        20 photographs are in both" in capsys.readouterr().out
+    assert "BAD   random:0.5:1, all  splits apart        20 images are in both" in capsys.readouterr().out
 
 
 def test_check_writes_into_a_folder_named_for_the_data(rendered, tmp_path, monkeypatch):
@@ -158,9 +158,9 @@ def test_check_of_a_set_of_which_a_split_cannot_be_read(real_data, tmp_path, cap
     shutil.copy(real_data / "mpii" / "annot" / "valid.h5", tmp_path)
     assert main(["check", "--data", "mpii", "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr().out
-    assert "BAD   train  persons             " in printed
+    assert "BAD   train  people              " in printed
     assert "expected one of" in printed
-    assert "OK    valid  persons             2,958; as many as published" in printed
+    assert "OK    valid  people              2,958; as many as published" in printed
 
 
 def test_check_of_a_folder_without_annotation_is_an_error_of_one_line(tmp_path, capsys):

@@ -8,13 +8,13 @@ from pycocotools.coco import COCO
 
 from posekit.data import open_people
 from posekit.data.convert import write_coco, write_hourglass
-from posekit.data.image_headers import Photographs, read_headers
+from posekit.data.image_headers import ImageHeaders, read_headers
 from posekit.errors import ConfigError, OutputError
 from posekit.people import People
 from posekit.scoring.io.coco import image_ids
 from posekit.skeletons import LSP14, MPII16
 
-NO_PHOTOGRAPHS = Photographs({})
+NO_PHOTOGRAPHS = ImageHeaders({})
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_coco_comes_back_as_it_is(tmp_path, people):
 
 
 def test_coco_as_other_programs_see_it(tmp_path, people, capsys):
-    write_coco(tmp_path / "a.json", people, image_ids(people), Photographs({"images/0034.jpg": (640, 480)}))
+    write_coco(tmp_path / "a.json", people, image_ids(people), ImageHeaders({"images/0034.jpg": (640, 480)}))
     coco = COCO(str(tmp_path / "a.json"))
     (category,) = coco.loadCats(coco.getCatIds())
     assert category["name"] == "person"

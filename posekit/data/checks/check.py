@@ -1,7 +1,4 @@
-"""What a careful person looks at before training: are all people there, and their photographs, and do the labels fit them.
-
-`check` gives a list of findings, `posekit.data.checks.check_results.results_table` prints it.
-"""
+"""Check a data set before training: are all people and images present, and do the labels fit the images?"""
 
 import itertools
 from collections.abc import Mapping
@@ -10,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, percent, some
-from posekit.data.checks.label_checks import coordinate_base, joint_order, left_and_right, shoulders_and_hips
-from posekit.data.image_headers import Photographs, read_headers
+from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, first_few, percent
+from posekit.data.checks.label_checks import check_coordinate_base, check_joint_order, check_left_right, check_shoulders_hips
+from posekit.data.image_headers import ImageHeaders, read_headers
 from posekit.metrics import torso_sizes
 from posekit.people import People
 
-# Persons in the published sets; MPII's are those of the usual split (Tompson et al., CVPR 2015).
-_KNOWN_COUNTS = {
+# People in the published sets; MPII's splits are those of Tompson et al. (CVPR 2015).
+_PUBLISHED_COUNTS = {
     ("mpii", "train"): 22_246,
     ("mpii", "valid"): 2_958,
     ("lsp", "train"): 1_000,
@@ -26,155 +23,177 @@ _KNOWN_COUNTS = {
     ("lspet", "train"): 10_000,
     ("lspet", "all"): 10_000,
 }
-_RECORDS, _RECORD_COUNT = "mpii_annotations.json", 25_204  # the only form of MPII that holds the split's persons and no others
-# Training stops where more than this share of the persons cannot be read.
-_FEW = 0.01
+# The only form of MPII that holds exactly the people of the two splits.
+_MPII_RECORDS = "mpii_annotations.json"
+_MPII_RECORD_COUNT = 25_204
+_TOLERATED_SHARE = 0.01  # training stops if more people than this cannot be read
 
 
-def check(splits: Mapping[str, People], photographs: Photographs | None = None, *, known_counts: bool = True) -> list[CheckResult]:
-    """ModelOutput a data set over.
+def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, known_counts: bool = True) -> list[CheckResult]:
+    """Check a data set.
 
     Parameters
     ----------
     splits : mapping of str to People
-        By the names that findings call them.
-    photographs : Photographs, optional
-        What is known of the photographs; without, their headers are read.
+        By the names that the results use.
+    headers : ImageHeaders, optional
+        Headers of the images; read from the files by default.
     known_counts : bool
-        Whether the people should be as many as in the published set; not so for a rendered one.
+        Whether to compare the number of people with the published set's; False for a rendered set.
 
     Returns
     -------
-    list of CheckResult : split by split, then what concerns them together.
+    list of CheckResult : of each split, then of each pair of splits.
     """
-    photographs = photographs or read_headers(image for people in splits.values() for image in people.image_paths)
+    if headers is None:
+        headers = read_headers(path for people in splits.values() for path in people.image_paths)
+    results = []
+    for name, people in splits.items():
+        results += [replace(result, split=name) for result in _check_split(people, headers, known_counts)]
+    for (name, people), (other_name, other) in itertools.combinations(splits.items(), 2):
+        results.append(replace(_check_shared_images(people, other), split=f"{name}, {other_name}"))
+    return results
+
+
+def _check_split(people: People, headers: ImageHeaders, known_counts: bool) -> list[CheckResult]:
+    sizes = headers.sizes_of(people.image_paths)
     return [
-        *(replace(each, split=name) for name, people in splits.items() for each in _of_split(people, photographs, known_counts)),
-        *(_shared_photographs(dict(pair)) for pair in itertools.combinations(splits.items(), 2)),
+        _check_count(people, known_counts),
+        _check_repeated(people),
+        _check_images(people, headers),
+        _check_outside(people, sizes),
+        _check_limits(people, sizes),
+        *_check_reference_sizes(people),
+        check_coordinate_base(people, sizes),
+        check_left_right(people),
+        check_shoulders_hips(people),
+        check_joint_order(people),
     ]
 
 
-def _of_split(people: People, photographs: Photographs, known_counts: bool) -> list[CheckResult]:
-    sizes = photographs.sizes_of(people.image_paths)
-    return [
-        _count(people, known_counts),
-        _repeated(people),
-        _photographs(people, photographs),
-        _outside(people, sizes),
-        _limits(people, sizes),
-        *_reference_sizes(people),
-        coordinate_base(people, sizes),
-        left_and_right(people),
-        shoulders_and_hips(people),
-        joint_order(people),
-    ]
+def _check_count(people: People, known_counts: bool) -> CheckResult:
+    message = f"{len(people):,}"
+    if people.left_out:
+        message += "; left out: " + ", ".join(f"{count:,} {reason}" for reason, count in people.left_out.items())
+    published = _published_count(people) if known_counts else None
+    if published is None:
+        return CheckResult(OK, "people", message)
+    if len(people) == published:
+        return CheckResult(OK, "people", f"{message}; as many as published")
+    return CheckResult(LOOK, "people", f"{message}; {published:,} expected, as published")
 
 
-def _count(people: People, known_counts: bool) -> CheckResult:
-    expected = _expected(people) if known_counts else None
-    message = f"{len(people):,}" + ("; left out: " if people.left_out else "")
-    message += ", ".join(f"{count:,} {reason}" for reason, count in people.left_out.items())
-    if expected is None:
-        return CheckResult(OK, "persons", message)
-    if len(people) == expected:
-        return CheckResult(OK, "persons", f"{message}; as many as published")
-    return CheckResult(LOOK, "persons", f"{message}; {expected:,} expected, as published")
+def _published_count(people: People) -> int | None:
+    if (people.name, people.split) == ("mpii", "all") and _MPII_RECORDS in people.box_source:
+        return _MPII_RECORD_COUNT
+    return _PUBLISHED_COUNTS.get((people.name, people.split))
 
 
-def _expected(people: People) -> int | None:
-    if (people.name, people.split) == ("mpii", "all") and _RECORDS in people.box_source:
-        return _RECORD_COUNT
-    return _KNOWN_COUNTS.get((people.name, people.split))
+def _check_repeated(people: People) -> CheckResult:
+    """Check for people who occur twice: the same joints in the same image."""
+    seen = set()
+    repeated = []
+    for index, (path, joints) in enumerate(zip(people.image_paths.tolist(), people.joints, strict=True)):
+        key = (path, joints.tobytes())
+        if key in seen:
+            repeated.append(index)
+        seen.add(key)
+    if not repeated:
+        return CheckResult(OK, "repeated people", "none")
+    message = f"{len(repeated):,} occur twice or more: persons {first_few(repeated)}"
+    return CheckResult(LOOK, "repeated people", message, tuple(repeated))
 
 
-def _repeated(people: People) -> CheckResult:
-    """Persons who are in the split twice: the same joints in the same photograph."""
-    first: dict[tuple, int] = {}
-    keys = ((image, joints.tobytes()) for image, joints in zip(people.image_paths.tolist(), people.joints, strict=True))
-    repeated = tuple(i for i, key in enumerate(keys) if first.setdefault(key, i) != i)
-    if repeated:
-        return CheckResult(
-            LOOK, "repeated persons", f"{len(repeated):,} are there twice or more: persons {some(repeated)}", repeated
-        )
-    return CheckResult(OK, "repeated persons", "none")
+def _check_images(people: People, headers: ImageHeaders) -> CheckResult:
+    paths = set(people.image_paths.tolist())
+    missing = [path for path in headers.missing if path in paths]
+    unreadable = [path for path in headers.unreadable if path in paths]
+    n_affected = int(np.count_nonzero(np.isin(people.image_paths, missing + unreadable)))
+    message = f"{len(paths):,}, of which {_count_files(missing, 'missing')}; {_count_files(unreadable, 'unreadable')}"
+    if not n_affected:
+        return CheckResult(OK, "images", message)
+    message += f"; {n_affected:,} people are affected; the folder is {Path(people.image_paths[0]).parent}"
+    verdict = LOOK if n_affected <= _TOLERATED_SHARE * len(people) else BAD
+    return CheckResult(verdict, "images", message)
 
 
-def _photographs(people: People, photographs: Photographs) -> CheckResult:
-    images = dict.fromkeys(people.image_paths.tolist())
-    lists = {"missing": photographs.missing, "unreadable": photographs.unreadable}
-    lacking = {what: [path for path in paths if path in images] for what, paths in lists.items()}
-    bad = np.count_nonzero(np.isin(people.image_paths, [path for paths in lacking.values() for path in paths]))
-    message = "; ".join(f"{len(paths):,} {what}{_named(paths)}" for what, paths in lacking.items())
-    if bad:
-        message += f"; {bad:,} persons are in them; looked for in {Path(people.image_paths[0]).parent}"
-    verdict = OK if not bad else LOOK if bad <= _FEW * len(people) else BAD
-    return CheckResult(verdict, "photographs", f"{len(images):,}, of which {message}")
+def _count_files(paths: list[str], state: str) -> str:
+    names = f" ({first_few([Path(path).name for path in paths])})" if paths else ""
+    return f"{len(paths):,} {state}{names}"
 
 
-def _named(paths: list[str]) -> str:
-    return f" ({some([Path(path).name for path in paths])})" if paths else ""
-
-
-def _outside(people: People, sizes: np.ndarray) -> CheckResult:
-    """Labelled joints outside their photograph; where its size is not known, left of it or above it."""
-    beyond = np.fmax(-0.5 - people.joints, people.joints - (sizes[:, None] - 0.5)).max(-1)
-    beyond = np.where(people.labelled, beyond, -np.inf)
-    outside, labelled = beyond > 0, np.count_nonzero(people.labelled)
-    n, unknown = np.count_nonzero(outside), np.count_nonzero(np.isnan(sizes[:, 0]))
-    message = f"{n:,} of {labelled:,} ({percent(n, labelled)})"
-    if n:
-        person, joint = np.unravel_index(beyond.argmax(), beyond.shape)
-        who = f"{people.skeleton.joints[joint]} of person {person} ({Path(people.image_paths[person]).name})"
-        message += f"; worst by {beyond.max():.1f} px: {who}"
-    if unknown:
-        message += f"; right and bottom edges of {unknown:,} persons' photographs are not known"
-    verdict = OK if not n and not unknown else LOOK if n <= _FEW * labelled else BAD
+def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
+    """Check for labelled joints outside their image; of an image of unknown size only the left and top edges are checked."""
+    distance = np.fmax(-0.5 - people.joints, people.joints - (sizes[:, None] - 0.5)).max(-1)
+    distance = np.where(people.labelled, distance, -np.inf)
+    outside = distance > 0
+    n_outside = int(np.count_nonzero(outside))
+    n_labelled = int(np.count_nonzero(people.labelled))
+    n_unknown = int(np.count_nonzero(np.isnan(sizes[:, 0])))
+    message = f"{n_outside:,} of {n_labelled:,} ({percent(n_outside, n_labelled)})"
+    if n_outside:
+        person, joint = np.unravel_index(distance.argmax(), distance.shape)
+        image = Path(people.image_paths[person]).name
+        message += f"; worst by {distance.max():.1f} px: {people.skeleton.joints[joint]} of person {person} ({image})"
+    if n_unknown:
+        message += f"; right and bottom edges are unknown for {n_unknown:,} people"
+    verdict = LOOK if n_outside <= _TOLERATED_SHARE * n_labelled else BAD
+    if not n_outside and not n_unknown:
+        verdict = OK
     return CheckResult(verdict, "joints outside", message, tuple(np.flatnonzero(outside.any(1)).tolist()))
 
 
-def _limits(people: People, sizes: np.ndarray) -> CheckResult:
-    """Labelled joints exactly at a limit: cut off there by whoever made the file, or without one of their coordinates."""
-    joints, last = people.joints, sizes[:, None] - 1
-    at = {name: (there & people.labelled[..., None]).any(-1) for name, there in
-          {"-1": joints == -1, "0": joints == 0, "the last pixel": joints == last}.items()}  # fmt: skip
-    message = ", ".join(f"{np.count_nonzero(there):,} at {name}" for name, there in at.items())
-    lost = tuple(np.flatnonzero(at["-1"].any(1)).tolist())
-    if lost:
-        message += f"; -1 is 0 in a file that counts from 1, perhaps a lost coordinate: persons {some(lost)}"
-    return CheckResult(LOOK if lost else OK, "joints at limits", f"a coordinate is exactly there: {message}", lost)
+def _check_limits(people: People, sizes: np.ndarray) -> CheckResult:
+    """Check for labelled joints exactly at a limit: clipped when the file was made, or with a lost coordinate."""
+    limits = {"-1": -1, "0": 0, "the last pixel": sizes[:, None] - 1}
+    counts = []
+    for name, limit in limits.items():
+        at_limit = ((people.joints == limit) & people.labelled[..., None]).any(-1)
+        counts.append(f"{np.count_nonzero(at_limit):,} at {name}")
+    message = "joints with a coordinate exactly there: " + ", ".join(counts)
+    lost = ((people.joints == -1) & people.labelled[..., None]).any((1, 2))
+    persons = tuple(np.flatnonzero(lost).tolist())
+    if persons:
+        message += f"; -1 is 0 in a file that counts from 1, perhaps a lost coordinate: persons {first_few(persons)}"
+    return CheckResult(LOOK if persons else OK, "joints at limits", message, persons)
 
 
-def _reference_sizes(people: People) -> list[CheckResult]:
-    """What scoring divides by: head sizes where there are any, as `posekit.scoring.score` has it, else torsos."""
-    has_heads = bool((people.head_sizes > 0).any())
-    heads = [_head_boxes(people, has_heads)] if has_heads or people.name == "mpii" else []
-    return heads if has_heads else [*heads, _torsos(people)]
+def _check_reference_sizes(people: People) -> list[CheckResult]:
+    """Check the sizes that scoring divides by: head sizes if there are any, otherwise torsos, as in `posekit.scoring.score`."""
+    if (people.head_sizes > 0).any():
+        return [_check_head_boxes(people)]
+    if people.name == "mpii":
+        return [_check_head_boxes(people), _check_torsos(people)]
+    return [_check_torsos(people)]
 
 
-def _head_boxes(people: People, has_heads: bool) -> CheckResult:
+def _check_head_boxes(people: People) -> CheckResult:
     lacking = tuple(np.flatnonzero(~(people.head_sizes > 0)).tolist())
-    message = f"{len(lacking):,} of {len(people):,} persons have none"
-    if not has_heads:
-        message += "; scoring takes the torso, or PCKh where detections_our_format.mat lies beside the annotation"
+    message = f"{len(lacking):,} of {len(people):,} people have none"
+    if len(lacking) == len(people):
+        message += "; scoring uses the torso, or PCKh if detections_our_format.mat lies beside the annotation"
     elif lacking:
         message += "; PCKh leaves them out"
     return CheckResult(LOOK if lacking else OK, "head boxes", message, lacking)
 
 
-def _torsos(people: People) -> CheckResult:
+def _check_torsos(people: People) -> CheckResult:
     joints = ("left_shoulder", "right_hip")
     if not set(joints) <= set(people.skeleton.joints):
         return CheckResult(LOOK, "torsos", f"skeleton {people.skeleton.name} lacks {' or '.join(joints)}: PCK cannot be computed")
-    lacking = tuple(np.flatnonzero(~(torso_sizes(people.joints, people.labelled, people.skeleton) > 0)).tolist())
-    message = f"{len(lacking):,} of {len(people):,} persons lack {' or '.join(joints)}" + (
-        "; PCK leaves them out" if lacking else ""
-    )
+    sizes = torso_sizes(people.joints, people.labelled, people.skeleton)
+    lacking = tuple(np.flatnonzero(~(sizes > 0)).tolist())
+    message = f"{len(lacking):,} of {len(people):,} people lack {' or '.join(joints)}"
+    if lacking:
+        message += "; PCK leaves them out"
     return CheckResult(LOOK if lacking else OK, "torsos", message, lacking)
 
 
-def _shared_photographs(pair: Mapping[str, People]) -> CheckResult:
-    """Photographs that two splits share, so that one cannot be tested with what the other has learnt."""
-    one, other = (dict.fromkeys(people.image_paths.tolist()) for people in pair.values())
-    shared = [Path(image).name for image in one if image in other]
-    message = f"{len(shared):,} photographs are in both" + (f": {some(shared)}" if shared else "")
-    return CheckResult(BAD if shared else OK, "splits apart", message, split=", ".join(pair))
+def _check_shared_images(people: People, other: People) -> CheckResult:
+    """Check that two splits share no image: otherwise one cannot test what was learnt from the other."""
+    other_paths = set(other.image_paths.tolist())
+    shared = [Path(path).name for path in dict.fromkeys(people.image_paths.tolist()) if path in other_paths]
+    message = f"{len(shared):,} images are in both"
+    if shared:
+        message += f": {first_few(shared)}"
+    return CheckResult(BAD if shared else OK, "splits apart", message)

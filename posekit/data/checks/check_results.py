@@ -1,4 +1,4 @@
-"""What a check of a data set found, and the table of it."""
+"""Results of a data set's checks, and the table of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ OK, LOOK, BAD = "OK", "LOOK", "BAD"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was looked at.
+    """Result of one check.
 
     Parameters
     ----------
     verdict : str
-        "OK"; "LOOK": somebody should look, or it cannot be told; "BAD": training would fail or learn something wrong.
+        "OK"; "LOOK": a person should look, or the check cannot decide; "BAD": training would fail or learn something wrong.
     subject : str
-        What was looked at, in a word or two.
+        Name of the check, one to three words.
     message : str
-        What was found, and what to do about it; one line.
+        What the check saw and what to do about it; one line.
     persons : tuple of int
-        Whom it concerns: places in the split's `People`.
+        People concerned: indices into the split's `People`.
     split : str
-        Whose people were looked at; several are joined by commas.
+        Split that was checked; several are joined by commas.
     """
 
     verdict: str
@@ -31,19 +31,23 @@ class CheckResult:
     split: str = ""
 
 
-def results_table(findings: Sequence[CheckResult]) -> str:
-    """The findings in columns, one line each."""
-    rows = [(finding.verdict, finding.split, finding.subject, finding.message) for finding in findings]
+def results_table(results: Sequence[CheckResult]) -> str:
+    """Format results in columns, one line each."""
+    rows = [(result.verdict, result.split, result.subject, result.message) for result in results]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = []
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def percent(part: float, whole: float) -> str:
-    """A share as messages write it; "0 %" only where there is none."""
+    """Format a share; "0.0 %" only if it is 0."""
     share = 100 * part / whole if whole else 0.0
     return "under 0.1 %" if 0 < share < 0.1 else f"{share:.1f} %"
 
 
-def some(items: Sequence, most: int = 3) -> str:
-    """The first few items, and dots where there are more."""
+def first_few(items: Sequence, most: int = 3) -> str:
+    """List the first items, followed by dots if there are more."""
     return ", ".join(map(str, items[:most])) + (" …" if len(items) > most else "")

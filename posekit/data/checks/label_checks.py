@@ -1,180 +1,201 @@
-"""Signs that labels are read wrongly: from another first pixel, with left and right exchanged, or in another order of joints.
+"""Checks for labels that are read wrongly: with another first pixel, left and right exchanged, or joints in another order.
 
-Nothing here knows the truth; each check leans on what holds for people and photographs at large. The
-thresholds were found on the real MPII, LSP and LSPET annotations, which pass, and on the same with the
-fault put in, which do not.
+There is no ground truth here: each check relies on statistics of people and images in general. The thresholds were
+chosen on the real MPII, LSP and LSPET annotations, which pass, and on the same annotations with each fault inserted, which fail.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom
 
-from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, percent, some
+from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, first_few, percent
 from posekit.people import People
 from posekit.skeletons import Skeleton
 
-# MPII's and LSP's annotators placed these beyond the picture's edge too.
-_REACH_OUT = ("head_top", "upper_neck", "neck")
-# The widths of the borders, in pixels, in which labels are counted; an estimate this sure ends the search for a wider one.
-_BORDERS, _SURE_PX = (5, 10, 20, 40, 80), 0.25
+_BEYOND_EDGE = ("head_top", "upper_neck", "neck")  # MPII's and LSP's annotators also placed these outside the image
+_BORDERS_PX = (5, 10, 20, 40, 80)  # widths of the borders in which labels are counted
+_SURE_PX = 0.25  # standard error at which wider borders need not be tried
 _FEWEST = 100
-# Standard errors that a share or a shift must lie from where it would mean nothing.
-_CLEAR = 3.0
+_CLEAR = 3.0  # standard errors by which a share or a shift must differ to count as evidence
+_TORSO = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
 
 
-def coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
-    """ModelOutput for labels that lie one pixel off, as those of a file whose first pixel is 1 and was taken for 0, or the reverse.
+def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
+    """Check for labels one pixel off, as when a file counts pixels from 1 but is read as counting from 0, or the reverse.
 
-    Two signs are read. Photographs may as well be mirrored, so as many labels lie near their left border
-    as near their right one; the shift that makes it so is estimated, with its standard error. And where
-    annotators could not click outside, labels end sharply at the picture's first pixel.
+    There are two kinds of evidence. Images might as well be mirrored, so equally many labels should lie near the left and the
+    right border; the shift that balances them is estimated, with its standard error. And where annotators could not click
+    outside the image, labels end sharply at its first pixel.
 
     Parameters
     ----------
     people : People
     sizes : (N, 2) float64
-        Width and height of each person's photograph, NaN where they are not known.
+        Width and height of each person's image, NaN where unknown.
     """
     shift, error = _mirror_shift(people, sizes)
-    edges = {name: _strips(people, distances) for name, distances in _edge_distances(people, sizes).items()}
-    steps = [_step(counts) for counts in edges.values()]
-    signs = {sign for sign in (_decided(shift, error), steps[0], -steps[1] if steps[1] is not None else None) if sign is not None}
-    evidence = [f"left and right borders balance {shift:+.2f} ± {error:.2f} px off"] if np.isfinite(error) else []
-    evidence += [f"labels 2 px out | 2 px in, {name}: {n[0]} {n[1]} | {n[2]} {n[3]}" for name, n in edges.items() if any(n)]
-    verdict, meaning = _base_meaning(signs, enough=np.isfinite(error) or any(map(any, edges.values())))
-    return CheckResult(verdict, "coordinate base", f"{meaning} ({'; '.join(evidence) or 'none there at all'})")
+    strips = {
+        "left and top": _count_strips(people, people.joints + 0.5),
+        "right and bottom": _count_strips(people, sizes[:, None] - 0.5 - people.joints),
+    }
+    first_step = _find_step(strips["left and top"])
+    last_step = _find_step(strips["right and bottom"])
+    estimates = {_whole_shift(shift, error), first_step, None if last_step is None else -last_step} - {None}
+    evidence = []
+    if np.isfinite(error):
+        evidence.append(f"left and right borders balance {shift:+.2f} ± {error:.2f} px off")
+    for name, counts in strips.items():
+        if any(counts):
+            evidence.append(f"labels 2 px out | 2 px in, {name}: {counts[0]} {counts[1]} | {counts[2]} {counts[3]}")
+    subject = "coordinate base"
+    details = f"({'; '.join(evidence) or 'none at all'})"
+    if not estimates:
+        reason = "labels near the borders do not decide" if evidence else "too few labels near borders of images of known size"
+        return CheckResult(LOOK, subject, f"undecided: {reason} {details}")
+    if len(estimates) > 1:
+        return CheckResult(LOOK, subject, f"undecided: the evidence is contradictory {details}")
+    verdict, meaning = _describe_shift(int(estimates.pop()))
+    return CheckResult(verdict, subject, f"{meaning} {details}")
 
 
-def _base_meaning(signs: set[int], *, enough: bool) -> tuple[str, str]:
-    if not signs:
-        few = "too few labels near the borders of photographs whose size is known"
-        return LOOK, f"cannot tell: {'the labels near the borders do not decide' if enough else few}"
-    if len(signs) > 1:
-        return LOOK, "cannot tell: the signs contradict each other"
-    (sign,) = signs
-    if sign == 0:
-        return OK, "pixels count from 0, as they should"
-    where = f"labels lie {abs(sign)} px too far {'right and down' if sign > 0 else 'left and up'}, as it seems"
-    if abs(sign) > 1:
-        return LOOK, f"{where}: are these the photographs that were annotated?"
-    file, taken = (1, 0) if sign > 0 else (0, 1)
-    return BAD, f"{where}: the file counts from {file} and was taken to count from {taken}"
+def _describe_shift(shift: int) -> tuple[str, str]:
+    if shift == 0:
+        return OK, "pixels count from 0, as expected"
+    direction = "right and down" if shift > 0 else "left and up"
+    message = f"labels seem to lie {abs(shift)} px too far {direction}"
+    if abs(shift) > 1:
+        return LOOK, f"{message}: are these the images that were annotated?"
+    file_base, read_base = (1, 0) if shift > 0 else (0, 1)
+    return BAD, f"{message}: the file counts from {file_base} and is read as counting from {read_base}"
 
 
 def _mirror_shift(people: People, sizes: np.ndarray) -> tuple[float, float]:
-    """How far right the labels lie, in pixels, and the standard error of that; infinite where there are too few."""
+    """How far right the labels lie, in pixels, and its standard error; infinite if there are too few labels."""
     widths = sizes[:, :1]
     x = np.where(people.labelled & np.isfinite(widths), people.joints[..., 0], np.nan)
-    left, right = x + 0.5, widths - 0.5 - x
-    found = [_balance(left, right, border) for border in _BORDERS]
-    return next((pair for pair in found if pair[1] <= _SURE_PX), min(found, key=lambda pair: pair[1]))
+    best_shift, best_error = np.nan, np.inf
+    for border in _BORDERS_PX:
+        shift, error = _balance(x + 0.5, widths - 0.5 - x, border)
+        if error < best_error:
+            best_shift, best_error = shift, error
+        if error <= _SURE_PX:
+            break
+    return best_shift, best_error
 
 
 def _balance(left: np.ndarray, right: np.ndarray, border: int) -> tuple[float, float]:
-    near = [(distance > -3) & (distance < border) for distance in (left, right)]
-    if sum(map(np.count_nonzero, near)) < _FEWEST:
+    near_left = (left > -3) & (left < border)
+    near_right = (right > -3) & (right < border)
+    if np.count_nonzero(near_left) + np.count_nonzero(near_right) < _FEWEST:
         return np.nan, np.inf
-    surplus = near[0].sum(1) - near[1].sum(1)  # by person: one's joints do not lie independently
-    per_px = sum(np.count_nonzero(np.abs(distance - border) < 1) for distance in (left, right)) / 2
-    return (-surplus.sum() / per_px, np.sqrt((surplus**2).sum()) / per_px) if per_px else (np.nan, np.inf)
+    surplus = near_left.sum(1) - near_right.sum(1)  # per person, as one person's joints are not independent
+    at_border = np.count_nonzero(np.abs(left - border) < 1) + np.count_nonzero(np.abs(right - border) < 1)
+    if not at_border:
+        return np.nan, np.inf
+    labels_per_px = at_border / 2
+    return -surplus.sum() / labels_per_px, np.sqrt((surplus**2).sum()) / labels_per_px
 
 
-def _decided(shift: float, error: float) -> int | None:
-    """The whole shift that the estimate speaks for; None where it might as well be another.
+def _whole_shift(shift: float, error: float) -> int | None:
+    """Round an estimated shift to whole pixels; None if another value is as likely.
 
-    0 must exclude one pixel. Others must exclude half a pixel, by which labels are off that were measured from pixels' edges.
+    A shift of 0 must exclude one pixel. Others must exclude half a pixel, the error of labels measured from pixel edges.
     """
     if not np.isfinite(error):
         return None
-    nearest, doubt = round(shift), _CLEAR * error
-    return nearest if (abs(shift) + doubt < 1 if nearest == 0 else abs(shift) - doubt > 0.5) else None
+    nearest = round(shift)
+    doubt = _CLEAR * error
+    is_clear = abs(shift) + doubt < 1 if nearest == 0 else abs(shift) - doubt > 0.5
+    return nearest if is_clear else None
 
 
-def _edge_distances(people: People, sizes: np.ndarray) -> dict[str, np.ndarray]:
-    """Distances of the labels into the picture, from the first and from the last pixels' outer edges."""
-    return {"left and top": people.joints + 0.5, "right and bottom": sizes[:, None] - 0.5 - people.joints}
+def _count_strips(people: People, distances: np.ndarray) -> list[int]:
+    """Count labels in strips one pixel wide, two outside the image and two inside; `distances` are from its outer edge."""
+    counted = people.labelled & ~np.isin(people.skeleton.joints, _BEYOND_EDGE)
+    return np.histogram(distances[counted], bins=(-2, -1, 0, 1, 2))[0].tolist()
 
 
-def _strips(people: People, distances: np.ndarray) -> list[int]:
-    """Labels in strips of a pixel: two outside the picture, two inside."""
-    kept = people.labelled & ~np.isin(people.skeleton.joints, _REACH_OUT)
-    return np.histogram(distances[kept], bins=(-2, -1, 0, 1, 2))[0].tolist()
-
-
-def _step(counts: list[int]) -> int | None:
-    """Where labels begin, in pixels from where they should; None where they do not begin sharply."""
+def _find_step(counts: list[int]) -> int | None:
+    """Return where labels begin, in pixels from where they should; None if they do not begin sharply."""
     for shift, (outer, inner) in enumerate(itertools.pairwise(counts), -1):
-        # A strip must hold surely less than a fifth of the next: labels that merely grow rare towards the border are no sign.
+        # Clearly less than a fifth of the next strip: labels that merely get rarer towards the border are no evidence.
         if binom.cdf(outer, outer + inner, 1 / 6) < 0.01:
             return shift
     return None
 
 
-def left_and_right(people: People) -> CheckResult:
-    """ModelOutput for a set in which left and right are exchanged.
+def check_left_right(people: People) -> CheckResult:
+    """Check that left and right are not exchanged.
 
-    Most people face the camera, and then the right shoulder of somebody upright is on the picture's left.
-    It is for 70 % of MPII's, 67 % of LSP's and 70 % of LSPET's people (the picture being turned so that
-    shoulders are above hips).
+    Most people face the camera, and the right shoulder of a person who is upright and faces the camera is on the image's left.
+    This holds for 70 % of the people in MPII, 67 % in LSP and 70 % in LSPET (images turned so that shoulders are above hips).
     """
-    widths, lacking = _widths(people)
-    if lacking:
-        return CheckResult(LOOK, "left and right", lacking)
-    known = np.isfinite(widths[0]) & (widths[0] != 0)  # in exact profile nobody faces anything
-    n, facing = np.count_nonzero(known), np.count_nonzero(widths[0] > 0)
-    shown = f"{percent(facing, n)} of {n:,} persons have the right shoulder on the picture's left, as who faces the camera does"
-    if (2 * facing - n) ** 2 < _CLEAR**2 * n or not n:
-        return CheckResult(LOOK, "left and right", f"cannot tell: {shown}; about half says nothing")
-    if 2 * facing < n:
-        # Frames of one video are one person's back many times.
-        verdict = BAD if len(np.unique(people.image_paths[known])) >= _FEWEST else LOOK
-        why = "left and right, which must be the person's own, are exchanged, or most are seen from behind"
-        return CheckResult(verdict, "left and right", f"only {shown}: {why}")
-    return CheckResult(OK, "left and right", shown)
+    subject = "left and right"
+    missing = _missing_torso_joints(people.skeleton)
+    if missing:
+        return CheckResult(LOOK, subject, missing)
+    shoulders, _ = _torso_widths(people)
+    known = np.isfinite(shoulders) & (shoulders != 0)  # in exact profile a person faces neither way
+    n_known = int(np.count_nonzero(known))
+    n_facing = int(np.count_nonzero(shoulders > 0))
+    share = f"{percent(n_facing, n_known)} of {n_known:,} people have the right shoulder on the left, as when facing the camera"
+    if (2 * n_facing - n_known) ** 2 < _CLEAR**2 * n_known or not n_known:
+        return CheckResult(LOOK, subject, f"undecided: {share}; about half is no evidence")
+    if 2 * n_facing > n_known:
+        return CheckResult(OK, subject, share)
+    # The frames of one video may show one person's back many times.
+    n_images = len(np.unique(people.image_paths[known]))
+    reason = "left and right, which must be the person's own, are exchanged, or most people are seen from behind"
+    return CheckResult(BAD if n_images >= _FEWEST else LOOK, subject, f"only {share}: {reason}")
 
 
-def shoulders_and_hips(people: People) -> CheckResult:
-    """ModelOutput for persons whose shoulders and hips disagree about which side faces the camera, though both are seen broadly.
+def check_shoulders_hips(people: People) -> CheckResult:
+    """Check for people whose shoulders and hips, both seen broadly, face opposite ways.
 
-    People can twist, but seldom so far: 1.5 % do in MPII, 1.4 % in LSP, and 3.7 % in LSPET, whose labels have exchanged sides.
+    People rarely twist that far: 1.5 % do in MPII, 1.4 % in LSP, and 3.7 % in LSPET, some of whose labels are exchanged.
     """
-    widths, lacking = _widths(people)
-    if lacking:
-        return CheckResult(LOOK, "shoulders and hips", lacking)
-    shoulders, hips = widths
+    subject = "shoulders and hips"
+    missing = _missing_torso_joints(people.skeleton)
+    if missing:
+        return CheckResult(LOOK, subject, missing)
+    shoulders, hips = _torso_widths(people)
     broad = (np.abs(shoulders) > 0.3) & (np.abs(hips) > 0.18)
-    twisted = np.flatnonzero(broad & (shoulders * hips < 0))
-    n = np.count_nonzero(broad)
-    message = f"{len(twisted):,} of {n:,} persons seen broadly ({percent(len(twisted), n)}) have them in opposite order"
-    if len(twisted):
-        message += f": persons {some(twisted.tolist())}"
-    most = 2 * len(twisted) - n >= _CLEAR * np.sqrt(n) > 0
-    verdict = BAD if most else OK if len(twisted) <= 0.05 * n else LOOK
-    if verdict != OK:
-        message += "; are left and right exchanged in one of them?"
-    return CheckResult(verdict, "shoulders and hips", message, tuple(twisted.tolist()))
+    twisted = np.flatnonzero(broad & (shoulders * hips < 0)).tolist()
+    n_broad = int(np.count_nonzero(broad))
+    message = f"{len(twisted):,} of {n_broad:,} people seen broadly ({percent(len(twisted), n_broad)}) have them in opposite order"
+    if twisted:
+        message += f": persons {first_few(twisted)}"
+    if len(twisted) <= 0.05 * n_broad:
+        return CheckResult(OK, subject, message, tuple(twisted))
+    is_majority = 2 * len(twisted) - n_broad >= _CLEAR * np.sqrt(n_broad)
+    message += "; are left and right exchanged in one of them?"
+    return CheckResult(BAD if is_majority else LOOK, subject, message, tuple(twisted))
 
 
-def _widths(people: People) -> tuple[np.ndarray, str]:
-    """(2, N) widths of shoulders and hips across the torso, in torso lengths, above 0 for who faces the camera; or why not."""
-    names = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
-    lacking = [name for name in names if name not in people.skeleton.joints]
-    if lacking:
-        return np.empty((2, 0)), f"cannot tell: skeleton {people.skeleton.name} has no {', '.join(lacking)}"
-    indices = [people.skeleton.index(name) for name in names]
+def _missing_torso_joints(skeleton: Skeleton) -> str:
+    missing = [joint for joint in _TORSO if joint not in skeleton.joints]
+    return f"undecided: skeleton {skeleton.name} has no {', '.join(missing)}" if missing else ""
+
+
+def _torso_widths(people: People) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) widths of the shoulders and of the hips across the torso, in torso lengths; above 0 if they face the camera."""
+    indices = [people.skeleton.index(joint) for joint in _TORSO]
     right_shoulder, left_shoulder, right_hip, left_hip = people.joints[:, indices].transpose(1, 0, 2)
     up = (right_shoulder + left_shoulder - right_hip - left_hip) / 2
-    length = np.where(people.labelled[:, indices].all(1), (up**2).sum(1), np.nan)
-    length[length == 0] = np.nan
-    return np.array([_cross(up, right_left) / length for right_left in (left_shoulder - right_shoulder, left_hip - right_hip)]), ""
+    squared_length = np.where(people.labelled[:, indices].all(1), (up**2).sum(1), np.nan)
+    squared_length[squared_length == 0] = np.nan
+    shoulders = _cross(up, left_shoulder - right_shoulder) / squared_length
+    hips = _cross(up, left_hip - right_hip) / squared_length
+    return shoulders, hips
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-# "A B C": in most people joint A is nearer to B than to C. With a side's joints plain, and the other side's after "other".
+# "A B C": in most people joint A is nearer to B than to C. Left and right are added; "other-" is the opposite side.
 _RULES = """
     shoulder elbow wrist, wrist elbow shoulder, wrist elbow ankle, elbow shoulder knee,
     hip knee ankle, ankle knee hip, knee hip shoulder, hip other-hip shoulder, shoulder other-shoulder hip,
@@ -185,42 +206,62 @@ _RULES = """
     nose eye shoulder, eye nose shoulder, ear eye shoulder, nose shoulder hip
 """
 _PAIRED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+Rule = tuple[str, str, str]
 
 
-def joint_order(people: People) -> CheckResult:
-    """ModelOutput for joints that are read in another order than the file's: limbs that join what lies far apart.
+@dataclass(frozen=True)
+class _RuleCount:
+    """A rule, the number of people for whom it holds, and the number who have its three joints."""
 
-    Some sixty rules of the kind "the right wrist is nearer to the right elbow than to the right ankle" are
-    tried. Each whose joints MPII, LSP and LSPET have holds for at least 71 % of their people; where joints
-    stand in another's place, some hold for fewer than 30 %. Those about COCO's faces are plain anatomy, not measured.
+    rule: Rule
+    kept: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        return self.kept / self.total
+
+    @property
+    def margin(self) -> float:
+        """Standard errors above one half."""
+        return (2 * self.kept - self.total) / np.sqrt(self.total)
+
+    def __str__(self) -> str:
+        joint, near, far = self.rule
+        return f"{joint} is nearer to {near} than to {far} for {percent(self.kept, self.total)} of {self.total:,}"
+
+
+def check_joint_order(people: People) -> CheckResult:
+    """Check that joints are in the expected order: in a wrong order, limbs join distant points.
+
+    About sixty rules such as "the right wrist is nearer to the right elbow than to the right ankle" are tried. Each rule about
+    joints of MPII, LSP and LSPET holds for at least 71 % of their people; where joints are exchanged, some rules hold for
+    fewer than 30 %. The rules about COCO's faces are plain anatomy and were not measured.
     """
+    subject = "joint order"
     rules = _rules(people.skeleton)
     if not rules:
-        return CheckResult(
-            LOOK, "joint order", f"cannot tell: nothing is known about the joints of skeleton {people.skeleton.name}"
-        )
-    held = [(*_held(people, rule), rule) for rule in rules]
-    held = sorted((each for each in held if each[1]), key=lambda each: each[0] / each[1])
-    margins = [(2 * kept - n) / np.sqrt(n) for kept, n, _ in held]  # standard errors above half
-    broken, unsure = (np.count_nonzero(np.array(margins) < limit) for limit in (-_CLEAR, _CLEAR))
-    if not unsure and held:
-        return CheckResult(OK, "joint order", f"{len(held)} rules about near joints hold; the weakest: {_rule_text(*held[0])}")
-    if not broken:
-        few = f"for {unsure} of {len(held)} rules about near joints there are too few persons"
-        return CheckResult(LOOK, "joint order", f"cannot tell: {few}")
-    message = f"{broken} of {len(held)} rules about near joints are broken; the worst: {_rule_text(*held[0])}"
-    return CheckResult(BAD, "joint order", f"{message}; do the joints stand in the order that is expected?")
+        return CheckResult(LOOK, subject, f"undecided: no rules about the joints of skeleton {people.skeleton.name}")
+    counts = [_count_rule(people, rule) for rule in rules]
+    counts = sorted((count for count in counts if count.total), key=lambda count: count.share)
+    n_broken = sum(count.margin < -_CLEAR for count in counts)
+    n_unsure = sum(count.margin < _CLEAR for count in counts)
+    if counts and not n_unsure:
+        return CheckResult(OK, subject, f"{len(counts)} rules about near joints hold; the weakest: {counts[0]}")
+    if not n_broken:
+        return CheckResult(LOOK, subject, f"undecided: too few people for {n_unsure} of {len(counts)} rules about near joints")
+    message = f"{n_broken} of {len(counts)} rules about near joints are broken; the worst: {counts[0]}"
+    return CheckResult(BAD, subject, f"{message}; are the joints in the expected order?")
 
 
-def _rule_text(kept: int, n: int, rule: tuple[str, str, str]) -> str:
-    return f"{rule[0]} is nearer to {rule[1]} than to {rule[2]} for {percent(kept, n)} of {n:,}"
-
-
-def _rules(skeleton: Skeleton) -> list[tuple[str, str, str]]:
-    """The rules about joints that a skeleton has, by their names."""
-    rules = [rule.split() for rule in _RULES.split(",")]
-    named = (tuple(_on_side(part, *sides) for part in rule) for rule in rules for sides in (("left", "right"), ("right", "left")))
-    return [rule for rule in dict.fromkeys(named) if set(rule) <= set(skeleton.joints)]
+def _rules(skeleton: Skeleton) -> list[Rule]:
+    """Rules, by joint names, all of whose joints the skeleton has."""
+    rules: dict[Rule, None] = {}  # a dict, because rules about unpaired joints are the same for both sides
+    for text in _RULES.split(","):
+        joint, near, far = text.split()
+        for side, other in (("left", "right"), ("right", "left")):
+            rules[_on_side(joint, side, other), _on_side(near, side, other), _on_side(far, side, other)] = None
+    return [rule for rule in rules if set(rule) <= set(skeleton.joints)]
 
 
 def _on_side(part: str, side: str, other: str) -> str:
@@ -229,9 +270,10 @@ def _on_side(part: str, side: str, other: str) -> str:
     return f"{side}_{part}" if part in _PAIRED else part
 
 
-def _held(people: People, rule: tuple[str, str, str]) -> tuple[int, int]:
-    """For how many persons a rule holds, and how many have its three joints."""
-    a, b, c = (people.skeleton.index(joint) for joint in rule)
-    joints = people.joints[people.labelled[:, [a, b, c]].all(1)]
-    near, far = (((joints[:, a] - joints[:, end]) ** 2).sum(-1) for end in (b, c))
-    return np.count_nonzero(near < far), len(joints)
+def _count_rule(people: People, rule: Rule) -> _RuleCount:
+    indices = [people.skeleton.index(joint) for joint in rule]
+    complete = people.labelled[:, indices].all(1)
+    joint, near, far = people.joints[complete][:, indices].transpose(1, 0, 2)
+    near_distance = ((joint - near) ** 2).sum(-1)
+    far_distance = ((joint - far) ** 2).sum(-1)
+    return _RuleCount(rule, int(np.count_nonzero(near_distance < far_distance)), len(joint))
