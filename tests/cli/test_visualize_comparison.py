@@ -1,45 +1,49 @@
-"""The picture of a comparison, from its results.yaml alone."""
+"""`posekit visualize comparison`: the figure of comparisons, from their results.yaml alone."""
 
 import pytest
 import yaml
 
 from posekit.cli.visualize import main
 from posekit.errors import DataError
-from posekit.lab.compare import figure as repeats
+from posekit.lab.compare.figure import repeats_figure
 
 
-def poses(model, seed, mean):
-    groups = {"Head": mean + 10, "Wrist": mean - 10}
-    comparison = {"model": model, "seed": seed}
-    return {"metric": "PCK@0.2", "groups": groups, "pooled_mean": mean, "comparison": comparison, "training": {"seconds": 1.0}}
+def pose_run(model, seed, mean):
+    return {
+        "metric": "PCK@0.2",
+        "groups": {"Head": mean + 10, "Wrist": mean - 10},
+        "pooled_mean": mean,
+        "comparison": {"model": model, "seed": seed},
+        "training": {"seconds": 1.0},
+    }
 
 
-def classes(model, seed, error):
+def classifier_run(model, seed, error):
     return {"metric": "top-1 error", "error": error, "error_top5": None, "comparison": {"model": model, "seed": seed}}
 
 
-def results(path, *runs, form="posekit comparison 1"):
-    path.write_text(yaml.safe_dump({"format": form, "runs": list(runs)}), encoding="utf-8")
+def write_results(path, *runs):
+    path.write_text(yaml.safe_dump({"format": "posekit comparison 1", "runs": list(runs)}), encoding="utf-8")
     return str(path)
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What was drawn."""
+    """Scores and metric of every figure."""
     calls = []
 
-    def recorded(scores, differences, **options):
+    def record(scores, differences, **options):
         calls.append((scores, options["metric"]))
-        return repeats.repeats_figure(scores, differences, **options)
+        return repeats_figure(scores, differences, **options)
 
-    monkeypatch.setattr("posekit.cli.visualize.comparison.repeats_figure", recorded)
+    monkeypatch.setattr("posekit.cli.visualize.comparison.repeats_figure", record)
     return calls
 
 
 def test_every_seed_of_every_file_is_drawn(tmp_path, drawn, capsys):
-    here = results(tmp_path / "a.yaml", poses("BCE", 0, 50.0), poses("anchor", 0, 52.0))
-    there = results(tmp_path / "b.yaml", poses("BCE", 1, 51.0))
-    assert main(["comparison", here, there, "--out", str(tmp_path / "out")]) == 0
+    first = write_results(tmp_path / "a.yaml", pose_run("BCE", 0, 50.0), pose_run("anchor", 0, 52.0))
+    second = write_results(tmp_path / "b.yaml", pose_run("BCE", 1, 51.0))
+    assert main(["comparison", first, second, "--out", str(tmp_path / "out")]) == 0
     assert drawn == [
         (
             {
@@ -53,28 +57,31 @@ def test_every_seed_of_every_file_is_drawn(tmp_path, drawn, capsys):
     assert capsys.readouterr().out.count("wrote ") == 3
 
 
-def test_of_classifiers_the_errors_are_drawn(tmp_path, drawn):
-    assert main(["comparison", results(tmp_path / "a.yaml", classes("CE", 0, 8.5)), "--out", str(tmp_path)]) == 0
+def test_errors_of_classifiers_are_drawn(tmp_path, drawn):
+    assert main(["comparison", write_results(tmp_path / "a.yaml", classifier_run("CE", 0, 8.5)), "--out", str(tmp_path)]) == 0
     assert drawn == [({"CE": {"top-1 error": [8.5]}}, "error")]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ("format: something else\nruns: []\n", "not a comparison's results.yaml"),
-        ("format: posekit comparison 1\nruns: []\n", "has no runs"),
-        ("format: posekit comparison 1\nruns: [{comparison: {model: a, seed: 0}}]\n", "not a comparison's results.yaml"),
-        ("- [", "not a comparison's results.yaml"),
+        "format: something else\nruns: []\n",
+        "format: posekit comparison 1\nruns: []\n",
+        "format: posekit comparison 1\nruns: [{comparison: {model: a, seed: 0}}]\n",
+        "- [",
     ],
 )
-def test_another_file_is_named(tmp_path, capsys, text, message):
-    (tmp_path / "a.yaml").write_text(text)
-    assert main(["comparison", str(tmp_path / "a.yaml")]) == DataError.exit_status
+def test_a_file_that_holds_no_results_is_named(tmp_path, capsys, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    assert main(["comparison", str(path)]) == DataError.exit_status
     error = capsys.readouterr().err
-    assert message in error and "a.yaml" in error and len(error.splitlines()) == 1
+    assert f"{path}: " in error and len(error.splitlines()) == 1
 
 
-def test_scores_of_two_kinds_are_not_drawn_together(tmp_path, capsys):
-    files = [results(tmp_path / "a.yaml", classes("CE", 0, 8.5)), results(tmp_path / "b.yaml", poses("BCE", 0, 50.0))]
-    assert main(["comparison", *files]) == DataError.exit_status
-    assert "scored by PCK@0.2 and error; draw them apart" in capsys.readouterr().err
+def test_scores_of_two_metrics_are_not_drawn_together(tmp_path, capsys):
+    first = write_results(tmp_path / "a.yaml", classifier_run("CE", 0, 8.5))
+    second = write_results(tmp_path / "b.yaml", pose_run("BCE", 0, 50.0))
+    assert main(["comparison", first, second]) == DataError.exit_status
+    error = capsys.readouterr().err
+    assert all(name in error for name in (first, second, "PCK@0.2", "error"))

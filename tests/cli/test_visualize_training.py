@@ -34,20 +34,20 @@ def visualize(*arguments):
 
 @pytest.fixture
 def unwritten(monkeypatch):
-    """Leave out the writing of figures, which takes longer than the rest."""
-    monkeypatch.setattr("posekit.cli.visualize.training.write_plot", lambda figure, folder, name: [folder / f"{name}.png"])
+    """Do not write figures, which takes most of the time."""
+    monkeypatch.setattr("posekit.cli.visualize.training.write_plot", lambda figure, folder, name: None)
 
 
 def cells(line):
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def refused(capsys, *arguments):
-    """What is said where the command is refused, in one line."""
+def error_of(capsys, *arguments):
+    """Exit status and message of a command line that is an error, in one line."""
     status = visualize(*arguments)
-    said = capsys.readouterr()
-    assert said.err.count("\n") == 1 and not said.out
-    return status, said.err
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1 and not output.out
+    return status, output.err
 
 
 def test_figures_are_written_and_named(tmp_path, capsys):
@@ -63,29 +63,29 @@ def test_figures_are_written_and_named(tmp_path, capsys):
     assert ET.parse(out / "training.svg").getroot().tag.endswith("svg")
 
 
-def test_groups_are_drawn_at_choice(tmp_path):
+def test_groups_are_drawn_only_with_the_option(tmp_path):
     assert visualize(write_run(tmp_path / "run"), "--out", tmp_path / "out") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["training.pdf", "training.png", "training.svg"]
 
 
-def test_the_table_tells_the_best_epoch_and_what_is_lacking(tmp_path, capsys, unwritten):
+def test_the_table_shows_the_best_epoch_and_missing_numbers(tmp_path, capsys, unwritten):
     finished = write_run(tmp_path / "al", "name: anchor, gamma: 2.0", metric="PCK@0.2")
-    young = write_run(tmp_path / "bce", rows=ROWS[:1])
-    bare = write_run(tmp_path / "classifier", "name: ce", columns=("epoch", "loss"))
-    assert visualize(finished, young, bare, "--out", tmp_path / "out") == 0
+    started = write_run(tmp_path / "bce", rows=ROWS[:1])
+    without_pck = write_run(tmp_path / "classifier", "name: ce", columns=("epoch", "loss"))
+    assert visualize(finished, started, without_pck, "--out", tmp_path / "out") == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split("  ")[0] == "run"
-    assert [cells(line) for line in lines[:3]] == [
+    assert [cells(line) for line in lines] == [
         ["al", "anchor, γ = 2", "3", "0.05123", "19.06", "8.75", "2", "PCK@0.2 31.26"],
         ["bce", "BCE", "1", "0.07", "19.06", "19.06", "1", "PCK 3.12"],
         ["classifier", "CE", "3", "0.05123", "-", "-", "-", "-"],
     ]
-    assert lines[3].startswith("wrote ")
     starts = [head.index(name) for name in ("loss", "epochs", "best epoch", "validation")]
-    assert [lines[0][at:].split()[0] for at in starts] == ["anchor,", "3", "2", "PCK@0.2"], "columns stand under their names"
+    first_words = [lines[0][start:].split()[0] for start in starts]
+    assert first_words == ["anchor,", "3", "2", "PCK@0.2"], "columns are aligned with their names"
 
 
-def test_the_best_epoch_is_the_first_of_the_best_and_nan_is_none(tmp_path, capsys, unwritten):
+def test_the_best_epoch_is_the_first_of_equal_ones_and_never_nan(tmp_path, capsys, unwritten):
     nan = float("nan")
     rows = [(*ROWS[0][:5], pck, 1.0, 1.0) for pck in (nan, 20.0, 20.0, 10.0)]
     run = write_run(tmp_path / "a", rows=[(i, *row[1:]) for i, row in enumerate(rows, 1)])
@@ -93,7 +93,7 @@ def test_the_best_epoch_is_the_first_of_the_best_and_nan_is_none(tmp_path, capsy
     assert cells(capsys.readouterr().out.splitlines()[1])[-2:] == ["2", "PCK 20.00"]
 
 
-def test_runs_of_one_name_are_told_apart_by_what_differs_in_their_paths(tmp_path, capsys, monkeypatch, unwritten):
+def test_runs_of_one_name_are_named_by_what_differs_in_their_paths(tmp_path, capsys, monkeypatch, unwritten):
     monkeypatch.chdir(tmp_path)
     for folder in ("a/run", "b/run", "c"):
         write_run(tmp_path / folder)
@@ -110,38 +110,32 @@ def test_runs_of_one_name_are_told_apart_by_what_differs_in_their_paths(tmp_path
     assert capsys.readouterr().out.splitlines()[1].startswith("c "), "a folder has a name even where it is called ."
 
 
-def test_what_cannot_be_shown_is_refused_in_one_line_and_nothing_is_written(tmp_path, capsys):
-    good, out = write_run(tmp_path / "good"), ("--out", tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    status, said = refused(capsys, good, tmp_path / "empty", *out)
-    assert status == 1 and f"{tmp_path / 'empty'}: no metrics.csv here" in said
-    status, said = refused(capsys, good, f"{good}/", *out)
-    assert status == 2 and "is named more than once" in said
-    (tmp_path / "empty" / "metrics.csv").write_text("epoch,loss\n1,half\n")
-    status, said = refused(capsys, tmp_path / "empty", *out)
-    assert status == 1 and "line 2, column loss: 'half' is not a number" in said
-    status, said = refused(capsys, write_run(tmp_path / "classifier", columns=HEADER[:6]), "--groups", *out)
-    assert status == 1 and "no PCK of joint groups; leave out --groups" in said
-    status, said = refused(capsys, write_run(tmp_path / "nothing", columns=("epoch",)), *out)
-    assert status == 1 and "nothing: metrics.csv has no numbers to draw" in said
+def test_errors_are_one_line_and_nothing_is_written(tmp_path, capsys):
+    good = write_run(tmp_path / "good")
+    out = ("--out", tmp_path / "out")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    status, error = error_of(capsys, good, empty, *out)
+    assert status == 1 and str(empty) in error and "metrics.csv" in error
+    status, error = error_of(capsys, good, f"{good}/", *out)
+    assert status == 2 and good in error
+    (empty / "metrics.csv").write_text("epoch,loss\n1,half\n")
+    status, error = error_of(capsys, empty, *out)
+    assert status == 1 and "line 2, column loss: 'half'" in error
+    status, error = error_of(capsys, write_run(tmp_path / "classifier", columns=HEADER[:6]), "--groups", *out)
+    assert status == 1 and "--groups" in error
+    status, error = error_of(capsys, write_run(tmp_path / "nothing", columns=("epoch",)), *out)
+    assert status == 1 and "nothing: metrics.csv" in error
     assert not (tmp_path / "out").exists()
-
-
-def test_help_teaches(capsys):
-    with pytest.raises(SystemExit) as stop:
-        visualize("--help")
-    assert stop.value.code == 0
-    said = capsys.readouterr().out
-    assert "posekit visualize training runs/" in said and "hard pixels" in said and "what is written:" in said
 
 
 def test_classifiers_are_shown_with_their_errors(tmp_path, capsys):
     """Figure 6 of the paper: hard images with and without a warm-up."""
-    columns, runs = ("epoch", "loss", "hard_images", "error"), []
+    runs = []
     for name, warm, anchor in (("plain", 0, "background"), ("warm", 1, 0.5)):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "metrics.csv").write_text("\n".join([",".join(columns), "1,3.2,80,70", "2,2.1,60,45.5", "3,1.9,50,47"]))
+        (folder / "metrics.csv").write_text("epoch,loss,hard_images,error\n1,3.2,80,70\n2,2.1,60,45.5\n3,1.9,50,47\n")
         loss = f"name: anchor, gamma: 2.0, warmup_epochs: {warm}, ohem: 1.0, anchor: {anchor}"
         (folder / "config.yaml").write_text(f"loss: {{{loss}}}\nmodel: {{name: resnet20}}\n")
         runs.append(folder)
@@ -149,6 +143,6 @@ def test_classifiers_are_shown_with_their_errors(tmp_path, capsys):
     first, second, *_ = capsys.readouterr().out.splitlines()[1:]
     assert cells(second)[1] == "anchor, γ = 2, of 0.5"
     assert cells(first) == ["plain", "anchor, γ = 2", "3", "1.9", "80.00", "50.00", "2", "error 45.50"]
-    drawn = (tmp_path / "out" / "training.svg").read_text()
-    assert all(text in drawn for text in ("hard images (%)", "validation error (%)", "warm-up with softmax CE", "resnet20"))
-    assert "PCK" not in drawn
+    svg = (tmp_path / "out" / "training.svg").read_text()
+    assert all(text in svg for text in ("hard images (%)", "validation error (%)", "warm-up with softmax CE", "resnet20"))
+    assert "PCK" not in svg

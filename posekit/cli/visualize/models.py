@@ -1,8 +1,7 @@
-"""With which models to look."""
+"""The models whose predictions are drawn."""
 
-import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,77 +11,78 @@ from posekit.drawing.person_view import PersonView
 from posekit.errors import ConfigError
 from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor, load
-from posekit.weights import DEFAULT, FOLDER, locate, shipped
+from posekit.skeletons import Skeleton
+from posekit.weights import FOLDER, locate, shipped
 
 # Names that `posekit train` gives weights of one run.
-_OF_A_RUN = re.compile(r"best|final|epoch-\d+")
-
-
-def add_model_options(parser: argparse.ArgumentParser, *, several: str | None = None) -> None:
-    """Options that name weights and the device; `several` says what more than one weights file is for."""
-    told = f"weights file (.safetensors), or a name of what comes with posekit (default: {DEFAULT})"
-    if several:
-        parser.add_argument("--weights", default=[DEFAULT], nargs="+", metavar="W", help=f"{told}; {several}")
-    else:
-        parser.add_argument("--weights", default=DEFAULT, metavar="W", help=told)
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+_NAMES_IN_A_RUN = re.compile(r"best|final|epoch-\d+")
 
 
 def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
-    """The models of weights files, or of names of what comes with posekit, by short names that tell them apart.
+    """Load weights files, or weights that come with posekit; returns the models by short, different names.
 
     Raises
     ------
     WeightsError, ConfigError
-        If one cannot be read, one is named twice, or they do not find the same joints.
+        If one cannot be read, one is named twice, or their joints differ.
     """
-    other = [path for path in weights if Path(path).suffix != ".safetensors" and path not in shipped()]
-    if other:
-        raise ConfigError(
-            f"--weights {other[0]}: not a .safetensors file, nor a name of what comes with posekit: {', '.join(shipped())}; "
-            "name photographs before the options, not after --weights"
-        )
+    for path in weights:
+        if Path(path).suffix != ".safetensors" and path not in shipped():
+            raise ConfigError(
+                f"--weights {path}: neither a .safetensors file nor a name of weights that come with posekit: "
+                f"{', '.join(shipped())}; name images before the options, not after --weights"
+            )
     files = [locate(path).resolve() for path in weights]
     if len(set(files)) < len(files):
         raise ConfigError("--weights names a file twice")
     models = [load(path, device=device) for path in files]
     if len({model.info.skeleton.joints for model in models}) > 1:
-        raise ConfigError("--weights: the models find different joints, so they cannot stand side by side")
-    return dict(zip(_names(weights, files, models), models, strict=True))
+        raise ConfigError("--weights: the models have different joints and cannot be drawn side by side")
+    return dict(zip(_short_names(weights, files, models), models, strict=True))
 
 
-def _names(weights: Sequence[str], paths: Sequence[Path], models: Sequence[Predictor]) -> list[str]:
-    """ "epoch 5" or the file's name within one run's folder, else the run's; where that is not enough, more of the path."""
-    runs = [_run(path) for path in paths]
+def _short_names(weights: Sequence[str], paths: Sequence[Path], models: Sequence[Predictor]) -> list[str]:
+    """Name models by epoch or file within one run, otherwise by run; by more of the path where that is ambiguous."""
+    runs = [_run_folder(path) for path in paths]
+    stems = [path.stem for path in paths]
     epochs = [model.info.notes.get("epochs") for model in models]
-    names = [[path.stem for path in paths], list(map(str, weights))]
     if len(set(runs)) > 1 or len(paths) == 1:
-        names[:1] = [[run.name for run in runs], [f"{run.name} {path.stem}" for run, path in zip(runs, paths, strict=True)]]
-    elif None not in epochs and all(_OF_A_RUN.fullmatch(path.stem) for path in paths):
-        names.insert(0, [f"epoch {epoch}" for epoch in epochs])
-    return next(found for found in names if len(set(found)) == len(found))
+        run_names = [run.name for run in runs]
+        candidates = [run_names, [f"{run} {stem}" for run, stem in zip(run_names, stems, strict=True)]]
+    elif None not in epochs and all(_NAMES_IN_A_RUN.fullmatch(stem) for stem in stems):
+        candidates = [[f"epoch {epoch}" for epoch in epochs], stems]
+    else:
+        candidates = [stems]
+    candidates.append(list(weights))
+    return next(names for names in candidates if len(set(names)) == len(names))
 
 
-def _run(path: Path) -> Path:
-    """The folder of the run that wrote the weights; for what comes with posekit its name, as if that were one."""
+def _run_folder(path: Path) -> Path:
+    """Folder of the run that wrote the weights; weights that come with posekit count as a run of their name."""
     if path.parent == FOLDER.resolve():
         return path.with_suffix("")
     return path.parent.parent if path.parent.name == "epochs" else path.parent
 
 
-def known_or_peaks(view: PersonView, model: Predictor, whose: str) -> PersonView:
-    """The view; if nothing at all is known of it, with the model's own peaks standing for the truth, which is told.
+def shared_skeleton(models: Mapping[str, Predictor]) -> Skeleton:
+    """Return the skeleton of the models that `load_models` returned."""
+    return next(iter(models.values())).info.skeleton
+
+
+def truth_or_peaks(view: PersonView, model: Predictor, name: str) -> PersonView:
+    """Return the view; if no joint is annotated, with the model's own peaks as the truth, and print so.
 
     Parameters
     ----------
     view : PersonView
         In the model's skeleton.
     model : Predictor
-    whose : str
-        The model, as pictures call it.
+    name : str
+        The model's name in figures.
     """
     if view.known.any():
         return view
-    joints = view.crop(model.info.input_size).inverse(run_model(model, view).predicted.astype(np.float64))
-    print(f"{view.title}: nothing is known of it, so the peaks of {whose} stand for the truth; --keypoint NAME=x,y tells more")
-    return replace(view, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {whose}")
+    peaks = run_model(model, view).predicted.astype(np.float64)
+    joints = view.crop(model.info.input_size).inverse(peaks)
+    print(f"{view.title}: no joint is annotated, so the peaks of {name} serve as the truth; set it with --keypoint NAME=x,y")
+    return replace(view, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {name}")

@@ -1,22 +1,12 @@
-"""Writing what was drawn."""
+"""Write figures, and print where."""
 
-import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.drawing.figures import save_figure
 
-_OUT = Path("figures")
-_PICTURE, _PLOT = ("png",), ("png", "svg", "pdf")
 
-
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where to write."""
-    parser.add_argument("--out", type=Path, default=_OUT, metavar="DIR", help="folder to write (default: %(default)s)")
-
-
-def write_plot(figure, folder: Path, name: str) -> list[Path]:
+def write_plot(figure, folder: Path, name: str) -> None:
     """Write a matplotlib figure of lines and bars as PNG, SVG and PDF.
 
     Parameters
@@ -25,38 +15,27 @@ def write_plot(figure, folder: Path, name: str) -> list[Path]:
     folder : Path
         It exists.
     name : str
-        Of the files, without their ending.
-
-    Returns
-    -------
-    list of Path
+        Name of the files, without suffix.
 
     Raises
     ------
     OutputError
         If a file cannot be written.
     """
-    return _write(figure, folder, name, _PLOT)
+    for suffix in ("png", "svg", "pdf"):
+        _write(figure, folder / f"{name}.{suffix}")
 
 
-def write_picture(figure, folder: Path, name: str) -> list[Path]:
-    """Write a matplotlib figure of photographs and maps as PNG alone; otherwise like `write_plot`."""
-    return _write(figure, folder, name, _PICTURE)
+def write_png(figure, folder: Path, name: str) -> None:
+    """Write a matplotlib figure of images and maps as PNG alone; otherwise like `write_plot`."""
+    _write(figure, folder / f"{name}.png")
 
 
-def _write(figure, folder: Path, name: str, kinds: Sequence[str]) -> list[Path]:
-    paths = [folder / f"{name}.{kind}" for kind in kinds]
-    for path in paths:
-        save_figure(figure, path)
-    return paths
-
-
-def tell_written(paths: Sequence[Path]) -> None:
-    """Print what was written, a line for each file."""
-    for path in paths:
-        print(f"wrote {path}")
+def _write(figure, path: Path) -> None:
+    save_figure(figure, path)
+    print(f"wrote {path}")
 
 
 def file_name(text: str) -> str:
-    """A text as a part of a file's name."""
+    """Turn a text into a part of a file's name."""
     return re.sub(r"[^\w.]+", "-", text)

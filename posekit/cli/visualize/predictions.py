@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.cli.visualize.models import add_model_options, load_models
-from posekit.cli.visualize.output import file_name, tell_written
-from posekit.cli.visualize.people import add_joint_option, add_people_options, joint_indices, open_split, require_persons, views
-from posekit.command_line import positive
-from posekit.drawing.maps import PICTURE, enlarged
+from posekit.cli.visualize.models import load_models, shared_skeleton
+from posekit.cli.visualize.output import file_name
+from posekit.cli.visualize.parser import SAMPLE_SIZE
+from posekit.cli.visualize.people import joint_indices, open_split, person_views, require_persons
+from posekit.drawing.maps import CROP_SIZE, enlarged
 from posekit.drawing.pose import prediction_sheet
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
@@ -21,126 +21,99 @@ from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor
 from posekit.scoring.score import Scores, score
 
-_DESCRIPTION = """\
-What two or more models predict, side by side on the same people (figure 8 of the paper). Where the truth
-is known it stands beside them, and every wrong joint is ringed and tied to where it belongs; wrong is
-farther than the data set's own limit (half a head, or a fifth of the torso).
-
-Whoever picks the people picks the impression: by default they are drawn at random."""
-
-_EPILOG = """\
-examples:
-  eight persons, drawn at random
-    %(prog)s --weights runs/bce/best.safetensors runs/al/best.safetensors --data lsp --root data/lspet --split random:0.1111:0
-  those on whom the models differ most
-    %(prog)s --weights A B --data lsp --root data/lspet --split random:0.1111:0 --pick difference
-  one's own photographs
-    %(prog)s photo.jpg other.jpg --weights A B"""
-
-_SHOWN = 8
-_ACROSS = 6  # pictures in a row of the sheet, at most
+_TILES_PER_ROW = 6
 
 
-def add_predictions(commands: argparse._SubParsersAction) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "predictions",
-        help="several models side by side on the same people (figure 8)",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_model_options(parser, several="each has a column")
-    parser.add_argument(
-        "--pick", choices=("random", "difference"),
-        help="whom to show of a data set without --person: drawn at random, or those for whom the models' numbers of right "
-        "joints differ most (default: random)",
-    )  # fmt: skip
-    parser.add_argument("--count", type=positive, metavar="N", help=f"how many of them (default: {_SHOWN})")
-    add_joint_option(parser, "all")
-    add_people_options(parser, keypoints=False)
-    parser.set_defaults(run=_predictions)
-
-
-def _predictions(args: argparse.Namespace) -> None:
-    models, people = load_models(args.weights, args.device), open_split(args)
-    out, skeleton = writable_folder(args.out), next(iter(models.values())).info.skeleton
+def run(args: argparse.Namespace) -> None:
+    """Draw one sheet of all people."""
+    models = load_models(args.weights, args.device)
+    people = open_split(args)
+    out = writable_folder(args.out)
+    skeleton = shared_skeleton(models)
     joints = joint_indices(args.joints, skeleton) or list(range(len(skeleton)))
+    shown_K = np.isin(np.arange(len(skeleton)), joints)
     if (args.pick or args.count) and (people is None or args.persons):
-        raise ConfigError("--pick and --count go with a data set without --person")
+        raise ConfigError("--pick and --count need a data set without --person")
     if args.pick == "difference" and len(models) == 1:
         raise ConfigError("--pick difference needs the weights of two models")
     if people is None:
-        sheet, name = _of_photos(args, models, joints), "predictions"
+        path = out / "predictions.png"
+        sheet = _sheet_of_images(args, models, shown_K)
     else:
-        if args.photos or args.box:
-            raise ConfigError("photographs and --box do not go with a data set, which has its own")
-        sheet, name = _of_people(args, models, people.mapped_to(skeleton), joints), f"predictions-{file_name(people.name)}"
-    path = out / f"{name}.png"
+        if args.images or args.box:
+            raise ConfigError("images and --box cannot be combined with a data set")
+        path = out / f"predictions-{file_name(people.name)}.png"
+        sheet = _sheet_of_people(args, models, people.mapped_to(skeleton), shown_K)
     write_image(path, sheet)
-    tell_written([path])
+    print(f"wrote {path}")
 
 
-def _of_photos(args: argparse.Namespace, models: dict[str, Predictor], shown: list[int]) -> np.ndarray:
-    skeleton = next(iter(models.values())).info.skeleton
-    chosen = [view for _, view in views(args, None, skeleton)]
-    unknown = np.zeros((len(chosen), len(skeleton)), bool)
-    found = {}
+def _sheet_of_images(args: argparse.Namespace, models: dict[str, Predictor], shown_K: np.ndarray) -> np.ndarray:
+    skeleton = shared_skeleton(models)
+    views = [view for _, view in person_views(args, None, skeleton)]
+    unknown = np.zeros((len(views), len(skeleton)), bool)
+    predictions = {}
     for name, model in models.items():
-        joints = [enlarged(run_model(model, view).predicted, model.info.input_size) for view in chosen]
-        found[name] = _only(shown, np.array(joints)), unknown
-    crops, titles = [view.picture(PICTURE) for view in chosen], [view.title for view in chosen]
-    nowhere = np.full((*unknown.shape, 2), np.nan)
-    return prediction_sheet(crops, found, nowhere, unknown, skeleton, titles=titles, columns=_columns(len(models)))
+        joints = [enlarged(run_model(model, view).predicted, model.info.input_size) for view in views]
+        predictions[name] = np.where(shown_K[:, None], joints, np.nan), unknown
+    crops = [view.cropped(CROP_SIZE) for view in views]
+    titles = [view.title for view in views]
+    truth = np.full((*unknown.shape, 2), np.nan)
+    columns = max(1, _TILES_PER_ROW // len(models))
+    return prediction_sheet(crops, predictions, truth, unknown, skeleton, titles=titles, columns=columns)
 
 
-def _of_people(args: argparse.Namespace, models: dict[str, Predictor], people: People, shown: list[int]) -> np.ndarray:
-    numbers = np.arange(len(people))
+def _sheet_of_people(args: argparse.Namespace, models: dict[str, Predictor], people: People, shown_K: np.ndarray) -> np.ndarray:
+    count = args.count or SAMPLE_SIZE
     if args.persons:
         require_persons(args.persons, people)
         numbers = np.array(args.persons)
-    elif args.pick != "difference":
-        numbers = np.sort(np.random.default_rng(0).permutation(numbers)[: args.count or _SHOWN])
-    chosen = people.select(numbers)
-    bar = sys.stderr.isatty()
-    scores = {name: score(chosen, model.predict_people(chosen, progress=bar)) for name, model in models.items()}
-    # Whoever could not be read is named by now.
-    seen = np.flatnonzero([np.isfinite(joints).any() for joints in next(iter(scores.values())).predictions.joints])
+    elif args.pick == "difference":
+        numbers = np.arange(len(people))
+    else:
+        numbers = np.sort(np.random.default_rng(0).permutation(len(people))[:count])
+    people = people.select(numbers)
+    scores = {}
+    for name, model in models.items():
+        scores[name] = score(people, model.predict_people(people, progress=sys.stderr.isatty()))
+    predicted = next(iter(scores.values())).predictions.joints
+    rows = np.flatnonzero(np.isfinite(predicted).any(axis=(1, 2)))  # images that cannot be read have been reported
     if args.pick == "difference":
-        seen = seen[_most_different([found.pck.correct[seen] for found in scores.values()], args.count or _SHOWN)]
-    return _sheet(chosen, numbers, seen.tolist(), scores, shown)
+        rows = rows[_most_different([result.pck.correct[rows] for result in scores.values()], count)]
+    return _draw_people(people, numbers, rows.tolist(), scores, shown_K)
 
 
 def _most_different(correct: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """Places of the persons for whom the models' numbers of right joints, of (N, K) bool each, differ most, in order."""
-    right = np.array([found.sum(1) for found in correct])
-    return np.sort(np.argsort(right.min(0) - right.max(0), kind="stable")[:count])
+    """Rows of the people with the largest difference between the models' numbers of correct joints (N, K), in order."""
+    n_correct = np.array([model_correct.sum(1) for model_correct in correct])
+    return np.sort(np.argsort(n_correct.min(0) - n_correct.max(0), kind="stable")[:count])
 
 
-def _only(shown: list[int], joints: np.ndarray) -> np.ndarray:
-    """Joints (N, K, 2), those that are not shown as NaN."""
-    return np.where(np.isin(np.arange(joints.shape[1]), shown)[:, None], joints, np.nan)
+def _draw_people(
+    people: People, numbers: np.ndarray, rows: list[int], scores: dict[str, Scores], shown_K: np.ndarray
+) -> np.ndarray:
+    crops = [Crop(people[row].box, CROP_SIZE) for row in rows]
 
+    def to_crops(joints: np.ndarray) -> np.ndarray:
+        return np.array([crop.forward(joints[row]) for crop, row in zip(crops, rows, strict=True)])
 
-def _sheet(people: People, numbers: np.ndarray, places: list[int], scores: dict[str, Scores], shown: list[int]) -> np.ndarray:
-    crops, any_scores = [Crop(people[place].box, PICTURE) for place in places], next(iter(scores.values()))
-    among = np.isin(np.arange(len(people.skeleton)), shown)
-    unscored = f" (no {any_scores.reference.partition(' (')[0]}: not scored)"
-
-    def in_crops(joints):
-        return np.array([crop.forward(joints[place]) for crop, place in zip(crops, places, strict=True)])
-
+    predictions = {}
+    for name, result in scores.items():
+        joints = np.where(shown_K[:, None], to_crops(result.predictions.joints), np.nan)
+        predictions[name] = joints, result.pck.correct[rows]
+    any_scores = next(iter(scores.values()))
+    counted = any_scores.pck.counted[rows]
+    reference, _, _ = any_scores.reference.partition(" (")
+    titles = [f"person {numbers[row]}" for row in rows]
+    for i in np.flatnonzero(~counted.any(axis=1)):
+        titles[i] += f" (no {reference}: not scored)"
     return prediction_sheet(
-        [people[place].cut(crop) for crop, place in zip(crops, places, strict=True)],
-        {name: (_only(shown, in_crops(found.predictions.joints)), found.pck.correct[places]) for name, found in scores.items()},
-        in_crops(people.joints),
-        people.labelled[places] & among,
+        [people[row].cut(crop) for crop, row in zip(crops, rows, strict=True)],
+        predictions,
+        to_crops(people.joints),
+        people.labelled[rows] & shown_K,
         people.skeleton,
-        counted=any_scores.pck.counted[places] & among,
-        titles=[f"person {numbers[place]}{'' if any_scores.pck.counted[place].any() else unscored}" for place in places],
-        columns=_columns(len(scores) + 1),
+        counted=counted & shown_K,
+        titles=titles,
+        columns=max(1, _TILES_PER_ROW // (len(scores) + 1)),
     )
-
-
-def _columns(pictures: int) -> int:
-    return max(1, _ACROSS // pictures)
