@@ -16,8 +16,10 @@ EMPTY = np.zeros((0, 0))
 
 
 def structs(*records: dict) -> np.ndarray:
-    """A MATLAB struct array: every record has the fields of all, [] where it lacks one."""
-    names = list(dict.fromkeys(name for record in records for name in record))
+    """Make a MATLAB struct array: every record gets the fields of all, [] where it lacks one."""
+    names: list[str] = []
+    for record in records:
+        names += [name for name in record if name not in names]
     array = np.empty((1, len(records)), dtype=[(name, object) for name in names])
     for i, record in enumerate(records):
         array[0, i] = tuple(record.get(name, EMPTY) for name in names)
@@ -26,7 +28,8 @@ def structs(*records: dict) -> np.ndarray:
 
 def points(count: int, **changes) -> np.ndarray:
     """Joint k at (10 k + 11, 5 k + 6), pixels counted from 1."""
-    return structs({"point": structs(*({"x": 10 * k + 11, "y": 5 * k + 6, "id": k} | changes for k in range(count)))})
+    records = [{"x": 10 * k + 11, "y": 5 * k + 6, "id": k} | changes for k in range(count)]
+    return structs({"point": structs(*records)})
 
 
 def rectangle(**changes) -> dict:
@@ -35,8 +38,9 @@ def rectangle(**changes) -> dict:
 
 
 def image(name: str, *rectangles: dict, annorect=None) -> dict:
-    found = structs(*rectangles) if rectangles else EMPTY
-    return {"image": structs({"name": name}), "annorect": found if annorect is None else annorect, "frame_sec": 7, "vididx": 1}
+    if annorect is None:
+        annorect = structs(*rectangles) if rectangles else EMPTY
+    return {"image": structs({"name": name}), "annorect": annorect, "frame_sec": 7, "vididx": 1}
 
 
 def write_mat(path: Path, *images: dict, train=None) -> Path:
@@ -62,7 +66,8 @@ def without(record: dict, *names: str) -> dict:
 
 
 def test_mat_person(mat, tmp_path):
-    (person,) = people = open_mpii(mat(image("a.jpg", rectangle())).parent)
+    people = open_mpii(mat(image("a.jpg", rectangle())).parent)
+    (person,) = people
     assert person.image_path == str(tmp_path / "a.jpg")
     np.testing.assert_array_equal(person.joints, [[10 * k + 10, 5 * k + 5] for k in range(16)])
     assert person.labelled.all()
@@ -98,7 +103,7 @@ def test_mat_fewer_points(mat):
     np.testing.assert_array_equal(people.joints[0, 3:], 0)
 
 
-def test_mat_rectangles_and_images_without_anything(mat):
+def test_mat_with_missing_and_empty_fields(mat):
     file = mat(
         image("none.jpg"),
         image("odd.jpg", annorect=structs({"x1": 1, "y1": 1, "x2": 2, "y2": 2})),
@@ -120,15 +125,15 @@ def test_mat_rectangles_and_images_without_anything(mat):
     assert np.isnan(people.head_sizes).all()
 
 
-def test_mat_with_nobody(mat):
-    with pytest.raises(DataError, match="mpii all: no person to use"):
+def test_mat_without_people(mat):
+    with pytest.raises(DataError, match="mpii all"):
         open_mpii(mat(image("a.jpg"), image("b.jpg")))
 
 
-def test_mat_without_the_official_validation_persons(mat):
+def test_mat_without_the_official_validation_people(mat):
     file = mat(*(image(f"{i}.jpg", rectangle(), rectangle()) for i in range(10)))
     for split in ("train", "valid"):
-        with pytest.raises(ConfigError, match=rf"u12_1.mat holds no official {split} split; take all, or random:FRACTION:SEED"):
+        with pytest.raises(ConfigError, match=rf"u12_1\.mat .*\b{split}\b.*random:FRACTION:SEED"):
             open_mpii(file, split)
     assert len(open_mpii(file, "random:0.8:1")) == 16
     assert len(open_mpii(file, "random-rest:0.8:1")) == 4
@@ -142,21 +147,23 @@ def test_mat_official_split(mat, monkeypatch):
         image("c.jpg", rectangle(scale=5.0), rectangle(annopoints=EMPTY), rectangle(scale=6.0)),
     )
     assert (open_mpii(file, "valid").sides / 250).tolist() == [4, 1]  # in the list's order
-    train = open_mpii(file, "train")  # nobody of a photograph with a validation person
+    train = open_mpii(file, "train")  # without images that show a validation person
     assert (train.sides / 250).tolist() == [5, 6]
     assert train.left_out == {"no labelled joint": 1}
     assert len(open_mpii(file, "all")) == 6
+    with pytest.raises(ConfigError, match=r"\btest\b.* train, valid, all"):
+        open_mpii(file, "test")
 
 
-def test_mat_joint_of_no_skeleton(mat):
-    with pytest.raises(DataError, match=r"a.jpg: joint id 16 is not one of 0 to 15"):
+def test_mat_joint_out_of_range(mat):
+    with pytest.raises(DataError, match=r"a\.jpg: joint id 16"):
         open_mpii(mat(image("a.jpg", rectangle(annopoints=points(17)))))
 
 
 def test_mat_impossible_numbers_name_the_person(mat):
-    with pytest.raises(DataError, match=r"1 of 1 persons have impossible joint coordinates.*a.jpg"):
+    with pytest.raises(DataError, match=r"1 of 1 .*joint coordinates.*a\.jpg"):
         open_mpii(mat(image("a.jpg", rectangle(annopoints=points(16, x=np.nan)))))
-    with pytest.raises(DataError, match=r"1 of 1 persons have impossible box side.*a.jpg"):
+    with pytest.raises(DataError, match=r"1 of 1 .*box side.*a\.jpg.*-250"):
         open_mpii(mat(image("a.jpg", rectangle(scale=-1.0))))
 
 
@@ -166,8 +173,8 @@ def test_mat_impossible_numbers_name_the_person(mat):
 def record(**changes) -> dict:
     joints = [[10 * k + 11, 5 * k + 6, k % 2] for k in range(16)]
     joints[3] = [0, 0, 0]
-    given = {"img_paths": "a.jpg", "isValidation": 0.0, "joint_self": joints, "objpos": [201, 301], "scale_provided": 2.0}
-    return given | {"people_index": 1.0, "annolist_index": 5.0} | changes
+    record = {"img_paths": "a.jpg", "isValidation": 0.0, "joint_self": joints, "objpos": [201, 301], "scale_provided": 2.0}
+    return record | {"people_index": 1.0, "annolist_index": 5.0} | changes
 
 
 def hrnet(**changes) -> dict:
@@ -201,10 +208,12 @@ def test_json_person(tmp_path, suffix):
 )
 def test_hrnet_and_mmpose_layouts(tmp_path, names):
     (tmp_path / "images").mkdir()
-    for name, photo in zip(names, ("a.jpg", "b.jpg"), strict=True):
+    for name, image_name in zip(names, ("a.jpg", "b.jpg"), strict=True):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(json.dumps([hrnet(image=photo)]))
-    train, valid, everyone = (open_mpii(tmp_path, split) for split in ("train", "valid", "all"))
+        (tmp_path / name).write_text(json.dumps([hrnet(image=image_name)]))
+    train = open_mpii(tmp_path, "train")
+    valid = open_mpii(tmp_path, "valid")
+    everyone = open_mpii(tmp_path, "all")
     assert train.image_paths.tolist() == [str(tmp_path / "images" / "a.jpg")]
     assert valid.image_paths.tolist() == [str(tmp_path / "images" / "b.jpg")]
     assert everyone.image_paths.tolist() == train.image_paths.tolist() + valid.image_paths.tolist()
@@ -220,8 +229,8 @@ def test_hrnet_file_of_the_real_validation_set(tmp_path, real_data):
     joints = [[804, 711], [816, 510], [908, 438], [1040, 454], [906, 528], [883, 707], [974, 446], [985, 253],
               [982.7591, 235.9694], [962.2409, 80.0306], [869, 214], [798, 340], [902, 253], [1067, 253], [1167, 353],
               [1142, 478]]  # fmt: skip
-    written = hrnet(image="005808361.jpg", joints=joints, joints_vis=[1] * 16, center=[966, 340], scale=4.718488)
-    (tmp_path / "valid.json").write_text(json.dumps([written]))
+    record = hrnet(image="005808361.jpg", joints=joints, joints_vis=[1] * 16, center=[966, 340], scale=4.718488)
+    (tmp_path / "valid.json").write_text(json.dumps([record]))
     (person,) = open_mpii(tmp_path, "valid")
     real = open_mpii(real_data / "mpii" / "annot" / "valid.h5", "valid")[0]
     np.testing.assert_allclose(person.joints, real.joints, atol=1e-3)
@@ -229,11 +238,14 @@ def test_hrnet_file_of_the_real_validation_set(tmp_path, real_data):
 
 
 @pytest.mark.parametrize("names", ["bytes", "codes", "text"])
-def test_h5_person_and_its_ways_of_naming_photographs(tmp_path, names):
+def test_h5_person_and_its_three_forms_of_image_names(tmp_path, names):
     part = np.array([record()["joint_self"]])[..., :2]
     with h5py.File(tmp_path / "train.h5", "w") as file:
-        file["part"], file["visible"] = part, np.ones((1, 16))
-        file["center"], file["scale"], file["normalize"] = [[201.0, 331.0]], [2.5], [30.0]
+        file["part"] = part
+        file["visible"] = np.ones((1, 16))
+        file["center"] = [[201.0, 331.0]]
+        file["scale"] = [2.5]
+        file["normalize"] = [30.0]
         if names == "bytes":
             file["imgname"] = np.array([b"a.jpg"])
         elif names == "codes":
@@ -246,17 +258,17 @@ def test_h5_person_and_its_ways_of_naming_photographs(tmp_path, names):
     assert people.head_sizes.tolist() == [30.0]
 
 
-# What cannot be read
+# Unreadable files
 
 
 def test_test_set_of_hrnet_has_no_joints(tmp_path):
     (tmp_path / "test.json").write_text(json.dumps([without(hrnet(), "joints", "joints_vis")]))
-    with pytest.raises(DataError, match=r"test.json: the records have no joints"):
+    with pytest.raises(DataError, match=r"test\.json: .*no joints"):
         open_mpii(tmp_path / "test.json")
 
 
 def test_folder_without_annotation_names_what_is_expected(tmp_path):
-    with pytest.raises(DataError, match=r"no MPII annotation there .*mpii_annotations.json.*valid.h5, valid.json, mpii_val.json"):
+    with pytest.raises(DataError, match=r"mpii_annotations\.json.*valid\.h5, valid\.json, mpii_val\.json"):
         open_mpii(tmp_path, "valid")
 
 
@@ -275,18 +287,18 @@ def test_unreadable_file_is_named(tmp_path, name, content):
 
 def test_joints_mat_is_no_release(tmp_path):
     savemat(tmp_path / "joints.mat", {"joints": np.zeros((3, 14, 2))})
-    with pytest.raises(DataError, match="no variable RELEASE among joints"):
+    with pytest.raises(DataError, match=r"RELEASE.*joints"):
         open_mpii(tmp_path / "joints.mat")
 
 
 def test_fewer_joints_than_sixteen(tmp_path):
     (tmp_path / "valid.json").write_text(json.dumps([hrnet(joints=[[1, 2]] * 14, joints_vis=[1] * 14)]))
-    with pytest.raises(DataError, match=r"valid.json: not an MPII annotation that can be read"):
+    with pytest.raises(DataError, match=r"valid\.json: .*\b14\b"):
         open_mpii(tmp_path, "valid")
 
 
 def test_evaluation_file_of_other_people(real_data, tmp_path):
     shutil.copy(real_data / "mpii" / "annot" / "detections_our_format.mat", tmp_path)
     (tmp_path / "valid.json").write_text(json.dumps([hrnet()]))
-    with pytest.raises(DataError, match="is for the 2958 persons of the official validation set"):
+    with pytest.raises(DataError, match=r"detections_our_format\.mat: .*2958"):
         open_mpii(tmp_path, "valid")

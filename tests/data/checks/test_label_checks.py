@@ -54,14 +54,14 @@ def lspet_sizes(lspet):
     return read_headers(lspet.image_paths).sizes_of(lspet.image_paths)
 
 
-@pytest.fixture(scope="module")
-def mpii(real_data):
-    return open_people("mpii", real_data / "mpii", "train")
+@pytest.fixture
+def mpii(real_mpii_train):
+    return real_mpii_train
 
 
 @pytest.fixture(scope="module")
-def real(real_data, lspet, mpii):
-    return {"mpii": mpii, "lspet": lspet, "lsp": open_people("lsp", real_data / "lsp")}
+def real(real_data, lspet, real_mpii_train):
+    return {"mpii": real_mpii_train, "lspet": lspet, "lsp": open_people("lsp", real_data / "lsp")}
 
 
 def unknown_sizes(people: People) -> np.ndarray:
