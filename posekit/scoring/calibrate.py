@@ -1,4 +1,4 @@
-"""What a model's peaks are worth, learned from scored predictions on people that it was not trained on."""
+"""Calibrate a model's peaks on scored predictions of people that it was not trained on."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from posekit.scoring.score import Scores
 
 
 def calibrate(scores: Scores) -> tuple[Calibration, float]:
-    """Learn the probability that a joint is right, within the metric's threshold, from the height of its peak.
+    """Learn the probability that a joint is within the metric's threshold from the height of its peak.
 
     Parameters
     ----------
@@ -18,9 +18,9 @@ def calibrate(scores: Scores) -> tuple[Calibration, float]:
     Returns
     -------
     calibration : Calibration
-        In the order of the people's skeleton, learned from all of them.
+        In the order of the people's skeleton, learned from all people.
     error : float
-        Expected calibration error for people that it was not learned from: of each half of them, learned from the other.
+        Expected calibration error by two-fold cross-validation over the people.
 
     Raises
     ------
@@ -29,15 +29,13 @@ def calibrate(scores: Scores) -> tuple[Calibration, float]:
     """
     if scores.predictions.heights is None:
         raise ValueError("scores: expected predictions with the heatmaps' peaks")
-    peaks, correct, counted = scores.predictions.heights[:, :, 0], scores.pck.correct, scores.pck.counted
+    peaks = scores.predictions.heights[:, :, 0]
+    correct = scores.pck.correct
+    counted = scores.pck.counted
     groups = [*scores.people.skeleton.group_indices.values(), range(len(scores.people.skeleton))]
-
-    def learned_from(rows: np.ndarray) -> Calibration:
-        return fit_calibration(peaks[rows], correct[rows], counted[rows], groups)
-
-    first = np.arange(len(peaks)) % 2 == 0
+    even = np.arange(len(peaks)) % 2 == 0
     probabilities = np.empty_like(peaks)
-    for half in (first, ~first):
-        probabilities[half] = learned_from(~half)(peaks[half])
+    for test, train in ((even, ~even), (~even, even)):
+        probabilities[test] = fit_calibration(peaks[train], correct[train], counted[train], groups)(peaks[test])
     error = reliability_bins(probabilities[counted], correct[counted]).calibration_error
-    return learned_from(np.ones(len(peaks), bool)), error
+    return fit_calibration(peaks, correct, counted, groups), error

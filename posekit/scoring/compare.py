@@ -1,6 +1,6 @@
-"""Two prediction files on the same people: is one better, or is it luck."""
+"""Compare two models' predictions of the same people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,16 +14,16 @@ from posekit.scoring.score import Scores
 
 @dataclass(frozen=True)
 class SameJoints:
-    """How often two models are right about the same joints of the same persons.
+    """How often two models are right about the same joints of the same people.
 
     Parameters
     ----------
     n : int
-        How many these are.
+        Number of joints.
     first, second : float
-        Percent of them in which the model is within the threshold; NaN if there are none.
+        Percent of them within the threshold, for each model; NaN if there are none.
     difference : Difference
-        First minus second, with the 95 % interval of a paired bootstrap over persons.
+        First minus second, with the 95 % interval of a paired bootstrap over people.
     """
 
     n: int
@@ -34,17 +34,17 @@ class SameJoints:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """The difference of two models, person by person.
+    """Paired comparison of two models.
 
     Parameters
     ----------
     first, second : Scores
-        Of the same people, by the same metric.
+        Of the same people, with the same metric.
 
     Raises
     ------
     PredictionsError
-        If the two do not score the same joints of the same people by the same metric.
+        If the two do not score the same joints of the same people with the same metric.
     """
 
     first: Scores
@@ -53,8 +53,8 @@ class PairedComparison:
     def __post_init__(self):
         if self.first.metric != self.second.metric or not np.array_equal(self.first.pck.counted, self.second.pck.counted):
             raise PredictionsError(
-                f"the two predictions are scored on different joints ({self.first.metric}, {self.first.pck.n:,} joints, against "
-                f"{self.second.metric}, {self.second.pck.n:,}); compare predictions of one skeleton on one split"
+                f"the two predictions are scored differently ({self.first.metric} of {self.first.pck.n:,} joints and "
+                f"{self.second.metric} of {self.second.pck.n:,}); compare predictions of one skeleton on one split"
             )
 
     @cached_property
@@ -72,25 +72,36 @@ class PairedComparison:
 
     @cached_property
     def on_double_maps(self) -> dict[str, SameJoints]:
-        """Joints of the mean, by whose heatmap of them has several peaks: the first's, the second's, either's, both's, neither's.
+        """Joints of the mean whose heatmaps have several peaks in the first model, the second, either, both or neither.
 
-        How often each model is right among its own double maps compares different joints. Those chosen by one model's maps favour
-        the other one, and so do either's where one has more of them; both's are the fairest. Empty if a file lacks the heatmaps'
-        peaks.
+        Among its own double maps each model is scored on different joints. Joints chosen by one model's maps favour the other,
+        as does "either" if one model has more of them; "both" is the fairest. Empty if a file lacks the heatmaps' peaks.
         """
-        a, b = self.first.double_counting, self.second.double_counting
+        a = self.first.double_counting
+        b = self.second.double_counting
         if a is None or b is None:
             return {}
-        either, both = a.double | b.double, a.double & b.double
-        whose = {"first": a.double, "second": b.double, "either": either, "both": both, "neither": ~either}
-        return {name: self._same_joints(chosen) for name, chosen in whose.items()}
+        masks = {
+            "first": a.double,
+            "second": b.double,
+            "either": a.double | b.double,
+            "both": a.double & b.double,
+            "neither": ~(a.double | b.double),
+        }
+        return {name: self._same_joints(mask) for name, mask in masks.items()}
 
-    def _same_joints(self, chosen_NK: np.ndarray) -> SameJoints:
+    def _same_joints(self, mask_NK: np.ndarray) -> SameJoints:
         joints = list(self.first.mean_joints)
-        chosen = (chosen_NK & self.first.pck.counted)[:, joints]
-        right = [(chosen & scores.pck.correct[:, joints]).sum(1) for scores in (self.first, self.second)]
-        first, second = (float(in_percent(part.sum(), chosen.sum())) for part in right)
-        return SameJoints(int(chosen.sum()), first, second, paired_difference(*right, chosen.sum(1)))
+        mask = (mask_NK & self.first.pck.counted)[:, joints]
+        n = mask.sum(1)
+        first = (mask & self.first.pck.correct[:, joints]).sum(1)
+        second = (mask & self.second.pck.correct[:, joints]).sum(1)
+        return SameJoints(
+            n=int(n.sum()),
+            first=float(in_percent(first.sum(), n.sum())),
+            second=float(in_percent(second.sum(), n.sum())),
+            difference=paired_difference(first, second, n),
+        )
 
     def table(self, names: tuple[str, str]) -> str:
         """Text for the screen: a line for each group and one for the mean.
@@ -98,18 +109,19 @@ class PairedComparison:
         Parameters
         ----------
         names : (str, str)
-            What the two are called.
+            Names of the two models.
         """
         joints = {**self.first.people.skeleton.group_indices, "Mean": self.first.mean_joints}
-        rows = {
-            name: (*(scores.pck.pooled_mean(joints[name]) for scores in (self.first, self.second)), found)
-            for name, found in {**self.groups, "Mean": self.total}.items()
-        }
+        rows = {}
+        for name, difference in {**self.groups, "Mean": self.total}.items():
+            first = self.first.pck.pooled_mean(joints[name])
+            second = self.second.pck.pooled_mean(joints[name])
+            rows[name] = (first, second, difference)
         lines = [
             f"{self.first.metric}, pooled, of A ({names[0]}) and B ({names[1]});",
-            "A - B in percentage points, with the 95 % interval of a paired bootstrap over persons",
+            "A - B in percentage points, with the 95 % interval of a paired bootstrap over people",
             "",
-            *_lines(rows),
+            *_table_lines(rows),
         ]
         return "\n".join(lines)
 
@@ -119,43 +131,45 @@ class PairedComparison:
         Parameters
         ----------
         names : (str, str)
-            What the two are called.
+            Names of the two models.
         """
-        shown = {"first": "A", "second": "B"}
-        rows = {
-            f"{shown.get(name, name)} ({found.n:,} joints)": (found.first, found.second, found.difference)
-            for name, found in self.on_double_maps.items()
-        }
+        letters = {"first": "A", "second": "B"}
+        rows = {}
+        for name, joints in self.on_double_maps.items():
+            rows[f"{letters.get(name, name)} ({joints.n:,} joints)"] = (joints.first, joints.second, joints.difference)
         lines = [
-            f"percent right for A ({names[0]}) and B ({names[1]}) of the same joints, by whose heatmaps of them are double;",
-            "those chosen by the maps of one favour the other, as do either's if one has more: both's are the fairest",
+            f"percent right for A ({names[0]}) and B ({names[1]}) on the same joints, by which model's heatmaps are double;",
+            "joints chosen by one model's maps favour the other, as does either if one has more: both is the fairest",
             "",
-            *_lines(rows),
+            *_table_lines(rows),
         ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
         """For ``metrics.json``: difference and interval of each group and the mean, in percentage points."""
-        return {name: _difference_dict(found) for name, found in {**self.groups, "Mean": self.total}.items()}
+        return {name: _difference_dict(difference) for name, difference in {**self.groups, "Mean": self.total}.items()}
 
     def double_dict(self) -> dict:
         """For ``metrics.json``: `on_double_maps`."""
-        return {
-            name: {"joints": found.n, "first": found.first, "second": found.second, **_difference_dict(found.difference)}
-            for name, found in self.on_double_maps.items()
-        }
+        contents = {}
+        for name, joints in self.on_double_maps.items():
+            shares = {"joints": joints.n, "first": joints.first, "second": joints.second}
+            contents[name] = shares | _difference_dict(joints.difference)
+        return contents
 
 
-def _difference_dict(found: Difference) -> dict:
-    return {"difference": found.difference, "interval95": [found.low, found.high]}
+def _difference_dict(difference: Difference) -> dict:
+    return {"difference": difference.difference, "interval95": [difference.low, difference.high]}
 
 
-def _lines(rows: Mapping[str, tuple[float, float, Difference]]) -> Iterator[str]:
-    """A's and B's percentages and their difference, a line each."""
+def _table_lines(rows: Mapping[str, tuple[float, float, Difference]]) -> list[str]:
+    """A's and B's percentages and their difference, one line for each row."""
     width = max(map(len, rows)) + 2
-    yield f"{'':<{width}}{'A':>8}{'B':>8}{'A - B':>9}   95 % interval"
-    for name, (a, b, found) in rows.items():
-        verdict = "" if found.decided or np.isnan(found.low) else "   undecided: it includes 0"
-        interval = f"{found.low:+.2f} to {found.high:+.2f}"
-        line = f"{name:<{width}}{a:>8.2f}{b:>8.2f}{found.difference:>+9.2f}   {interval}{verdict}"
-        yield line.replace("+nan", "   -").replace("nan", "  -")
+    lines = [f"{'':<{width}}{'A':>8}{'B':>8}{'A - B':>9}   95 % interval"]
+    for name, (a, b, difference) in rows.items():
+        interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
+        line = f"{name:<{width}}{a:>8.2f}{b:>8.2f}{difference.difference:>+9.2f}   {interval}"
+        if not difference.decided and not np.isnan(difference.low):
+            line += "   undecided: it includes 0"
+        lines.append(line.replace("+nan", "   -").replace("nan", "  -"))
+    return lines

@@ -1,4 +1,4 @@
-"""How well people are found who stand, lie, or hang upside down: scores by the direction of the true torso."""
+"""Scores by the direction of the true torso: of people who stand, lie or hang upside down."""
 
 from dataclasses import dataclass
 
@@ -18,16 +18,16 @@ _HEAD = "Head"
 
 @dataclass(frozen=True)
 class DirectionScore:
-    """The limb joints of those whose torso points in one direction.
+    """Score of the limb joints of people whose torso points in one direction.
 
     Parameters
     ----------
     persons : int
-        How many are scored.
+        Number of people scored.
     percent : float
-        Correct among all their counted limb joints; NaN where there are none.
+        Correct among all their counted limb joints; NaN if there are none.
     interval95 : (float, float)
-        Of a bootstrap over persons.
+        Bootstrap 95 % interval of `percent`, over people.
     """
 
     persons: int
@@ -36,19 +36,20 @@ class DirectionScore:
 
 
 def torso_angles(people: People) -> np.ndarray:
-    """(N,) degrees from straight up, 0 to 180, of the way from the hips to the shoulders; NaN where one of them is not labelled.
+    """(N,) angle between straight up and the torso, from the hips to the shoulders, 0 to 180 degrees.
 
-    Of each pair the middle is taken, or the one that is labelled. A skeleton without shoulders or hips has no torso.
+    The ends are the middles of the shoulders and of the hips, or the labelled one of a pair. NaN where neither of a pair is
+    labelled, or the skeleton lacks one of the four joints.
     """
-    if not {f"{side}_{end}" for side in ("left", "right") for end in ("shoulder", "hip")} <= set(people.skeleton.joints):
+    if not {"left_shoulder", "right_shoulder", "left_hip", "right_hip"} <= set(people.skeleton.joints):
         return np.full(len(people), np.nan)
-    shoulders, hips = (_middle(people, name) for name in ("shoulder", "hip"))
-    x, y = (shoulders - hips).T
-    return np.degrees(np.arctan2(np.abs(x), -y))
+    torso = _middle(people, "shoulder") - _middle(people, "hip")
+    return np.degrees(np.arctan2(np.abs(torso[:, 0]), -torso[:, 1]))
 
 
 def _middle(people: People, name: str) -> np.ndarray:
-    pair = [people.skeleton.index(f"{side}_{name}") for side in ("left", "right")]
+    """(N, 2) float64: mean of the left and right joint, as far as labelled."""
+    pair = [people.skeleton.index(f"left_{name}"), people.skeleton.index(f"right_{name}")]
     labelled = people.labelled[:, pair]
     total = np.where(labelled[..., None], people.joints[:, pair], 0.0).sum(1)
     count = labelled.sum(1)[:, None]
@@ -57,29 +58,36 @@ def _middle(people: People, name: str) -> np.ndarray:
 
 def limb_joints(scores: Scores) -> list[int]:
     """Indices of the joints of all groups but the head's: shoulders to wrists, hips to ankles."""
-    groups = scores.people.skeleton.group_indices
-    return sorted({joint for name, joints in groups.items() if name != _HEAD for joint in joints} & set(scores.mean_joints))
+    limbs: set[int] = set()
+    for name, joints in scores.people.skeleton.group_indices.items():
+        if name != _HEAD:
+            limbs.update(joints)
+    return sorted(limbs & set(scores.mean_joints))
 
 
 def by_direction(scores: Scores) -> dict[str, DirectionScore]:
-    """Scores of the limb joints for each of `DIRECTIONS`, and of `EVERYBODY`, with or without a known direction."""
+    """Scores of the limb joints for each of `DIRECTIONS`, and for `EVERYBODY`, with or without a known direction."""
     angles = torso_angles(scores.people)
     bins = np.where(np.isnan(angles), -1, np.searchsorted(_ENDS, angles, side="right"))
-    chosen = {name: bins == i for i, name in enumerate(DIRECTIONS)} | {EVERYBODY: np.ones(len(bins), bool)}
-    return {name: _of(scores, rows & ~scores.pck.left_out) for name, rows in chosen.items()}
+    masks = {name: bins == i for i, name in enumerate(DIRECTIONS)}
+    masks[EVERYBODY] = np.ones(len(bins), bool)
+    joints = limb_joints(scores)
+    results = {}
+    for name, mask in masks.items():
+        scored = mask & ~scores.pck.left_out
+        correct = scores.pck.correct[scored][:, joints].sum(1)
+        counted = scores.pck.counted[scored][:, joints].sum(1)
+        percent = float(in_percent(correct.sum(), counted.sum()))
+        results[name] = DirectionScore(int(scored.sum()), percent, interval95(correct, counted))
+    return results
 
 
 def directions_table(scores: Scores) -> str:
-    """Text for the screen: a line for each direction that somebody's torso has, and one for everybody."""
+    """Text for the screen: a line for each direction with any people, and one for everybody."""
     lines = [f"{scores.metric} of the {len(limb_joints(scores))} limb joints, pooled, by the direction of the true torso", ""]
-    for name, found in by_direction(scores).items():
-        low, high = found.interval95
-        if found.persons:
-            lines.append(f"{name:<12}{found.persons:>8,} persons{found.percent:>9.2f}   95 % interval {low:.2f} to {high:.2f}")
+    for name, direction in by_direction(scores).items():
+        if direction.persons:
+            low, high = direction.interval95
+            people = f"{name:<12}{direction.persons:>8,} people"
+            lines.append(f"{people}{direction.percent:>9.2f}   95 % interval {low:.2f} to {high:.2f}")
     return "\n".join(lines)
-
-
-def _of(scores: Scores, rows: np.ndarray) -> DirectionScore:
-    joints = limb_joints(scores)
-    correct, counted = (values[rows][:, joints].sum(1) for values in (scores.pck.correct, scores.pck.counted))
-    return DirectionScore(int(rows.sum()), float(in_percent(correct.sum(), counted.sum())), interval95(correct, counted))

@@ -1,4 +1,4 @@
-"""The trivial yardstick: what a predictor that never looks at the picture can do."""
+"""Baseline: the mean pose in each person's box, without looking at the image."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from posekit.scoring.io.predictions import Predictions
 
 
 def mean_pose(train: People, people: People) -> Predictions:
-    """Predict for everybody the mean pose of the training people, put into the person's box.
+    """Predict for each person the mean pose of the training people, placed in the person's box.
 
     Parameters
     ----------
     train : People
         Their labelled joints are averaged, in units of each person's box.
     people : People
-        Whose boxes are filled. Their joints are not looked at.
+        People to predict; only their boxes are used.
 
     Returns
     -------
-    Predictions : in the skeleton of `people`; NaN for joints that no training person has labelled.
+    Predictions : in the skeleton of `people`; NaN for joints that are labelled for no training person.
 
     Raises
     ------
@@ -26,9 +26,10 @@ def mean_pose(train: People, people: People) -> Predictions:
         If the two share no joint.
     """
     train = train.mapped_to(people.skeleton)
-    placed = (train.joints - train.centres[:, None]) / train.sides[:, None, None]
-    total, times = (placed * train.labelled[..., None]).sum(0), train.labelled.sum(0)[:, None]
-    mean = np.divide(total, times, out=np.full_like(total, np.nan), where=times > 0)
+    relative = (train.joints - train.centres[:, None]) / train.sides[:, None, None]
+    total = (relative * train.labelled[..., None]).sum(0)
+    count = train.labelled.sum(0)[:, None]
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     joints = people.centres[:, None] + mean * people.sides[:, None, None]
     scores = np.full(people.labelled.shape, np.nan)
     return Predictions(joints, scores, np.arange(len(people)), people.skeleton, people.name, people.split)

@@ -1,4 +1,4 @@
-"""metrics.json: whatever was scored, with what it was made with."""
+"""Write metrics.json: scores, with the weights, version and commit that they were made with."""
 
 import json
 import math
@@ -12,10 +12,10 @@ from posekit.files import atomic_write
 
 
 class HasMetrics(Protocol):
-    """Scores that can be written."""
+    """Scores that `write_metrics` can write."""
 
     def to_dict(self, *, weights: str | None, choices: Mapping | None, sections: Mapping | None) -> dict:
-        """The file's contents; see `posekit.scoring.Scores.to_dict`."""
+        """Contents of the file; see `posekit.scoring.score.Scores.to_dict`."""
 
 
 def write_metrics(
@@ -26,11 +26,11 @@ def write_metrics(
     choices: Mapping | None = None,
     sections: Mapping | None = None,
 ) -> Path:
-    """Write ``metrics.json`` (see `posekit.scoring.Scores.to_dict`); an existing one is replaced only by a whole one.
+    """Write ``metrics.json`` (see `posekit.scoring.score.Scores.to_dict`), whole or not at all.
 
     Returns
     -------
-    Path : of the file.
+    Path : the file's path.
 
     Raises
     ------
@@ -45,30 +45,28 @@ def write_metrics(
 
 
 def metrics_contents(results: Mapping, weights: str | None) -> dict:
-    """Results with numbers as JSON takes them, and after them what every ``metrics.json`` says of where they come from."""
-    return {**_numbers(results), "weights": weights, "posekit": __version__, "commit": _commit()}
+    """Results with numbers fit for JSON, and the weights, version and commit that every ``metrics.json`` names."""
+    return {**_json_numbers(results), "weights": weights, "posekit": __version__, "commit": _commit()}
 
 
 def _commit() -> str | None:
-    """The checkout's commit; None for an installed package."""
+    """Commit of the checkout; None for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10)
+        result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    return result.stdout.strip() or None
 
 
-def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
-
-
-def _numbers(value):
-    """The same, with each number as JSON takes it, however deep it lies."""
+def _json_numbers(value):
+    """Round floats at any depth; None for those that are not finite."""
     if isinstance(value, Mapping):
-        return {key: _numbers(item) for key, item in value.items()}
+        return {key: _json_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_numbers(item) for item in value]
-    return _number(value) if isinstance(value, float) else value
+        return [_json_numbers(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value

@@ -13,7 +13,7 @@ _BORROWED = "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hi
 def require_sigmas(people: People) -> None:
     """Raise `DataError` if the people's skeleton has no OKS sigmas."""
     if people.skeleton.sigmas is None:
-        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas, so AP cannot be told")
+        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas: AP cannot be computed")
 
 
 def keypoint_ap(scores: Scores) -> dict:
@@ -22,35 +22,35 @@ def keypoint_ap(scores: Scores) -> dict:
     Parameters
     ----------
     scores : Scores
-        Everyone of `people` counts, whether or not they have a reference size.
+        All of `people` count, with or without a reference size.
 
     Returns
     -------
-    dict : "AP", "AP50", … in percent, and which sigmas, areas and scores they rest on.
+    dict : "AP", "AP50", … in percent, and the sigmas, areas and scores they were computed with.
 
     Raises
     ------
     DataError
         If the skeleton has no sigmas.
     """
-    people, predictions = scores.people, scores.predictions
+    people = scores.people
+    predictions = scores.predictions
     require_sigmas(people)
-    tight = tight_area(people.joints, people.labelled)
     has_area = np.isfinite(people.areas)
-    figures = average_precision(
+    results = average_precision(
         predictions.joints,
         _person_scores(predictions.scores),
         people.joints,
         scores.labelled,
         people.visible,
-        area_N=np.where(has_area, people.areas, tight),
+        area_N=np.where(has_area, people.areas, tight_area(people.joints, people.labelled)),
         image_N=people.image_paths,
         sigmas_K=np.array(people.skeleton.sigmas),
     )
-    stand_in = "that of the tight box of the labelled joints, where the annotation has none"
+    tight = "that of the tight box of the labelled joints, where the annotation has none"
     return {
-        **figures,
-        "area": "the annotation's" if has_area.all() else stand_in,
+        **results,
+        "area": "the annotation's" if has_area.all() else tight,
         "sigmas": _BORROWED,
         "scores": "mean of the joints' scores" if np.isfinite(predictions.scores).any() else "none, so all predictions rank alike",
         "persons": len(people),
@@ -58,6 +58,6 @@ def keypoint_ap(scores: Scores) -> dict:
 
 
 def _person_scores(scores_NK: np.ndarray) -> np.ndarray:
-    """Mean of each person's joint scores; 0 for whoever has none."""
+    """Mean of each person's joint scores; 0 for people without any."""
     known = np.isfinite(scores_NK)
     return np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1)

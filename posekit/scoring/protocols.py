@@ -1,4 +1,4 @@
-"""One prediction file under all the conventions in use: where published figures of the same predictions differ, this is why."""
+"""Score the same predictions under each convention in use, to explain why published figures of them differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from posekit.scoring.score import HEAD_SIZE, Scores, score
 
 @dataclass(frozen=True)
 class Convention:
-    """One way to turn predictions into a number.
+    """One way to score predictions, and its result.
 
     Parameters
     ----------
     name : str
-        What is done.
+        Metric, joints and mean.
     used_by : str
-        Who does it; for a mistake, which it is; "" for a variant that shows how much it matters.
+        Projects that use it; for a mistake, the mistake; "" for a variant that is shown for comparison.
     percent : float
     """
 
@@ -37,11 +37,11 @@ def conventions(people: People, predictions: Predictions, *, root: str | Path | 
     Parameters
     ----------
     people : People
-        The ground truth that posekit takes.
+        Ground truth that posekit uses.
     predictions : Predictions
         0-based.
     root : str or Path, optional
-        MPII's folder, for the ground truths in other forms.
+        MPII's folder, to score on the ground truth of its other files as well.
 
     Returns
     -------
@@ -49,25 +49,27 @@ def conventions(people: People, predictions: Predictions, *, root: str | Path | 
     """
     scores = score(people, predictions)
     if scores.reference == HEAD_SIZE:
-        return [*_of_mpii(scores), *_shifts(people, predictions, scores), *_truths(people, predictions, root)]
-    return [*_of_lsp(scores), *_shifts(people, predictions, scores)]
+        return [*_mpii_rows(scores), *_shift_rows(people, predictions, scores), *_truth_rows(people, predictions, root)]
+    return [*_lsp_rows(scores), *_shift_rows(people, predictions, scores)]
 
 
 def conventions_table(rows: Sequence[Convention], scores: Scores) -> str:
     """Text for the screen: a line for each convention."""
     width = max(len(row.name) for row in rows)
-    lines = [
-        f"{scores.people.name} {scores.people.split}, {scores.n_persons:,} persons, the same predictions under each convention",
-        "",
-    ]
+    people = scores.people
+    lines = [f"{people.name} {people.split}, {scores.n_persons:,} people, the same predictions under each convention", ""]
     lines += [f"{row.percent:>7.3f}  {row.name:<{width}}  {row.used_by}".rstrip() for row in rows]
     return "\n".join(lines)
 
 
-def _of_mpii(scores: Scores) -> list[Convention]:
-    joints, strict = scores.mean_joints, _strict(scores)
-    pooled, n, every = f"{scores.metric}, pooled over", len(joints), len(scores.people.skeleton) - len(scores.lacking)
-    tenth, eleventh = (replace(scores.pck, threshold=threshold) for threshold in (0.10, 0.11))
+def _mpii_rows(scores: Scores) -> list[Convention]:
+    joints = scores.mean_joints
+    n = len(joints)
+    every = len(scores.people.skeleton) - len(scores.lacking)
+    pooled = f"{scores.metric}, pooled over"
+    strict = _strict(scores)
+    tenth = replace(scores.pck, threshold=0.10)
+    eleventh = replace(scores.pck, threshold=0.11)
     return [
         Convention(f"{pooled} {n} joints", "posekit, HRNet, mmpose", scores.pooled_mean),
         Convention(f"{pooled} {n} joints, distance < threshold", "", strict.pooled_mean(joints)),
@@ -79,8 +81,9 @@ def _of_mpii(scores: Scores) -> list[Convention]:
     ]
 
 
-def _of_lsp(scores: Scores) -> list[Convention]:
-    joints, n = scores.mean_joints, len(scores.mean_joints)
+def _lsp_rows(scores: Scores) -> list[Convention]:
+    joints = scores.mean_joints
+    n = len(joints)
     groups = np.array([value for value in scores.groups.values() if np.isfinite(value)])
     rows = [
         Convention(f"{scores.metric}, pooled over {n} joints", "posekit", scores.pooled_mean),
@@ -90,32 +93,37 @@ def _of_lsp(scores: Scores) -> list[Convention]:
         Convention("PCK@0.1, pooled", "", replace(scores.pck, threshold=0.1).pooled_mean(joints)),
     ]
     if {"right_shoulder", "left_hip"} <= set(scores.people.skeleton.joints):
-        across = _other_torso(scores).pooled_mean(joints)
-        rows.append(Convention(f"{scores.metric}, pooled, torso from right shoulder to left hip", "", across))
+        result = _pck_of_other_torso(scores)
+        name = f"{scores.metric}, pooled, torso from right shoulder to left hip"
+        rows.append(Convention(name, "", result.pooled_mean(joints)))
     return rows
 
 
 def _strict(scores: Scores) -> PCK:
+    """PCK with distance < threshold instead of <=."""
     return replace(scores.pck, threshold=float(np.nextafter(scores.pck.threshold, 0)))
 
 
-def _other_torso(scores: Scores) -> PCK:
+def _pck_of_other_torso(scores: Scores) -> PCK:
     people = scores.people
     sizes = torso_sizes(people.joints, people.labelled, people.skeleton, ends=("right_shoulder", "left_hip"))
     return pck(scores.predictions.joints, people.joints, scores.labelled, reference_size_N=sizes, threshold=scores.pck.threshold)
 
 
-def _shifts(people: People, predictions: Predictions, scores: Scores) -> list[Convention]:
-    mistakes = {1: "1-based predictions taken for 0-based", -1: "0-based predictions taken for 1-based"}
-    moved = {shift: score(people, replace(predictions, joints=predictions.joints + shift)) for shift in mistakes}
-    return [
-        Convention(f"{scores.metric}, pooled, predictions off by {shift:+d} pixel", mistake, moved[shift].pooled_mean)
-        for shift, mistake in mistakes.items()
-    ]
+def _shift_rows(people: People, predictions: Predictions, scores: Scores) -> list[Convention]:
+    rows = []
+    for shift, mistake in ((1, "1-based predictions taken for 0-based"), (-1, "0-based predictions taken for 1-based")):
+        shifted = score(people, replace(predictions, joints=predictions.joints + shift))
+        name = f"{scores.metric}, pooled, predictions off by {shift:+d} pixel"
+        rows.append(Convention(name, mistake, shifted.pooled_mean))
+    return rows
 
 
-def _truths(people: People, predictions: Predictions, root: str | Path | None) -> list[Convention]:
+def _truth_rows(people: People, predictions: Predictions, root: str | Path | None) -> list[Convention]:
     if root is None or people.split != "valid" or len(people) != len(official_validation()):
         return []
-    scored = {name: score(truth, predictions) for name, truth in validation_truths(root).items()}
-    return [Convention(f"{found.metric}, pooled, truth of {name}", "", found.pooled_mean) for name, found in scored.items()]
+    rows = []
+    for name, truth in validation_truths(root).items():
+        scores = score(truth, predictions)
+        rows.append(Convention(f"{scores.metric}, pooled, truth of {name}", "", scores.pooled_mean))
+    return rows

@@ -1,4 +1,4 @@
-"""Models that were each trained several times, with other seeds, scored on the same data: is one better, or is it luck."""
+"""Compare models that were each trained with several seeds and scored on the same data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -15,20 +15,22 @@ from posekit.scoring.metrics_file import HasMetrics
 from posekit.scoring.score import Scores
 
 ERROR_TITLES = {"error": "top-1 error", "error_top5": "top-5 error"}
-"""Figures of classifiers: keys of metrics.json, and as tables name them."""
+"""Errors of classifiers: keys of metrics.json, and their titles in tables."""
+MEAN = "Mean"
+INVERSIONS = "Inversions"
+DOUBLE = "Double"
 _ALL = "All"
-MEAN, INVERSIONS, DOUBLE = "Mean", "Inversions", "Double"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one model's weights, with what metrics.json says beside them.
+    """Scores of one model's weights, with further entries of metrics.json.
 
     Parameters
     ----------
     scores : HasMetrics
     parameters : int
-        Of the network.
+        Number of the network's parameters.
     choices, sections : mapping
         See `posekit.scoring.score.Scores.to_dict`.
     """
@@ -41,72 +43,77 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the repeats.
+    """Values of one metric over the repeats.
 
     Parameters
     ----------
     values : (S,) float
-        Of each repeat.
     """
 
     values: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Of the repeats."""
+        """Mean of the repeats."""
         return float(np.mean(self.values))
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of the repeats (of a sample); NaN of a single one."""
+        """Sample standard deviation of the repeats; NaN for a single one."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
     def __str__(self):
-        text = f"{self.mean:.2f}" if np.isfinite(self.mean) else "-"
-        return text + (f" ± {self.deviation:.2f}" if np.isfinite(self.deviation) else "")
+        if not np.isfinite(self.mean):
+            return "-"
+        if not np.isfinite(self.deviation):
+            return f"{self.mean:.2f}"
+        return f"{self.mean:.2f} ± {self.deviation:.2f}"
 
 
 @dataclass(frozen=True)
 class Repeats(ABC):
-    """What one way of training came to, each time.
+    """Scores of one way of training over several seeds.
 
     Parameters
     ----------
-    scores : mapping of int to Scores, or to what else says how good a model is
+    scores : mapping of int to Scores, or to another task's scores
         By seed, all of the same data.
     """
 
     scores: Mapping[int, Any]
     low: ClassVar[Collection[str]]
-    """Figures that are good where they are low."""
+    """Metrics of which lower is better."""
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
-        """In percent, by name."""
-        each = [self._figures(scores) for scores in self.scores.values()]
-        return {name: Spread(tuple(figures[name] for figures in each)) for name in each[0]}
+        """Values of each metric, in percent."""
+        figures_by_seed = [self._figures(scores) for scores in self.scores.values()]
+        spreads = {}
+        for name in figures_by_seed[0]:
+            spreads[name] = Spread(tuple(figures[name] for figures in figures_by_seed))
+        return spreads
 
     def minus(self, other: "Repeats") -> dict[str, Difference]:
-        """Differences of figures, in percentage points, over the seeds that both have; empty where no seed is common.
+        """Differences of metrics, in percentage points, over the common seeds; empty if there are none.
 
-        The 95 % intervals come from a paired bootstrap over what is scored and seeds.
+        The 95 % intervals come from a paired bootstrap over people (or images) and seeds.
         """
         seeds = sorted(self.scores.keys() & other.scores.keys())
         return self._differences(other, seeds) if seeds else {}
 
     @abstractmethod
     def _figures(self, scores: Any) -> dict[str, float]:
-        """Of one time, in percent."""
+        """Metrics of one seed, in percent."""
 
     @abstractmethod
     def _differences(self, other: "Repeats", seeds: Sequence[int]) -> dict[str, Difference]:
-        """As `minus`, over these seeds."""
+        """`minus` over these seeds."""
 
 
 class PoseRepeats(Repeats):
-    """Of a pose model: PCK of the skeleton's groups and the pooled mean; joints that are inversions; maps with several peaks.
+    """Repeats of a pose model: PCK of the skeleton's groups, pooled mean, inversions, and heatmaps with several peaks.
 
-    Differences are of PCK alone.
+    `minus` gives differences of PCK alone.
     """
 
     low = (INVERSIONS, DOUBLE)
@@ -118,15 +125,16 @@ class PoseRepeats(Repeats):
             figures[DOUBLE] = float(double_shares(scores, scores.double_counting)[_ALL][0])
         return figures
 
-    def _differences(self, other: "PoseRepeats", seeds: Sequence[int]) -> dict[str, Difference]:
-        any_one = self.scores[seeds[0]]
-        pairs = [[model.scores[seed].pck for seed in seeds] for model in (self, other)]
-        joints = {**any_one.people.skeleton.group_indices, MEAN: any_one.mean_joints}
-        return {name: compare_repeats(*pairs, indices) for name, indices in joints.items()}
+    def _differences(self, other: Repeats, seeds: Sequence[int]) -> dict[str, Difference]:
+        first: Scores = self.scores[seeds[0]]
+        joints = {**first.people.skeleton.group_indices, MEAN: first.mean_joints}
+        ours = [self.scores[seed].pck for seed in seeds]
+        others = [other.scores[seed].pck for seed in seeds]
+        return {name: compare_repeats(ours, others, indices) for name, indices in joints.items()}
 
 
 def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str, str]]) -> str:
-    """Markdown: a row for each model, mean ± standard deviation over its seeds; the best of a column is bold.
+    """Return a Markdown table: a row for each model, mean ± standard deviation over its seeds; the best of a column is bold.
 
     Parameters
     ----------
@@ -135,35 +143,40 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
     extra : mapping of str to mapping of str to str
         Further cells of each model, by column.
     """
-    columns = list(next(iter(models.values())).figures)
-    further = list(dict.fromkeys(column for cells in extra.values() for column in cells))
-    low = next(iter(models.values())).low
-    best = {column: _best([repeats.figures[column].mean for repeats in models.values()], column in low) for column in columns}
+    first = next(iter(models.values()))
+    best = {}
+    for column in first.figures:
+        means = [repeats.figures[column].mean for repeats in models.values()]
+        if np.isfinite(means).any():
+            best[column] = np.nanmin(means) if column in first.low else np.nanmax(means)
+    extra_columns: dict[str, None] = {}
+    for extra_cells in extra.values():
+        extra_columns |= dict.fromkeys(extra_cells)
     rows = []
     for name, repeats in models.items():
-        cells = [_bold(str(spread), spread.mean == best[column]) for column, spread in repeats.figures.items()]
-        rows.append([name, str(len(repeats.scores)), *cells, *(extra.get(name, {}).get(column, "") for column in further)])
-    return markdown_table(["", "seeds", *columns, *further], rows)
-
-
-def _best(values: Sequence[float], low: bool) -> float:
-    return (np.nanmin if low else np.nanmax)(values) if np.isfinite(values).any() else np.nan
-
-
-def _bold(text: str, chosen: bool) -> str:
-    return f"**{text}**" if chosen else text
+        row = [name, str(len(repeats.scores))]
+        for column, spread in repeats.figures.items():
+            row.append(f"**{spread}**" if spread.mean == best.get(column) else str(spread))
+        row += [extra.get(name, {}).get(column, "") for column in extra_columns]
+        rows.append(row)
+    return markdown_table(["", "seeds", *first.figures, *extra_columns], rows)
 
 
 def differences_table(models: Mapping[str, Repeats], against: str) -> str:
-    """Markdown: how much more each model has than one of them, with the interval; bold where it excludes 0."""
-    differences = {name: repeats.minus(models[against]) for name, repeats in models.items() if name != against}
-    differences = {name: found for name, found in differences.items() if found}
-    columns = list(dict.fromkeys(column for found in differences.values() for column in found))
-    rows = [[name, *(_told(found[column]) for column in columns)] for name, found in differences.items()]
+    """Return a Markdown table: each model minus one of them, with the interval; bold where it excludes 0."""
+    columns: list[str] = []
+    rows = []
+    for name, repeats in models.items():
+        differences = repeats.minus(models[against]) if name != against else {}
+        if differences:
+            columns = columns or list(differences)
+            rows.append([name, *(_difference_cell(differences[column]) for column in columns)])
     return markdown_table([f"minus {against}", *columns], rows)
 
 
-def _told(found: Difference) -> str:
-    if np.isnan(found.low):
+def _difference_cell(difference: Difference) -> str:
+    if np.isnan(difference.low):
         return "-"
-    return _bold(f"{found.difference:+.2f}", found.decided) + f" ({found.low:+.2f} to {found.high:+.2f})"
+    text = f"{difference.difference:+.2f}"
+    bold = f"**{text}**" if difference.decided else text
+    return f"{bold} ({difference.low:+.2f} to {difference.high:+.2f})"

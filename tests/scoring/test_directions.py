@@ -18,7 +18,7 @@ def people(real_data):
 
 
 def turned(people, degrees):
-    """The first person standing straight, turned clockwise by so many degrees each."""
+    """People who stand straight, each turned clockwise by one of the angles."""
     body = np.zeros((14, 2))
     for joint, place in {"shoulder": (10, -50), "hip": (8, 0), "elbow": (20, -20), "knee": (8, 40)}.items():
         body[LSP14.index(f"left_{joint}")] = place
@@ -39,7 +39,7 @@ def test_angles_are_from_straight_up_to_either_side(people):
     assert torso_angles(turned(people, [0, 30, -60, 100, 170, 180])) == pytest.approx([0, 30, 60, 100, 170, 180])
 
 
-def test_one_of_a_pair_is_enough_and_none_is_not(people):
+def test_one_joint_of_a_pair_is_enough(people):
     standing = turned(people, [0, 0])
     standing.labelled[0, LSP14.index("left_shoulder")] = False
     standing.labelled[1, [LSP14.index("left_hip"), LSP14.index("right_hip")]] = False
@@ -48,17 +48,18 @@ def test_one_of_a_pair_is_enough_and_none_is_not(people):
 
 def test_each_direction_has_its_own_score(people):
     found = by_direction(scored(turned(people, [0, 44, 46, 91, 134, 136]), wrong=[1, 5]))
-    assert {name: row.persons for name, row in found.items()} == dict(zip((*DIRECTIONS, EVERYBODY), (2, 1, 2, 1, 6), strict=True))
+    assert list(found) == [*DIRECTIONS, EVERYBODY]
+    assert [row.persons for row in found.values()] == [2, 1, 2, 1, 6]
     assert [row.percent for row in found.values()] == pytest.approx([50, 100, 100, 0, 200 / 3])
 
 
-def test_the_head_is_no_limb(people):
+def test_the_head_is_not_a_limb(people):
     scores = scored(people)
     assert len(limb_joints(scores)) == 12
     assert not {"neck", "head_top"} & {LSP14.joints[i] for i in limb_joints(scores)}
 
 
-def test_real_people_of_parkour_point_everywhere(real_data):
+def test_real_people_have_all_directions(real_data):
     scores = scored(open_people("lsp", real_data / "lspet", "random:0.1111:0"))
     found = by_direction(scores)
     assert sum(found[name].persons for name in DIRECTIONS) == found[EVERYBODY].persons == scores.n_persons == 716
@@ -66,9 +67,8 @@ def test_real_people_of_parkour_point_everywhere(real_data):
     assert len(directions_table(scores).splitlines()) == 2 + 5
 
 
-def test_a_skeleton_without_a_torso_has_everybody_alone(real_data):
+def test_a_skeleton_without_a_torso_has_no_angles(real_data):
     people = open_people("mpii", real_data / "mpii", "valid").select(np.arange(5))
-    legs = replace(
-        people.skeleton, joints=tuple(j.replace("shoulder", "scapula") for j in people.skeleton.joints), limbs=(), groups={}
-    )
-    assert np.isnan(torso_angles(replace(people, skeleton=legs))).all()
+    joints = tuple(joint.replace("shoulder", "scapula") for joint in people.skeleton.joints)
+    skeleton = replace(people.skeleton, joints=joints, limbs=(), groups={})
+    assert np.isnan(torso_angles(replace(people, skeleton=skeleton))).all()

@@ -26,19 +26,19 @@ def test_the_truth_has_ap_100_on_real_annotations(coco):
     assert found["persons"] == len(coco)
 
 
-def test_the_mean_pose_has_little(coco):
+def test_the_mean_pose_has_a_low_ap(coco):
     assert keypoint_ap(score(coco, mean_pose(coco, coco)))["AP"] < 50
 
 
-def test_people_without_areas_say_what_stands_for_them(real_data):
+def test_people_without_areas_name_the_area_that_is_used(real_data):
     people = open_people("lsp", real_data / "lsp", "test").select(np.arange(7))
     found = keypoint_ap(score(people, Predictions(people.joints, np.full((7, 14), np.nan), np.arange(7), people.skeleton)))
-    assert "tight box of the labelled joints" in found["area"]
+    assert "tight box" in found["area"]
     assert found["AP"] == pytest.approx(100)
 
 
 def test_a_skeleton_without_sigmas(real_data):
     people = open_people("lsp", real_data / "lsp", "test")
     people = replace(people, skeleton=Skeleton("hound", people.skeleton.joints))
-    with pytest.raises(DataError, match="hound has no OKS sigmas"):
+    with pytest.raises(DataError, match=r"hound.*sigmas"):
         keypoint_ap(score(people, mean_pose(people, people)))

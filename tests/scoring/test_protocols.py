@@ -46,7 +46,7 @@ def test_published_figures_of_the_hourglass_in_every_truth(real_data, mpii):
     ]
     assert truths["PCKh@0.5, pooled, truth of annot/detections_our_format.mat"] == found["PCKh@0.5, pooled over 14 joints"]
     assert 0 < max(truths.values()) - min(truths.values()) < 0.2
-    # At this threshold a wrong base is all but invisible, which is why it goes unnoticed; the AUC tells it.
+    # At this threshold a wrong base is all but invisible, which is why it goes unnoticed; the AUC shows it.
     assert found["PCKh@0.5, pooled, predictions off by +1 pixel"] < found["PCKh@0.5, pooled over 14 joints"]
     assert found["PCKh@0.5, pooled, predictions off by -1 pixel"] == pytest.approx(87.92, abs=0.005)
     # Three published truths, three figures; reproduced with numpy from the files.
@@ -54,13 +54,12 @@ def test_published_figures_of_the_hourglass_in_every_truth(real_data, mpii):
     assert truths["PCKh@0.5, pooled, truth of annot/valid.h5"] == pytest.approx(88.04, abs=0.02)
 
 
-def test_a_distance_of_exactly_the_threshold_is_within_and_not_below(mpii):
-    exactly = mpii.joints.copy()
-    exactly[:, 0, 0] += 0.5 * mpii.head_sizes
-    exactly[:, 0, 0] = np.where(
-        exactly[:, 0, 0] - mpii.joints[:, 0, 0] == 0.5 * mpii.head_sizes, exactly[:, 0, 0], mpii.joints[:, 0, 0]
-    )
-    found = figures(mpii, Predictions(exactly, np.full(exactly.shape[:2], np.nan), np.arange(len(exactly)), MPII16))
+def test_a_distance_of_exactly_the_threshold_is_correct_unless_it_must_be_below(mpii):
+    joints = mpii.joints.copy()
+    true_x = mpii.joints[:, 0, 0]
+    x = true_x + 0.5 * mpii.head_sizes
+    joints[:, 0, 0] = np.where(x - true_x == 0.5 * mpii.head_sizes, x, true_x)
+    found = figures(mpii, Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16))
     assert found["PCKh@0.5, pooled over 14 joints"] == 100
     assert found["PCKh@0.5, pooled over 14 joints, distance < threshold"] < 100
 
@@ -71,10 +70,9 @@ def test_conventions_of_lsp_and_their_table(real_data):
     rows = conventions(people, predictions)
     scores = score(people, predictions)
     assert rows[0].percent == scores.pooled_mean
-    assert {row.name: row.percent for row in rows}["PCK@0.2, mean of the 7 groups"] == pytest.approx(
-        np.mean(list(scores.groups.values()))
-    )
+    percents = {row.name: row.percent for row in rows}
+    assert percents["PCK@0.2, mean of the 7 groups"] == pytest.approx(np.mean(list(scores.groups.values())))
     lines = conventions_table(rows, scores).splitlines()
-    assert lines[0].startswith("lsp test, 1,000 persons")
+    assert lines[0].startswith("lsp test, 1,000 ")
     assert len(lines) == len(rows) + 2
     assert lines[2].split()[0] == f"{scores.pooled_mean:.3f}"

@@ -1,4 +1,4 @@
-"""Models trained several times: means, deviations, and differences that hold for other persons and other seeds."""
+"""Models trained with several seeds: means, deviations, and differences over people and seeds."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def people(real_data):
 
 
 def guess(people, seed, noise):
-    """Predictions off by so many pixels."""
+    """Scores of the truth with noise, in pixels."""
     joints = people.joints + np.random.default_rng(seed).normal(0, noise, people.joints.shape)
     return score(people, Predictions(joints, np.ones(people.labelled.shape), np.arange(len(people)), people.skeleton))
 
@@ -42,10 +42,10 @@ def test_figures_are_those_of_each_seed(models):
     figures = models["good"].figures
     assert list(figures) == ["Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", MEAN, INVERSIONS]  # no peaks: no doubles
     assert figures[MEAN].values == tuple(scores.pooled_mean for scores in models["good"].scores.values())
-    inverted = [
-        100 * s.diagnosis.counts[:, KINDS.index("inversion")].sum() / s.diagnosis.counts.sum()
-        for s in models["bad"].scores.values()
-    ]
+    inverted = []
+    for scores in models["bad"].scores.values():
+        counts = scores.diagnosis.counts
+        inverted.append(100 * counts[:, KINDS.index("inversion")].sum() / counts.sum())
     assert models["bad"].figures[INVERSIONS].values == pytest.approx(inverted)
 
 
@@ -81,7 +81,7 @@ def test_a_name_cannot_end_its_column(models):
     assert table[2].startswith("| a\\|b | 3 |")
 
 
-def test_double_counting_is_told_where_there_are_peaks(people):
+def test_double_counting_is_a_figure_if_there_are_peaks(people):
     joints = people.joints
     peaks = np.stack([joints, joints + 500, np.full_like(joints, np.nan)], axis=2)
     heights = np.broadcast_to(np.array([0.9, 0.6, np.nan]), peaks.shape[:3]).copy()
