@@ -29,13 +29,13 @@ def image(tmp_path):
 
 @pytest.fixture
 def served(monkeypatch):
-    """Replaces the web server: predictor, scene, address and browser of every call."""
+    """Replaces the web server: predictor, state, address and browser of every call."""
     pytest.importorskip("starlette", reason="the extra explore is not installed")
     calls = []
 
-    def serve(predictor, scene, listening, *, browser):
+    def serve(predictor, state, listening, *, browser):
         with listening:
-            calls.append((predictor, scene, listening.getsockname(), browser))
+            calls.append((predictor, state, listening.getsockname(), browser))
 
     monkeypatch.setitem(sys.modules, "posekit.lab.explorer.server", SimpleNamespace(serve=serve))
     return calls

@@ -17,5 +17,5 @@ def run(args: argparse.Namespace) -> None:
     from posekit.lab.explorer.state import open_state
 
     predictor = load(args.weights, device=args.device)
-    scene = open_state(predictor, args.image.name, read_image(args.image)) if args.image else None
-    serve(predictor, scene, listen(args.port), browser=not args.no_browser)
+    state = open_state(predictor, args.image.name, read_image(args.image)) if args.image else None
+    serve(predictor, state, listen(args.port), browser=not args.no_browser)

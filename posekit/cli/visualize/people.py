@@ -82,7 +82,7 @@ def _views_of_images(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[t
         image = read_image(path)
         name = next(name for name in numbered(path.stem) if name.casefold() not in used)
         used.add(name.casefold())  # some file systems ignore case
-        yield name, PersonView(path.name, image, args.box or Box.of_picture(image), skeleton, joints, known, truth)
+        yield name, PersonView(path.name, image, args.box or Box.of_image(image), skeleton, joints, known, truth)
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:

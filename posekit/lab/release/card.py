@@ -1,4 +1,4 @@
-"""A model's card: what weights were trained on and may be used for, how good they are, and where they fail."""
+"""Model cards: what weights were trained on and may be used for, how good they are, and where they fail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from posekit.scoring.directions import DIRECTIONS, EVERYBODY, by_direction, limb
 from posekit.scoring.markdown import markdown_table
 from posekit.scoring.score import Scores
 
-# Of each kind of failure, how many persons the picture shows, and the side of its tiles in pixels.
-_EACH, _TILE = 4, 200
-_INVERTED = 135.0  # degrees from straight up
+_EXAMPLES = 4  # people shown for each kind of failure
+_TILE = 200  # side of an example in pixels
+_INVERTED_DEG = 135.0  # from straight up
 _BACKGROUND = 70  # grey, on which both the skeletons and the marks can be seen
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything that the card of some weights tells.
+    """Contents of a model card.
 
     Parameters
     ----------
     name : str
     info : ModelInfo
     scores : mapping of str to Scores
-        Of the same people, by how they were looked at; the first is the plain one.
+        On the same people, by the name of the test-time augmentation; the first is without.
     facts : mapping of str to str
-        Further lines of the table of facts.
+        Further rows of the table of facts.
     terms : str
-        What the weights may be used for.
+        Terms of use.
     settings : str
-        The training configuration, YAML; empty: not known.
+        The training configuration, YAML; empty if it is not known.
     """
 
     name: str
@@ -46,135 +46,145 @@ class ModelCard:
 
     @property
     def plain(self) -> Scores:
-        """The scores of one look at each person."""
+        """The scores without test-time augmentation."""
         return next(iter(self.scores.values()))
 
-    def text(self, picture: str) -> str:
-        """The card, Markdown.
+    def text(self, image: str) -> str:
+        """Return the card, Markdown.
 
         Parameters
         ----------
-        picture : str
-            File name of what `failures_sheet` shows; empty where there is none.
+        image : str
+            File name of the image that `failures_sheet` returns; empty if there is none.
         """
         parts = [
             f"# {self.name}",
             markdown_table(["", ""], list(self._facts().items())),
             f"**Terms of use.** {self.terms}",
             "## Scores",
-            f"{self.plain.metric} in percent, {self._people()}; 95 % intervals of a bootstrap over persons.",
-            self._groups(),
+            f"{self.plain.metric} in percent, {self._people()}; 95 % intervals of a bootstrap over people.",
+            self._group_table(),
             f"The {len(limb_joints(self.plain))} limb joints alone, by the direction of the true torso:",
-            self._directions(),
+            self._direction_table(),
             "## Known failures",
-            self._failures(),
+            self._failure_list(),
         ]
-        if picture:
+        if image:
             parts += [
-                f"![failures]({picture})",
-                "Drawn at random among those half or more of whose joints are wrong, without their photographs: the prediction, "
-                "wrong joints ringed, and the truth.",
+                f"![failures]({image})",
+                "People with at least half of their joints wrong, drawn at random and without their images: the prediction, "
+                "with wrong joints ringed, and the truth.",
             ]
         if self.settings:
-            parts += ["## Made by", f"`posekit train` with this configuration:\n\n```yaml\n{self.settings.strip()}\n```"]
+            parts += ["## Training", f"`posekit train` with this configuration:\n\n```yaml\n{self.settings.strip()}\n```"]
         return "\n\n".join(parts) + "\n"
 
     def _facts(self) -> dict[str, str]:
         info = self.info
-        learned = {name: info.notes[name] for name in ("trained_on", "loss", "gamma", "epochs") if name in info.notes}
-        return {
+        facts = {
             "joints": f"{len(info.skeleton)} ({info.skeleton.name}): " + ", ".join(info.skeleton.joints),
             "network": _network(info),
             "input": f"crops of {info.input_size} x {info.input_size} pixels around one person",
-            **{name.replace("_", " "): str(value) for name, value in learned.items()},
-            **self.facts,
         }
+        return {**facts, **training_facts(info.notes), **self.facts}
 
     def _people(self) -> str:
-        people, scores = self.plain.people, self.plain
+        scores = self.plain
+        people = scores.people
         left_out = f", {scores.pck.n_left_out:,} more left out, without {scores.reference}" if scores.pck.n_left_out else ""
-        return f"{scores.n_persons:,} persons of {people.name} {people.split}{left_out}; boxes: {people.box_source}"
+        return f"{scores.n_persons:,} people of {people.name} {people.split}{left_out}; boxes: {people.box_source}"
 
-    def _groups(self) -> str:
-        rows = [
-            [
-                name,
-                *(_two(value) for value in scores.groups.values()),
-                f"**{_two(scores.pooled_mean)}** {_range(scores.interval95)}",
-            ]
-            for name, scores in self.scores.items()
-        ]
+    def _group_table(self) -> str:
+        rows = []
+        for name, scores in self.scores.items():
+            mean = f"**{_two_digits(scores.pooled_mean)}** {_interval(scores.interval95)}"
+            rows.append([name, *map(_two_digits, scores.groups.values()), mean])
         return markdown_table(["", *self.plain.groups, "mean, pooled"], rows)
 
-    def _directions(self) -> str:
-        found = {name: by_direction(scores) for name, scores in self.scores.items()}
-        persons = by_direction(self.plain)
-        names = [name for name in (*DIRECTIONS, EVERYBODY) if persons[name].persons]
-        rows = [
-            [name, *(f"{_two(of[each].percent)} {_range(of[each].interval95)}" for each in names)] for name, of in found.items()
-        ]
-        return markdown_table(["", *(f"{name} ({persons[name].persons:,})" for name in names)], rows)
+    def _direction_table(self) -> str:
+        plain = by_direction(self.plain)
+        columns = [column for column in (*DIRECTIONS, EVERYBODY) if plain[column].persons]
+        rows = []
+        for name, scores in self.scores.items():
+            results = by_direction(scores)
+            cells = [f"{_two_digits(results[column].percent)} {_interval(results[column].interval95)}" for column in columns]
+            rows.append([name, *cells])
+        return markdown_table(["", *(f"{column} ({plain[column].persons:,})" for column in columns)], rows)
 
-    def _failures(self) -> str:
-        found, scores = self.plain.diagnosis, self.plain
-        cost = found.cost(scores.mean_joints)
+    def _failure_list(self) -> str:
+        scores = self.plain
+        cost = scores.diagnosis.cost(scores.mean_joints)
         lines = [
             f"- inversions (a joint on the person's opposite joint) cost {cost['inversion']:.1f} points",
             f"- misses (elsewhere, such as on another person or the background) cost {cost['miss']:.1f} points",
             f"- jitter (near the joint, but not near enough) costs {cost['jitter']:.1f} points",
-            f"- {found.n_mirrored:,} of {scores.n_persons:,} persons would be better with left and right exchanged",
+            f"- {scores.diagnosis.n_mirrored:,} of {scores.n_persons:,} people would score higher with left and right exchanged",
         ]
         if scores.double_counting is not None:
             lines.append(f"- {scores.double_counting.total('double', scores.mean_joints):.0f} % of the heatmaps have several peaks")
         return "\n".join(lines)
 
     def failures_sheet(self) -> np.ndarray | None:
-        """(height, width, 3) uint8: persons who fail in different ways, drawn at random, without their photographs.
+        """Draw people who fail in different ways, chosen at random, without their images.
 
-        None if nobody has half or more joints wrong.
+        Returns
+        -------
+        (height, width, 3) uint8 : None if no person has at least half of the joints wrong.
         """
-        failed = self._failed()
-        chosen = [person for persons in failed.values() for person in persons]
+        scores = self.plain
+        people = scores.people
+        chosen: list[int] = []
+        titles = []
+        for failure, persons in self._failures().items():
+            chosen += persons
+            titles += [f"{Path(people[i].image_path).name}, {failure}" for i in persons]
         if not chosen:
             return None
-        people, scores = self.plain.people, self.plain
         crops = [Crop(people[i].box, _TILE) for i in chosen]
 
-        def placed(joints):
+        def to_crops(joints: np.ndarray) -> np.ndarray:
             return np.array([crop.forward(joints[i]) for crop, i in zip(crops, chosen, strict=True)])
 
         return prediction_sheet(
             [np.full((_TILE, _TILE, 3), _BACKGROUND, np.uint8)] * len(chosen),
-            {"prediction": (placed(scores.predictions.joints), scores.pck.correct[chosen])},
-            placed(people.joints),
+            {"prediction": (to_crops(scores.predictions.joints), scores.pck.correct[chosen])},
+            to_crops(people.joints),
             people.labelled[chosen],
             people.skeleton,
             counted=scores.pck.counted[chosen],
-            titles=[f"{Path(people[i].image_path).name}, {kind}" for kind, persons in failed.items() for i in persons],
+            titles=titles,
             tile=_TILE,
-            columns=_EACH // 2,
+            columns=_EXAMPLES // 2,
         )
 
-    def _failed(self) -> dict[str, np.ndarray]:
-        """Persons with half or more of their joints wrong, by what is odd about them."""
+    def _failures(self) -> dict[str, list[int]]:
+        """Choose people with at least half of their joints wrong, by kind of failure."""
         scores = self.plain
-        counted = scores.pck.counted.sum(1)
-        failed = (counted > 0) & (2 * (scores.pck.correct & scores.pck.counted).sum(1) <= counted)
+        n_counted = scores.pck.counted.sum(1)
+        n_correct = (scores.pck.correct & scores.pck.counted).sum(1)
+        failed = (n_counted > 0) & (2 * n_correct <= n_counted)
         exchanged = failed & scores.diagnosis.mirrored_N
-        inverted = failed & ~exchanged & (torso_angles(scores.people) > _INVERTED)
+        inverted = failed & ~exchanged & (torso_angles(scores.people) > _INVERTED_DEG)
+        failures = {"sides exchanged": exchanged, "upside down": inverted, "other": failed & ~exchanged & ~inverted}
         rng = np.random.default_rng(0)
-        kinds = {"sides exchanged": exchanged, "upside down": inverted, "other": failed & ~exchanged & ~inverted}
-        return {kind: rng.permutation(np.flatnonzero(rows))[:_EACH] for kind, rows in kinds.items()}
+        return {failure: rng.permutation(np.flatnonzero(rows))[:_EXAMPLES].tolist() for failure, rows in failures.items()}
+
+
+def training_facts(notes: Mapping[str, object]) -> dict[str, str]:
+    """Rows of the table of facts from the notes that training leaves in a weights file."""
+    return {name.replace("_", " "): str(notes[name]) for name in ("trained_on", "loss", "gamma", "epochs") if name in notes}
 
 
 def _network(info: ModelInfo) -> str:
-    encoder = f"; the first one's way down is {info.encoder}, begun with ImageNet's weights" if info.encoder else ""
-    return f"stacked hourglass, {info.stacks} stack{'s' * (info.stacks > 1)} of {info.features} features, {info.head} head{encoder}"
+    stacks = "1 stack" if info.stacks == 1 else f"{info.stacks} stacks"
+    encoder = f"; the encoder of the first is {info.encoder}, pretrained on ImageNet" if info.encoder else ""
+    return f"stacked hourglass, {stacks} of {info.features} features, {info.head} head{encoder}"
 
 
-def _two(value: float) -> str:
+def _two_digits(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
-def _range(interval: Sequence[float]) -> str:
-    return f"({_two(interval[0])} to {_two(interval[1])})"
+def _interval(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"({_two_digits(low)} to {_two_digits(high)})"

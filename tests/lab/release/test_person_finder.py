@@ -1,4 +1,4 @@
-"""`posekit prepare release-detector`: small weights with a card that tells whom they find."""
+"""`posekit prepare release-detector`."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,17 @@ from safetensors.torch import load_file
 
 from posekit.cli.prepare import main
 from posekit.images import read_image
+from posekit.lab.release import person_finder
 from posekit.models import load_weights, save_weights
 from posekit.synthetic.write import write_synthetic
 from posekit.tasks.person_finder.model import CentresInfo
 
 CONFIG = """\
 data:
-  root: /somebodys/home
+  root: /users/home
   people: [{data: mpii, path: set, split: "random-rest:0.5:0"}]
   valid: [{data: mpii, path: set, split: "random:0.5:0"}]
-model: {stacks: 1, features: 8, depth: 2, input_size: 64, start_from: /somebodys/runs/first/final.safetensors}
+model: {stacks: 1, features: 8, depth: 2, input_size: 64, start_from: /users/runs/first/final.safetensors}
 """
 
 
@@ -44,7 +45,8 @@ def release(run_folder, root, out, name="tiny"):
 
 
 @pytest.mark.slow
-def test_the_file_is_in_half_precision_and_the_card_tells_whom_it_finds(run_folder, root, tmp_path, capsys):
+def test_weights_are_in_half_precision_and_the_card_has_their_scores(run_folder, root, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(person_finder, "TIMING_SECONDS", 0.1)
     out = tmp_path / "out"
     assert release(run_folder, root, out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["tiny.md", "tiny.png", "tiny.safetensors"]
@@ -52,21 +54,24 @@ def test_the_file_is_in_half_precision_and_the_card_tells_whom_it_finds(run_fold
     _, info = load_weights(out / "tiny.safetensors", info_class=CentresInfo)
     assert info.notes["name"] == "tiny" and info.notes["terms"] == "For research use."
     card = (out / "tiny.md").read_text(encoding="utf-8")
-    assert "**Terms of use.** For research use." in card and "pictures/s on one core" in card and "| everybody | " in card
-    assert "in 4 scenes of 64 x 64 pixels" in card and "middles of people whose longer side is 16, 32, 64 px" in card
-    assert "somebodys" not in card
+    assert "For research use." in card and "images/s on one core" in card
+    assert "4 scenes of 64 x 64 pixels" in card and "16, 32, 64 px" in card
+    assert "| trained on | nothing |" in card and "| epochs | 3 |" in card
+    assert "users" not in card
     assert yaml.safe_load(card.split("```yaml")[1].split("```")[0])["model"]["start_from"] == "first/final.safetensors"
     assert np.ptp(read_image(out / "tiny.png")) > 100
-    assert "| everybody | " in capsys.readouterr().out
+    (row,) = (line for line in card.splitlines() if line.startswith("| everybody | "))
+    assert row in capsys.readouterr().out
 
 
-def test_without_its_run_nobody_knows_what_to_score_it_on(run_folder, root, tmp_path, capsys):
+def test_weights_without_their_configuration_are_an_error(run_folder, root, tmp_path, capsys):
     (run_folder / "config.yaml").unlink()
     assert release(run_folder, root, tmp_path / "out") == 2
-    assert "best.safetensors: has no config.yaml beside it" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert str(run_folder / "best.safetensors") in error and "config.yaml" in error
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_name_is_a_name(run_folder, root, tmp_path, capsys):
+def test_a_name_with_other_characters_is_an_error(run_folder, root, tmp_path, capsys):
     assert release(run_folder, root, tmp_path / "out", "../tiny") == 2
-    assert "--name ../tiny: letters, digits and hyphens only" in capsys.readouterr().err
+    assert "--name ../tiny" in capsys.readouterr().err
