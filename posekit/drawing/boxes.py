@@ -1,4 +1,4 @@
-"""Boxes in a picture, each with its score."""
+"""Draw boxes on an image, each with its score."""
 
 from collections.abc import Sequence
 
@@ -7,29 +7,32 @@ import numpy as np
 from posekit.geometry import Box
 from posekit.opencv import cv2
 
-_COLOUR, _SHADE = (80, 220, 80), (20, 20, 20)
-_FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+_COLOUR = (80, 220, 80)
+_OUTLINE = (20, 20, 20)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_boxes(image_bgr: np.ndarray, boxes: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """Draw boxes, the one of the highest score on top.
+    """Draw boxes, the one with the highest score on top.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
+        Not changed.
     boxes : sequence of (Box, float)
-        With their scores, the highest first.
+        With their scores, highest first.
 
     Returns
     -------
-    (H, W, 3) uint8
+    (H, W, 3) uint8, a new image.
     """
     canvas = image_bgr.copy()
     for box, score in reversed(boxes):
-        (x, y), half = box.centre, box.side / 2
-        corners = [(round(x + sign * half), round(y + sign * half)) for sign in (-1, 1)]
-        at = max(corners[0][0], 0) + 3, max(corners[0][1], 0) + 13
-        for colour, width in ((_SHADE, 3), (_COLOUR, 1)):
-            cv2.rectangle(canvas, *corners, colour, width)
-            cv2.putText(canvas, f"{score:.2f}", at, _FONT, _SCALE, colour, width, cv2.LINE_AA)
+        x, y = box.centre
+        left, top = round(x - box.side / 2), round(y - box.side / 2)
+        right, bottom = round(x + box.side / 2), round(y + box.side / 2)
+        text_origin = (max(left, 0) + 3, max(top, 0) + 13)
+        for colour, width in ((_OUTLINE, 3), (_COLOUR, 1)):
+            cv2.rectangle(canvas, (left, top), (right, bottom), colour, width)
+            cv2.putText(canvas, f"{score:.2f}", text_origin, _FONT, 0.4, colour, width, cv2.LINE_AA)
     return canvas

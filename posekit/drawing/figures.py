@@ -1,13 +1,17 @@
-"""Writing a matplotlib figure."""
+"""Write a matplotlib figure."""
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posekit.files import atomic_write
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def save_figure(figure, path: Path) -> None:
-    """Write a figure as the kind of file that the path's ending says.
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure in the format that the path's suffix names.
 
     Raises
     ------
@@ -16,7 +20,7 @@ def save_figure(figure, path: Path) -> None:
     """
     import matplotlib
 
-    # Publishers refuse matplotlib's own choice of font, Type 3.
+    # Publishers refuse matplotlib's default font type, Type 3.
     with atomic_write(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # of a file's name, that no font here has
+        warnings.filterwarnings("ignore", "Glyph")  # letters of file names that no installed font has
         figure.savefig(unfinished)

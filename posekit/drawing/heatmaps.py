@@ -1,42 +1,43 @@
-"""All heatmaps of one person at a glance."""
+"""All heatmaps of one person in one figure."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, joint_name, map_figure
+from posekit.drawing.maps import CROP_SIZE, MapPanel, Scale, enlarged, joint_name, map_figure
 from posekit.drawing.person_view import ModelOutput
 
-_ACROSS = 5
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MAX_COLUMNS = 5
 
 
-def heatmap_figure(found: ModelOutput, joints: Sequence[int] | None = None, *, model: str = ""):
-    """The heatmaps over the crop as a contact sheet, all in the same colours.
+def heatmap_figure(output: ModelOutput, joints: Sequence[int] | None = None, *, model: str = "") -> "Figure":
+    """Draw the heatmaps over the crop as a contact sheet, on one colour scale.
 
     Parameters
     ----------
-    found : ModelOutput
-        What a model says about a person.
+    output : ModelOutput
+        A model's output for one person.
     joints : sequence of int, optional
-        Their places in the skeleton; all by default.
+        Indices of the joints to draw; all by default.
     model : str
         Its name, for the title.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
-    joints = list(range(len(found.maps))) if joints is None else joints
-    crop = found.view.picture(PICTURE)
-    panels = [
-        MapPanel(
+    joints = list(range(len(output.maps))) if joints is None else joints
+    view = output.view
+    crop = view.cropped(CROP_SIZE)
+    panels = []
+    for joint in joints:
+        panel = MapPanel(
             crop,
-            found.maps[joint],
-            title=joint_name(found.view.skeleton, joint),
-            caption=f"peak {found.scores[joint]:.2f}",
-            truth=enlarged(found.truth[joint], found.size),
-            predicted=enlarged(found.predicted[joint], found.size),
+            output.maps[joint],
+            title=joint_name(view.skeleton, joint),
+            caption=f"peak {output.scores[joint]:.2f}",
+            truth=enlarged(output.truth[joint], output.size),
+            predicted=enlarged(output.predicted[joint], output.size),
         )
-        for joint in joints
-    ]
-    scale = Scale("heatmap", max(0.0, float(found.maps[joints].max())))
-    title = f"{model}{': ' if model else ''}heatmaps\n{found.view.title}"
-    return map_figure(panels, scale, columns=min(_ACROSS, len(panels)), title=title, truth=found.view.truth)
+        panels.append(panel)
+    scale = Scale("heatmap", max(0.0, float(output.maps[joints].max())))
+    title = f"{model}: heatmaps" if model else "heatmaps"
+    return map_figure(panels, scale, columns=min(_MAX_COLUMNS, len(panels)), title=f"{title}\n{view.title}", truth=view.truth)

@@ -1,10 +1,12 @@
-"""What the losses charge for background: lines and maps of the very losses that training uses (figures 2 and A-1).
+"""Figures of the losses of a true negative: curves and maps of the losses that training uses (figures 2 and A-1).
 
-Cross entropy is that of one background output, -log(1 - q): the binary cross entropy of a sigmoid, and the same
+Cross entropy is -log(1 - q) of one background output: the binary cross entropy of a sigmoid, and the same
 curve as the cross entropy of a softmax over two classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,33 +28,49 @@ from posekit.drawing.style import (
 from posekit.losses import HeatmapAnchorLoss, HeatmapBCE, HeatmapFocalLoss, HeatmapLoss
 from posekit.losses.curves import background_cost
 
-_BACKGROUND, _ANCHOR = "background probability q", "anchor probability q*"
-# For q* = 1 or gamma = 0 lines lie on each other and are still seen: focal loss broad and below, cross entropy dotted and above.
-_FOCAL = {"color": "#a0a0a0", "linewidth": 2.6}
-_CROSS_ENTROPY = {"color": INK, "linewidth": 1.4, "linestyle": (0, (1, 1.2)), "zorder": 3}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BACKGROUND = "background probability q"
+_ANCHOR = "anchor probability q*"
+# For q* = 1 or gamma = 0 the curves coincide: focal loss is broad and below, cross entropy dotted and above.
+_FOCAL: Mapping[str, Any] = {"color": "#a0a0a0", "linewidth": 2.6}
+_CROSS_ENTROPY: Mapping[str, Any] = {"color": INK, "linewidth": 1.4, "linestyle": (0, (1, 1.2)), "zorder": 3}
 # Colours of the anchors; after the last one the dashes change.
 _COLOURS = [colour for colour, _ in SERIES[:6]]
 _DASHES = ("-", "--", "-.")
-# q up to 0.9999, denser towards 1, where the losses are infinite; and the axes' ticks, at whose last one they end.
+# q up to 0.9999, denser towards 1, where the losses are infinite.
 _LINE = 1 - torch.linspace(1, 0.01, 400, dtype=torch.float64) ** 2
-_LOSS_TICKS, _GRADIENT_TICKS = range(5), range(0, 21, 5)
+_LOSS_TICKS = range(5)
+_GRADIENT_TICKS = range(0, 21, 5)
 
 # q and q* of a map's cells.
 _CELLS = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
-# Contour lines, with the q* at which a loss is labelled; those of ratios by q - q*, and so evenly apart for any gamma.
-_LOSSES = {0.03: 0.6, 0.1: 0.5, 0.3: 0.4, 1.0: 0.3, 3.0: 0.2, 10.0: 0.1}
+# Contour lines of the loss, with the q* at which each is labelled.
+_LEVELS = {0.03: 0.6, 0.1: 0.5, 0.3: 0.4, 1.0: 0.3, 3.0: 0.2, 10.0: 0.1}
+# Contour lines of the ratio lie at these q - q*, which are evenly spaced for any gamma.
 _GAPS = torch.linspace(-0.75, 0.75, 7, dtype=torch.float64)
-# Colours of a map, and the bar's ticks; beyond these the colour stays the same.
-_LOSS_COLOURS = COLOUR_MAP, {value: f"{value:g}" for value in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)}
-_RATIO_COLOURS = DIVERGING, {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "2", 4: "4"}
 _LIGHTNESS = (0.3, 0.6, 0.1)
 
 
-def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.1, 0.5, 0.9)):
-    """Loss and gradient dL/dq of a true negative against its probability q, a row for each gamma.
+@dataclass(frozen=True)
+class _ColourScale:
+    """Logarithmic colours from the first tick to the last; values beyond have the colours of the ends."""
+
+    colour_map: str
+    ticks: Mapping[float, str]
+
+
+_LOSS_COLOURS = _ColourScale(COLOUR_MAP, {value: f"{value:g}" for value in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)})
+_RATIO_COLOURS = _ColourScale(DIVERGING, {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "2", 4: "4"})
+
+
+def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.1, 0.5, 0.9)) -> "Figure":
+    """Plot loss and gradient dL/dq of a true negative against its probability q, a row for each gamma.
 
     Anchor loss is drawn for each anchor probability q*, beside cross entropy and focal loss. A dot marks q = q*, where
-    anchor loss is cross entropy.
+    anchor loss equals cross entropy.
 
     Parameters
     ----------
@@ -74,7 +92,7 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
     figure, panels = canvas(0.7 + 2.0 * len(gammas), width=PAGE, rows=len(gammas), columns=2, sharex=True, sharey="col")
     for i, gamma in enumerate(gammas):
         left, right = panels[2 * i : 2 * i + 2]
-        _draw_lines(left, right, gamma, anchors)
+        _draw_curves(left, right, gamma, anchors)
         for axes, quantity in ((left, "loss L"), (right, "gradient dL/dq")):
             axes.set_title(f"γ = {gamma:g}", fontsize=TEXT)
             name_axes(axes, _BACKGROUND if i == len(gammas) - 1 else "", quantity)
@@ -84,35 +102,31 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
     return figure
 
 
-def _draw_lines(left, right, gamma: float, anchors: Sequence[float]) -> None:
-    """The losses on the left, their gradients on the right."""
-    _draw_line(left, right, HeatmapBCE("none"), 0.0, _CROSS_ENTROPY, "cross entropy (CE = BCE)")
-    _draw_line(left, right, HeatmapFocalLoss(gamma, "none"), 0.0, _FOCAL, "focal loss")
+def _draw_curves(left: "Axes", right: "Axes", gamma: float, anchors: Sequence[float]) -> None:
+    """Draw the losses on the left, their gradients on the right."""
+
+    def draw(loss: HeatmapLoss, anchor: float, style: Mapping[str, Any], label: str) -> None:
+        cost = background_cost(loss, _LINE, anchor)
+        left.plot(_LINE, cost.loss, label=label, **style)
+        right.plot(_LINE, cost.gradient, label=label, **style)
+
     anchor_loss = HeatmapAnchorLoss(gamma, "none")
+    draw(HeatmapBCE("none"), 0.0, _CROSS_ENTROPY, "cross entropy (CE = BCE)")
+    draw(HeatmapFocalLoss(gamma, "none"), 0.0, _FOCAL, "focal loss")
     for i, anchor in enumerate(anchors):
         dashes = _DASHES[i // len(_COLOURS) % len(_DASHES)]
         style = {"color": _COLOURS[i % len(_COLOURS)], "linestyle": dashes, "linewidth": 1.2}
-        _draw_line(left, right, anchor_loss, anchor, style, f"anchor loss, q* = {anchor:g}")
-    _draw_dots(left, right, anchor_loss, [anchor for anchor in anchors if anchor < 1])
+        draw(anchor_loss, anchor, style, f"anchor loss, q* = {anchor:g}")
+
+    equal = torch.tensor([anchor for anchor in anchors if anchor < 1], dtype=torch.float64)
+    if len(equal):
+        cost = background_cost(anchor_loss, equal, equal)
+        for axes, heights in ((left, cost.loss), (right, cost.gradient)):
+            axes.plot(equal, heights, "o", color=INK, markersize=3.5, zorder=4, label="where q = q*")
 
 
-def _draw_line(left, right, loss: HeatmapLoss, anchor: float, style: dict, label: str) -> None:
-    cost = background_cost(loss, _LINE, anchor)
-    for axes, heights in ((left, cost.loss), (right, cost.gradient)):
-        axes.plot(_LINE, heights, label=label, **style)
-
-
-def _draw_dots(left, right, loss: HeatmapLoss, anchors: Sequence[float]) -> None:
-    """Where q is the anchor."""
-    met = torch.tensor(anchors, dtype=torch.float64)
-    cost = background_cost(loss, met, met)
-    for axes, heights in ((left, cost.loss), (right, cost.gradient)):
-        if anchors:
-            axes.plot(met, heights, "o", color=INK, markersize=3.5, zorder=4, label="where q = q*")
-
-
-def loss_surface(gammas: Sequence[float] = (2.0,)):
-    """Anchor loss over q and q*, and its ratio to cross entropy, as maps with contour lines; a row for each gamma.
+def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
+    """Map anchor loss over q and q*, and its ratio to cross entropy, with contour lines; a row for each gamma.
 
     Parameters
     ----------
@@ -122,7 +136,7 @@ def loss_surface(gammas: Sequence[float] = (2.0,)):
     Returns
     -------
     matplotlib.figure.Figure
-        A page of a paper wide. Colours mean the same in all rows: losses from 0.01 to 10 and ratios from 1/4 to 4, on
+        A page of a paper wide. All rows have the same colours: losses from 0.01 to 10 and ratios from 1/4 to 4, on
         logarithmic scales.
 
     Raises
@@ -133,55 +147,67 @@ def loss_surface(gammas: Sequence[float] = (2.0,)):
     figure, panels = canvas(0.35 + 2.6 * len(gammas), width=PAGE, rows=len(gammas), columns=2, sharex=True, sharey=True)
     for i, gamma in enumerate(gammas):
         left, right = panels[2 * i : 2 * i + 2]
-        _draw_loss(left, gamma)
-        _draw_ratio(right, gamma)
+        loss, ratio = _loss_and_ratio(gamma, _CELLS, _CELLS[:, None])
+        _draw_loss(left, loss)
+        _draw_ratio(right, ratio, gamma)
+        left.set_title(f"anchor loss, γ = {gamma:g}", fontsize=TEXT)
+        right.set_title(f"anchor loss / cross entropy, γ = {gamma:g}", fontsize=TEXT)
         for axes, name in ((left, _ANCHOR), (right, "")):
             name_axes(axes, _BACKGROUND if i == len(gammas) - 1 else "", name)
     return figure
 
 
-def _draw_loss(axes, gamma: float) -> None:
-    loss, _ = _charged(gamma, _CELLS, _CELLS[:, None])
-    axes.set_title(f"anchor loss, γ = {gamma:g}", fontsize=TEXT)
-    rows = {level: loss[int(at * len(loss))] for level, at in _LOSSES.items()}
-    places = [(np.interp(level, row, _CELLS), _LOSSES[level]) for level, row in rows.items() if row[0] < level < row[-1]]
-    _draw_map(axes, loss, list(_LOSSES), places, _LOSS_COLOURS)
+def _loss_and_ratio(gamma: float, probability: torch.Tensor, anchor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Anchor loss, and its ratio to cross entropy."""
+    loss = background_cost(HeatmapAnchorLoss(gamma, "none"), probability, anchor).loss
+    cross_entropy = background_cost(HeatmapBCE("none"), probability, anchor).loss
+    return loss.numpy(), (loss / cross_entropy).numpy()
 
 
-def _draw_ratio(axes, gamma: float) -> None:
-    _, ratio = _charged(gamma, _CELLS, _CELLS[:, None])
-    q, anchor = (1 + _GAPS) / 2, (1 - _GAPS) / 2
-    _, levels = _charged(gamma, q, anchor)
-    axes.set_title(f"anchor loss / cross entropy, γ = {gamma:g}", fontsize=TEXT)
+def _draw_loss(axes: "Axes", loss: np.ndarray) -> None:
+    label_places = []
+    for level, anchor in _LEVELS.items():
+        row = loss[int(anchor * len(loss))]
+        if row[0] < level < row[-1]:
+            label_places.append((np.interp(level, row, _CELLS), anchor))
+    _draw_map(axes, loss, list(_LEVELS), label_places, _LOSS_COLOURS)
+
+
+def _draw_ratio(axes: "Axes", ratio: np.ndarray, gamma: float) -> None:
+    q = (1 + _GAPS) / 2
+    anchor = (1 - _GAPS) / 2
+    _, levels = _loss_and_ratio(gamma, q, anchor)
     _draw_map(axes, ratio, levels, list(zip(q, anchor, strict=True)), _RATIO_COLOURS)
 
 
-def _charged(gamma: float, probability: torch.Tensor, anchor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Anchor loss, and its ratio to cross entropy."""
-    charged = background_cost(HeatmapAnchorLoss(gamma, "none"), probability, anchor).loss
-    cross_entropy = background_cost(HeatmapBCE("none"), probability, anchor).loss
-    return charged.numpy(), (charged / cross_entropy).numpy()
-
-
-def _draw_map(axes, values: np.ndarray, levels: Sequence[float], places: Sequence[tuple[float, float]], scale: tuple) -> None:
-    """Colours by a name and the values of the bar's ticks, first to last; lines at the levels, labelled at places on them."""
+def _draw_map(
+    axes: "Axes",
+    values: np.ndarray,
+    levels: Sequence[float] | np.ndarray,
+    label_places: Sequence[tuple[float, float]],
+    scale: _ColourScale,
+) -> None:
+    """Draw values as colours, with contour lines at the levels, each labelled at a place on it."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 
-    name, ticks = scale
-    colours, norm = colormaps[name], LogNorm(min(ticks), max(ticks))
+    colours = colormaps[scale.colour_map]
+    norm = LogNorm(min(scale.ticks), max(scale.ticks))
     axes.grid(False)
     image = axes.imshow(values, origin="lower", extent=(0, 1, 0, 1), norm=norm, cmap=colours)
-    if np.ptp(values) > 1e-6:  # else the levels are one
-        inks = [ON_LIGHT if np.dot(colours(norm(level))[:3], _LIGHTNESS) > 0.5 else ON_DARK for level in levels]
-        lines = axes.contour(_CELLS, _CELLS, values, levels, colors=inks, linewidths=0.7)
-        axes.clabel(lines, fmt=_short, fontsize=SMALL, manual=places)
+    if np.ptp(values) > 1e-6:  # otherwise all levels are the same
+        line_colours = []
+        for level in levels:
+            lightness = np.dot(colours(norm(level))[:3], _LIGHTNESS)
+            line_colours.append(ON_LIGHT if lightness > 0.5 else ON_DARK)
+        lines = axes.contour(_CELLS, _CELLS, values, levels, colors=line_colours, linewidths=0.7)
+        axes.clabel(lines, fmt=_format_level, fontsize=SMALL, manual=label_places)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, extend="both")
-    bar.set_ticks(list(ticks), labels=list(ticks.values()), minor=False)
+    bar.set_ticks(list(scale.ticks), labels=list(scale.ticks.values()), minor=False)
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=SMALL, length=2)
     bar.outline.set_visible(False)
 
 
-def _short(value: float) -> str:
+def _format_level(value: float) -> str:
     return f"{value:.2g}" if value < 1 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Numbers beside people, so that a table's rows can be found in the picture."""
+"""Number the people in an image, so that they can be found in a table."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,18 @@ import numpy as np
 
 from posekit.opencv import cv2
 
-_DARK, _LIGHT = (30, 30, 30), (240, 240, 240)
+_DARK = (30, 30, 30)
+_LIGHT = (240, 240, 240)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Of the picture's longer side; and the least, in pixels, that can be read.
-_SHARE, _LEAST = 1 / 50, 10
 
 
 def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Write 1, 2, 3 … above places, or as near to them as the picture allows.
+    """Write 1, 2, 3 … above the places, or as close to them as the image's border allows.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        It is not changed.
+        Not changed.
     places : sequence of (x, y)
         Image pixels.
 
@@ -28,14 +27,16 @@ def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -
     """
     canvas = image_bgr.copy()
     height, width = canvas.shape[:2]
-    letter = max(_LEAST, _SHARE * max(height, width))
-    scale, thickness = letter / 22, max(1, round(letter / 12))  # cv2's digits are 22 pixels high
+    digit_height = max(10, max(height, width) / 50)  # 10 pixels can just be read
+    scale = digit_height / 22  # cv2's digits are 22 pixels high
+    thickness = max(1, round(digit_height / 12))
     for number, (x, y) in enumerate(places, 1):
-        (columns, rows), _ = cv2.getTextSize(str(number), _FONT, scale, thickness)
-        gap = max(2, rows // 4)
-        wide, high = columns + 2 * gap, rows + 2 * gap
-        left = int(np.clip(x - wide / 2, 0, max(0, width - wide)))
-        top = int(np.clip(y - high - gap, 0, max(0, height - high)))
-        cv2.rectangle(canvas, (left, top), (left + wide, top + high), _DARK, cv2.FILLED)
-        cv2.putText(canvas, str(number), (left + gap, top + rows + gap), _FONT, scale, _LIGHT, thickness, cv2.LINE_AA)
+        (text_width, text_height), _ = cv2.getTextSize(str(number), _FONT, scale, thickness)
+        gap = max(2, text_height // 4)
+        box_width = text_width + 2 * gap
+        box_height = text_height + 2 * gap
+        left = int(np.clip(x - box_width / 2, 0, max(0, width - box_width)))
+        top = int(np.clip(y - box_height - gap, 0, max(0, height - box_height)))
+        cv2.rectangle(canvas, (left, top), (left + box_width, top + box_height), _DARK, cv2.FILLED)
+        cv2.putText(canvas, str(number), (left + gap, top + text_height + gap), _FONT, scale, _LIGHT, thickness, cv2.LINE_AA)
     return canvas

@@ -1,8 +1,9 @@
-"""One person to look at: photograph, box, what is known of the joints, and what a model says."""
+"""One person in an image, and a model's output for the person's crop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,23 +16,28 @@ from posekit.skeletons import Skeleton
 
 @dataclass(frozen=True)
 class PersonView:
-    """A person in a photograph.
+    """A person in an image.
 
     Parameters
     ----------
     title : str
-        What pictures of the person are called.
+        The person's name in figures.
     image : (H, W, 3) uint8
-        The photograph; blue, green, red.
+        Blue, green, red.
     box : Box
         Image pixels.
     skeleton : Skeleton
     joints : (K, 2) float64
-        Where the joints truly are, image pixels; what is not known means nothing.
+        True places of the joints, image pixels; any value where unknown.
     known : (K,) bool
-        Whether that is known.
+        Whether the true place is known.
     truth : str
-        Where the knowledge comes from, as pictures tell it.
+        Source of the true places, for figures.
+
+    Raises
+    ------
+    ValueError
+        If an array has the wrong shape.
     """
 
     title: str
@@ -51,14 +57,14 @@ class PersonView:
         """The person's crop, `size` pixels wide."""
         return Crop(self.box, size)
 
-    def picture(self, size: int) -> np.ndarray:
-        """(size, size, 3) uint8, blue, green, red: the crop; black outside the photograph."""
+    def cropped(self, size: int) -> np.ndarray:
+        """(size, size, 3) uint8, blue, green, red: pixels of the crop; black outside the image."""
         return self.crop(size).warp(self.image)
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What one model says about one person. All points are pixels of the model's crop.
+    """A model's output for one person. All points are pixels of the model's crop.
 
     Parameters
     ----------
@@ -72,7 +78,7 @@ class ModelOutput:
     scores : (K,) float32
         Heights of the maps' peaks.
     target_options : mapping
-        How the targets of the model's training were drawn (`posekit.models.ModelInfo.target_options`).
+        Options of `posekit.heatmaps.encode` with which the model was trained (`posekit.models.ModelInfo.target_options`).
     """
 
     view: PersonView
@@ -80,28 +86,31 @@ class ModelOutput:
     maps: np.ndarray
     predicted: np.ndarray
     scores: np.ndarray
-    target_options: Mapping[str, float | bool]
+    target_options: Mapping[str, Any]
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """(K, 2) float64: where the joints truly are; NaN where that is not known."""
-        return np.where(self.view.known[:, None], self.view.crop(self.size).forward(self.view.joints), np.nan)
+        """(K, 2) float64 true places of the joints; NaN where unknown."""
+        joints = self.view.crop(self.size).forward(self.view.joints)
+        return np.where(self.view.known[:, None], joints, np.nan)
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """(K, h, w) float32: the target heatmaps, drawn as for this model's training; 0 where the truth is not known."""
-        joints, known = torch.from_numpy(self.truth)[None], torch.from_numpy(self.view.known)[None]
+        """(K, h, w) float32 target heatmaps, drawn as in the model's training; 0 where the truth is unknown."""
+        joints = torch.from_numpy(self.truth)[None]
+        known = torch.from_numpy(self.view.known)[None]
         size = self.maps.shape[-1]
         return heatmaps.encode(joints, known, size=size, stride=self.size // size, **self.target_options)[0].numpy()
 
     def explain(self, gamma: float, anchor: float | None = None) -> AnchorMaps:
         """Anchor loss on the K maps, pixel by pixel; every tensor float64 (1, K, …). See `posekit.losses.explain.anchor_maps`."""
-        maps, targets = (torch.from_numpy(found).double()[None] for found in (self.maps, self.targets))
+        maps = torch.from_numpy(self.maps).double()[None]
+        targets = torch.from_numpy(self.targets).double()[None]
         return anchor_maps(maps, targets, gamma, anchor=anchor)
 
 
-def no_anchor(found: ModelOutput, joint: int) -> str:
-    """Why a joint's map has no anchor, as pictures tell it; "" if it has one."""
-    if not found.view.known[joint]:
+def missing_anchor(output: ModelOutput, joint: int) -> str:
+    """Explain, for figures, why a joint's map has no anchor; "" if it has one."""
+    if not output.view.known[joint]:
         return "true place not known"
-    return "" if found.targets[joint].max() > 0.5 else "no anchor: outside the crop"
+    return "" if output.targets[joint].max() > 0.5 else "no anchor: outside the crop"

@@ -1,7 +1,7 @@
-"""Skeletons drawn on photographs, and sheets of them.
+"""Draw skeletons on images, and sheets of such images.
 
 Left and right are the person's own. Colours come from Okabe and Ito's palette for colour-blind
-readers (Color Universal Design, 2008); whatever a colour says about errors, a shape says too.
+readers (Color Universal Design, 2008); errors are marked by shapes as well as by colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,16 @@ from posekit.opencv import cv2
 from posekit.skeletons import Skeleton
 
 # Blue, green, red.
-LEFT, RIGHT, MIDDLE = (0, 159, 230), (233, 180, 86), (240, 240, 240)
+LEFT = (0, 159, 230)
+RIGHT = (233, 180, 86)
+MIDDLE = (240, 240, 240)
 WRONG = (255, 60, 255)
-_DARK, _TEXT = (30, 30, 30), (235, 235, 235)
+_DARK = (30, 30, 30)
+_TEXT = (235, 235, 235)
 
 # cv2 takes sub-pixel coordinates as integers with this many binary places.
 _PLACES = 4
-# Further out than this lies no joint, and cv2's integers overflow.
+# Joints farther out are not drawn: cv2's integers would overflow.
 _FAR_PX = 1e5
 _GAP = 4
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -33,12 +36,12 @@ def draw_pose(
     shown_K: np.ndarray | None = None,
     box: Box | None = None,
 ) -> np.ndarray:
-    """Draw one person's skeleton; the strokes grow with the person.
+    """Draw one person's skeleton, with strokes in proportion to the person's size.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        It is not changed.
+        Not changed.
     joints_K2 : (K, 2) float
         Image pixels. A joint that is not finite is left out, with its limbs.
     skeleton : Skeleton
@@ -56,9 +59,16 @@ def draw_pose(
     ValueError
         If an array has the wrong shape or dtype.
     """
-    joints, shown = _checked(image_bgr, joints_K2, skeleton, shown_K)
+    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+        raise ValueError(f"image: expected (H, W, 3) uint8, got {image_bgr.shape} {image_bgr.dtype}")
+    joints = np.asarray(joints_K2, dtype=np.float64)
+    _require_shape("joints", joints, (len(skeleton), 2))
+    shown = _is_drawable(joints)
+    if shown_K is not None:
+        _require_shape("shown", shown_K, (len(skeleton),))
+        shown = shown & np.asarray(shown_K, bool)
     canvas = image_bgr.copy()
-    stroke = _stroke(joints[shown])
+    stroke = _stroke_width(joints[shown])
     if box is not None:
         _draw_box(canvas, box, max(1, round(stroke / 3)))
     _draw_skeleton(canvas, joints, shown, skeleton, stroke)
@@ -66,16 +76,16 @@ def draw_pose(
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Arrange pictures of one size in rows, each under its title.
+    """Arrange images of one size in rows, each under its title.
 
     Parameters
     ----------
     images : sequence of (H, W, 3) uint8
         At least one, all of one shape.
     columns : int
-        Pictures in a row.
+        Images in a row.
     titles : sequence of str, optional
-        One for each picture; what does not fit is shortened.
+        One for each image; titles that are too long are shortened.
 
     Returns
     -------
@@ -84,17 +94,18 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[s
     Raises
     ------
     ValueError
-        If there is no picture, their shapes differ, or the titles are not as many.
+        If there is no image, the shapes differ, or the number of titles differs from that of images.
     """
     shapes = {image.shape for image in images}
     if len(shapes) != 1 or columns < 1:
-        raise ValueError(f"contact sheet: expected pictures of one shape and columns >= 1, got {sorted(shapes)} and {columns}")
+        raise ValueError(f"contact sheet: expected images of one shape and columns >= 1, got {sorted(shapes)} and {columns}")
     if titles is not None:
         images = [_titled(image, title) for image, title in zip(images, titles, strict=True)]
-    framed = [cv2.copyMakeBorder(image, *[_GAP] * 4, cv2.BORDER_CONSTANT, value=_DARK) for image in images]
-    columns = min(columns, len(framed))
-    framed += [np.full_like(framed[0], _DARK[0])] * (-len(framed) % columns)
-    return np.vstack([np.hstack(framed[i : i + columns]) for i in range(0, len(framed), columns)])
+    tiles = [cv2.copyMakeBorder(image, _GAP, _GAP, _GAP, _GAP, cv2.BORDER_CONSTANT, value=_DARK) for image in images]
+    columns = min(columns, len(tiles))
+    while len(tiles) % columns:
+        tiles.append(np.full_like(tiles[0], _DARK[0]))
+    return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
 
 
 def prediction_sheet(
@@ -109,28 +120,28 @@ def prediction_sheet(
     columns: int = 4,
     tile: int = 256,
 ) -> np.ndarray:
-    """Show predictions beside the truth, with every wrong joint ringed and tied to where it belongs.
+    """Show predictions beside the truth; each wrong joint is ringed, and a line leads to its true place.
 
     Parameters
     ----------
     crops : sequence of (S, S, 3) uint8
         Blue, green, red; at least one.
     predictions : mapping of str to ((N, K, 2) float, (N, K) bool)
-        By what they are called, such as the model's name: joints in crop pixels, NaN where there is none, and whether each
-        agrees with the truth (read where that counts).
+        Of each model, by name: joints in crop pixels, NaN where there is none, and whether each is correct (read for
+        `counted` joints only).
     truth : (N, K, 2) float
         Crop pixels.
     labelled : (N, K) bool
-        Whether the truth is known. If it is of nobody, it has no place in the sheet.
+        Whether the truth is known. If no joint is labelled, the sheet has no column for the truth.
     skeleton : Skeleton
     counted : (N, K) bool, optional
-        Joints that are judged, if these are not all that are labelled.
+        Joints that are scored; all labelled ones by default.
     titles : sequence of str, optional
         Above each person.
     columns : int
-        Persons in a row.
+        People in a row.
     tile : int
-        Side of one picture in the sheet, pixels.
+        Side of one image in the sheet, pixels.
 
     Returns
     -------
@@ -141,21 +152,22 @@ def prediction_sheet(
     ValueError
         If there is no crop or an array has the wrong shape.
     """
-    shape = len(crops), len(skeleton)
-    _require_shape("truth", truth, (*shape, 2))
+    shape = (len(crops), len(skeleton))
     counted = labelled if counted is None else counted
-    for name, flags in {"labelled": labelled, "counted": counted}.items():
-        _require_shape(name, flags, shape)
+    _require_shape("truth", truth, (*shape, 2))
+    _require_shape("labelled", labelled, shape)
+    _require_shape("counted", counted, shape)
     for name, (predicted, correct) in predictions.items():
         _require_shape(f"{name}: predicted", predicted, (*shape, 2))
         _require_shape(f"{name}: correct", correct, shape)
-    rows = []
+    show_truth = bool(labelled.any())
+    comparisons = []
     for i, crop in enumerate(crops):
-        of_one = {name: (predicted[i], correct[i]) for name, (predicted, correct) in predictions.items()}
-        options = {"counted": counted[i], "show_truth": bool(labelled.any())}
-        rows.append(draw_comparison(crop, of_one, truth[i], labelled[i], skeleton, tile, **options))
-    sheet = contact_sheet(rows, columns, titles)
-    return np.vstack([sheet, _legend(sheet.shape[1], marks=bool(labelled.any()))])
+        person = {name: (predicted[i], correct[i]) for name, (predicted, correct) in predictions.items()}
+        comparison = draw_comparison(crop, person, truth[i], labelled[i], skeleton, tile, counted=counted[i], show_truth=show_truth)
+        comparisons.append(comparison)
+    sheet = contact_sheet(comparisons, columns, titles)
+    return np.vstack([sheet, _legend(sheet.shape[1], marks=show_truth)])
 
 
 def draw_comparison(
@@ -169,150 +181,148 @@ def draw_comparison(
     counted: np.ndarray | None = None,
     show_truth: bool = True,
 ) -> np.ndarray:
-    """One person of `prediction_sheet`: each prediction with its wrong joints marked, and the truth.
+    """Draw one person of `prediction_sheet`: each prediction with its wrong joints marked, then the truth.
 
-    Parameters are those of `prediction_sheet`, for one crop.
+    The parameters are those of `prediction_sheet`, for one crop.
 
     Returns
     -------
     (height, width, 3) uint8
     """
-    picture, stroke = _resized(crop, tile), max(1.0, tile / 110)
-
-    def place(joints):  # an integer is a pixel's centre, so scaling goes about -0.5
-        return (np.asarray(joints, np.float64) + 0.5) * tile / len(crop) - 0.5
-
-    counted, parts = labelled if counted is None else counted, []
+    counted = labelled if counted is None else counted
+    interpolation = cv2.INTER_AREA if len(crop) > tile else cv2.INTER_CUBIC
+    image = cv2.resize(crop, (tile, tile), interpolation=interpolation)
+    stroke = max(1.0, tile / 110)
+    truth = _to_tile(truth, len(crop), tile)
+    seam = np.full((len(_titled(image, "")), 2, 3), _DARK[0], np.uint8)
+    parts = []
     for name, (predicted, correct) in predictions.items():
         wrong = counted & ~correct
-        told = f": {wrong.sum()} of {counted.sum()} wrong" if counted.any() else ""
-        parts.append(_titled(_draw_prediction(picture, place(predicted), place(truth), wrong, skeleton, stroke), name + told))
+        title = f"{name}: {wrong.sum()} of {counted.sum()} wrong" if counted.any() else name
+        drawn = _draw_prediction(image, _to_tile(predicted, len(crop), tile), truth, wrong, skeleton, stroke)
+        parts += [_titled(drawn, title), seam]
     if show_truth:
-        right = picture.copy()
-        _draw_skeleton(right, place(truth), labelled, skeleton, stroke)
-        parts.append(_titled(right, "truth"))
-    seam = np.full((len(parts[0]), 2, 3), _DARK[0], np.uint8)
-    return np.hstack([piece for part in parts for piece in (seam, part)][1:])
+        drawn = image.copy()
+        _draw_skeleton(drawn, truth, labelled, skeleton, stroke)
+        parts += [_titled(drawn, "truth"), seam]
+    return np.hstack(parts[:-1])
 
 
-def _draw_prediction(picture, predicted, truth, wrong, skeleton, stroke) -> np.ndarray:
-    picture = picture.copy()
-    _draw_skeleton(picture, predicted, _near(predicted), skeleton, stroke)
-    for i in np.flatnonzero(wrong & _near(predicted)):
-        _mark_wrong(picture, predicted[i], truth[i], stroke)
-    return picture
+def side_colour(*joints: str) -> tuple[int, int, int]:
+    """Return the colour of a joint or a limb; a limb from the middle to one side has that side's colour."""
+    left = any(joint.startswith("left_") for joint in joints)
+    right = any(joint.startswith("right_") for joint in joints)
+    if left == right:
+        return MIDDLE
+    return LEFT if left else RIGHT
 
 
-def _checked(image, joints, skeleton, shown):
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    joints = np.asarray(joints, dtype=np.float64)
-    _require_shape("joints", joints, (len(skeleton), 2))
-    if shown is not None:
-        _require_shape("shown", shown, (len(skeleton),))
-    return joints, _near(joints) & (True if shown is None else np.asarray(shown, bool))
-
-
-def _require_shape(name, array, shape):
+def _require_shape(name: str, array, shape: tuple[int, ...]) -> None:
     if np.shape(array) != shape:
         raise ValueError(f"{name}: expected {shape}, got {np.shape(array)}")
 
 
-def _near(joints) -> np.ndarray:
+def _is_drawable(joints: np.ndarray) -> np.ndarray:
     return (np.abs(joints) < _FAR_PX).all(-1)  # False for NaN
 
 
-def _stroke(joints) -> float:
-    """Width of a limb in pixels: 1 for a person of 60 px, 11 for one of 1000 px."""
+def _to_tile(joints: np.ndarray, size: int, tile: int) -> np.ndarray:
+    """Map joints from pixels of a crop to pixels of its tile; integers are pixel centres, so -0.5 is the fixed point."""
+    return (np.asarray(joints, np.float64) + 0.5) * tile / size - 0.5
+
+
+def _stroke_width(joints: np.ndarray) -> float:
+    """Width of a limb in pixels: 1 for a person of up to 90 px, 11 for one of 1000 px."""
     extent = np.ptp(joints, axis=0).max() if len(joints) else 0.0
     return float(np.clip(extent / 90, 1.0, 12.0))
 
 
-def _draw_skeleton(canvas, joints, shown, skeleton, stroke) -> None:
+def _draw_prediction(image, predicted, truth, wrong, skeleton: Skeleton, stroke: float) -> np.ndarray:
+    canvas = image.copy()
+    shown = _is_drawable(predicted)
+    _draw_skeleton(canvas, predicted, shown, skeleton, stroke)
+    for i in np.flatnonzero(wrong & shown):
+        _mark_wrong(canvas, predicted[i], truth[i], stroke)
+    return canvas
+
+
+def _draw_skeleton(canvas, joints, shown, skeleton: Skeleton, stroke: float) -> None:
     for a, b in skeleton.limb_indices:
         if shown[a] and shown[b]:
-            colour = side_colour(skeleton.joints[a], skeleton.joints[b])
-            _line(canvas, joints[a], joints[b], colour, stroke)
+            _draw_line(canvas, joints[a], joints[b], side_colour(skeleton.joints[a], skeleton.joints[b]), stroke)
     for i in np.flatnonzero(shown):
-        _dot(canvas, joints[i], side_colour(skeleton.joints[i]), stroke)
+        _draw_dot(canvas, joints[i], side_colour(skeleton.joints[i]), stroke)
 
 
-def side_colour(*joints: str) -> tuple[int, int, int]:
-    """Colour of a joint or a limb; a limb from the middle to one side belongs to that side."""
-    sides = {side for side in ("left", "right") for joint in joints if joint.startswith(f"{side}_")}
-    return {"left": LEFT, "right": RIGHT}[sides.pop()] if len(sides) == 1 else MIDDLE
+def _fixed_point(point) -> tuple[int, int]:
+    x, y = point
+    return round(x * 2**_PLACES), round(y * 2**_PLACES)
 
 
-def _fixed(point) -> tuple[int, int]:
-    return tuple(round(value * 2**_PLACES) for value in point)
-
-
-def _line(canvas, start, end, colour, width) -> None:
-    """A straight stroke on a dark outline, as polygons: cv2's lines have whole widths only."""
+def _draw_line(canvas, start, end, colour, width: float) -> None:
+    """Draw a straight stroke on a dark outline, as polygons: cv2's lines have integer widths only."""
     along = (end - start) / max(np.hypot(*(end - start)), 1e-6)
     across = np.array([-along[1], along[0]])
-    for tone, half in ((_DARK, width / 2 + _outline(width)), (colour, width / 2)):
+    for tone, half in ((_DARK, width / 2 + _outline_width(width)), (colour, width / 2)):
         corners = [start + half * across, end + half * across, end - half * across, start - half * across]
-        cv2.fillConvexPoly(canvas, np.array([_fixed(corner) for corner in corners]), tone, cv2.LINE_AA, _PLACES)
+        cv2.fillConvexPoly(canvas, np.array([_fixed_point(corner) for corner in corners]), tone, cv2.LINE_AA, _PLACES)
 
 
-def _outline(width) -> float:
-    return max(0.5, 0.2 * width)
+def _outline_width(stroke: float) -> float:
+    return max(0.5, 0.2 * stroke)
 
 
-def _disc(canvas, centre, radius, colour, thickness=cv2.FILLED) -> None:
-    cv2.circle(canvas, _fixed(centre), round(radius * 2**_PLACES), colour, thickness, cv2.LINE_AA, _PLACES)
+def _draw_circle(canvas, centre, radius: float, colour, thickness: int = cv2.FILLED) -> None:
+    cv2.circle(canvas, _fixed_point(centre), round(radius * 2**_PLACES), colour, thickness, cv2.LINE_AA, _PLACES)
 
 
-def _dot(canvas, centre, colour, stroke) -> None:
+def _draw_dot(canvas, centre, colour, stroke: float) -> None:
     radius = stroke + 0.3
-    _disc(canvas, centre, radius + _outline(stroke), _DARK)
-    _disc(canvas, centre, radius, colour)
+    _draw_circle(canvas, centre, radius + _outline_width(stroke), _DARK)
+    _draw_circle(canvas, centre, radius, colour)
 
 
-def _mark_wrong(canvas, predicted, truth, stroke) -> None:
-    """A line to the truth, a cross there, and a ring around the prediction."""
-    radius, width = 2.2 * stroke + 3, max(1, round(0.7 * stroke))
-    way = truth - predicted
-    length = np.hypot(*way)
-    if length > radius:
-        _line(canvas, predicted + way * radius / length, truth, WRONG, width)
-    for tilt in ((1, 1), (1, -1)):
-        arm = 0.6 * radius * np.array(tilt)
-        _line(canvas, truth - arm, truth + arm, WRONG, width)
-    _disc(canvas, predicted, radius, _DARK, width + 2)
-    _disc(canvas, predicted, radius, WRONG, width)
+def _mark_wrong(canvas, predicted, truth, stroke: float) -> None:
+    """Draw a ring around the prediction, a cross at the truth and a line between them."""
+    radius = 2.2 * stroke + 3
+    width = max(1, round(0.7 * stroke))
+    offset = truth - predicted
+    distance = np.hypot(*offset)
+    if distance > radius:
+        _draw_line(canvas, predicted + offset * radius / distance, truth, WRONG, width)
+    for direction in ((1, 1), (1, -1)):
+        arm = 0.6 * radius * np.array(direction)
+        _draw_line(canvas, truth - arm, truth + arm, WRONG, width)
+    _draw_circle(canvas, predicted, radius, _DARK, width + 2)
+    _draw_circle(canvas, predicted, radius, WRONG, width)
 
 
-def _draw_box(canvas, box, width) -> None:
-    centre, half = np.array(box.centre), box.side / 2
-    corners = tuple(_fixed(np.clip(corner, -_FAR_PX, _FAR_PX)) for corner in (centre - half, centre + half))
+def _draw_box(canvas, box: Box, width: int) -> None:
+    centre = np.array(box.centre)
+    top_left = _fixed_point(np.clip(centre - box.side / 2, -_FAR_PX, _FAR_PX))
+    bottom_right = _fixed_point(np.clip(centre + box.side / 2, -_FAR_PX, _FAR_PX))
     for tone, thickness in ((_DARK, width + 2), (MIDDLE, width)):
-        cv2.rectangle(canvas, *corners, tone, thickness, cv2.LINE_AA, _PLACES)
+        cv2.rectangle(canvas, top_left, bottom_right, tone, thickness, cv2.LINE_AA, _PLACES)
 
 
-def _resized(crop, tile) -> np.ndarray:
-    how = cv2.INTER_AREA if crop.shape[0] > tile else cv2.INTER_CUBIC
-    return cv2.resize(crop, (tile, tile), interpolation=how)
-
-
-def _font_scale(width) -> float:
+def _font_scale(width: int) -> float:
     return float(np.clip(width / 560, 0.35, 0.8))
 
 
-def _titled(image, title) -> np.ndarray:
-    """The picture under a strip with its title."""
-    scale, width = _font_scale(image.shape[1]), image.shape[1]
+def _titled(image: np.ndarray, title: str) -> np.ndarray:
+    """Put a strip with the title above the image."""
+    width = image.shape[1]
+    scale = _font_scale(width)
     strip = np.full((round(44 * scale), width, 3), _DARK[0], np.uint8)
     _write(strip, _shortened(title, width - 8, scale), 4, scale)
     return np.vstack([strip, image])
 
 
-def _text_width(text, scale) -> int:
+def _text_width(text: str, scale: float) -> int:
     return cv2.getTextSize(text, _FONT, scale, 1)[0][0]
 
 
-def _shortened(text, width, scale) -> str:
+def _shortened(text: str, width: int, scale: float) -> str:
     if _text_width(text, scale) <= width:
         return text
     while text and _text_width(text + "...", scale) > width:
@@ -320,38 +330,37 @@ def _shortened(text, width, scale) -> str:
     return text + "..."
 
 
-def _write(canvas, text, x, scale, line=0) -> None:
-    """Write into line number `line` of a strip of lines 44 * scale high."""
+def _write(canvas, text: str, x: float, scale: float, line: int = 0) -> None:
+    """Write on line number `line` of a strip whose lines are 44 * scale high."""
     cv2.putText(canvas, text, (round(x), round((44 * line + 30) * scale)), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
 
 
-def _legend(width, *, marks: bool) -> np.ndarray:
-    """A strip that says what the colours and marks mean, in as many lines as it needs."""
+def _legend(width: int, *, marks: bool) -> np.ndarray:
+    """Draw a strip that explains the colours and marks, in as many lines as needed."""
     scale = _font_scale(256)
-    swatch, line_height = 60 * scale, 44 * scale
+    swatch = 60 * scale
+    line_height = 44 * scale
     entries = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
     if marks:
         entries["wrong, and the way to the truth"] = WRONG
-    places, x, line = [], 8.0, 0
+    positions = []
+    x, line = 8.0, 0
     for text in entries:
-        needed = swatch + _text_width(text, scale) + 30
-        if x + needed > width and x > 8:
+        entry_width = swatch + _text_width(text, scale) + 30
+        if x + entry_width > width and x > 8:
             x, line = 8.0, line + 1
-        places.append((x, line))
-        x += needed
+        positions.append((x, line))
+        x += entry_width
     strip = np.full((round(line_height * (line + 1)), width, 3), _DARK[0], np.uint8)
-    for (text, colour), (x, line) in zip(entries.items(), places, strict=True):
-        _draw_swatch(strip, np.array([x, line_height * (line + 0.55)]), swatch, colour)
+    for (text, colour), (x, line) in zip(entries.items(), positions, strict=True):
+        y = line_height * (line + 0.55)
+        start = np.array([x + 0.2 * swatch, y])
+        end = np.array([x + 0.8 * swatch, y])
+        if colour == WRONG:
+            _mark_wrong(strip, start, end, 1.0)
+        else:
+            _draw_line(strip, start, end, colour, 2.0)
+            _draw_dot(strip, start, colour, 2.0)
+            _draw_dot(strip, end, colour, 2.0)
         _write(strip, text, x + swatch + 4, scale, line)
     return strip
-
-
-def _draw_swatch(strip, start, width, colour) -> None:
-    step = np.array([width, 0])
-    start, end = start + 0.2 * step, start + 0.8 * step
-    if colour == WRONG:
-        _mark_wrong(strip, start, end, 1.0)
-        return
-    _line(strip, start, end, colour, 2.0)
-    for point in (start, end):
-        _dot(strip, point, colour, 2.0)

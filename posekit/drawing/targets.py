@@ -1,71 +1,86 @@
-"""Figure 3: what goes into anchor loss on a heatmap."""
+"""Figure 3: the parts of anchor loss on a heatmap."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posekit.drawing.maps import PICTURE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
-from posekit.drawing.person_view import ModelOutput, no_anchor
+from posekit.drawing.maps import CROP_SIZE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
+from posekit.drawing.person_view import ModelOutput, missing_anchor
+from posekit.losses.explain import AnchorMaps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TITLES = ("image", "target p", "mask M", "prediction q", "modulator", "loss")
 
 
-def target_figure(found: ModelOutput, joints: Sequence[int], *, gamma: float = 2.0, model: str = ""):
-    """The parts of anchor loss, a row for each joint: photograph, target, mask, prediction, modulator and loss.
+def target_figure(output: ModelOutput, joints: Sequence[int], *, gamma: float = 2.0, model: str = "") -> "Figure":
+    """Draw the parts of anchor loss, a row for each joint: image, target, mask, prediction, modulator and loss.
 
     The circle of high confidence is outlined on target, mask and prediction.
 
     Parameters
     ----------
-    found : ModelOutput
-        What a model says about a person.
+    output : ModelOutput
+        A model's output for one person.
     joints : sequence of int
-        Their places in the skeleton.
+        Indices of the joints to draw.
     gamma : float
         Focusing exponent.
     model : str
         Its name, for the title.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
     ValueError
         If no joint is given.
     """
-    maps, skeleton = found.explain(gamma), found.view.skeleton
-    parts = {name: getattr(maps, name)[0].numpy() for name in ("target", "mask", "circle", "probability", "modulator", "loss")}
-    anchors = maps.anchor[0, :, 0, 0].numpy()
-    panels = [
-        panel
-        for row, joint in enumerate(joints)
-        for panel in _row(found, joint, {name: part[joint] for name, part in parts.items()}, anchors[joint], titled=row == 0)
-    ]
+    view = output.view
+    maps = output.explain(gamma)
+    panels = []
+    for joint in joints:
+        panels += _joint_panels(output, maps, joint)
+    panels[: len(_TITLES)] = [replace(panel, title=title) for panel, title in zip(panels, _TITLES, strict=False)]
     scales = [
         None,
         Scale("p", 1.0),
         Scale("M", 1.0, opaque=0.4),
-        Scale("q", float(parts["probability"][joints].max(initial=0))),
-        factor_scale(parts["modulator"][joints]),
-        Scale("AL", float(parts["loss"][joints].max(initial=0))),
+        Scale("q", float(maps.probability[0, joints].numpy().max(initial=0))),
+        factor_scale(maps.modulator[0, joints].numpy()),
+        Scale("AL", float(maps.loss[0, joints].numpy().max(initial=0))),
     ]
-    title = f"{model}{': ' if model else ''}anchor loss, {exponent_name(gamma)}\n{found.view.title}"
-    return map_figure(panels, scales, rows=[joint_name(skeleton, joint) for joint in joints], title=title, truth=found.view.truth)
+    title = f"anchor loss, {exponent_name(gamma)}\n{view.title}"
+    if model:
+        title = f"{model}: {title}"
+    return map_figure(panels, scales, rows=[joint_name(view.skeleton, joint) for joint in joints], title=title, truth=view.truth)
 
 
-def _row(found: ModelOutput, joint: int, part: dict[str, np.ndarray], anchor: float, *, titled: bool) -> list[MapPanel]:
-    crop, circle, lacking = found.view.picture(PICTURE), part["circle"], no_anchor(found, joint)
-    truth, predicted = enlarged(found.truth[joint], found.size), enlarged(found.predicted[joint], found.size)
-    found_q = lacking or f"q* {anchor:.2g}, max {part['probability'].max():.2g}"
-    factor = part["modulator"][part["mask"]].max(initial=0)
-    panels = {
-        "photograph": (None, " ", {"truth": truth, "predicted": predicted}),
-        "target p": (part["target"], f"p > 0.5: {circle.sum()} px", {"outline": circle}),
-        "mask M": (part["mask"], f"p = 0: {part['mask'].sum():,} px", {"outline": circle}),
-        "prediction q": (part["probability"], found_q, {"outline": circle}),
-        "modulator": (part["modulator"], f"max {factor:.4g}", {}),
-        "loss": (part["loss"], f"sum {part['loss'].sum():.2g}", {}),
-    }
-    if not found.view.known[joint]:  # training does not count it
-        panels |= {name: (np.full_like(part["target"], np.nan), " ", {}) for name in ("target p", "mask M", "modulator", "loss")}
-    return [MapPanel(crop, values, name if titled else "", caption, **marks) for name, (values, caption, marks) in panels.items()]
+def _joint_panels(output: ModelOutput, maps: AnchorMaps, joint: int) -> list[MapPanel]:
+    crop = output.view.cropped(CROP_SIZE)
+    image = MapPanel(
+        crop,
+        caption=" ",
+        truth=enlarged(output.truth[joint], output.size),
+        predicted=enlarged(output.predicted[joint], output.size),
+    )
+    target = maps.target[0, joint].numpy()
+    mask = maps.mask[0, joint].numpy()
+    circle = maps.circle[0, joint].numpy()
+    probability = maps.probability[0, joint].numpy()
+    modulator = maps.modulator[0, joint].numpy()
+    loss = maps.loss[0, joint].numpy()
+    anchor = f"q* {maps.anchor[0, joint].item():.2g}, max {probability.max():.2g}"
+    prediction = MapPanel(crop, probability, caption=missing_anchor(output, joint) or anchor, outline=circle)
+    if not output.view.known[joint]:  # the training loss ignores it
+        nothing = MapPanel(crop, np.full_like(target, np.nan), caption=" ")
+        return [image, nothing, nothing, prediction, nothing, nothing]
+    return [
+        image,
+        MapPanel(crop, target, caption=f"p > 0.5: {circle.sum()} px", outline=circle),
+        MapPanel(crop, mask, caption=f"p = 0: {mask.sum():,} px", outline=circle),
+        prediction,
+        MapPanel(crop, modulator, caption=f"max {modulator[mask].max(initial=0):.4g}"),
+        MapPanel(crop, loss, caption=f"sum {loss.sum():.2g}"),
+    ]

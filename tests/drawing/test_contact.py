@@ -21,14 +21,15 @@ def person(joints=None, labelled=None, visible=None, skeleton=LSP14) -> Person:
 
 @pytest.fixture
 def written(monkeypatch) -> list[tuple[str, float, float, tuple]]:
-    """What is written into pictures: text, x, y, colour."""
-    texts, write = [], contact._write
+    """Texts that are written: text, x, y, colour."""
+    texts = []
+    write = contact._write
 
-    def note(canvas, text, x, y, colour):
+    def record(canvas, text, x, y, colour):
         texts.append((text, x, y, colour))
         write(canvas, text, x, y, colour)
 
-    monkeypatch.setattr(contact, "_write", note)
+    monkeypatch.setattr(contact, "_write", record)
     return texts
 
 
@@ -52,7 +53,7 @@ def test_hidden_joints_are_in_brackets(written):
 
 
 @pytest.mark.parametrize("heights", [np.full(14, 150.0), np.full(14, -50.0), np.full(14, 400.0), np.linspace(0, 299, 14)])
-def test_names_do_not_touch_each_other_and_stay_in_the_picture(written, heights):
+def test_names_do_not_touch_each_other_and_stay_in_the_image(written, heights):
     joints = np.stack([np.linspace(120, 280, 14), heights], -1)
     height = draw_named(IMAGE, person(joints), LSP14).shape[0]
     for left in (True, False):
@@ -62,18 +63,16 @@ def test_names_do_not_touch_each_other_and_stay_in_the_picture(written, heights)
         assert 0 < rows[0] < rows[-1] < height
 
 
-def test_tiles_have_one_shape_whatever_the_photograph_and_the_joints():
-    far = np.tile([5000.0, -7000.0], (14, 1))
-    nobody = person(labelled=np.zeros(14, bool))
-    shapes = {
-        draw_named(image, each, LSP14).shape
-        for image in (IMAGE, np.zeros((20, 31, 3), np.uint8))
-        for each in (person(), person(far), nobody)
-    }
-    assert len(shapes) == 1
+@pytest.mark.parametrize("image", [IMAGE, np.zeros((20, 31, 3), np.uint8)], ids=["large", "small"])
+def test_tiles_have_one_shape_for_all_images_and_joints(image):
+    expected = draw_named(IMAGE, person(), LSP14).shape
+    far = person(np.tile([5000.0, -7000.0], (14, 1)))
+    unlabelled = person(labelled=np.zeros(14, bool))
+    for tile in (draw_named(image, far, LSP14), draw_named(image, unlabelled, LSP14)):
+        assert tile.shape == expected
 
 
-def test_the_photograph_is_not_changed():
+def test_the_image_is_not_changed():
     image = IMAGE.copy()
     draw_named(image, person(), LSP14)
     assert (image == IMAGE).all()
@@ -83,10 +82,10 @@ def test_long_names_are_cut_and_many_joints_find_room(written):
     many = Skeleton("many", tuple(f"left_joint_of_the_{i}th_kind" for i in range(80)))
     tile = draw_named(IMAGE, person(skeleton=many), many)
     assert len(written) == 80
-    assert all(x >= 0 and x + contact._width(text) <= tile.shape[1] for text, x, _, _ in written)
+    assert all(x >= 0 and x + contact._text_width(text) <= tile.shape[1] for text, x, _, _ in written)
 
 
-def test_sheet_has_a_line_that_explains_and_a_title_for_each_person():
+def test_sheet_has_a_legend_and_a_title_for_each_person():
     images = [IMAGE] * 5
     sheet = named_sheet(images, [person()] * 5, LSP14, list("abcde"))
     single = named_sheet(images[:1], [person()], LSP14, ["a"])

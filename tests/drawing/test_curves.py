@@ -1,5 +1,3 @@
-"""The figures show the numbers they are given, and nothing in them overlaps."""
-
 import io
 
 import numpy as np
@@ -57,17 +55,19 @@ def test_bars_are_as_long_as_the_values_and_nan_has_none():
     assert row_names(axes) == ["Head", "Wrist", "Knee"], "no row for what is NaN for all"
     assert [text.get_text() for text in axes.texts] == ["90.0", "20.0", "50.0", "10.0"]
     assert axes.get_xlabel() == "PCK@0.2 (%)"
-    first, second = (axes.patches[i].get_y() for i in (0, 3))
-    assert axes.yaxis.get_inverted() and first < second, "the first model is above the second"
+    assert axes.yaxis.get_inverted()
+    assert axes.patches[0].get_y() < axes.patches[3].get_y(), "the first model is above the second"
 
 
 def test_a_figure_grows_with_its_bars():
-    one, many = (joint_bars({str(i): dict.fromkeys(MPII16.joints, 50.0) for i in range(n)}, metric="PCK") for n in (1, 6))
+    joints = dict.fromkeys(MPII16.joints, 50.0)
+    one = joint_bars({"a": joints}, metric="PCK")
+    many = joint_bars({str(i): joints for i in range(6)}, metric="PCK")
     assert len(many.axes[0].patches) == len(many.axes[0].texts) == 6 * 16
     assert many.get_figheight() > 3 * one.get_figheight() and one.get_figheight() < 4
 
 
-def test_histogram_tells_apart_at_the_threshold():
+def test_histogram_changes_colour_at_the_threshold():
     # Of 8 that count: two within (one exactly at it), three up to 2, one farther, two not predicted.
     errors = np.array([[0.5, 0.01, 0.5000001], [2.0, 1.0, 2.1], [np.inf, np.inf, NAN]])
     figure = error_histogram(errors, threshold=0.5, reference="head size")
@@ -111,23 +111,23 @@ def test_diagnosis_is_stacked():
 
 
 def test_diagnosis_names_each_models_bar():
-    figure = diagnosis_bars({"ours": {"Head": (70, 20, 0, 10), "Hip": (1, 2, 3, 94)}, "theirs": {"Head": (50, 20, 20, 10)}})
+    figure = diagnosis_bars({"a": {"Head": (70, 20, 0, 10), "Hip": (1, 2, 3, 94)}, "b": {"Head": (50, 20, 20, 10)}})
     (axes,) = figure.axes
     (right,) = axes.child_axes
-    assert row_names(right) == ["ours", "theirs", "ours", "theirs"]
+    assert row_names(right) == ["a", "b", "a", "b"]
     assert (np.diff(right.get_yticks()) > 0).all()
 
 
 @pytest.mark.parametrize("draw", [diagnosis_bars, double_counting_bars])
 def test_four_numbers_are_needed(draw):
-    with pytest.raises(ValueError, match="Hip: expected 4 numbers, got 3"):
+    with pytest.raises(ValueError, match=r"Hip.*4.*3"):
         draw({"a": {"Head": (1, 2, 3, 4), "Hip": (1, 2, 3)}})
 
 
 def test_double_counting_has_a_panel_for_each_number():
     figure = double_counting_bars({"a": {"Head": (10, 60, 30, NAN), "Hip": (20, 50, 40, 25)}, "b": {"Hip": (5, 6, 7, 8)}})
-    shown = [[width for width in widths(axes) if not np.isnan(width)] for axes in figure.axes]
-    assert shown == [[10, 20, 5], [60, 50, 6], [30, 40, 7], [25, 8]]
+    for axes, expected in zip(figure.axes, [[10, 20, 5], [60, 50, 6], [30, 40, 7], [25, 8]], strict=True):
+        assert [width for width in widths(axes) if not np.isnan(width)] == expected
     assert [text.get_text() for text in figure.axes[3].texts] == ["25.0", "8.0"]
 
 
@@ -169,10 +169,14 @@ def figures(groups, models):
     }
 
 
-@pytest.mark.parametrize("groups", [tuple(MPII16.groups), LSP14.joints, ("Head",)], ids=["groups", "joints", "one"])
 @pytest.mark.parametrize(
-    "models",
-    [("ours",), ("hourglass", "Tompson et al."), (LONG, "_costs $5 and $6", LONG + "2"), tuple("abcdefgh")],
+    ("groups", "models"),
+    [
+        (("Head",), ("ours",)),
+        (tuple(MPII16.groups), ("hourglass", "Tompson et al.")),
+        (LSP14.joints, (LONG, "_costs $5 and $6", LONG + "2")),
+        (tuple(MPII16.groups), tuple("abcdefgh")),
+    ],
     ids=["one", "two", "long", "eight"],
 )
 def test_no_text_overlaps_or_leaves_the_figure(groups, models, require_legible):
@@ -189,11 +193,11 @@ def test_all_models_are_in_the_legend():
     assert [text.get_text().strip() for text in figure.legends[0].texts] == [r"_costs \$5 and \$6", "b"]
 
 
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_figures_can_be_saved(kind):
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_figures_can_be_saved(suffix):
     for figure in figures(("Head", "Hip"), ("ours", "theirs")).values():
         file = io.BytesIO()
-        figure.savefig(file, format=kind)
+        figure.savefig(file, format=suffix)
         assert len(file.getvalue()) > 1000
 
 
@@ -204,18 +208,16 @@ def test_colours_on_bars_stand_out():
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgba(colour)[:3]]
         return np.dot(linear, [0.2126, 0.7152, 0.0722])
 
-    pairs = []
-    (axes,) = joint_bars({str(i): {"Head": 90.0} for i in range(8)}, metric="PCK").axes
-    pairs += [(bar.get_facecolor(), text.get_color()) for bar, text in zip(axes.patches, axes.texts, strict=True)]
-    (axes,) = diagnosis_bars({"a": {"Head": (25.0,) * 4}}).axes
-    pairs += [(bar.get_facecolor(), text.get_color()) for bar, text in zip(axes.patches, axes.texts, strict=True)]
-    for bar, text in pairs:
-        low, high = sorted((luminance(bar), luminance(text)))
-        assert (high + 0.05) / (low + 0.05) > 3, (bar, text)
+    models = joint_bars({str(i): {"Head": 90.0} for i in range(8)}, metric="PCK")
+    for figure in (models, diagnosis_bars({"a": {"Head": (25.0,) * 4}})):
+        (axes,) = figure.axes
+        for bar, text in zip(axes.patches, axes.texts, strict=True):
+            low, high = sorted((luminance(bar.get_facecolor()), luminance(text.get_color())))
+            assert (high + 0.05) / (low + 0.05) > 3, (bar.get_facecolor(), text.get_color())
 
 
-def test_nothing_to_show_is_drawn_as_nothing(require_legible):
-    nothing = [
+def test_figures_without_numbers_are_empty(require_legible):
+    empty = [
         pck_curves({}, metric="PCK", threshold=0.2),
         pck_curves({"Head": (np.zeros(0), np.zeros(0))}, metric="PCK", threshold=0.2),
         joint_bars({}, metric="PCK@0.2"),
@@ -227,9 +229,9 @@ def test_nothing_to_show_is_drawn_as_nothing(require_legible):
         double_counting_bars({}),
         difference_bars({}),
     ]
-    for figure in nothing:
+    for figure in empty:
         require_legible(figure)
-    assert nothing[5].axes[0].get_title() == "no joint has a score"
+    assert empty[5].axes[0].get_title() == "no joint has a score"
 
 
 def test_published_hourglass_scores_stand_on_the_bars(real_data):

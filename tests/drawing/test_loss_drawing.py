@@ -1,5 +1,3 @@
-"""Lines and maps show the numbers of the losses, and no text overlaps."""
-
 import io
 
 import numpy as np
@@ -18,13 +16,14 @@ def lines(axes):
 
 def closed_form(q, anchor, gamma):
     """Loss and gradient of anchor loss (eq. 1, 19 and 20); of focal loss for q* = 1."""
-    base, log = np.maximum(1 + q - anchor, 1e-300), np.log1p(-q)
+    base = np.maximum(1 + q - anchor, 1e-300)
+    log = np.log1p(-q)
     return -(base**gamma) * log, base**gamma / (1 - q) - gamma * base ** (gamma - 1) * log
 
 
 def contours(axes):
-    (found,) = [artist for artist in axes.collections if isinstance(artist, ContourSet)]
-    return dict(zip(found.levels, found.get_paths(), strict=True))
+    (lines,) = [artist for artist in axes.collections if isinstance(artist, ContourSet)]
+    return dict(zip(lines.levels, lines.get_paths(), strict=True))
 
 
 def test_lines_are_the_losses_and_their_gradients():
@@ -75,15 +74,15 @@ def test_without_an_anchor_the_other_losses_are_drawn():
     assert set(lines(figure.axes[0])) == {CROSS_ENTROPY, FOCAL}
 
 
-@pytest.mark.parametrize("gammas, anchors", [([-1.0], [0.5]), ([2.0], [1.1]), ([], [0.5]), ([float("inf")], [])])
-def test_what_cannot_be_drawn_is_refused(gammas, anchors):
-    with pytest.raises(ValueError, match=r"gamma: expected|anchor: expected|Number of rows"):
+@pytest.mark.parametrize(("gammas", "anchors"), [([-1.0], [0.5]), ([2.0], [1.1]), ([], [0.5]), ([float("inf")], [])])
+def test_wrong_exponents_and_anchors_are_errors(gammas, anchors):
+    with pytest.raises(ValueError, match=r"gamma|anchor|rows"):
         loss_curves(gammas, anchors)
 
 
 @pytest.mark.parametrize("gammas", [[-1.0], []])
-def test_maps_that_cannot_be_drawn_are_refused(gammas):
-    with pytest.raises(ValueError, match=r"gamma: expected|Number of rows"):
+def test_wrong_exponents_of_maps_are_errors(gammas):
+    with pytest.raises(ValueError, match=r"gamma|rows"):
         loss_surface(gammas)
 
 
@@ -145,17 +144,18 @@ def test_lines_stand_out_from_the_map():
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
         return np.dot(linear, [0.2126, 0.7152, 0.0722])
 
-    for axes in loss_surface([0.5, 2.0, 5.0]).axes[:6]:
+    for axes in loss_surface([0.5, 5.0]).axes[:4]:
         (image,) = axes.images
-        (found,) = axes.collections
-        for level, ink in zip(found.levels, found.get_edgecolor(), strict=True):
-            low, high = sorted((luminance(colormaps[image.get_cmap().name](image.norm(level))), luminance(ink)))
+        (contour,) = axes.collections
+        for level, line_colour in zip(contour.levels, contour.get_edgecolor(), strict=True):
+            map_colour = colormaps[image.get_cmap().name](image.norm(level))
+            low, high = sorted((luminance(map_colour), luminance(line_colour)))
             assert (high + 0.05) / (low + 0.05) > 3, (axes.get_title(), level)
 
 
 @pytest.mark.parametrize(
-    "gammas, anchors",
-    [([2.0], [0.1, 0.5, 0.9]), ([0.0, 0.5, 10.0], [0.5]), ([1 / 3, 5.0], np.linspace(0, 1, 11) ** 2), ([2.0], [])],
+    ("gammas", "anchors"),
+    [([2.0], [0.1, 0.5, 0.9]), ([0.0, 10.0], [0.5]), ([5.0], np.linspace(0, 1, 11) ** 2), ([2.0], [])],
     ids=["default", "gammas", "many", "none"],
 )
 def test_no_text_overlaps_or_leaves_the_figure(gammas, anchors, require_legible):
@@ -163,9 +163,9 @@ def test_no_text_overlaps_or_leaves_the_figure(gammas, anchors, require_legible)
     require_legible(loss_surface(gammas))
 
 
-@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
-def test_figures_can_be_saved(kind):
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_figures_can_be_saved(suffix):
     for figure in (loss_curves(), loss_surface()):
         file = io.BytesIO()
-        figure.savefig(file, format=kind)
+        figure.savefig(file, format=suffix)
         assert len(file.getvalue()) > 1000

@@ -32,11 +32,11 @@ def test_agrees_with_the_closed_form(gamma):
     q, p = example()
     q[:, 0, 0] = 0.99  # surely above an anchor somewhere
     q[p > 0.5] *= 0.6
-    found = penalty_map(q, p, gamma)
+    penalty = penalty_map(q, p, gamma)
     expected = np.stack([closed_form(q[k], p[k], gamma) for k in range(K)])
-    assert found.dtype == np.float32 and (expected > 0).any() and (expected == 0).any()
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert (found[expected == 0] == 0).all()
+    assert penalty.dtype == np.float32 and (expected > 0).any() and (expected == 0).any()
+    np.testing.assert_allclose(penalty, expected, rtol=1e-6)
+    assert (penalty[expected == 0] == 0).all()
 
 
 def test_nothing_is_added_on_the_true_joint_or_below_its_score():
@@ -53,40 +53,44 @@ def test_gamma_zero_is_cross_entropy():
 
 def test_a_map_without_an_anchor_has_no_penalty():
     q, p = example()
-    q[:, 0, 6], p[1] = 0.999, 0.0
+    q[:, 0, 6] = 0.999
+    p[1] = 0.0
     p[2] *= 0.5  # only the edge of a joint outside the crop: nothing above 0.5
-    found = penalty_map(q, p)
-    assert found[0].any() and not found[1:].any()
+    penalty = penalty_map(q, p)
+    assert penalty[0].any() and not penalty[1:].any()
 
 
 def test_certain_predictions_cost_much_but_not_infinitely():
-    q, p = np.zeros((1, H, W)), np.zeros((1, H, W))
-    p[0, 1, 1], q[0, 3, 5] = 1.0, 1.0
-    found = penalty_map(q.astype(np.float32), p)
+    q = np.zeros((1, H, W))
+    p = np.zeros((1, H, W))
+    p[0, 1, 1] = 1.0
+    q[0, 3, 5] = 1.0
+    penalty = penalty_map(q.astype(np.float32), p)
     # -log(1e-7) * ((1 + 1)^2 - 1)
-    assert found[0, 3, 5] == pytest.approx(3 * 7 * np.log(10), rel=1e-5)
-    assert np.count_nonzero(found) == 1
+    assert penalty[0, 3, 5] == pytest.approx(3 * 7 * np.log(10), rel=1e-5)
+    assert np.count_nonzero(penalty) == 1
     linear = np.where(q == 0, -0.1, 1.2)
-    np.testing.assert_array_equal(penalty_map(linear, p), found)
+    np.testing.assert_array_equal(penalty_map(linear, p), penalty)
 
 
 def test_a_joint_counted_twice_is_penalised_at_the_wrong_peak():
-    true, wrong = torch.tensor([[[81.5, 41.5]]]), torch.tensor([[[181.5, 141.5]]])
+    true = torch.tensor([[[81.5, 41.5]]])
+    wrong = torch.tensor([[[181.5, 141.5]]])
     labelled = torch.ones((1, 1), dtype=torch.bool)
     target = encode(true, labelled, size=64)
     q = 0.4 * target + 0.9 * encode(wrong, labelled, size=64)
-    found = penalty_map(q[0].numpy(), target[0].numpy())
-    where, _ = decode(torch.from_numpy(found)[None], method="argmax")
-    np.testing.assert_array_equal(where[0, 0], wrong[0, 0])
+    penalty = penalty_map(q[0].numpy(), target[0].numpy())
+    highest, _ = decode(torch.from_numpy(penalty)[None], method="argmax")
+    np.testing.assert_array_equal(highest[0, 0], wrong[0, 0])
 
 
-def test_penalty_map_says_what_does_not_fit():
+def test_penalty_map_rejects_wrong_arguments():
     q, p = example()
-    with pytest.raises(ValueError, match=r"the same \(K, H, W\), got \(3, 5, 7\) and \(2, 5, 7\)"):
+    with pytest.raises(ValueError, match=r"\(3, 5, 7\).*\(2, 5, 7\)"):
         penalty_map(q, p[:2])
-    with pytest.raises(ValueError, match="got \\(5, 7\\)"):
+    with pytest.raises(ValueError, match=r"\(5, 7\)"):
         penalty_map(q[0], p[0])
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match=r"NaN|finite"):
         penalty_map(np.full_like(q, np.nan), p)
     with pytest.raises(ValueError, match="gamma"):
         penalty_map(q, p, gamma=-1.0)
@@ -123,7 +127,7 @@ def test_colour_and_opacity_grow_with_the_value():
     assert (np.diff(light) > 0).all()
 
 
-def test_zero_and_below_leave_the_picture_alone():
+def test_zero_and_below_leave_the_image_unchanged():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     for nothing in (np.zeros((5, 7)), np.full((5, 7), -1.0)):
         np.testing.assert_array_equal(overlay_heatmap(image, nothing), image)
@@ -137,15 +141,15 @@ def test_top_makes_maps_comparable():
     np.testing.assert_array_equal(overlay_heatmap(grey(4, 4), 2 * heat, top=2.0), overlay_heatmap(grey(4, 4), heat, top=2.0))
 
 
-def test_overlay_says_what_does_not_fit():
-    with pytest.raises(ValueError, match="image: expected"):
+def test_overlay_rejects_wrong_arguments():
+    with pytest.raises(ValueError, match=r"image.*float64"):
         overlay_heatmap(grey(4, 4).astype(float), np.zeros((2, 2)))
-    with pytest.raises(ValueError, match=r"map: expected \(h, w\), got \(1, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"map.*\(1, 2, 2\)"):
         overlay_heatmap(grey(4, 4), np.zeros((1, 2, 2)))
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match=r"NaN|finite"):
         overlay_heatmap(grey(4, 4), np.full((2, 2), np.nan))
     for options in ({"top": 0.0}, {"top": np.nan}, {"alpha": 1.5}):
-        with pytest.raises(ValueError, match="top > 0 and alpha"):
+        with pytest.raises(ValueError, match=r"top.*alpha.*(0\.0|nan|1\.5)"):
             overlay_heatmap(grey(4, 4), np.zeros((2, 2)), **options)
 
 
@@ -154,17 +158,18 @@ def random_maps(seed, top=0.99):
 
 
 def shown(axes):
-    """The map that lies over the photograph."""
+    """The map that lies over the image."""
     return np.asarray(axes.get_images()[1].get_array())
 
 
 def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_output):
-    early, late = make_output(random_maps(0, 0.1)), make_output(random_maps(1))
+    early = make_output(random_maps(0, 0.1))
+    late = make_output(random_maps(1))
     figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [2, 0], gammas=[1.0, 3.0])
     columns = [(early, 1.0), (early, 3.0), (late, 1.0), (late, 3.0)]
     for row, joint in enumerate([2, 0]):
-        for column, (found, gamma) in enumerate(columns):
-            expected = penalty_map(found.maps, found.targets, gamma)[joint]
+        for column, (output, gamma) in enumerate(columns):
+            expected = penalty_map(output.maps, output.targets, gamma)[joint]
             panel = figure.axes[4 * row + column]
             np.testing.assert_allclose(shown(panel), expected, rtol=1e-4, atol=1e-7)
             assert panel.get_xlabel() == f"highest {expected.max():.2g}"
@@ -178,37 +183,39 @@ def test_the_figure_shows_the_penalty_of_each_joint_model_and_gamma(make_output)
 
 
 def test_each_column_has_a_scale_of_its_own(make_output):
-    early, late = make_output(random_maps(0, 0.1)), make_output(random_maps(1))
+    early = make_output(random_maps(0, 0.1))
+    late = make_output(random_maps(1))
     figure = penalty_figure({"epoch 1": early, "epoch 9": late}, [0, 1, 2])
     tops = [axes.get_images()[1].norm.vmax for axes in figure.axes[:6]]
-    expected = [penalty_map(found.maps, found.targets).max() for found in (early, late)] * 3
+    expected = [penalty_map(output.maps, output.targets).max() for output in (early, late)] * 3
     np.testing.assert_allclose(tops, expected, rtol=1e-4)
     assert tops[0] < 0.1 * tops[1]
 
 
 def test_marks_lie_at_the_true_and_the_predicted_place(make_output):
-    found = make_output(random_maps(2))
-    axes = penalty_figure({"a": found}, [1]).axes[0]
+    output = make_output(random_maps(2))
+    axes = penalty_figure({"a": output}, [1]).axes[0]
     marks = {line.get_marker(): line.get_xydata()[0] for line in axes.lines}
     # Crops of 64 px are shown with 256.
-    np.testing.assert_allclose(marks["+"], (found.truth[1] + 0.5) * 4 - 0.5)
-    np.testing.assert_allclose(marks["o"], (found.predicted[1] + 0.5) * 4 - 0.5)
+    np.testing.assert_allclose(marks["+"], (output.truth[1] + 0.5) * 4 - 0.5)
+    np.testing.assert_allclose(marks["o"], (output.predicted[1] + 0.5) * 4 - 0.5)
 
 
 def test_the_modulator_is_shown_on_true_negatives_alone(make_output):
-    found = make_output(random_maps(2))
-    image = penalty_figure({"a": found}, [0], quantity="modulator").axes[0].get_images()[1]
-    factor, negative = found.explain(2.0).modulator[0, 0].numpy(), found.targets[0] == 0
+    output = make_output(random_maps(2))
+    image = penalty_figure({"a": output}, [0], quantity="modulator").axes[0].get_images()[1]
+    factor = output.explain(2.0).modulator[0, 0].numpy()
+    negative = output.targets[0] == 0
     np.testing.assert_allclose(np.asarray(image.get_array())[negative], factor[negative], rtol=1e-6)
     assert not image.get_alpha()[~negative].any()
     assert image.norm.vmax == pytest.approx(1 + np.abs(factor[negative] - 1).max(), rel=1e-6)
-    with pytest.raises(ValueError, match="quantity 'loss': choose from penalty, modulator"):
-        penalty_figure({"a": found}, [0], quantity="loss")
+    with pytest.raises(ValueError, match=r"'loss'.*penalty, modulator"):
+        penalty_figure({"a": output}, [0], quantity="loss")
 
 
 def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(make_output):
     maps = np.full((3, 16, 16), 0.1, np.float32)
-    maps[0, 14, 2], maps[1, 14, 2], maps[2, 14, 2] = 0.5, 0.9, 0.7
+    maps[:, 14, 2] = [0.5, 0.9, 0.7]
     assert most_penalised([make_output(maps)], 2.0, 2) == [1, 2]
     assert most_penalised([make_output(maps, known=(True, False, True))], 2.0, 2) == [0, 2]
     # A model with small penalties counts as much as one with large ones.
@@ -219,14 +226,14 @@ def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(mak
 
 
 @pytest.mark.parametrize("quantity", ["penalty", "modulator"])
-def test_a_joint_without_an_anchor_is_not_said_to_cost_nothing(make_output, quantity):
-    found = make_output(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
-    told = [axes.get_xlabel() for axes in penalty_figure({"a": found}, [0, 1, 2], quantity=quantity).axes[:3]]
-    assert told[:2] == ["no anchor: outside the crop", "true place not known"] and told[2].startswith("highest")
+def test_a_joint_without_an_anchor_has_no_number(make_output, quantity):
+    output = make_output(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
+    captions = [axes.get_xlabel() for axes in penalty_figure({"a": output}, [0, 1, 2], quantity=quantity).axes[:3]]
+    assert captions[:2] == ["no anchor: outside the crop", "true place not known"] and captions[2].startswith("highest")
 
 
-def test_the_figure_is_legible(make_output, require_legible):
-    found = {f"epoch {i}": make_output(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
-    for quantity in ("penalty", "modulator"):
-        require_legible(penalty_figure(found, [0, 1, 2], quantity=quantity))
-        require_legible(penalty_figure({"a": found["epoch 1"]}, [0], quantity=quantity))
+@pytest.mark.parametrize("quantity", ["penalty", "modulator"])
+def test_the_figure_is_legible(make_output, require_legible, quantity):
+    outputs = {f"epoch {i}": make_output(random_maps(i)) for i in (1, 2, 3, 5, 10, 20)}
+    require_legible(penalty_figure(outputs, [0, 1], quantity=quantity))
+    require_legible(penalty_figure({"a": outputs["epoch 1"]}, [0], quantity=quantity))

@@ -46,10 +46,10 @@ def test_input_is_not_changed():
     assert (drawn != image).any()
 
 
-@pytest.mark.parametrize("gone", [np.nan, np.inf, 1e12])
-def test_impossible_joint_is_left_out_with_its_limbs(gone):
+@pytest.mark.parametrize("coordinate", [np.nan, np.inf, 1e12])
+def test_impossible_joint_is_left_out_with_its_limbs(coordinate):
     joints = legs(300)
-    joints[2] = gone
+    joints[2] = coordinate
     image = draw_pose(grey(400, 150), joints, LEGS)
     assert not has_colour(image[180:], LEFT).any(), "the left shank needs the left ankle"
     assert has_colour(image[180:], RIGHT).any()
@@ -62,7 +62,7 @@ def test_joint_that_is_not_shown_is_left_out_with_its_limbs():
     assert has_colour(image[200:, :60], RIGHT).any()
 
 
-def test_nothing_to_draw_gives_the_picture_back():
+def test_nothing_to_draw_leaves_the_image_unchanged():
     image = grey(40, 30)
     np.testing.assert_array_equal(draw_pose(image, np.full((5, 2), np.nan), LEGS), image)
     np.testing.assert_array_equal(draw_pose(image, legs(30), LEGS, shown_K=np.zeros(5, bool)), image)
@@ -76,8 +76,9 @@ def test_strokes_grow_with_the_person(height, thinnest, thickest):
     assert thinnest <= changed <= thickest
 
 
-def test_a_hidden_rubbish_joint_does_not_thicken_the_strokes():
-    joints, shown = legs(60), np.array([True, True, True, True, False])
+def test_a_joint_far_away_that_is_not_shown_does_not_thicken_the_strokes():
+    joints = legs(60)
+    shown = np.array([True, True, True, True, False])
     clean = draw_pose(grey(200, 150), joints, LEGS, shown_K=shown)
     joints[4] = -5000, 9000
     np.testing.assert_array_equal(draw_pose(grey(200, 150), joints, LEGS, shown_K=shown), clean)
@@ -90,8 +91,7 @@ def test_joints_beyond_the_border_are_cut_off():
 
 
 def test_box_is_framed():
-    nobody = np.full((5, 2), np.nan)
-    image = draw_pose(grey(50, 80), nobody, LEGS, box=Box((40, 25), 20))
+    image = draw_pose(grey(50, 80), np.full((5, 2), np.nan), LEGS, box=Box((40, 25), 20))
     assert image[25, 30].min() > 200
     assert image[15, 40].min() > 200
     assert (image[20:31, 36:45] == 128).all(), "only a frame"
@@ -100,10 +100,10 @@ def test_box_is_framed():
 @pytest.mark.parametrize(
     ("image", "joints", "shown", "message"),
     [
-        (grey(9, 9)[..., 0], legs(5), None, "image: expected"),
-        (grey(9, 9).astype(np.float32), legs(5), None, "image: expected"),
-        (grey(9, 9), legs(5)[:4], None, r"joints: expected \(5, 2\), got \(4, 2\)"),
-        (grey(9, 9), legs(5), np.ones(4, bool), r"shown: expected \(5,\), got \(4,\)"),
+        (grey(9, 9)[..., 0], legs(5), None, r"image.*\(9, 9\)"),
+        (grey(9, 9).astype(np.float32), legs(5), None, "image.*float32"),
+        (grey(9, 9), legs(5)[:4], None, r"joints.*\(5, 2\).*\(4, 2\)"),
+        (grey(9, 9), legs(5), np.ones(4, bool), r"shown.*\(5,\).*\(4,\)"),
     ],
 )
 def test_wrong_shapes_are_named(image, joints, shown, message):
@@ -119,7 +119,7 @@ def test_every_skeleton_shows_all_its_sides(skeleton):
         assert has_colour(image, colour).sum() > 50
 
 
-def test_contact_sheet_places_the_pictures_in_rows():
+def test_contact_sheet_places_the_images_in_rows():
     images = [grey(20, 30, 40 * i) for i in range(5)]
     sheet = contact_sheet(images, columns=3)
     height, width = sheet.shape[0] // 2, sheet.shape[1] // 3
@@ -129,25 +129,26 @@ def test_contact_sheet_places_the_pictures_in_rows():
         assert (sheet[row * height + height // 2, column * width + width // 2] == image[0, 0]).all()
 
 
-def test_contact_sheet_of_few_pictures_is_no_wider_than_they_are():
+def test_contact_sheet_of_few_images_is_no_wider_than_they_are():
     assert contact_sheet([grey(20, 20)] * 2, columns=9).shape[1] < 3 * 20
 
 
-def test_titles_stand_above_the_pictures_and_are_shortened():
-    plain, short = contact_sheet([grey(50, 90, 0)], 1), contact_sheet([grey(50, 90, 0)], 1, ["ankle"])
-    long = contact_sheet([grey(50, 90, 0)], 1, ["a title that is far too long for this picture"])
+def test_titles_stand_above_the_images_and_are_shortened():
+    plain = contact_sheet([grey(50, 90, 0)], 1)
+    short = contact_sheet([grey(50, 90, 0)], 1, ["ankle"])
+    long = contact_sheet([grey(50, 90, 0)], 1, ["a title that is far too long for this image"])
     assert short.shape[0] > plain.shape[0]
     assert short.shape == long.shape
     strip = short[: short.shape[0] - plain.shape[0] + 4]
     assert (strip > 150).sum() > 50, "there is text to read"
-    assert (long[:, -6:] < 60).all(), "the text ends before the picture does"
+    assert (long[:, -6:] < 60).all(), "the text ends before the image does"
 
 
 @pytest.mark.parametrize(
     ("images", "columns", "titles"),
     [([], 2, None), ([grey(4, 4), grey(4, 5)], 2, None), ([grey(4, 4)], 0, None), ([grey(4, 4)], 1, ["a", "b"])],
 )
-def test_contact_sheet_refuses_what_it_cannot_arrange(images, columns, titles):
+def test_contact_sheet_rejects_unequal_shapes_and_titles(images, columns, titles):
     with pytest.raises(ValueError, match=r"contact sheet|zip"):
         contact_sheet(images, columns, titles)
 
@@ -165,10 +166,10 @@ def test_wrong_joint_is_ringed_and_tied_to_the_truth():
     predicted, truth, pair = comparison([4])
     strip = pair.shape[0] - 256
     marked = has_colour(pair[strip:, :256], WRONG)
-    on_the_way = ((predicted[4] + truth[4]) / 2 + 0.5) * 4 - 0.5
-    assert marked[int(on_the_way[1]) - 1 : int(on_the_way[1]) + 3, int(on_the_way[0])].any(), "a line leads to the truth"
-    ring = (predicted[4] + 0.5) * 4 - 0.5
-    assert marked[:, int(ring[0]) + 4 :].any(), "the ring closes beyond the prediction"
+    x, y = (((predicted[4] + truth[4]) / 2 + 0.5) * 4 - 0.5).astype(int)
+    assert marked[y - 1 : y + 3, x].any(), "a line leads to the truth"
+    ring_x = int((predicted[4, 0] + 0.5) * 4 - 0.5)
+    assert marked[:, ring_x + 4 :].any(), "the ring closes beyond the prediction"
     assert not has_colour(pair[:, 256:], WRONG).any(), "nothing is marked in the truth"
 
 
@@ -184,7 +185,8 @@ def test_truth_shows_only_what_is_labelled():
 
 
 def test_joints_keep_their_place_when_the_crop_is_enlarged():
-    truth, labelled = np.full((5, 2), 5.0), np.array([True, False, False, False, False])
+    truth = np.full((5, 2), 5.0)
+    labelled = np.array([True, False, False, False, False])
     truth[0] = 32, 20
     pair = draw_comparison(grey(64, 64), {"a": (truth, labelled)}, truth, labelled, LEGS, tile=256)
     strip = pair.shape[0] - 256
@@ -209,33 +211,35 @@ def test_prediction_sheet_of_unequal_numbers():
         assert has_colour(sheet, colour).any()
 
 
-def test_prediction_sheet_names_a_wrong_shape_and_refuses_an_empty_sheet():
-    joints, flags = np.zeros((2, 14, 2)), np.ones((2, 14), bool)
-    with pytest.raises(ValueError, match=r"truth: expected \(2, 14, 2\), got \(2, 16, 2\)"):
+def test_prediction_sheet_names_a_wrong_shape_and_rejects_an_empty_sheet():
+    joints = np.zeros((2, 14, 2))
+    flags = np.ones((2, 14), bool)
+    with pytest.raises(ValueError, match=r"truth.*\(2, 14, 2\).*\(2, 16, 2\)"):
         prediction_sheet([grey(8, 8)] * 2, {"a": (joints, flags)}, np.zeros((2, 16, 2)), flags, LSP14)
-    with pytest.raises(ValueError, match=r"b: correct: expected \(2, 14\), got \(1, 14\)"):
+    with pytest.raises(ValueError, match=r"b: correct.*\(2, 14\).*\(1, 14\)"):
         prediction_sheet([grey(8, 8)] * 2, {"a": (joints, flags), "b": (joints, flags[:1])}, joints, flags, LSP14)
     with pytest.raises(ValueError, match="contact sheet"):
         prediction_sheet([], {"a": (joints[:0], flags[:0])}, joints[:0], flags[:0], LSP14)
 
 
 def test_several_predictions_stand_side_by_side_each_with_its_own_wrong_joints():
-    truth, labelled = legs(40)[None] / 2, np.ones((1, 5), bool)
-    right = labelled.copy()
-    wrong = right & (np.arange(5) != 4)
+    truth = legs(40)[None] / 2
+    labelled = np.ones((1, 5), bool)
     moved = truth.copy()
     moved[0, 4] += [10, 0]
-    found = {"a": (truth, right), "b": (moved, wrong), "c": (truth, right)}
-    sheet = prediction_sheet([grey(64, 64)], found, truth, labelled, LEGS, tile=256)
+    predictions = {"a": (truth, labelled), "b": (moved, np.arange(5)[None] != 4), "c": (truth, labelled)}
+    sheet = prediction_sheet([grey(64, 64)], predictions, truth, labelled, LEGS, tile=256)
     marked = has_colour(sheet, WRONG)[: 256 + 20]
     tiles = [marked[:, 4 + i * 258 : 4 + i * 258 + 256].any() for i in range(4)]
     assert tiles == [False, True, False, False]
     assert sheet.shape[1] == 4 * 256 + 3 * 2 + 8
 
 
-def test_where_no_truth_is_known_there_is_no_place_for_it():
-    joints, nothing = legs(40)[None] / 2, np.zeros((1, 5), bool)
-    sheet = prediction_sheet([grey(64, 64)], {"a": (joints, nothing), "b": (joints, nothing)}, joints, nothing, LEGS, tile=256)
+def test_without_any_label_the_sheet_has_no_column_for_the_truth():
+    joints = legs(40)[None] / 2
+    unlabelled = np.zeros((1, 5), bool)
+    predictions = {"a": (joints, unlabelled), "b": (joints, unlabelled)}
+    sheet = prediction_sheet([grey(64, 64)], predictions, joints, unlabelled, LEGS, tile=256)
     assert sheet.shape[1] == 2 * 256 + 2 + 8
     assert not has_colour(sheet, WRONG).any(), "not even in the legend"
 
@@ -246,17 +250,20 @@ def test_coco_face_limbs_belong_to_their_side():
     assert tuple(draw_pose(grey(200, 300), joints, COCO17)[100, 120]) == LEFT
 
 
-def test_real_photographs(real_data):
-    """Every labelled joint inside its photograph carries a dot, in its side's colour unless a neighbour covers it."""
+def test_joints_of_real_images_have_a_dot_in_their_sides_colour(real_data):
+    """A dot may be covered by a neighbour's."""
     annotation = scipy.io.loadmat(real_data / "lspet" / "joints.mat")["joints"]
     right_colour = total = 0
     for i in range(0, 200, 10):
         image = read_image(real_data / "lspet" / "images" / f"im{i + 1:05d}.jpg")
-        joints, labelled = annotation[:, :2, i] - 1, annotation[:, 2, i] > 0
+        joints = annotation[:, :2, i] - 1
+        labelled = annotation[:, 2, i] > 0
         crop = Crop(Box.around(joints[labelled]), 256)
         drawn = draw_pose(crop.warp(image), crop.forward(joints), LSP14, shown_K=labelled)
-        for name, (x, y) in zip(np.array(LSP14.joints)[labelled], crop.forward(joints)[labelled].round().astype(int), strict=True):
-            colour = {"left": LEFT, "right": RIGHT}.get(name.split("_")[0], MIDDLE)
+        places = crop.forward(joints).round().astype(int)
+        for joint in np.flatnonzero(labelled):
+            x, y = places[joint]
+            colour = {"left": LEFT, "right": RIGHT}.get(LSP14.joints[joint].split("_")[0], MIDDLE)
             total += 1
             right_colour += tuple(drawn[y, x]) == colour
     assert total > 200

@@ -1,5 +1,3 @@
-"""Figure 3 and the contact sheet show the maps' own numbers."""
-
 import numpy as np
 import pytest
 
@@ -14,27 +12,23 @@ def shown(axes):
 
 
 def test_each_part_of_the_loss_is_shown(make_output):
-    found = make_output(MAPS)
-    figure, maps = target_figure(found, [1, 2], gamma=3.0), found.explain(3.0)
+    output = make_output(MAPS)
+    figure = target_figure(output, [1, 2], gamma=3.0)
+    maps = output.explain(3.0)
     for row, joint in enumerate([1, 2]):
-        photo, *panels = figure.axes[6 * row : 6 * row + 6]
-        assert len(photo.get_images()) == 1
+        image, *panels = figure.axes[6 * row : 6 * row + 6]
+        assert len(image.get_images()) == 1
         parts = (maps.target, maps.mask, maps.probability, maps.modulator, maps.loss)
         for axes, part in zip(panels, parts, strict=True):
             np.testing.assert_allclose(shown(axes), part[0, joint].numpy(), rtol=1e-6)
-        told = [axes.get_xlabel() for axes in panels]
-        q, p = MAPS[joint], found.targets[joint]
-        assert told[:2] == [f"p > 0.5: {(p > 0.5).sum()} px", f"p = 0: {(p == 0).sum()} px"]
-        assert told[2].replace("\n", " ") == f"q* {q[p > 0.5].max():.2g}, max {q.max():.2g}"
-        assert told[4] == f"sum {maps.loss[0, joint].sum():.2g}"
-    assert [axes.get_title() for axes in figure.axes[:6]] == [
-        "photograph",
-        "target p",
-        "mask M",
-        "prediction q",
-        "modulator",
-        "loss",
-    ]
+        captions = [axes.get_xlabel() for axes in panels]
+        q = MAPS[joint]
+        p = output.targets[joint]
+        assert captions[:2] == [f"p > 0.5: {(p > 0.5).sum()} px", f"p = 0: {(p == 0).sum()} px"]
+        assert captions[2].replace("\n", " ") == f"q* {q[p > 0.5].max():.2g}, max {q.max():.2g}"
+        assert captions[4] == f"sum {maps.loss[0, joint].sum():.2g}"
+    titles = [axes.get_title() for axes in figure.axes[:6]]
+    assert titles == ["image", "target p", "mask M", "prediction q", "modulator", "loss"]
 
 
 def test_the_circle_of_high_confidence_is_outlined(make_output):
@@ -43,7 +37,7 @@ def test_the_circle_of_high_confidence_is_outlined(make_output):
     assert [len(axes.lines) for axes in figure.axes[1:6]] == [12, 12, 12, 0, 0]
 
 
-def test_a_joint_outside_the_crop_has_no_anchor_and_says_so(make_output):
+def test_a_joint_outside_the_crop_has_no_anchor(make_output):
     figure = target_figure(make_output(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
     assert "no anchor" in figure.axes[3].get_xlabel()
     assert (shown(figure.axes[4]) == 1).all()
@@ -76,7 +70,8 @@ def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_output):
 
 
 def test_without_truth_only_the_prediction_is_marked(make_output):
-    known, unknown = (heatmap_figure(make_output(MAPS, known=(there,) * 3)) for there in (True, False))
+    known = heatmap_figure(make_output(MAPS, known=(True,) * 3))
+    unknown = heatmap_figure(make_output(MAPS, known=(False,) * 3))
     assert [line.get_marker() for line in known.axes[0].lines] == ["o", "+"]
     assert [line.get_marker() for line in unknown.axes[0].lines] == ["o"]
 
