@@ -1,17 +1,17 @@
-"""Names that a user can choose from, shared by configurations, commands and the modules that implement them. No torch."""
+"""Names that a user can choose from, shared by configurations, commands and implementations; importable without torch."""
 
 DECODE_METHODS = ("quarter", "dark", "argmax")
-"""How a heatmap becomes a point; see `posekit.heatmaps.decode`."""
+"""How a point is decoded from a heatmap; see `posekit.heatmaps.decode`."""
 
 BACKENDS = ("auto", "torch", "compiled", "onnx")
-"""What runs a network; see `posekit.prediction.backends.open_backend`."""
+"""Runtimes of a network; see `posekit.prediction.backends.open_backend`."""
 
 PRECISIONS = ("no", "bf16", "fp16")
-"""Number formats that a network multiplies in; "no" is float32."""
+"""Number formats of a network's matrix products; "no" is float32."""
 
 ENCODER_SIZES = {"efficientnet-lite0": 4, "efficientnet-lite0-short": 3}
-"""Encoders by name, and how many map sizes each gives. The short one ends at a 16th of the input's size, with 0.7 of 3.4 M
-parameters."""
+"""Encoders by name, and the number of feature map sizes of each. The short one ends at 1/16 of the input's size and has 0.7 M of
+the 3.4 M parameters."""
 
 IMAGE_DATASETS = ("mpii", "lsp", "coco")
 """Kinds of data sets that are read from image files; see `posekit.data.open_people`."""

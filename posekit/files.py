@@ -1,4 +1,4 @@
-"""Writing: a file is there whole or not at all, and a folder is tried before long work starts."""
+"""Write files atomically, and check early that a folder can be written to."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,30 +10,31 @@ from posekit.errors import OutputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it there once it is whole.
+    """Yield a temporary path to write to; it replaces `path` when the `with` block succeeds.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made or the file cannot be written.
+        If the folder cannot be created or the file cannot be written.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            yield Path(folder) / path.name
-            (Path(folder) / path.name).replace(path)
+            unfinished = Path(folder) / path.name
+            yield unfinished
+            unfinished.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
 
 
 def writable_folder(folder: str | Path) -> Path:
-    """Make an output folder, and see now, before long work, that files can be written into it.
+    """Create an output folder and check, before long work starts, that files can be written into it.
 
     Raises
     ------
     OutputError
-        If not.
+        If they cannot.
     """
     folder = Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""What this process may have of the machine, and what the machine lacks."""
+"""The machine: the processors and memory of this process, and a description of hardware and software for reports."""
 
 import ctypes
 import importlib.metadata
@@ -8,49 +8,51 @@ from pathlib import Path
 
 from posekit import __version__
 
-# Of glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST, _OLD_LARGEST = 2**31 - 1, 2**25  # older versions refuse more
+# Options of mallopt, from glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_LARGEST = 2**31 - 1
+_LARGEST_IN_OLD_GLIBC = 2**25
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:
-    """Let a process keep the memory that it frees, to use it again, instead of giving it back to the system each time.
+    """Make the C library keep freed memory for reuse instead of returning it to the system each time.
 
-    A training step on the CPU frees and takes hundreds of megabytes. By default each large array is taken from the system
-    anew, which hands out every page of 4 KB, zeroed, at its first use. Between steps the process holds more; the peak of
-    training the hourglass was the same within 5 %.
+    A training step on the CPU allocates and frees hundreds of megabytes. By default every large array is mapped anew, and the
+    system zeroes each page of 4 KB at its first use. Between steps the process then holds more memory; the peak while training
+    the hourglass was the same within 5 %.
 
     Returns
     -------
-    bool : whether the C library is one that can be told so (glibc).
+    bool : whether the C library has these options (glibc).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library, or none that can be found like that
+    except (AttributeError, OSError, TypeError):  # another C library
         return False
-    kept = mallopt(_M_MMAP_THRESHOLD, _LARGEST) or mallopt(_M_MMAP_THRESHOLD, _OLD_LARGEST)
+    kept = mallopt(_M_MMAP_THRESHOLD, _LARGEST) or mallopt(_M_MMAP_THRESHOLD, _LARGEST_IN_OLD_GLIBC)
     return bool(mallopt(_M_TRIM_THRESHOLD, _LARGEST) and kept)
 
 
 def why_not_compiled(error: RuntimeError) -> str | None:
-    """In a line, why `torch.compile` could not do its work on this machine; None for any other error."""
-    # By name: importing torch's compiler to have its class takes a second.
-    if not any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):
+    """Return in one line why `torch.compile` failed on this machine; None for any other error."""
+    # By name: importing the class from torch's compiler takes a second.
+    if not any(base.__name__ == "TorchDynamoException" for base in type(error).__mro__):
         return None
     return str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
 
 
 def describe_machine() -> dict[str, str | int | None]:
-    """Processor, cores, threads and GPU."""
+    """Return the processor, the number of cores and threads, and the GPU."""
     import torch
 
     return {
-        "processor": _processor(),
+        "processor": _processor_name(),
         "cores": processors(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -58,7 +60,7 @@ def describe_machine() -> dict[str, str | int | None]:
 
 
 def describe_software() -> dict[str, str | None]:
-    """Versions of the packages that compute."""
+    """Return the versions of Python and of the packages that compute."""
     import numpy as np
     import torch
 
@@ -75,15 +77,17 @@ def describe_software() -> dict[str, str | None]:
 
 
 def describe_load() -> float | None:
-    """Processes that ran or waited in the last minute, on average; None where the system does not tell."""
+    """Return the system's load average of the last minute; None if the system has none."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""MATLAB files (version 5 to 7.2), read without running or unpickling anything."""
+"""Read MATLAB files (version 5 to 7.2); nothing in them is executed."""
 
 import zlib
 from pathlib import Path
@@ -9,8 +9,8 @@ from scipy.io.matlab import MatReadError
 
 from posekit.errors import DataError
 
-# What scipy raises on damaged files.
-_UNREADABLE = (
+# Raised by scipy for damaged files.
+_DAMAGE = (
     OSError,
     EOFError,
     ValueError,
@@ -24,7 +24,7 @@ _UNREADABLE = (
 
 
 def variable_names(path: Path) -> set[str]:
-    """Names of the variables in a MATLAB file.
+    """Return the names of the variables in a MATLAB file.
 
     Raises
     ------
@@ -33,23 +33,24 @@ def variable_names(path: Path) -> set[str]:
     """
     try:
         return {name for name, *_ in whosmat(path, appendmat=False)}
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error
+    except _DAMAGE as error:
+        raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download or save it again") from error
 
 
 def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Variables of a MATLAB file (version 5 to 7.2).
+    """Read variables of a MATLAB file.
 
     Raises
     ------
     DataError
-        If the file cannot be read or lacks a variable; the message lists those it has.
+        If the file cannot be read or lacks a variable; the message lists its variables.
     """
-    found = variable_names(path)
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise DataError(f"{path}: no variable {missing[0]} among {', '.join(sorted(found)) or 'none'}; is it the right file?")
+    available = variable_names(path)
+    for name in names:
+        if name not in available:
+            listed = ", ".join(sorted(available)) or "none"
+            raise DataError(f"{path}: no variable {name} in it; it has {listed}; is it the right file?")
     try:
         return loadmat(path, appendmat=False, variable_names=names)
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: not a MATLAB file that can be read ({error!r}); fetch or save it again") from error
+    except _DAMAGE as error:
+        raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download or save it again") from error

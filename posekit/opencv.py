@@ -1,4 +1,4 @@
-"""OpenCV, imported in one place so that a missing system library is explained once."""
+"""Import of OpenCV for all of posekit, with one explanation if a system library is missing."""
 
 from posekit.errors import PosekitError
 
@@ -6,13 +6,12 @@ try:
     import cv2
 except ImportError as error:
     raise PosekitError(
-        f"OpenCV does not load ({error}). On a slim container install the system package libgl1 "
+        f"OpenCV cannot be imported ({error}). In a slim container install the system package libgl1 "
         "(Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), or replace the Python package: "
         "pip uninstall opencv-python; pip install opencv-python-headless"
     ) from error
 
-# Parallelism comes from the loader's workers. OpenCV's own thread pool does not survive their fork: a
-# worker that used it would wait forever.
+# The loader's workers run in parallel. OpenCV's own thread pool does not survive their fork: a worker using it would hang.
 cv2.setNumThreads(1)
 
 __all__ = ["cv2"]

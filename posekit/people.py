@@ -1,15 +1,16 @@
 """Annotated people: `People`, the columns of one data set's split, and `Person`, one row of it.
 
-Each person knows the reader of its pixels: the image file, or a pack of crops (`posekit.data.pack.read`).
+Each person has a reader of its pixels: the image file, or a pack of crops (`posekit.data.pack.read`).
 
-Whether a joint is labelled is a boolean, never a coordinate's value: the coordinates of a joint that is
-not labelled mean nothing (they are 0).
+Whether a joint is labelled is a boolean, never a value of its coordinates; the coordinates of an unlabelled joint are 0 and
+mean nothing.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from posekit.geometry import Box, Crop
 from posekit.images import decode_reduced, read_data
 from posekit.skeletons import Skeleton, joint_mapping
 
-# Beyond this a coordinate is a broken annotation, not a joint outside its image.
-_ABSURD_PX = 1e5
+_LIMIT_PX = 1e5  # a larger coordinate is a broken annotation, not a joint outside its image
+_DEFAULT: Any = None  # default of a column that `People` fills in itself
 _COLUMNS = ("image_paths", "joints", "labelled", "visible", "centres", "sides", "head_sizes", "areas", "image_ids")
 
 
@@ -34,23 +35,23 @@ class PixelReader(Protocol):
         ----------
         person : Person
         resolution : float
-            Pixels that are needed along each of the original image's; where they are fewer, decoding takes less time.
+            Pixels needed per pixel of the original image, along each axis; fewer pixels are decoded faster.
 
         Returns
         -------
         image : (H, W, 3) uint8
-            Blue, green, red. Not to be written to.
+            Blue, green, red; read-only.
         matrix : (2, 3) float64 or None
-            Original image's pixels to pixels of `image`, a scale and a shift; None where both are the same.
+            Pixels of the original image to pixels of `image`, a scale and a shift; None if they are the same.
 
         Raises
         ------
         ImageError
-            If they cannot be read or are damaged.
+            If the pixels cannot be read or are damaged.
         """
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if crops of `side` times the person's box would need pixels that are not stored."""
+        """Raise `ConfigError` if a crop of `side` times the person's box needs pixels that are not stored."""
 
 
 class FileReader:
@@ -62,14 +63,14 @@ class FileReader:
         return image, None if reduction == 1 else reduced_matrix(np.eye(2, 3), reduction)
 
     def require_margin(self, side: float) -> None:
-        """Do nothing: an image file holds everything."""
+        """Do nothing: an image file holds all pixels."""
 
 
 FILES = FileReader()
 
 
 def reduced_matrix(matrix: np.ndarray, reduction: int) -> np.ndarray:
-    """Continue a (2, 3) matrix into an image whose pixels stand for `reduction` pixels each; pixel edges fall together."""
+    """Adapt a (2, 3) matrix to an image reduced by an integer factor, which keeps the outer pixel edges in place."""
     matrix = matrix / reduction
     matrix[:, 2] += (1 / reduction - 1) / 2
     return matrix
@@ -86,13 +87,13 @@ class Person:
     joints : (K, 2) float64
         Image pixels.
     labelled, visible : (K,) bool
-        Whether the joint is annotated; whether it can be seen.
+        Whether the joint is annotated; whether it is visible.
     box : Box
         Image pixels.
     head_size : float
-        PCKh's head size in image pixels; NaN where the data set has none.
+        PCKh's head size in image pixels; NaN if the data set has none.
     reader : PixelReader
-        Where the pixels come from; by default the image file.
+        Reads the pixels; by default from the image file.
     """
 
     image_path: str
@@ -114,7 +115,7 @@ class Person:
         Returns
         -------
         image : (H, W, 3) uint8
-            Blue, green, red. Not to be written to.
+            Blue, green, red; read-only.
         person : Person
             The same person, with joints and box in pixels of `image`.
 
@@ -143,18 +144,19 @@ class Person:
 
 
 def _map_box(box: Box, matrix: np.ndarray) -> Box:
-    (scale, _, x), (_, _, y) = matrix.tolist()
-    return Box((scale * box.centre[0] + x, scale * box.centre[1] + y), scale * box.side)
+    (scale, _, shift_x), (_, _, shift_y) = matrix.tolist()
+    x, y = box.centre
+    return Box((scale * x + shift_x, scale * y + shift_y), scale * box.side)
 
 
 @dataclass(frozen=True)
 class People:
-    """The annotated people of one data set's split, by columns.
+    """Annotated people of one data set's split, by columns.
 
     Parameters
     ----------
     name, split : str
-        Data set and split, as reports print them.
+        Data set and split, as printed in reports.
     skeleton : Skeleton
         K joints.
     image_paths : (N,) str
@@ -162,32 +164,32 @@ class People:
     joints : (N, K, 2) float64
         Image pixels; 0 where not labelled.
     labelled, visible : (N, K) bool
-        Whether a joint is annotated; whether it can be seen (always False where not labelled).
+        Whether a joint is annotated; whether it is visible (always False where not labelled).
     centres : (N, 2) float64
-        Centres of the persons' boxes, image pixels.
+        Centres of the people's boxes, image pixels.
     sides : (N,) float64
-        Sides of the persons' boxes, image pixels.
+        Sides of the people's boxes, image pixels.
     head_sizes : (N,) float64
         PCKh's head size (0.6 of the head box's diagonal), image pixels; NaN where there is none.
     box_source : str
         Where the boxes come from, for the metrics file.
     left_out : mapping of str to int
-        Reasons for which the loader left persons out, and how many.
+        How many people the loader left out, by reason.
     areas : (N,) float64, optional
-        Areas of the persons' segments, for OKS, image pixels squared; NaN where there is none, and for all if not given.
+        Areas of the people's segments, for OKS, image pixels squared; NaN where there is none. NaN for all by default.
     image_ids : (N,) int64, optional
-        Numbers that the annotation gives the images, for COCO results; -1 where there is none, and for all if not given.
+        Image ids of the annotation, for COCO results; -1 where there is none. -1 for all by default.
     readers : tuple of PixelReader
-        Where the pixels come from, one for each joined data set.
+        Readers of the pixels, one for each data set that was concatenated.
     reader_index : (N,) int64, optional
-        Place in `readers` of each person's; 0 for all if not given.
+        Index of each person's reader in `readers`; 0 by default.
 
     Raises
     ------
     ValueError
         If an array has the wrong shape or dtype.
     DataError
-        If a labelled coordinate or a box is not finite or absurd; the message names the person.
+        If a labelled coordinate or a box is not finite or is absurdly large; the message names the person.
     """
 
     name: str
@@ -202,10 +204,10 @@ class People:
     head_sizes: np.ndarray
     box_source: str
     left_out: Mapping[str, int] = field(default_factory=dict)
-    areas: np.ndarray | None = None
-    image_ids: np.ndarray | None = None
+    areas: np.ndarray = _DEFAULT
+    image_ids: np.ndarray = _DEFAULT
     readers: tuple[PixelReader, ...] = (FILES,)
-    reader_index: np.ndarray | None = None
+    reader_index: np.ndarray = _DEFAULT
 
     def __post_init__(self):
         n, k = len(self.image_paths), len(self.skeleton)
@@ -225,30 +227,32 @@ class People:
         require_array("areas", self.areas, (n,), "float64")
         require_array("image_ids", self.image_ids, (n,), "int64")
         require_array("reader_index", self.reader_index, (n,), "int64")
-        sane = np.abs(self.joints) < _ABSURD_PX  # NaN is not sane either
-        self._require_all(sane.all(-1) | ~self.labelled, "joint coordinates", lambda i: self.joints[i].tolist())
-        self._require_all(np.abs(self.centres) < _ABSURD_PX, "box centre", lambda i: self.centres[i].tolist())
-        self._require_all((self.sides > 0) & (self.sides < _ABSURD_PX), "box side", lambda i: self.sides[i])
+        # Comparisons with NaN are False.
+        valid_joints = (np.abs(self.joints) < _LIMIT_PX).all(-1) | ~self.labelled
+        self._require_valid("joint coordinates", self.joints, valid_joints.all(-1))
+        self._require_valid("box centre", self.centres, (np.abs(self.centres) < _LIMIT_PX).all(-1))
+        self._require_valid("box side", self.sides, (self.sides > 0) & (self.sides < _LIMIT_PX))
 
-    def _require_all(self, good: np.ndarray, what: str, show) -> None:
-        bad = np.flatnonzero(~good.reshape(len(self), -1).all(1)) if len(self) else ()
-        if len(bad):
-            i = int(bad[0])
+    def _require_valid(self, name: str, column: np.ndarray, valid: np.ndarray) -> None:
+        invalid = np.flatnonzero(~valid)
+        if len(invalid):
+            i = int(invalid[0])
             raise DataError(
-                f"{self.name} {self.split}: {len(bad)} of {len(self)} persons have impossible {what}; the first is person {i} "
-                f"({self.image_paths[i]}): {show(i)}. Correct the annotation file or remove them."
+                f"{self.name} {self.split}: {len(invalid)} of {len(self)} people have impossible {name}; the first is person {i} "
+                f"({self.image_paths[i]}): {column[i].tolist()}; correct the annotation file or remove them"
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.image_paths)
 
     def __getitem__(self, index: int) -> Person:
+        x, y = self.centres[index]
         return Person(
             image_path=str(self.image_paths[index]),
             joints=self.joints[index],
             labelled=self.labelled[index],
             visible=self.visible[index],
-            box=Box(tuple(self.centres[index]), self.sides[index]),
+            box=Box((x, y), self.sides[index]),
             head_size=float(self.head_sizes[index]),
             reader=self.readers[self.reader_index[index]],
         )
@@ -257,26 +261,26 @@ class People:
         return (self[index] for index in range(len(self)))
 
     def select(self, indices: np.ndarray, split: str | None = None) -> "People":
-        """The persons at `indices` (integers or a mask), in that order."""
+        """Select people by integers, in that order, or by a mask."""
         columns = {name: getattr(self, name)[indices] for name in (*_COLUMNS, "reader_index")}
         return replace(self, split=split or self.split, **columns)
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if crops of `side` times the people's boxes would need pixels that are not stored."""
+        """Raise `ConfigError` if crops of `side` times the people's boxes need pixels that are not stored."""
         for reader in self.readers:
             reader.require_margin(side)
 
     def without_unlabelled(self) -> "People":
-        """Leave out persons with no labelled joint, and count them in `left_out`."""
-        some = self.labelled.any(1)
-        if some.all():
+        """Leave out people with no labelled joint, and count them in `left_out`."""
+        has_label: np.ndarray = self.labelled.any(1)
+        if has_label.all():
             return self
         reason = "no labelled joint"
-        left_out = {**self.left_out, reason: self.left_out.get(reason, 0) + int((~some).sum())}
-        return replace(self.select(some), left_out=left_out)
+        count = self.left_out.get(reason, 0) + int(np.count_nonzero(~has_label))
+        return replace(self.select(has_label), left_out={**self.left_out, reason: count})
 
     def mapped_to(self, skeleton: Skeleton) -> "People":
-        """The same people with another skeleton's joints, matched by name; joints that are lacking are not labelled.
+        """Return the people with another skeleton's joints, matched by name; missing joints are not labelled.
 
         Raises
         ------
@@ -286,41 +290,47 @@ class People:
         if skeleton == self.skeleton:
             return self
         source = joint_mapping(self.skeleton, skeleton)
-        has = source >= 0
-        if not has.any():
+        has_source = source >= 0
+        if not has_source.any():
             raise DataError(f"{self.name}: its skeleton {self.skeleton.name} shares no joint with {skeleton.name}")
-        labelled = self.labelled[:, source] & has
+        labelled = self.labelled[:, source] & has_source
         return replace(
             self,
             skeleton=skeleton,
             joints=np.where(labelled[..., None], self.joints[:, source], 0.0),
             labelled=labelled,
-            visible=self.visible[:, source] & has,
+            visible=self.visible[:, source] & has_source,
         )
 
 
 def concatenate(parts: Sequence[People]) -> People:
-    """Join several data sets; all are mapped to the first one's skeleton.
+    """Concatenate people of several data sets; all are mapped to the first one's skeleton.
 
     Raises
     ------
     DataError
-        If there is none, or if two share no joint.
+        If there is no data set, or one shares no joint with the first.
     """
     if not parts:
         raise DataError("no data set to concatenate: name at least one")
     if len(parts) == 1:
         return parts[0]
     parts = [part.mapped_to(parts[0].skeleton) for part in parts]
-    reasons = {reason for part in parts for reason in part.left_out}
-    starts = np.cumsum([0, *(len(part.readers) for part in parts)])
+    left_out: Counter[str] = Counter()
+    readers: list[PixelReader] = []
+    reader_index = []
+    for part in parts:
+        left_out.update(part.left_out)
+        reader_index.append(part.reader_index + len(readers))
+        readers += part.readers
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     return People(
         name=" + ".join(part.name for part in parts),
         split=" + ".join(part.split for part in parts),
         skeleton=parts[0].skeleton,
         box_source="; ".join(dict.fromkeys(part.box_source for part in parts)),
-        left_out={reason: sum(part.left_out.get(reason, 0) for part in parts) for reason in sorted(reasons)},
-        readers=tuple(reader for part in parts for reader in part.readers),
-        reader_index=np.concatenate([part.reader_index + start for part, start in zip(parts, starts, strict=False)]),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS},
+        left_out=dict(sorted(left_out.items())),
+        readers=tuple(readers),
+        reader_index=np.concatenate(reader_index),
+        **columns,
     )

@@ -1,22 +1,23 @@
-"""Skeletons: joint names, left/right pairs, limbs, result groups, OKS sigmas, and the mapping between them by name.
+"""Skeletons: joint names, left/right pairs, limbs, result groups, OKS sigmas, and mappings between skeletons by joint name.
 
 Sources: the MPII Human Pose release (16 joints), Leeds Sports Pose (14 joints), the COCO keypoint
-challenge (17 keypoints and their OKS sigmas). MPII and LSP have no sigmas of their own: they borrow
-those of the matching COCO keypoints; pelvis borrows the hips', and thorax, neck and head top, which
-COCO lacks, borrow the shoulders'.
+challenge (17 keypoints and their OKS sigmas). MPII and LSP have no sigmas of their own: they use
+those of the matching COCO keypoints; pelvis uses the hips', and thorax, neck and head top, which
+COCO lacks, use the shoulders'.
 """
 
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from posekit.errors import DataError
 
-# Joints that two data sets name differently and that are trained as one.
-_SAME_JOINT = {"neck": "upper_neck"}
+_SAME_JOINT = {"neck": "upper_neck"}  # names of one joint in different data sets
+_DEFAULT: Any = None  # default that `Skeleton` replaces
 
 _COCO_SIGMAS = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072,
@@ -36,46 +37,46 @@ class Skeleton:
     joints : tuple of str
         Joint names in file order; ``left_X`` and ``right_X`` form a pair.
     limbs : tuple of (str, str)
-        Joints that are drawn connected.
+        Pairs of joints that are drawn connected.
     groups : mapping of str to tuple of str
-        Columns of the result tables, in order.
+        Columns of the result tables, in order; one per joint by default.
     sigmas : tuple of float or None
-        OKS constants, one per joint; None where the skeleton has none.
+        OKS constants, one per joint; None if the skeleton has none.
 
     Raises
     ------
     DataError
-        If joint names repeat, or a limb or group names a joint that is not there.
+        If joint names repeat, or a limb or group names an unknown joint.
     """
 
     name: str
     joints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...] = ()
-    groups: Mapping[str, tuple[str, ...]] | None = None
+    groups: Mapping[str, tuple[str, ...]] = _DEFAULT
     sigmas: tuple[float, ...] | None = None
 
     def __post_init__(self):
         if not self.joints or len(set(self.joints)) != len(self.joints):
-            raise DataError(f"skeleton {self.name}: joint names must be there and differ, got {list(self.joints)}")
+            raise DataError(f"skeleton {self.name}: expected one or more distinct joint names, got {list(self.joints)}")
         if self.groups is None:
             object.__setattr__(self, "groups", {joint: (joint,) for joint in self.joints})
-        named = [j for limb in self.limbs for j in limb] + [j for group in self.groups.values() for j in group]
-        unknown = sorted(set(named) - set(self.joints))
+        used = set(itertools.chain(*self.limbs, *self.groups.values()))
+        unknown = sorted(used - set(self.joints))
         if unknown:
-            raise DataError(f"skeleton {self.name}: limbs or groups name joints it does not have: {unknown}")
+            raise DataError(f"skeleton {self.name}: limbs or groups name unknown joints: {unknown}")
         if self.sigmas is not None and len(self.sigmas) != len(self.joints):
             raise DataError(f"skeleton {self.name}: {len(self.joints)} joints but {len(self.sigmas)} sigmas")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.joints)
 
     def index(self, joint: str) -> int:
-        """Position of a joint.
+        """Return the index of a joint.
 
         Raises
         ------
         DataError
-            If the skeleton has no such joint; the message lists those it has.
+            If the skeleton has no such joint; the message lists its joints.
         """
         try:
             return self.joints.index(joint)
@@ -84,9 +85,13 @@ class Skeleton:
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[int, int], ...]:
-        """(left, right) indices of the joints that exchange when a picture is mirrored."""
-        pairs = [(joint, "right_" + joint.removeprefix("left_")) for joint in self.joints if joint.startswith("left_")]
-        return tuple((self.index(left), self.index(right)) for left, right in pairs if right in self.joints)
+        """(left, right) indices of the joints that are exchanged when an image is mirrored."""
+        pairs = []
+        for index, joint in enumerate(self.joints):
+            opposite = "right_" + joint.removeprefix("left_")
+            if joint.startswith("left_") and opposite in self.joints:
+                pairs.append((index, self.index(opposite)))
+        return tuple(pairs)
 
     @cached_property
     def flip_order(self) -> np.ndarray:
@@ -108,7 +113,7 @@ class Skeleton:
         return {name: tuple(self.index(joint) for joint in group) for name, group in self.groups.items()}
 
     def to_dict(self) -> dict:
-        """Plain form for JSON; `from_dict` reads it back."""
+        """Convert to plain types for JSON; `from_dict` reads them back."""
         return {
             "name": self.name,
             "joints": list(self.joints),
@@ -124,7 +129,7 @@ class Skeleton:
         Raises
         ------
         DataError
-            If a field is missing or of the wrong kind.
+            If a field is missing or has the wrong type.
         """
         try:
             return cls(
@@ -152,8 +157,8 @@ def _chain(*joints: str) -> tuple[tuple[str, str], ...]:
 
 
 _LIMB_GROUPS = {part.capitalize(): _both(part) for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
-_LEG_LIMBS = tuple(limb for side in ("left", "right") for limb in _chain(*(f"{side}_{p}" for p in ("hip", "knee", "ankle"))))
-_ARM_LIMBS = tuple(limb for side in ("left", "right") for limb in _chain(*(f"{side}_{p}" for p in ("shoulder", "elbow", "wrist"))))
+_LEG_LIMBS = (*_chain("left_hip", "left_knee", "left_ankle"), *_chain("right_hip", "right_knee", "right_ankle"))
+_ARM_LIMBS = (*_chain("left_shoulder", "left_elbow", "left_wrist"), *_chain("right_shoulder", "right_elbow", "right_wrist"))
 _LEGS = ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle")
 _ARMS = ("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist")
 
@@ -187,10 +192,8 @@ LSP14 = Skeleton(
     sigmas=_sigmas(_LSP_JOINTS),
 )
 
-_COCO_JOINTS = (
-    "nose",
-    *(side for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in _both(part)),
-)
+_COCO_PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_COCO_JOINTS = ("nose", *itertools.chain.from_iterable(map(_both, _COCO_PARTS)))
 COCO17 = Skeleton(
     name="coco17",
     joints=_COCO_JOINTS,
@@ -208,13 +211,13 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (MPII16, LSP14, COCO17)}
 
 
 def joint_mapping(source: Skeleton, target: Skeleton) -> np.ndarray:
-    """Find each target joint in a source skeleton, by name.
+    """Map each joint of a target skeleton to a source skeleton, by name.
 
-    LSP's ``neck`` and MPII's ``upper_neck`` are taken as the same joint.
+    LSP's ``neck`` and MPII's ``upper_neck`` count as the same joint.
 
     Returns
     -------
-    (K_target,) int64 : index of the joint in `source`, -1 where `source` lacks it.
+    (K_target,) int64 : index in `source`, -1 where `source` lacks the joint.
     """
-    position = {_SAME_JOINT.get(joint, joint): i for i, joint in enumerate(source.joints)}
-    return np.array([position.get(_SAME_JOINT.get(joint, joint), -1) for joint in target.joints], dtype=np.int64)
+    index_of = {_SAME_JOINT.get(joint, joint): index for index, joint in enumerate(source.joints)}
+    return np.array([index_of.get(_SAME_JOINT.get(joint, joint), -1) for joint in target.joints], dtype=np.int64)

@@ -1,5 +1,3 @@
-"""Memory that is freed stays with the process, where the C library can be told so."""
-
 import os
 import platform
 import subprocess
@@ -9,7 +7,7 @@ import pytest
 
 from posekit import machine
 
-SYSTEM_TIME = """
+COUNT_PAGE_FAULTS = """
 import resource
 import numpy as np
 from posekit.machine import keep_freed_memory
@@ -23,18 +21,18 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_pages_are_asked_for_once_instead_of_each_time():
-    # In pages of 4 KB: with huge ones, which there are when memory is not scattered, there is little to count.
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_freed_memory_is_kept():
+    # In pages of 4 KB: with huge pages, used when memory is not fragmented, there is little to count.
     environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
 
     def pages(keep):
-        command = [sys.executable, "-c", SYSTEM_TIME.format(keep=keep)]
+        command = [sys.executable, "-c", COUNT_PAGE_FAULTS.format(keep=keep)]
         return int(subprocess.run(command, capture_output=True, text=True, env=environment).stdout)
 
     assert pages(False) > 5 * pages(True)
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_another_c_library_is_left_unchanged(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     assert machine.keep_freed_memory() is False

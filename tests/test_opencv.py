@@ -1,4 +1,4 @@
-"""What a user is told where OpenCV's system library is missing."""
+"""The error message if OpenCV's system library is missing."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def run(tmp_path):
-    """Run code in a Python whose cv2 does not load."""
+    """Run code in a Python whose cv2 cannot be imported."""
     (tmp_path / "cv2.py").write_text('raise ImportError("libGL.so.1: cannot open shared object file")')
 
     def run(code):
@@ -19,14 +19,14 @@ def run(tmp_path):
 
 
 def test_missing_system_library_names_the_package(run):
-    said = run("import posekit.opencv").stderr
-    assert "libGL.so.1" in said
-    assert "apt-get install libgl1" in said
-    assert "opencv-python-headless" in said
+    error = run("import posekit.opencv").stderr
+    assert "libGL.so.1" in error
+    assert "apt-get install libgl1" in error
+    assert "opencv-python-headless" in error
 
 
-def test_command_says_so_in_one_line(run):
-    ended = run("from posekit.cli.main import main; sys.exit(main(['predict', '--help']))")
-    assert ended.returncode == 1
-    assert ended.stderr.count("\n") == 1
-    assert "opencv-python-headless" in ended.stderr
+def test_a_command_reports_it_in_one_line(run):
+    result = run("from posekit.cli.main import main; sys.exit(main(['predict', '--help']))")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "opencv-python-headless" in result.stderr

@@ -25,7 +25,7 @@ def test_a_person_is_a_row():
     assert [row.image_path for row in make_people()] == ["im0.jpg", "im1.jpg", "im2.jpg"]
 
 
-def test_nobody():
+def test_no_people():
     nobody = make_people().select(np.array([], dtype=int))
     assert len(nobody) == 0
     assert list(nobody) == []
@@ -60,22 +60,20 @@ def test_columns_must_fit_the_skeleton():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1e6])
 @pytest.mark.parametrize(
-    "name, index, what",
+    "name, index, message",
     [("joints", (1, 4, 0), "joint coordinates"), ("centres", (1, 1), "box centre"), ("sides", 1, "box side")],
 )
-def test_impossible_numbers_name_the_person(name, index, what, value):
-    with pytest.raises(DataError) as caught:
+def test_impossible_numbers_name_the_person(name, index, message, value):
+    with pytest.raises(DataError, match=rf"^lsp train: 1 of 3 .*{message}.* person 1 \(im1\.jpg\): .*$"):
         make_people(**changed(name, index, value))
-    assert f"lsp train: 1 of 3 persons have impossible {what}; the first is person 1 (im1.jpg)" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_box_without_area():
-    with pytest.raises(DataError, match=r"2 of 3 persons have impossible box side; the first is person 0 \(im0.jpg\)"):
+    with pytest.raises(DataError, match=r"2 of 3 .*box side.* person 0 \(im0\.jpg\): 0\.0"):
         make_people(**changed("sides", [0, 2], 0))
 
 
-def test_what_is_not_labelled_may_be_anything():
+def test_unlabelled_joints_may_have_any_coordinates():
     labelled = np.ones((3, 14), dtype=bool)
     labelled[1, 4] = False
     assert len(make_people(**changed("joints", (1, 4), np.nan), labelled=labelled)) == 3
@@ -87,19 +85,19 @@ def test_select_by_index_and_mask():
     assert make_people().select(np.array([False, True, False])).image_paths.tolist() == ["im1.jpg"]
 
 
-def test_areas_travel_with_their_persons_and_are_nan_where_there_are_none():
+def test_areas_stay_with_their_people_and_are_nan_by_default():
     known = make_people(areas=np.array([400.0, np.nan, 900.0]))
     np.testing.assert_array_equal(known.select(np.array([2, 0])).mapped_to(MPII16).areas, [900, 400])
     np.testing.assert_array_equal(concatenate([make_people(), known]).areas, [np.nan] * 3 + [400, np.nan, 900])
     assert make_people().areas.dtype == np.float64 and np.isnan(make_people().areas).all()
 
 
-def test_persons_without_a_label_are_left_out_and_counted():
+def test_people_without_a_label_are_left_out_and_counted():
     labelled = np.ones((3, 14), dtype=bool)
     labelled[1] = False
-    some = make_people(labelled=labelled, left_out={"no torso": 4}).without_unlabelled()
-    assert some.image_paths.tolist() == ["im0.jpg", "im2.jpg"]
-    assert some.left_out == {"no torso": 4, "no labelled joint": 1}
+    people = make_people(labelled=labelled, left_out={"no torso": 4}).without_unlabelled()
+    assert people.image_paths.tolist() == ["im0.jpg", "im2.jpg"]
+    assert people.left_out == {"no torso": 4, "no labelled joint": 1}
     earlier = make_people(labelled=labelled, left_out={"no labelled joint": 50})  # counted by the loader
     assert earlier.without_unlabelled().left_out == {"no labelled joint": 51}
     assert make_people().without_unlabelled().left_out == {}
@@ -112,10 +110,10 @@ def test_mapping_moves_joints_by_name_and_leaves_the_rest_unlabelled():
     assert mapped.skeleton is MPII16
     np.testing.assert_array_equal(mapped.joints[1, MPII16.index("upper_neck")], [10 + 12, 100 + 12])
     np.testing.assert_array_equal(mapped.joints[1, MPII16.index("right_wrist")], [10 + 6, 100 + 6])
-    lacking = [MPII16.index("pelvis"), MPII16.index("thorax")]
-    assert not mapped.labelled[:, lacking].any()
-    assert not mapped.visible[:, lacking].any()
-    assert (mapped.joints[:, lacking] == 0).all()
+    missing = [MPII16.index("pelvis"), MPII16.index("thorax")]
+    assert not mapped.labelled[:, missing].any()
+    assert not mapped.visible[:, missing].any()
+    assert (mapped.joints[:, missing] == 0).all()
     assert mapped.labelled.sum() == 3 * 14 - 1
     assert not mapped.labelled[2, MPII16.index("left_knee")]
     assert (mapped.joints[2, MPII16.index("left_knee")] == 0).all()
@@ -128,12 +126,12 @@ def test_mapping_there_and_back():
     assert make_people().mapped_to(LSP14).joints.shape == (3, 14, 2)
 
 
-def test_skeletons_with_nothing_in_common():
-    with pytest.raises(DataError, match="lsp: its skeleton lsp14 shares no joint with cat"):
+def test_skeletons_without_a_common_joint():
+    with pytest.raises(DataError, match=r"lsp.*lsp14.*cat"):
         make_people().mapped_to(Skeleton("cat", ("tail",)))
 
 
-def test_concatenation_is_in_the_first_ones_skeleton():
+def test_concatenation_takes_the_first_skeleton():
     n = 2
     coco = make_people(n).mapped_to(COCO17)
     coco = replace(coco, name="coco", split="valid", box_source="bbox", left_out={"crowd": 2})
@@ -147,5 +145,5 @@ def test_concatenation_is_in_the_first_ones_skeleton():
 
 
 def test_concatenation_of_nothing():
-    with pytest.raises(DataError, match="no data set to concatenate"):
+    with pytest.raises(DataError, match="no data set"):
         concatenate([])

@@ -31,13 +31,13 @@ def test_lsp_order():
     )  # fmt: skip
 
 
-def test_coco_order_and_limbs_are_the_real_files(real_data):
+def test_coco_order_is_that_of_a_real_file(real_data):
     content = json.loads((real_data / "coco" / "test_coco.json").read_text())
     (category,) = content["categories"]
     assert COCO17.joints == tuple(category["keypoints"])
 
 
-def test_coco_sigmas_are_pycocotools():
+def test_coco_sigmas_are_those_of_pycocotools():
     from pycocotools.cocoeval import Params
 
     np.testing.assert_allclose(COCO17.sigmas, Params("keypoints").kpt_oks_sigmas)
@@ -58,7 +58,7 @@ def test_flipping_exchanges_each_left_with_its_right(skeleton):
     assert [skeleton.joints[left] for left, _ in skeleton.flip_pairs] == sided
 
 
-def test_a_left_without_a_right_stays():
+def test_a_left_joint_without_a_right_one_is_not_exchanged():
     lone = Skeleton("crab", ("left_claw", "eye"))
     assert lone.flip_pairs == ()
     np.testing.assert_array_equal(lone.flip_order, [0, 1])
@@ -77,7 +77,7 @@ def test_limbs_are_the_same_on_both_sides(skeleton):
 
 
 @pytest.mark.parametrize("skeleton, parts", [(MPII16, 1), (LSP14, 1), (COCO17, 2)])  # COCO has no neck
-def test_limbs_join_the_body(skeleton, parts):
+def test_limbs_connect_the_body(skeleton, parts):
     bodies = [{joint} for joint in range(len(skeleton))]
     for limb in skeleton.limb_indices:
         joined = [body for body in bodies if body & set(limb)]
@@ -88,7 +88,7 @@ def test_limbs_join_the_body(skeleton, parts):
 def test_groups_of_the_result_tables():
     columns = ["Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle"]
     assert all(list(skeleton.groups) == columns for skeleton in SKELETONS.values())
-    # PCKh: pelvis, thorax and upper neck stand in no column; the head is the head top.
+    # PCKh: pelvis, thorax and upper neck are in no column; the head is the head top.
     assert sorted(sum(MPII16.group_indices.values(), ())) == [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15]
     assert MPII16.group_indices["Head"] == (9,)
     # PCK on LSP: all 14; the head is head top and neck.
@@ -109,7 +109,7 @@ def test_mapping_by_name():
 
 def test_index_lists_the_joints():
     assert MPII16.index("pelvis") == 6
-    with pytest.raises(DataError, match="skeleton cat has no joint 'knee'; it has nose, left_paw, right_paw, tail"):
+    with pytest.raises(DataError, match=r"cat.*'knee'.*nose, left_paw, right_paw, tail"):
         CAT.index("knee")
 
 
@@ -121,11 +121,11 @@ def test_json_round_trip(skeleton):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"joints": ()}, "joint names must be there and differ"),
-        ({"joints": ("a", "a")}, "joint names must be there and differ"),
-        ({"joints": ("a", "b"), "limbs": (("a", "c"),)}, r"joints it does not have: \['c'\]"),
-        ({"joints": ("a", "b"), "groups": {"g": ("d",)}}, r"joints it does not have: \['d'\]"),
-        ({"joints": ("a", "b"), "sigmas": (0.1,)}, "2 joints but 1 sigmas"),
+        ({"joints": ()}, r"skeleton x: .*\[\]"),
+        ({"joints": ("a", "a")}, r"skeleton x: .*\['a', 'a'\]"),
+        ({"joints": ("a", "b"), "limbs": (("a", "c"),)}, r"skeleton x: .*\['c'\]"),
+        ({"joints": ("a", "b"), "groups": {"g": ("d",)}}, r"skeleton x: .*\['d'\]"),
+        ({"joints": ("a", "b"), "sigmas": (0.1,)}, "skeleton x: 2 joints .*1 sigmas"),
     ],
 )
 def test_impossible_skeletons(arguments, message):
@@ -138,8 +138,8 @@ def test_impossible_skeletons(arguments, message):
     [{"joints": None}, {"joints": 3}, {"limbs": [["nose"]]}, {"groups": ["Head"]}, {"sigmas": ["x"]}, {"joints": ["nose", "nose"]}],
     ids=str,
 )
-def test_descriptions_that_are_no_skeletons(change):
+def test_invalid_descriptions(change):
     with pytest.raises(DataError):
         Skeleton.from_dict(CAT.to_dict() | change)
-    with pytest.raises(DataError, match="not a skeleton description"):
+    with pytest.raises(DataError, match=r"joints|name"):
         Skeleton.from_dict({})

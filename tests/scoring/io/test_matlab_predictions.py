@@ -64,9 +64,9 @@ def test_unfit_arrays(tmp_path, preds, message):
 def test_unreadable_files(tmp_path, real_data):
     path = mat(tmp_path / "cut.mat", np.ones((N, 16, 2)))
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(PredictionsError, match=r"cut\.mat: not a MATLAB file that can be read"):
+    with pytest.raises(PredictionsError, match=r"cut\.mat: "):
         read_predictions(path, base=1)
-    with pytest.raises(PredictionsError, match=r"joints\.mat: no variable preds among joints; is it the right file\?"):
+    with pytest.raises(PredictionsError, match=r"joints\.mat: .*preds.* joints"):
         read_predictions(real_data / "lsp" / "joints.mat", base=1)
 
 
