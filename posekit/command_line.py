@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from posekit.errors import BoxError, PosekitError
 from posekit.geometry import Box
@@ -19,17 +20,26 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
+def handle_signals(handler: Callable[[int, Any], None], *signums: int) -> Iterator[None]:
+    """Handle signals, then restore the earlier handlers of those whose handler was not changed meanwhile."""
+    earlier = {signum: signal.signal(signum, handler) for signum in signums}
+    try:
+        yield
+    finally:
+        for signum, before in earlier.items():
+            if signal.getsignal(signum) is handler:
+                signal.signal(signum, before)
+
+
+@contextmanager
 def sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM raise `Terminated`, so that what is done is kept. Only of use in the main thread."""
 
     def terminate(signum, frame):
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
+    with handle_signals(terminate, signal.SIGTERM):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def run_command(

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "drawing": BASE | {"heatmaps", "losses", "metrics"},
     "scoring": BASE | {"metrics", "data", "drawing"},
     "prediction": BASE | {"heatmaps", "metrics", "models", "data", "drawing", "scoring"},
-    "training": BASE | {"data", "drawing"},
+    "training": BASE | {"models", "data", "drawing"},
     "tasks": {"errors"},  # the list of tasks, in tasks/__init__.py
     **dict.fromkeys(TASKS, CORE | {"tasks"}),  # no task imports another
     "lab": CORE | TASKS | {"tasks"},

@@ -1,4 +1,4 @@
-"""Anchor loss's modulator, written once for heatmaps and classification.
+"""The modulator of anchor loss, shared by heatmaps and classification.
 
 Source: Ryou, Jeong, Perona, "Anchor Loss: Modulating Loss Scale based on Prediction Difficulty", ICCV 2019.
 """
@@ -19,12 +19,12 @@ def modulator(probability: Tensor, anchor: Tensor, gamma: float) -> Tensor:
     probability : Tensor
         q; the gradient flows through it.
     anchor : Tensor
-        q*, broadcast against `probability`. It is detached: it scales the loss and gets no gradient.
+        q*, broadcast against `probability`. It is detached: it scales the loss and receives no gradient.
     gamma : float
         Focusing exponent, >= 0.
     """
     base = 1 + probability - anchor.detach()
-    # At q = 0, q* = 1 the power's derivative is infinite for gamma < 1; the cross entropy beside it is 0.
+    # At q = 0, q* = 1 the derivative of the power is infinite for gamma < 1; its cross entropy is 0.
     return base.clamp_min(torch.finfo(base.dtype).eps) ** gamma
 
 
@@ -37,9 +37,9 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, K, 1, 1), detached; NaN for a map without any target above 0.5, which has no anchor.
+    (B, K, 1, 1), detached; NaN for a map without a target above 0.5, which has no anchor.
     """
-    # Pushing the others far down takes a quarter of the time of masking them out, and leaves those within to the bit.
+    # Subtracting a huge number outside takes a quarter of the time of masking, and leaves the values inside unchanged.
     far = torch.finfo(target.dtype).max
     outside = torch.le(target, 0.5, out=torch.empty_like(target))
     highest = torch.sub(probability.detach(), outside, alpha=far).amax((-2, -1), keepdim=True)
@@ -47,7 +47,7 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
 
 
 def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor: Tensor | None = None) -> Tensor:
-    """Factor of every pixel of a heatmap: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
+    """Return the factor of every pixel of a heatmap: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
 
     A map without an anchor (its joint lies outside the crop) has factor 1 everywhere.
 
@@ -56,7 +56,7 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor:
     probability, target : (B, K, H, W)
     gamma : float
     anchor : (B, K, 1, 1), optional
-        q*, instead of the maps' own `heatmap_anchor`; NaN for none.
+        q*, by default the maps' `heatmap_anchor`; NaN for none.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor:
 
 
 def true_negatives(target: Tensor, anchor: Tensor, out: Tensor | None = None) -> Tensor:
-    """Where the modulator works (eq. 5): the pixels without any target, in maps that have an anchor.
+    """Mark the true negatives (eq. 5): the pixels with target 0, in maps that have an anchor.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ def true_negatives(target: Tensor, anchor: Tensor, out: Tensor | None = None) ->
     anchor : (..., 1, 1)
         NaN for none.
     out : (..., H, W), optional
-        Where to put them.
+        Buffer for the result.
 
     Returns
     -------
-    (..., H, W), 1 or 0 in the target's precision, which is faster to make and to use than a mask of bools.
+    (..., H, W), 1 or 0 in the target's precision, which is faster than a boolean mask.
     """
-    nothing = torch.where(anchor.isnan(), -1.0, 0.0)  # no target is -1
-    return torch.eq(target, nothing, out=torch.empty_like(target) if out is None else out)
+    negative = torch.where(anchor.isnan(), -1.0, 0.0)  # no target is -1
+    return torch.eq(target, negative, out=torch.empty_like(target) if out is None else out)
 
 
 def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the true negatives whose modulator is above 1: those that score higher than the anchor.
+    """Count the true negatives that score higher than the anchor, which have a modulator above 1.
 
-    That does not depend on gamma, nor on whether the maps went through the head already: activations keep the order.
+    The result does not depend on gamma, and is the same for logits and probabilities.
 
     Parameters
     ----------
@@ -98,21 +98,21 @@ def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tenso
         Logits or probabilities.
     target : (B, K, H, W)
     labelled : (B, K) bool
-        Other maps have neither.
+        The counts of other maps are 0.
 
     Returns
     -------
     hard, negatives : (B, K) int64
-        Hard pixels, and the true negatives among which they are; both 0 for a map without an anchor.
+        Numbers of hard pixels and of all true negatives; both 0 for a map without an anchor.
     """
-    counts = [_count(*block) for block in blocks(output.detach(), target)]
-    hard, negatives = (torch.cat(count).view(labelled.shape) * labelled for count in zip(*counts, strict=True))
+    hard_counts = []
+    negative_counts = []
+    for output_NHW, target_NHW in blocks(output.detach(), target):
+        anchor = heatmap_anchor(output_NHW, target_NHW)
+        negative = true_negatives(target_NHW, anchor)
+        above = torch.gt(output_NHW, anchor, out=torch.empty_like(target_NHW))
+        hard_counts.append(above.mul_(negative).sum((-2, -1), dtype=torch.float32).long())
+        negative_counts.append(negative.sum((-2, -1), dtype=torch.float32).long())
+    hard = torch.cat(hard_counts).view(labelled.shape) * labelled
+    negatives = torch.cat(negative_counts).view(labelled.shape) * labelled
     return hard, negatives
-
-
-def _count(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """`hard_pixels` of (N, H, W) maps, all labelled: (N,) int64 each."""
-    anchor = heatmap_anchor(output, target)
-    negative = true_negatives(target, anchor)
-    above = torch.gt(output, anchor, out=torch.empty_like(target))
-    return tuple(mask.sum((-2, -1), dtype=torch.float32).long() for mask in (above.mul_(negative), negative))

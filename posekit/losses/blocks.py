@@ -1,16 +1,16 @@
-"""Going through maps a few at a time, so that what is computed of them stays in the processor's cache."""
+"""Blocks of maps that fit into the processor's cache."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-# Pixels for each thread: 512 KiB of float32. Fresh memory costs more time than most of what a loss computes.
+# Pixels per thread: 512 KiB of float32. Writing to fresh memory takes more time than most of a loss's arithmetic.
 _BLOCK = 1 << 17
 
 
 def blocks(*maps_BKHW: Tensor) -> Iterable[tuple[Tensor, ...]]:
-    """Go through several batches of maps at once, in blocks of people and joints.
+    """Iterate over several batches of maps at once, in blocks of people and joints.
 
     Parameters
     ----------
@@ -19,10 +19,11 @@ def blocks(*maps_BKHW: Tensor) -> Iterable[tuple[Tensor, ...]]:
     Returns
     -------
     iterable of tuples of (N, H, W)
-        Contiguous batches as views. All maps in one block where blocks gain nothing: on a GPU, and in a compiled graph.
+        Views of contiguous batches. All maps form one block on a GPU and in a compiled graph, where blocks gain nothing.
     """
-    rows = [maps.flatten(0, 1) for maps in maps_BKHW]
-    if not rows[0].is_cpu or torch.compiler.is_compiling():
-        return [tuple(rows)]
-    few = max(1, _BLOCK * torch.get_num_threads() // max(1, rows[0].shape[1:].numel()))
-    return zip(*(maps.split(few) for maps in rows), strict=True)
+    flat = [maps.flatten(0, 1) for maps in maps_BKHW]
+    if not flat[0].is_cpu or torch.compiler.is_compiling():
+        return [tuple(flat)]
+    pixels = max(1, flat[0].shape[1:].numel())
+    count = max(1, _BLOCK * torch.get_num_threads() // pixels)
+    return zip(*(maps.split(count) for maps in flat), strict=True)

@@ -1,7 +1,7 @@
-"""Losses of classifiers, all computed from logits: anchor loss as the paper has it, and what it is compared with.
+"""Losses of classifiers, computed from logits: the paper's anchor loss, and the losses it is compared with.
 
-Each takes ``loss(logits, target)``: logits (N, C) or (N, C, …), and class indices (N, …) or a truth between 0 and 1 for
-every class, of the logits' shape. Losses are summed over the classes and averaged over the examples. Inputs of lower
+All are called as ``loss(logits, target)``: logits (N, C) or (N, C, …), and class indices (N, …) or probabilities of
+every class, in the logits' shape. Losses are summed over the classes and averaged over the examples. Inputs of lower
 precision are computed in float32.
 """
 
@@ -16,22 +16,22 @@ from posekit.losses.heatmap import HeatmapFocalLoss
 from posekit.losses.reduction import REDUCTIONS, masked_reduce
 
 ANCHORS = ("background", "target", "both")
-_SURE = 0.5  # a class is the target's where its truth is above, as a pixel is in the circle of high confidence (eq. 6)
+_CONFIDENT = 0.5  # a class with a higher target is a target class, like a pixel in the circle of high confidence (eq. 6)
 
 
 class ClassificationLoss(nn.Module):
-    """Base of the classifiers' losses: a subclass says what every class of an example costs.
+    """Base of the classifiers' losses; a subclass defines `per_class`.
 
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}
-        ``mean`` is summed over the classes and averaged over the examples that count; 0 where none does. ``none`` returns
-        one number per class, (N, C, …), as the logits.
+        ``mean`` sums over the classes and averages over the examples that count; it is 0 if none does. ``none`` returns
+        one number per class, in the logits' shape.
     ignore_index : int
-        Examples of this class index do not count, in the mean's denominator neither.
+        Examples of this class index do not count, in the mean's denominator either.
     class_weight : sequence of C floats, or (C,) Tensor, optional
-        Factor of every class's term. It does not change the mean's denominator, unlike in `torch.nn.CrossEntropyLoss`
-        on class indices.
+        Factor on every class's term. It does not change the mean's denominator, unlike in `torch.nn.CrossEntropyLoss`
+        with class indices.
 
     Raises
     ------
@@ -40,37 +40,36 @@ class ClassificationLoss(nn.Module):
     """
 
     head = "sigmoid"
-    """What turns the logits into probabilities."""
+    """Activation that turns logits into probabilities."""
+    class_weight: Tensor | None
 
     def __init__(self, reduction: str = "mean", *, ignore_index: int = -100, class_weight: Sequence[float] | Tensor | None = None):
         super().__init__()
         if reduction not in REDUCTIONS:
             raise ValueError(f"reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
-        self.reduction, self.ignore_index = reduction, ignore_index
+        self.reduction = reduction
+        self.ignore_index = ignore_index
         self.register_buffer("class_weight", _class_weight(class_weight), persistent=False)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins, counted from 0: call it on any loss before every epoch, as on a distributed sampler.
-
-        Only a loss with a warm-up heeds it.
-        """
+        """Set the epoch, counted from 0. Call it before every epoch; only losses with a warm-up use it."""
 
     def per_class(self, logits: Tensor, target: Tensor) -> Tensor:
-        """(N, C, …) loss of every class, without weights, of logits and truth of that shape."""
-        raise TypeError(f"{type(self).__name__} does not say what a class costs")
+        """(N, C, …) loss of every class, without weights; logits and target have that shape."""
+        raise TypeError(f"{type(self).__name__} does not define per_class")
 
     def weigh(self, loss: Tensor, counted: Tensor) -> Tensor:
-        """(N, …) weight of every example, given its loss, detached, and 1 or 0 where it counts or not."""
+        """(N, …) weight of every example; `loss` is its loss, detached, and `counted` 1, or 0 for an ignored example."""
         return counted
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Loss of a batch.
+        """Compute the loss of a batch.
 
         Parameters
         ----------
         logits : (N, C) or (N, C, …)
         target : (N, …) integers, or the logits' shape
-            Class indices, or the truth of every class in [0, 1] (several may be 1, or between).
+            Class indices, or a target in [0, 1] for every class (any number of them may be above 0).
 
         Returns
         -------
@@ -83,7 +82,7 @@ class ClassificationLoss(nn.Module):
             If the shapes do not fit.
         """
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        target, counted = _truth(logits, target, self.ignore_index)
+        target, counted = _class_targets(logits, target, self.ignore_index)
         loss = self._weighted(self.per_class(logits, target))
         weight = self.weigh(loss.detach().sum(1), counted)
         if self.reduction == "none":
@@ -93,13 +92,14 @@ class ClassificationLoss(nn.Module):
     def _weighted(self, loss: Tensor) -> Tensor:
         if self.class_weight is None:
             return loss
-        if len(self.class_weight) != loss.shape[1]:
-            raise ValueError(f"class_weight: expected {loss.shape[1]} weights, one per class, got {len(self.class_weight)}")
+        classes = loss.shape[1]
+        if len(self.class_weight) != classes:
+            raise ValueError(f"class_weight: expected {classes} weights, one per class, got {len(self.class_weight)}")
         return loss * self.class_weight.to(loss).view(-1, *(1,) * (loss.ndim - 2))
 
 
 class BCE(ClassificationLoss):
-    """Sigmoid and binary cross entropy of every class (eq. 8); parameters as of `ClassificationLoss`."""
+    """Sigmoid and binary cross entropy of every class (eq. 8); parameters as for `ClassificationLoss`."""
 
     def per_class(self, logits, target):
         """-p log q - (1 - p) log(1 - q)."""
@@ -107,7 +107,7 @@ class BCE(ClassificationLoss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """Softmax and cross entropy; parameters as of `ClassificationLoss`."""
+    """Softmax and cross entropy; parameters as for `ClassificationLoss`."""
 
     head = "softmax"
 
@@ -117,34 +117,34 @@ class CrossEntropy(ClassificationLoss):
 
 
 class FocalLoss(ClassificationLoss):
-    """Focal loss (Lin et al., ICCV 2017; eq. 9) of every class, without its class balance alpha.
+    """Focal loss (Lin et al., ICCV 2017; eq. 9) of every class, without the class balance alpha.
 
     Parameters
     ----------
     gamma : float
         Focusing exponent, >= 0; 0 is binary cross entropy.
     reduction, ignore_index, class_weight
-        As of `ClassificationLoss`.
+        As for `ClassificationLoss`.
 
     Raises
     ------
     ValueError
-        If gamma is negative or not finite, or as of `ClassificationLoss`.
+        If gamma is negative or not finite, or as for `ClassificationLoss`.
     """
 
     def __init__(self, gamma: float = 2.0, reduction: str = "mean", **options):
         super().__init__(reduction, **options)
-        self.of_heatmaps = HeatmapFocalLoss(gamma)
+        self.heatmap_loss = HeatmapFocalLoss(gamma)
 
     def per_class(self, logits, target):
         """-p (1 - q)^gamma log q - (1 - p) q^gamma log(1 - q)."""
-        return self.of_heatmaps.per_pixel(logits, target)
+        return self.heatmap_loss.per_pixel(logits, target)
 
 
 class AnchorLoss(ClassificationLoss):
     """Anchor loss (Ryou, Jeong, Perona, ICCV 2019, section 3.2 and appendix A-1) on sigmoid probabilities.
 
-    The cross entropy of a class is scaled by how its probability q stands to an anchor probability q* (eq. A-1)::
+    The cross entropy of a class is scaled by its probability q relative to an anchor probability q* (eq. A-1)::
 
         - p_k (1 - q_k + q*_t)^gamma_t log q_k - (1 - p_k) (1 + q_k - q*_b)^gamma_b log(1 - q_k)
 
@@ -157,23 +157,23 @@ class AnchorLoss(ClassificationLoss):
     a number          q*_b: that number, without margin                           0 and gamma (table 3, static)
     ================  ==========================================================  =====================================
 
-    A class is the target's where its truth is above 0.5, background elsewhere; of several target classes the anchor is the best
-    probability, as in a heatmap's circle of high confidence (eq. 6). Where there is none, the cross entropy is not scaled. The
-    anchor is detached: it scales the loss and gets no gradient.
+    A class with a target above 0.5 is a target class, the others are background. With several target classes the anchor is their
+    highest probability, as in a heatmap's circle of high confidence (eq. 6). Without any, the cross entropy is not scaled. The
+    anchor is detached: it scales the loss and receives no gradient.
 
     Parameters
     ----------
     gamma : float
-        Focusing exponent, >= 0; 0 is binary cross entropy. The paper has 0.5, and 2 with a warm-up.
+        Focusing exponent, >= 0; 0 is binary cross entropy. The paper uses 0.5, and 2 with a warm-up.
     margin : float
-        From 0 to 1. Background within the margin below the target's probability is amplified too.
+        0 to 1. Background up to the margin below the target's probability is amplified too.
     anchor : {"background", "target", "both"} or float
-        What the anchor is; a number from 0 to 1 is the same for all.
+        Kind of anchor, or one anchor from 0 to 1 for all examples.
     warmup_epochs : int
-        In the first epochs the loss is `CrossEntropy`, softmax; 5 in the paper. Where it is above 0, call `set_epoch`
+        Number of first epochs with the loss `CrossEntropy`, softmax; 5 in the paper. If it is above 0, call `set_epoch`
         before every epoch.
     reduction, ignore_index, class_weight
-        As of `ClassificationLoss`.
+        As for `ClassificationLoss`.
 
     Raises
     ------
@@ -193,17 +193,15 @@ class AnchorLoss(ClassificationLoss):
         super().__init__(reduction, **options)
         if isinstance(anchor, str) and anchor not in ANCHORS:
             raise ValueError(f"anchor {anchor!r}: choose from {', '.join(ANCHORS)}, or a number from 0 to 1")
-        self.gamma, self.margin = _between("gamma", gamma, 0), _between("margin", margin, 0, 1)
+        self.gamma = _between("gamma", gamma, 0)
+        self.margin = _between("margin", margin, 0, 1)
         self.anchor = anchor if isinstance(anchor, str) else _between("anchor", anchor, 0, 1)
         self.warmup_epochs = _between("warmup_epochs", warmup_epochs, 0)
-        # Not the epoch's number: a compiled loss would be compiled anew for every one.
-        self.warming_up = None if warmup_epochs else False
+        # Not the epoch itself: a compiled loss would be compiled again in every epoch.
+        self.warming_up: bool | None = None if warmup_epochs else False
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins, counted from 0: those below `warmup_epochs` are the warm-up.
-
-        It is not part of the loss's state: a resumed training says its epoch as well.
-        """
+        """Set the epoch, counted from 0; the first `warmup_epochs` are the warm-up. It is not part of the state dict."""
         self.warming_up = epoch < self.warmup_epochs
 
     def per_class(self, logits, target):
@@ -218,35 +216,34 @@ class AnchorLoss(ClassificationLoss):
             raise RuntimeError("AnchorLoss: with warmup_epochs, call set_epoch(epoch) before every epoch")
         if self.warming_up:
             return _softmax_cross_entropy(logits, target)
-        of_target, of_background = self.modulators(logits, target)
-        return -of_target * target * F.logsigmoid(logits) - of_background * (1 - target) * F.logsigmoid(-logits)
+        target_factor, background_factor = self.modulators(logits, target)
+        return -target_factor * target * F.logsigmoid(logits) - background_factor * (1 - target) * F.logsigmoid(-logits)
 
     def modulators(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The factors of a class's two cross entropies, (1 - q + q*_t)^gamma_t and (1 + q - q*_b)^gamma_b.
-
-        Hard background is where the second is above 1.
+        """Return the factors (1 - q + q*_t)^gamma_t and (1 + q - q*_b)^gamma_b of every class's two cross entropies.
 
         Parameters
         ----------
         logits, target : (N, C, …) float
-            The truth of every class.
 
         Returns
         -------
-        two of (N, C, …)
+        target_factor, background_factor : (N, C, …)
+            Background is hard where its factor is above 1.
         """
-        q, positive = logits.sigmoid(), target > _SURE
-        of_target = of_background = torch.ones_like(q)
+        q = logits.sigmoid()
+        positive = target > _CONFIDENT
+        target_factor = background_factor = torch.ones_like(q)
         if self.anchor in ("target", "both"):
-            anchor = (_best(q, ~positive) + self.margin).clamp_max(1)  # A-2
-            # (1 - q + q*) is (1 + q - q*) of what is left to 1, and a sigmoid keeps that exact.
-            of_target = _where_any(~positive, modulator((-logits).sigmoid(), 1 - anchor, self.gamma))
+            anchor = (_highest(q, ~positive) + self.margin).clamp_max(1)  # A-2
+            # (1 - q + q*) is (1 + q' - q'*) of the complements q' = 1 - q, which the sigmoid computes exactly.
+            target_factor = _where_any(~positive, modulator((-logits).sigmoid(), 1 - anchor, self.gamma))
         if self.anchor in ("background", "both"):
-            anchor = (_best(q, positive) - self.margin).clamp_min(0)  # eq. 2
-            of_background = _where_any(positive, modulator(q, anchor, self.gamma))
+            anchor = (_highest(q, positive) - self.margin).clamp_min(0)  # eq. 2
+            background_factor = _where_any(positive, modulator(q, anchor, self.gamma))
         if not isinstance(self.anchor, str):
-            of_background = modulator(q, q.new_full((), self.anchor), self.gamma)
-        return of_target, of_background
+            background_factor = modulator(q, q.new_full((), self.anchor), self.gamma)
+        return target_factor, background_factor
 
 
 class OHEM(ClassificationLoss):
@@ -257,7 +254,7 @@ class OHEM(ClassificationLoss):
     base : ClassificationLoss
         Its reduction, ignored index and class weights are used.
     ratio : float
-        Share of the examples that are kept, above 0 and at most 1: rounded, and at least one.
+        Share of the examples that count, above 0 and at most 1; their number is rounded, and at least 1.
 
     Raises
     ------
@@ -267,12 +264,14 @@ class OHEM(ClassificationLoss):
 
     def __init__(self, base: ClassificationLoss, ratio: float):
         super().__init__(base.reduction, ignore_index=base.ignore_index, class_weight=base.class_weight)
-        self.base, self.head, self.ratio = base, base.head, _between("ratio", ratio, 0, 1)
+        self.base = base
+        self.head = base.head
+        self.ratio = _between("ratio", ratio, 0, 1)
         if not ratio:
             raise ValueError("ratio: expected a share above 0, got 0")
 
     def set_epoch(self, epoch: int) -> None:
-        """Say it to the base."""
+        """Set the base loss's epoch."""
         self.base.set_epoch(epoch)
 
     def per_class(self, logits, target):
@@ -284,12 +283,12 @@ class OHEM(ClassificationLoss):
         counted = self.base.weigh(loss, counted)
         hardness = loss.masked_fill(counted == 0, -torch.inf).flatten()
         hardest_first = hardness.argsort(descending=True, stable=True)
-        # Ranks, and not the first few: how many count is known on the device alone.
+        # Ranks instead of a slice: only the device knows how many examples count.
         rank = torch.empty_like(hardest_first).scatter_(0, hardest_first, torch.arange(len(hardness), device=loss.device))
         return counted * (rank < self.kept((counted > 0).sum())).view_as(counted)
 
     def kept(self, examples: Tensor) -> Tensor:
-        """How many of so many examples count: the ratio of them, rounded, and at least one."""
+        """Number of examples that count, out of a () Tensor of `examples`."""
         return (self.ratio * examples).round().clamp_min(1)
 
 
@@ -297,12 +296,12 @@ def _softmax_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -target * F.log_softmax(logits, 1)
 
 
-def _truth(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """(N, C, …) truth of every class, and (N, …) 1 where an example counts, else 0; both as the logits' dtype."""
-    of_examples = (*logits.shape[:1], *logits.shape[2:])
+def _class_targets(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """(N, C, …) target of every class, and (N, …) 1, or 0 for an ignored example; both in the logits' dtype."""
+    examples_shape = (*logits.shape[:1], *logits.shape[2:])
     if logits.ndim >= 2 and target.shape == logits.shape:
-        return target.to(logits), logits.new_ones(of_examples)
-    if logits.ndim < 2 or target.shape != of_examples or target.is_floating_point():
+        return target.to(logits), logits.new_ones(examples_shape)
+    if logits.ndim < 2 or target.shape != examples_shape or target.is_floating_point():
         raise ValueError(
             f"logits and target: expected (N, C, …) and class indices (N, …) or the same shape, got {tuple(logits.shape)} and "
             f"{tuple(target.shape)} {target.dtype}"
@@ -312,13 +311,13 @@ def _truth(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, T
     return torch.zeros_like(logits).scatter_(1, index, 1.0), (~ignored).to(logits)
 
 
-def _best(probability: Tensor, classes: Tensor) -> Tensor:
-    """(N, 1, …) highest probability among some of the classes, detached."""
+def _highest(probability: Tensor, classes: Tensor) -> Tensor:
+    """(N, 1, …) highest probability among the classes of a mask, detached."""
     return (probability.detach() * classes).amax(1, keepdim=True)
 
 
 def _where_any(classes: Tensor, factor: Tensor) -> Tensor:
-    """The factor where an example has such a class, to take the anchor from, else 1."""
+    """The factor of examples that have a class to take the anchor from, 1 for the others."""
     return torch.where(classes.any(1, keepdim=True), factor, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""What one true negative costs, and how hard it is pushed down: the numbers behind the figures of the losses."""
+"""Loss and gradient of a single true negative, for figures of the losses."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from torch import Tensor
 
 from posekit.losses.heatmap import HeatmapLoss
 
-# Logits end here, where 1 / (1 + exp(-z)) is exactly 1 in float64 and everything is finite.
+# Largest logit: 1 / (1 + exp(-z)) is exactly 1 in float64, and everything is finite.
 _FAR = 40.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Loss and its derivative; detached, of the shape of the probabilities.
+    """Loss and its derivative; detached, in the shape of the probabilities.
 
     Parameters
     ----------
     loss : Tensor, float64
         L.
     gradient : Tensor, float64
-        dL/dq, by the probability and not by the logit.
+        dL/dq, by the probability, not the logit.
     """
 
     loss: Tensor
@@ -28,15 +28,15 @@ class Cost:
 
 
 def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tensor | float) -> Cost:
-    """What a true negative costs under a loss that training uses, and the gradient that it gets.
+    """Compute a true negative's loss and gradient under a training loss.
 
-    Each number comes from a map of two pixels, one the joint's with probability q*, the other a true negative with
+    Each number comes from a map of two pixels, the joint with probability q* and a true negative with
     probability q; the gradient is autograd's by the logit, divided by dq/dz = q (1 - q).
 
     Parameters
     ----------
     loss : HeatmapLoss
-        On logits that a sigmoid turns into probabilities, of reduction "none".
+        With a sigmoid head and reduction "none".
     probability : Tensor or float, any shape
         q, at least 0 and below 1, where the loss is infinite.
     anchor : Tensor or float, broadcast against `probability`
@@ -45,16 +45,17 @@ def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tens
     Returns
     -------
     Cost
-        Of the shape of both broadcast.
+        In the broadcast shape.
 
     Raises
     ------
     ValueError
-        If the loss is another, or a probability is outside its range.
+        If the loss has another head or reduction, or a probability is outside its range.
     """
     if loss.head != "sigmoid" or loss.reduction != "none":
         raise ValueError(f"loss: expected a sigmoid head and reduction 'none', got {loss.head!r} and {loss.reduction!r}")
-    probability, anchor = (torch.as_tensor(values, dtype=torch.float64) for values in (probability, anchor))
+    probability = torch.as_tensor(probability, dtype=torch.float64)
+    anchor = torch.as_tensor(anchor, dtype=torch.float64)
     if not ((probability >= 0) & (probability < 1)).all():
         raise ValueError("probability: expected numbers of at least 0 and below 1")
     if not ((anchor >= 0) & (anchor <= 1)).all():
@@ -62,8 +63,9 @@ def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tens
     maps = torch.stack(torch.broadcast_tensors(anchor, probability), -1)
     logits = maps.logit().clamp(-_FAR, _FAR).reshape(-1, 1, 1, 2).requires_grad_()
     target = torch.tensor([1.0, 0.0], dtype=torch.float64).expand_as(logits)
-    charged = loss(logits, target)[..., 1]
-    by_logit = torch.autograd.grad(charged.sum(), logits)[0][..., 1]
+    negative = loss(logits, target)[..., 1]
+    by_logit = torch.autograd.grad(negative.sum(), logits)[0][..., 1]
     z = logits.detach()[..., 1]
     gradient = by_logit / (z.sigmoid() * (-z).sigmoid())  # dq/dz, without the cancellation in 1 - q
-    return Cost(charged.detach().reshape(maps.shape[:-1]), gradient.reshape(maps.shape[:-1]))
+    shape = maps.shape[:-1]
+    return Cost(negative.detach().reshape(shape), gradient.reshape(shape))

@@ -1,4 +1,4 @@
-"""What anchor loss does to a heatmap, pixel by pixel: the parts of its formula, from the functions that training uses."""
+"""Anchor loss pixel by pixel: the parts of its formula, from the functions that training uses."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from posekit.losses.anchor import heatmap_anchor, heatmap_modulator
 from posekit.losses.heatmap import HeatmapBCE
 
-# Probabilities keep this distance from 0 and 1, where logits are infinite: float32's next number below 1 is nearer still.
+# Distance of probabilities from 0 and 1, where logits are infinite; above the spacing of float32 below 1.
 _MARGIN = 1e-7
 
 
@@ -23,13 +23,13 @@ class AnchorMaps:
     probability : (B, K, H, W)
         q, within 0 to 1.
     anchor : (B, K, 1, 1)
-        q*; NaN for a map without any target above 0.5, which has none.
+        q*; NaN for a map without a target above 0.5, which has no anchor.
     modulator : (B, K, H, W)
-        The factor of each pixel's cross entropy.
+        Factor on each pixel's cross entropy.
     cross_entropy : (B, K, H, W)
-        What binary cross entropy charges.
+        Binary cross entropy.
     gamma : float
-        The focusing exponent.
+        Focusing exponent.
     """
 
     target: Tensor
@@ -41,7 +41,7 @@ class AnchorMaps:
 
     @property
     def mask(self) -> Tensor:
-        """(B, K, H, W) bool: the true negatives (eq. 5), which alone are modulated."""
+        """(B, K, H, W) bool: the true negatives (eq. 5), the only modulated pixels."""
         return self.target == 0
 
     @property
@@ -51,20 +51,20 @@ class AnchorMaps:
 
     @property
     def loss(self) -> Tensor:
-        """(B, K, H, W): what anchor loss charges (eq. 7)."""
+        """(B, K, H, W): anchor loss (eq. 7)."""
         return self.modulator * self.cross_entropy
 
     @property
     def penalty(self) -> Tensor:
-        """(B, K, H, W): what anchor loss charges more than binary cross entropy, 0 where it charges less (figure 7).
+        """(B, K, H, W): anchor loss minus binary cross entropy, 0 where that is negative (figure 7).
 
-        It is above 0 on true negatives that score higher than the anchor: the peaks by which a map counts a joint twice.
+        It is positive on true negatives that score higher than the anchor: the peaks that make a map count a joint twice.
         """
         return ((self.modulator - 1) * self.cross_entropy).clamp_min(0)
 
     @property
     def gradient(self) -> Tensor:
-        """(B, K, H, W): the derivative of `loss` by a sigmoid's logits; the anchor counts as a constant."""
+        """(B, K, H, W): the derivative of `loss` by a sigmoid's logits, with a constant anchor."""
         q = self.probability
         slope = self.gamma * (1 + q - self.anchor) ** (self.gamma - 1) * q * (1 - q)
         modulated = slope * self.cross_entropy + self.modulator * q
@@ -72,23 +72,23 @@ class AnchorMaps:
 
 
 def anchor_maps(probability: Tensor, target: Tensor, gamma: float = 2.0, *, anchor: Tensor | float | None = None) -> AnchorMaps:
-    """Take anchor loss apart.
+    """Compute the parts of anchor loss.
 
     Parameters
     ----------
     probability : (B, K, H, W) float
-        Predicted maps. What a linear head puts below 0 or above 1 is taken as 0 or 1.
+        Predicted maps. A linear head's values below 0 or above 1 are clipped.
     target : (B, K, H, W) float
         Target maps, as `posekit.heatmaps.encode` draws them.
     gamma : float
-        The focusing exponent, >= 0.
+        Focusing exponent, >= 0.
     anchor : float or (B, K, 1, 1), optional
-        q*, to see what another anchor would do; by default the maps' own. A map without an anchor of its own gets none.
+        q*, by default the maps' own, to see the effect of another anchor. A map without an anchor of its own gets none.
 
     Returns
     -------
     AnchorMaps
-        Computed in the inputs' precision, in float32 at least.
+        Computed in the inputs' precision, but at least in float32.
 
     Raises
     ------
@@ -103,10 +103,14 @@ def anchor_maps(probability: Tensor, target: Tensor, gamma: float = 2.0, *, anch
     if not 0 <= gamma < float("inf"):
         raise ValueError(f"gamma: expected a finite number of at least 0, got {gamma}")
     exact = torch.promote_types(torch.promote_types(probability.dtype, target.dtype), torch.float32)
-    probability, target = probability.detach().to(exact).clamp(0, 1), target.detach().to(exact)
-    logits = torch.logit(probability, _MARGIN)
+    target = target.detach().to(exact)
+    logits = torch.logit(probability.detach().to(exact).clamp(0, 1), _MARGIN)
     probability = logits.sigmoid()
-    own = heatmap_anchor(probability, target)
-    anchor = own if anchor is None else torch.as_tensor(anchor).to(own).expand_as(own).masked_fill(own.isnan(), torch.nan)
+    own_anchor = heatmap_anchor(probability, target)
+    if anchor is None:
+        anchor = own_anchor
+    else:
+        anchor = torch.as_tensor(anchor).to(own_anchor).expand_as(own_anchor).masked_fill(own_anchor.isnan(), torch.nan)
     factor = heatmap_modulator(probability, target, gamma, anchor)
-    return AnchorMaps(target, probability, anchor, factor, HeatmapBCE(reduction="none")(logits, target), gamma)
+    cross_entropy = HeatmapBCE(reduction="none")(logits, target)
+    return AnchorMaps(target, probability, anchor, factor, cross_entropy, gamma)

@@ -1,4 +1,4 @@
-"""Anchor loss of whole maps together with its gradient, in one pass: what training on heatmaps takes."""
+"""Anchor loss of whole maps together with its gradient, in one pass, for training."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,14 +11,14 @@ from posekit.losses.blocks import blocks
 
 # Above it log(1 + e^z) is z, to the last bit of float64, and e^z is finite in float32.
 _FAR = 40.0
-_NEEDED = 5  # tensors of a block's size
+_BUFFERS = 5  # temporary tensors of a block's size
 
 
 class AnchorMapLoss(torch.autograd.Function):
     """Sum of each map's anchor loss (Ryou et al., ICCV 2019, eq. 5-7): the sum of `heatmap_modulator` * cross entropy.
 
-    The gradient is computed beside the loss, and is all that is kept for the backward pass. It is the same as autograd's
-    of the plain formula; there is no second derivative, and none by the target.
+    The gradient is computed together with the loss, and only the gradient is kept for the backward pass. It equals autograd's
+    gradient of the plain formula. There is no second derivative, and no derivative by the target.
     """
 
     @staticmethod
@@ -26,7 +26,9 @@ class AnchorMapLoss(torch.autograd.Function):
         """(B, K, H, W) logits and target, in float32 or float64, to (B, K)."""
         gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
         pieces = list(blocks(logits, target, gradient))
-        sums = [_block(*piece, gamma, scratch) for piece, scratch in zip(pieces, _scratch(pieces), strict=True)]
+        sums = []
+        for (z, p, gradient_NHW), buffers in zip(pieces, _buffers(pieces), strict=True):
+            sums.append(_block_loss(z, p, gradient_NHW, gamma, buffers))
         ctx.save_for_backward(gradient)
         return torch.cat(sums).view(logits.shape[:2])
 
@@ -38,26 +40,27 @@ class AnchorMapLoss(torch.autograd.Function):
         return gradient * upstream_BK[..., None, None], None, None
 
 
-def _scratch(pieces: list[tuple[Tensor, ...]]) -> Iterator[Sequence[Tensor | None]]:
-    """Room for what is computed on the way, the same for all blocks: writing where the cache has been is faster."""
+def _buffers(pieces: Sequence[tuple[Tensor, ...]]) -> Iterator[Sequence[Tensor | None]]:
+    """Yield buffers for each block. All blocks share one memory, which is faster because it stays in the cache."""
     if len(pieces) == 1:
-        yield [None] * _NEEDED  # as it comes: in a compiled graph nothing is written at all
+        yield [None] * _BUFFERS  # allocate as needed: a compiled graph does without them
         return
-    room = pieces[0][0].new_empty(_NEEDED, *pieces[0][0].shape)  # the first is the largest
+    largest = pieces[0][0]
+    memory = largest.new_empty(_BUFFERS, *largest.shape)
     for z, *_ in pieces:
-        yield room[:, : len(z)].unbind()
+        yield memory[:, : len(z)].unbind()
 
 
-def _block(z: Tensor, p: Tensor, gradient: Tensor, gamma: float, scratch: Sequence[Tensor | None]) -> Tensor:
+def _block_loss(z: Tensor, p: Tensor, gradient: Tensor, gamma: float, buffers: Sequence[Tensor | None]) -> Tensor:
     """(N,) losses of maps (N, H, W), whose gradient by the logits is written to `gradient`."""
-    room1, room2, room3, room4, room5 = scratch
+    buffer1, buffer2, buffer3, buffer4, buffer5 = buffers
     anchor = heatmap_anchor(z, p).sigmoid()
-    odds = torch.clamp(z, max=_FAR, out=room1).exp_()
-    whole = torch.add(odds, 1, out=room2)
-    q = torch.div(odds, whole, out=room3)
+    odds = torch.clamp(z, max=_FAR, out=buffer1).exp_()
+    whole = torch.add(odds, 1, out=buffer2)
+    q = torch.div(odds, whole, out=buffer3)
     cross_entropy = torch.maximum(odds.log1p_(), z, out=odds).addcmul_(z, p, value=-1)  # log(1 + e^z) - z p
-    negative = true_negatives(p, anchor, out=room4)
-    base = torch.sub(q, anchor.nan_to_num(0.0), out=room5).mul_(negative).add_(1)
+    negative = true_negatives(p, anchor, out=buffer4)
+    base = torch.sub(q, anchor.nan_to_num(0.0), out=buffer5).mul_(negative).add_(1)
     if gamma < 1:
         base.clamp_min_(torch.finfo(base.dtype).eps)  # as in `modulator`
     power = base if gamma == 2 else base ** (gamma - 1)

@@ -1,4 +1,4 @@
-"""Losses on heatmaps, all computed from logits.
+"""Losses on heatmaps, computed from logits.
 
 Each takes the logits of one output, or of several stacks, whose losses are summed (intermediate
 supervision). Inputs of lower precision are computed in float32.
@@ -16,7 +16,7 @@ from posekit.losses.reduction import REDUCTIONS, map_weights, masked_reduce
 
 
 class HeatmapLoss(nn.Module):
-    """Base of the heatmap losses: a subclass says what one pixel costs.
+    """Base of the heatmap losses; a subclass defines `per_pixel`.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class HeatmapLoss(nn.Module):
     """
 
     head = "sigmoid"
-    """Activation that turns the logits into what the maps mean; the model's head must be the same."""
+    """Activation that turns logits into heatmaps; the model's head must be the same."""
 
     def __init__(self, reduction: str = "mean"):
         super().__init__()
@@ -40,24 +40,24 @@ class HeatmapLoss(nn.Module):
 
     def per_pixel(self, logits: Tensor, target: Tensor) -> Tensor:
         """(B, K, H, W) loss of every pixel, without weights."""
-        raise TypeError(f"{type(self).__name__} does not say what a pixel costs")
+        raise TypeError(f"{type(self).__name__} does not define per_pixel")
 
     def per_map(self, logits: Tensor, target: Tensor) -> Tensor:
         """(B, K) sum of the pixels' losses in every map, without weights."""
         return self.per_pixel(logits, target).sum((-2, -1))
 
     def weigh(self, loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
-        """(B, K) weight of every map, given its loss, detached."""
+        """(B, K) weight of every map; `loss_BK` is its loss, detached."""
         return map_weights(loss_BK, weight_BK)
 
     def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Loss of one output, or the sum over the outputs of several stacks.
+        """Compute the loss of one output, or the sum over the outputs of several stacks.
 
         Parameters
         ----------
         logits : (B, K, H, W) or a sequence of such
         target : (B, K, H, W)
-            Target heatmaps in [0, 1]; maps of weight 0 hold numbers too, not NaN.
+            Target heatmaps in [0, 1], without NaN even in maps of weight 0.
         weight : (B, K), bool or float, optional
             0 for joints that are not labelled.
 
@@ -96,14 +96,14 @@ class HeatmapBCE(HeatmapLoss):
 class HeatmapAnchorLoss(HeatmapLoss):
     """Anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7).
 
-    Background pixels cost the more the higher they stand above the anchor, the best score within the
-    true joint's circle; gamma 0 is binary cross entropy. No gradient goes through the anchor;
-    a second derivative (``create_graph``, `torch.func`) takes ``reduction="none"``.
+    Background pixels cost more the higher they score above the anchor, the highest score within the true joint's circle.
+    With gamma 0 it is binary cross entropy. No gradient flows through the anchor. Second derivatives (``create_graph``,
+    `torch.func`) need ``reduction="none"``.
 
     Parameters
     ----------
     gamma : float
-        Focusing exponent, >= 0. The paper's best on MPII is 2.
+        Focusing exponent, >= 0. 2 is the paper's best on MPII.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -119,11 +119,13 @@ class HeatmapAnchorLoss(HeatmapLoss):
     def per_pixel(self, logits, target):
         """M (1 + q - q*)^gamma BCE + (1 - M) BCE (eq. 7)."""
         loss = _bce(logits, target)
-        return heatmap_modulator(logits.sigmoid(), target, self.gamma) * loss if self.gamma else loss
+        if not self.gamma:
+            return loss
+        return heatmap_modulator(logits.sigmoid(), target, self.gamma) * loss
 
     def per_map(self, logits, target):
         """The same, summed over each map."""
-        if not self.gamma or target.requires_grad:  # the fused one has no derivative by the target
+        if not self.gamma or target.requires_grad:  # the fused loss has no derivative by the target
             return super().per_map(logits, target)
         return AnchorMapLoss.apply(logits, target, self.gamma)
 
@@ -144,15 +146,16 @@ class HeatmapFocalLoss(HeatmapLoss):
 
     def per_pixel(self, logits, target):
         """-p (1 - q)^gamma log q - (1 - p) q^gamma log(1 - q)."""
-        # From log-sigmoids: powers of q itself have no derivative at q = 0 for gamma < 1.
-        log_q, log_not_q = F.logsigmoid(logits), F.logsigmoid(-logits)
+        # From log-sigmoids: powers of q have no derivative at q = 0 for gamma < 1.
+        log_q = F.logsigmoid(logits)
+        log_not_q = F.logsigmoid(-logits)
         positive = torch.exp(self.gamma * log_not_q) * log_q
         negative = torch.exp(self.gamma * log_q) * log_not_q
         return -target * positive - (1 - target) * negative
 
 
 class HeatmapMSE(HeatmapLoss):
-    """Squared error of every pixel, on a linear head: the hourglass's own loss."""
+    """Squared error of every pixel, on a linear head: the loss of the original hourglass."""
 
     head = "linear"
 
@@ -164,7 +167,7 @@ class HeatmapMSE(HeatmapLoss):
 class OHKM(HeatmapLoss):
     """Online hard keypoint mining (Chen et al., CVPR 2018) over any heatmap loss.
 
-    Of each person only the `top` labelled joints of highest loss count; the others get weight 0.
+    Only each person's `top` labelled joints of highest loss count; the others get weight 0.
 
     Parameters
     ----------
@@ -183,7 +186,9 @@ class OHKM(HeatmapLoss):
         super().__init__(base.reduction)
         if top < 1:
             raise ValueError(f"top: expected at least 1 joint, got {top}")
-        self.base, self.top, self.head = base, top, base.head
+        self.base = base
+        self.top = top
+        self.head = base.head
 
     def per_pixel(self, logits, target):
         """The base loss."""

@@ -1,4 +1,4 @@
-"""The one masked mean that every heatmap loss ends in."""
+"""Masked mean, the reduction of all losses."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def map_weights(loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
-    """Weight of each joint's map, in the loss's precision.
+    """Return the weight of each joint's map, in the loss's precision.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def masked_reduce(loss_BK: Tensor, weight_BK: Tensor, pixels: int, reduction: st
     loss_BK : (B, K)
         Sum over the pixels of each map.
     weight_BK : (B, K) float
-        0 for a joint that is not labelled: it adds nothing, not even to the mean's denominator.
+        0 for a joint that is not labelled: it does not count, in the mean's denominator either.
     pixels : int
         H W, the pixels of a map.
     reduction : {"mean", "sum"}

@@ -1,7 +1,7 @@
-"""The tasks that models are trained for.
+"""The tasks that models are trained for, one folder each.
 
-Each task is a folder with `config`, `data`, `build`, `task`, `score` and `cli` as far as it needs them, and `compare` where
-`posekit compare` can compare its models. A folder can be removed: nothing else in the package needs it.
+A task has the modules `cli`, `config`, `build`, `task` and `training`, and `compare` if `posekit compare` supports it. The folders
+of the classifier and the person finder can be removed: nothing else needs them, besides what releases and compares their models.
 """
 
 import importlib
@@ -18,16 +18,16 @@ from posekit.errors import ConfigError
 
 @dataclass(frozen=True)
 class TaskEntry:
-    """Where a task lives, and how its configuration files are recognised.
+    """A task's folder, its command, and how its configuration files are recognised.
 
     Parameters
     ----------
     name : str
         Its folder in `posekit.tasks`.
     command : str
-        The command that trains it, as in ``posekit train``.
+        Command that trains it, as in ``posekit train``.
     data_key : str
-        A key below ``data`` that only configurations of this task have; empty for the task of all other files.
+        Key below ``data`` that only this task's configurations have; empty for the task of all other files.
     """
 
     name: str
@@ -36,7 +36,8 @@ class TaskEntry:
 
     def has(self, module: str) -> bool:
         """Whether the task has this module; False if the task's folder was removed."""
-        return bool(find_spec(f"posekit.tasks.{self.name}") and find_spec(f"posekit.tasks.{self.name}.{module}"))
+        folder = f"posekit.tasks.{self.name}"
+        return find_spec(folder) is not None and find_spec(f"{folder}.{module}") is not None
 
     def load(self, module: str) -> ModuleType:
         """Import one of the task's modules."""
@@ -51,7 +52,7 @@ TASKS = (
 
 
 def task_of_config(path: str | Path) -> TaskEntry:
-    """Which task a training configuration's file is for.
+    """Find the task that a training configuration is for.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def task_of_config(path: str | Path) -> TaskEntry:
 
 
 def require_task(path: str | Path, command: str) -> None:
-    """Raise `ConfigError` if a configuration file is for another command than this one."""
+    """Raise `ConfigError` if a configuration file is for another command."""
     entry = task_of_config(path)
     if entry.command != command:
         raise ConfigError(f"{path}: this file configures posekit {entry.command}, not {command}")

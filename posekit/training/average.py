@@ -1,4 +1,4 @@
-"""The moving average of a model's weights."""
+"""Moving average of a model's weights."""
 
 import copy
 
@@ -18,7 +18,7 @@ class MovingAverage:
     ----------
     model : nn.Module
     decay : float
-        Weight of the average before, 0 to 1.
+        Weight of the previous average, 0 to 1.
 
     Attributes
     ----------
@@ -33,22 +33,28 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move toward the model's weights."""
-        moved, copied = [], []
-        for pair in zip(_tensors(self.module), _tensors(model), strict=True):
-            (moved if self._updates and pair[0].is_floating_point() else copied).append(pair)
-        if moved:
-            self._average(*map(list, zip(*moved, strict=True)), None)
-        for mine, new in copied:
-            mine.copy_(new)
+        """Move towards the model's weights."""
+        averages = []
+        values = []
+        for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
+            if self._updates and average.is_floating_point():
+                averages.append(average)
+                values.append(value)
+            else:
+                average.copy_(value)
+        if averages:
+            self._average(averages, values, None)
         self._updates += 1
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Its weights, and how many updates there were."""
-        return {_COUNT: torch.tensor(self._updates), **{f"module.{name}": t for name, t in self.module.state_dict().items()}}
+        """The averaged weights, and the number of updates."""
+        state = {_COUNT: torch.tensor(self._updates)}
+        for name, tensor in self.module.state_dict().items():
+            state[f"module.{name}"] = tensor
+        return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state_dict` told.
+        """Load a `state_dict`.
 
         Raises
         ------
@@ -56,7 +62,8 @@ class MovingAverage:
             If it is of another model.
         """
         self._updates = int(state[_COUNT])
-        self.module.load_state_dict({name.removeprefix("module."): t for name, t in state.items() if name != _COUNT})
+        weights = {name.removeprefix("module."): tensor for name, tensor in state.items() if name != _COUNT}
+        self.module.load_state_dict(weights)
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

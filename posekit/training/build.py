@@ -1,10 +1,10 @@
-"""What all trainings have in common: optimizer, device, loaders, engine."""
+"""Build the optimizer, device, data loaders and engine of a training run, whatever the task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -16,22 +16,27 @@ from posekit.data import open_people
 from posekit.data.crops import EpochBatches, collate, make_loader
 from posekit.errors import ConfigError, DataError
 from posekit.machine import keep_freed_memory
+from posekit.models import StackedHourglass, WeightsInfo, encoder, save_weights, start_from
 from posekit.people import People, concatenate
 from posekit.skeletons import Skeleton
-from posekit.training.config import OptimizerConfig, RunConfig, SourceConfig, TrainConfig
-from posekit.training.engine import Engine, Task
+from posekit.training.config import ModelConfig, OptimizerConfig, RunConfig, SourceConfig, TrainConfig
+from posekit.training.engine import Engine
 from posekit.training.schedule import learning_rate
+from posekit.training.task import Task, count_samples
 
-# RGB; the usual mean and deviation of photographs (ImageNet's).
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_VALIDATED = 64  # at once
+# Mean and standard deviation of ImageNet's red, green and blue.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+_VALIDATION_BATCH = 64
 
 Run = TypeVar("Run", bound=RunConfig)
+Model = TypeVar("Model", bound=nn.Module)
+Channels = tuple[float, float, float]
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer, at the configured rate."""
-    makers = {
+    """Build the optimizer, at the highest learning rate."""
+    makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "rmsprop": torch.optim.RMSprop,
         "adam": partial(torch.optim.Adam, fused=True),
         "adamw": partial(torch.optim.AdamW, fused=True),
@@ -41,7 +46,7 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:
-    """Device, precision and processes (as `torchrun` or `accelerate launch` set them)."""
+    """Set up device, precision and processes (as `torchrun` or `accelerate launch` started them)."""
     if config.train.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("train.device cuda: this machine has no GPU that PyTorch can use; choose auto or cpu")
     cpu = config.train.device == "cpu" or not torch.cuda.is_available()
@@ -49,44 +54,87 @@ def build_accelerator(config: RunConfig) -> Accelerator:
         raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
     if cpu:
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = not cpu  # every step's shapes are the same, so the quickest algorithm is looked for once
-    AcceleratorState._reset_state()  # or whatever a process trains next would have to have the precision of the first
+    torch.backends.cudnn.benchmark = not cpu  # all steps have the same shapes, so searching for the fastest algorithms pays off
+    AcceleratorState._reset_state()  # otherwise a process could train in one precision only
     return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
 
 
 def resolved_precision(config: TrainConfig) -> str:
-    """What "auto" means on this machine: bf16 where it is multiplied by the hardware (emulated, it is ten times as slow)."""
+    """Resolve "auto": bf16 where the hardware multiplies in it (emulation is ten times slower), else "no"."""
     if config.precision != "auto":
         return config.precision
     if config.device != "cpu" and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        processor = getattr(torch.cpu, "get_capabilities", dict)()  # newer than the oldest PyTorch that we run on
+        get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer than the oldest PyTorch that is supported
+        processor = get_capabilities() if get_capabilities else {}
         fast = processor.get("avx512_bf16") or processor.get("amx_bf16")
     return "bf16" if fast else "no"
 
 
 def with_settled_precision(config: Run) -> Run:
-    """Replace the precision "auto" by what it means on this machine: a resumed run must use what it was started with."""
-    return replace(config, train=replace(config.train, precision=resolved_precision(config.train)))
+    """Replace the precision "auto" by this machine's choice, which a resumed run must keep."""
+    train = replace(config.train, precision=resolved_precision(config.train))
+    return replace(config, train=train)  # type: ignore[type-var]  # every configuration is a dataclass
+
+
+def build_model(build: Callable[[], Model], seed: int) -> Model:
+    """Build a network with weights drawn from a seed, stored channels last."""
+    torch.manual_seed(seed)
+    return build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks memory_format
+
+
+def input_statistics(config: ModelConfig) -> tuple[Channels, Channels]:
+    """Return the mean and standard deviation that an hourglass's input is normalised with."""
+    return (encoder.MEAN, encoder.STD) if config.encoder else (MEAN, STD)
+
+
+def load_first_weights(model: StackedHourglass, config: ModelConfig, joints: Sequence[str]) -> None:
+    """Load the weights that training starts from, as ``model.start_from`` and ``model.encoder`` say.
+
+    Parameters
+    ----------
+    model : StackedHourglass
+        Changed in place.
+    config : ModelConfig
+    joints : sequence of str
+        Names of the model's maps, see `posekit.models.start_from`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights cannot be used.
+    """
+    if config.start_from:
+        start_from(model, config.start_from, joints=joints)
+    elif config.encoder:
+        encoder.load_imagenet(cast(encoder.EfficientNetLite0, model.stem.encoder))
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Count the trainable numbers of a network."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def build_loaders(
     train: Dataset, valid: Dataset, config: RunConfig, accelerator: Accelerator, collate: Callable = collate
 ) -> tuple[DataLoader, DataLoader]:
-    """Loaders of this process's share: of training batches, and of what is validated, each once and in order.
+    """Build the loaders of this process's share: training batches, and validation batches with each sample once, in order.
 
     Raises
     ------
     DataError
-        If there is less to train on than there are processes.
+        If there are fewer training samples than processes.
     """
-    share = {"rank": accelerator.process_index, "world": accelerator.num_processes}
-    if len(train) < share["world"]:
-        raise DataError(f"data.train: {len(train)} to learn from, for {share['world']} processes; start fewer")
-    loading = {"workers": config.train.workers, "pin_memory": accelerator.device.type == "cuda", "collate": collate}
-    batches = EpochBatches(len(train), config.train.batch_size, seed=config.seed, shuffle=True, **share)
-    return make_loader(train, batches, **loading), make_loader(valid, EpochBatches(len(valid), _VALIDATED, **share), **loading)
+    rank = accelerator.process_index
+    world = accelerator.num_processes
+    samples = count_samples(train)
+    if samples < world:
+        raise DataError(f"data.train: {samples} samples for {world} processes; start fewer processes")
+    make = partial(make_loader, workers=config.train.workers, pin_memory=accelerator.device.type == "cuda", collate=collate)
+    batches = EpochBatches(samples, config.train.batch_size, seed=config.seed, shuffle=True, rank=rank, world=world)
+    valid_batches = EpochBatches(count_samples(valid), _VALIDATION_BATCH, rank=rank, world=world)
+    return make(train, batches), make(valid, valid_batches)
 
 
 def assemble_engine(
@@ -94,38 +142,45 @@ def assemble_engine(
     model: nn.Module,
     config: RunConfig,
     *,
+    info: WeightsInfo,
     out: Path,
     accelerator: Accelerator,
     resume: bool,
-    save_weights: Callable[[nn.Module, Path, dict], None],
 ) -> Engine:
-    """The engine that trains a model on a task as `optimizer` and `train` say."""
-    optimizer, train = config.optimizer, config.train
-    rate = partial(
-        learning_rate,
-        optimizer.schedule,
-        optimizer.lr,
-        epochs=train.epochs,
-        milestones=optimizer.milestones,
-        warmup_epochs=optimizer.warmup_epochs,
-    )
+    """Build the engine that trains a model on a task as ``optimizer`` and ``train`` say; `info` goes into its weights files."""
+    optimizer = config.optimizer
+    train = config.train
+
+    def rate(epoch: float) -> float:
+        return learning_rate(
+            optimizer.schedule,
+            optimizer.lr,
+            epoch=epoch,
+            epochs=train.epochs,
+            milestones=optimizer.milestones,
+            warmup_epochs=optimizer.warmup_epochs,
+        )
+
+    def save(model: nn.Module, path: Path, notes: dict) -> None:
+        save_weights(path, model, info.with_notes(**notes))
+
     return Engine(
         task,
         model,
         build_optimizer(optimizer, model),
         accelerator=accelerator,
-        learning_rate=lambda epoch: rate(epoch=epoch),
+        learning_rate=rate,
         epochs=train.epochs,
         accumulate=train.accumulate,
         ema=train.ema,
         compiled=train.compile,
         keep_epochs=train.keep_epochs,
         folder=out,
-        save_weights=save_weights,
+        save_weights=save,
         resume=resume,
     )
 
 
 def open_sources(sources: Sequence[SourceConfig], root: Path, skeleton: Skeleton | None = None) -> People:
-    """All of them together, in the first one's skeleton or that which is given."""
+    """Open several data sets as one, in the first one's skeleton or the one given."""
     return concatenate([open_people(source.data, root / source.path, source.split, skeleton=skeleton) for source in sources])

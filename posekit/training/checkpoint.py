@@ -1,4 +1,4 @@
-"""The run's checkpoint, from which training goes on bit for bit. Written whole or not at all; nothing is unpickled freely."""
+"""Checkpoints, from which a run resumes bit for bit. They are written whole or not at all, and loaded without unpickling code."""
 
 import json
 import pickle
@@ -15,24 +15,24 @@ from posekit.errors import OutputError, WeightsError
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Parameters
     ----------
     epoch : int
         Epochs done, validation included.
     batch : int
-        Batches of the next epoch done.
+        Batches done in the current epoch.
     people : int
-        Those of these batches.
+        Samples in these batches.
     seconds, waited : float
-        What these batches took, and the part of it that was spent waiting for them.
-    tallies : dict of str to [float, float]
-        Of each training figure in these batches: the sum, and what it is divided by.
+        Time that these batches took, and the part of it that was spent waiting for data.
+    sums : dict of str to [float, float]
+        Running sums of these batches (`posekit.training.running_sums`).
     best : float
-        Best validation score so far; of one that is the better the lower, the negative.
+        Best validation score so far; negative where lower is better.
     bad : list of [int, str]
-        People whose sample could not be made, and why.
+        Index of each sample that could not be read, and why.
     """
 
     epoch: int = 0
@@ -40,39 +40,45 @@ class Progress:
     people: int = 0
     seconds: float = 0.0
     waited: float = 0.0
-    tallies: dict[str, list[float]] = field(default_factory=dict)
+    sums: dict[str, list[float]] = field(default_factory=dict)
     best: float = float("-inf")
     bad: list[list] = field(default_factory=list)
 
     def next_epoch(self) -> None:
-        """An epoch is done: count what belongs to one from 0."""
+        """Count an epoch, and reset the counts of its batches."""
         self.epoch += 1
-        self.batch, self.people, self.seconds, self.waited, self.tallies = 0, 0, 0.0, 0.0, {}
+        self.batch = 0
+        self.people = 0
+        self.seconds = 0.0
+        self.waited = 0.0
+        self.sums = {}
 
 
 def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], states: dict) -> None:
-    """Write a checkpoint beside the old one, then put it in its place.
+    """Write a checkpoint beside the previous one, then replace it.
 
     Parameters
     ----------
     folder : Path
     progress : Progress
     tensors : dict of state dicts
-        Each becomes NAME.safetensors.
+        Each is written as NAME.safetensors.
     states : dict
-        Optimizer and the like: tensors, numbers, strings, lists and dicts of such.
+        Of the optimizer and the like: tensors, numbers, strings, and lists and dicts of these.
 
     Raises
     ------
     OutputError
-        If it cannot be written; the old checkpoint is then still there.
+        If it cannot be written; the previous checkpoint is kept.
     """
-    new, old = folder.with_suffix(".new"), folder.with_suffix(".old")
+    new = folder.with_suffix(".new")
+    old = folder.with_suffix(".old")
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         for name, state in tensors.items():
-            save_file({key: value.contiguous() for key, value in state.items()}, new / f"{name}.safetensors")
+            contiguous = {key: tensor.contiguous() for key, tensor in state.items()}
+            save_file(contiguous, new / f"{name}.safetensors")
         torch.save(states, new / "states.pt")
         (new / "progress.json").write_text(json.dumps(asdict(progress)))
         if folder.exists():
@@ -81,11 +87,11 @@ def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], 
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise OutputError(f"{folder}: the checkpoint cannot be written ({error}); the one before it is kept") from error
+        raise OutputError(f"{folder}: the checkpoint cannot be written ({error}); the previous one is kept") from error
 
 
 def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
-    """Read what `save_checkpoint` wrote.
+    """Read a checkpoint of `save_checkpoint`.
 
     Returns
     -------
@@ -94,17 +100,18 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
     Raises
     ------
     WeightsError
-        If there is none, or it is damaged.
+        If there is none, or it is damaged or of another version.
     """
-    if not folder.exists():  # the last save was cut off between its two renames
+    if not folder.exists():  # the last save stopped between its two renames
         folder = folder.with_suffix(".old")
     if not folder.exists():
         raise WeightsError(f"{folder.with_suffix('')}: no checkpoint to resume from; leave out --resume to start a run")
     try:
         progress = Progress(**json.loads((folder / "progress.json").read_text()))
         tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-        return progress, tensors, torch.load(folder / "states.pt", map_location="cpu", weights_only=True)
+        states = torch.load(folder / "states.pt", map_location="cpu", weights_only=True)
+        return progress, tensors, states
     except TypeError as error:
-        raise WeightsError(f"{folder}: a checkpoint of another version of posekit ({error}); go on with that version") from error
+        raise WeightsError(f"{folder}: a checkpoint of another version of posekit ({error}); resume with that version") from error
     except (OSError, ValueError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{folder}: damaged checkpoint ({error}); start the run again in another --out") from error

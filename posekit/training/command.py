@@ -68,7 +68,7 @@ class TrainingCommand:
 def run_training(command: TrainingCommand, argv: Sequence[str] | None, prog: str | None) -> int:
     """Run the command; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = ConfigParser(command.config_class, prog, command.description)
+    parser: ConfigParser[Any] = ConfigParser(command.config_class, prog, command.description)
     if "-h" in argv or "--help" in argv:
         _print_help(parser.parser)
         return 0
@@ -97,7 +97,7 @@ def _add_run_options(parser: argparse.ArgumentParser, **default: Any) -> None:
     parser.add_argument("--debug", action="store_true", **default, help=DEBUG_HELP)
 
 
-def _run(command: TrainingCommand, parser: ConfigParser, argv: list[str]) -> None:
+def _run(command: TrainingCommand, parser: ConfigParser[Any], argv: list[str]) -> None:
     from posekit.training.build import build_accelerator
     from posekit.training.interrupts import Stopped, first_error_only
 

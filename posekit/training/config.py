@@ -1,4 +1,4 @@
-"""What all trainings have in common: the optimizer, and how long and on what a run goes."""
+"""Configuration that all tasks share: data sources, hourglass, optimizer and run."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,27 +10,27 @@ from posekit.training.schedule import SCHEDULES
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimizer and its schedule.
+    """Optimizer and learning rate schedule.
 
     Parameters
     ----------
     name : str
-        rmsprop (the papers' for poses), adam, adamw or sgd (the papers' for classes).
+        rmsprop (the papers' choice for poses), adam, adamw or sgd (the papers' choice for classification).
     lr : float
-        The highest learning rate.
+        Highest learning rate.
     weight_decay : float
         L2 penalty (adamw: decoupled).
     momentum : float
-        Of sgd.
+        Momentum of sgd.
     nesterov : bool
-        Whether that is Nesterov's.
+        Whether sgd uses Nesterov momentum.
     schedule : str
-        constant; paper (lr for 100 epochs, then times 0.5 and times 0.2 in turn every 20); steps (times 0.1 at each of the
-        milestones); cosine (to 0 at the last epoch); onecycle (up over the first 30 %, down to 0).
+        constant; paper (lr for 100 epochs, then times 0.5 and times 0.2 alternately every 20); steps (times 0.1 at each
+        milestone); cosine (falls to 0 at the last epoch); onecycle (rises over the first 30 %, then falls to 0).
     milestones : list of int
-        Epochs done when the schedule steps drops the rate.
+        Epochs done at which the schedule steps lowers the rate.
     warmup_epochs : int
-        Epochs in which the rate rises evenly from 0 to what the schedule says.
+        Epochs in which the rate rises linearly from 0 to the schedule's.
     """
 
     name: str = "rmsprop"
@@ -49,38 +49,38 @@ class OptimizerConfig:
         require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 or more and below 1")
         require(self.momentum > 0 or not self.nesterov, "optimizer.momentum", self.momentum, "a number above 0 with nesterov")
-        stepping, rising = self.schedule == "steps", all(epoch >= 1 for epoch in self.milestones)
-        require(stepping == bool(self.milestones), "optimizer.milestones", self.milestones, "epochs with the schedule steps alone")
-        require(rising, "optimizer.milestones", self.milestones, "epochs of 1 or more")
+        steps = self.schedule == "steps"
+        require(steps == bool(self.milestones), "optimizer.milestones", self.milestones, "epochs with the schedule steps only")
+        require(all(epoch >= 1 for epoch in self.milestones), "optimizer.milestones", self.milestones, "epochs of 1 or more")
         require(self.warmup_epochs >= 0, "optimizer.warmup_epochs", self.warmup_epochs, "0 or more")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, on what and how it runs.
+    """Length, batches, precision and device of a run.
 
     Parameters
     ----------
     epochs : int
-        Times that everyone, or every image, is seen.
+        Passes over the training data.
     batch_size : int
-        People or images per step and process: N processes with B each learn what one process with N times B learns.
+        People or images per step and process: N processes with B each learn the same as one process with N times B.
     accumulate : int
-        Steps whose gradients are added up before the weights change.
+        Batches whose gradients are added up before the weights change.
     ema : float
         Decay of the moving average of the weights that is validated and saved; 0: none.
     keep_epochs : list of int
-        Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs: to see later how training went.
+        Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs.
     precision : str
-        "no" (in YAML with its quotes: float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or
+        "no" (quoted in YAML: float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or
         fp16 (GPU only; it waits for the GPU at every step); auto: bf16 where the processor or GPU multiplies in it, else
-        "no". The run's config.yaml says which it was.
+        "no". The run's config.yaml holds the choice.
     compile : bool
-        Run the network through torch.compile in training. The first step takes minutes: for long runs on a GPU.
+        Train through torch.compile. The first step takes minutes, so use it for long runs on a GPU.
     device : str
         auto (a GPU where there is one), cpu or cuda.
     workers : int
-        Processes that read and cut photographs; 0: the training process itself.
+        Processes that read and crop images; 0: the training process itself.
     """
 
     epochs: int = 200
@@ -105,14 +105,14 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """One data set's split.
+    """One split of a data set.
 
     Parameters
     ----------
     data : str
         Kind of annotation: mpii, lsp (LSP and LSPET), coco, or packed (what `posekit prepare pack` writes).
     path : str
-        Its folder or annotation file; a relative one is looked up in data.root.
+        Its folder or annotation file; a relative path starts from data.root.
     split : str
         train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED.
     """
@@ -132,21 +132,21 @@ class ModelConfig:
     Parameters
     ----------
     encoder : str
-        efficientnet-lite0, or efficientnet-lite0-short for small models: a network with ImageNet's weights in the place of the
-        stem and of the first hourglass's way down; empty: none, as in the papers.
+        efficientnet-lite0, or efficientnet-lite0-short for small models: a backbone with ImageNet weights that replaces the
+        stem and the encoder half of the first hourglass; empty: none, as in the papers.
     stacks : int
-        Hourglasses one after another; each is supervised.
+        Number of hourglasses, one after another; each is supervised.
     features : int
         Channels; 256 in the papers.
     depth : int
-        Times that each hourglass halves its map.
+        How often each hourglass halves its maps.
     input_size : int
         Side of the crops in pixels; the heatmaps' side is a quarter of it.
     prior : float
-        Probability that every pixel starts from (sigmoid head).
+        Initial probability of every pixel (sigmoid head).
     start_from : str
-        Weights to begin with, a file or a shipped name, of a network of the same sizes; empty: random ones, and ImageNet's in
-        an encoder. What depends on the joints begins anew where the weights are for other joints.
+        Weights to start from, a file or a shipped name, of a network of the same sizes; empty: random weights, and ImageNet's
+        in an encoder. Layers that depend on the joints start from random weights where the file is for other joints.
     """
 
     encoder: str = ""
@@ -160,7 +160,7 @@ class ModelConfig:
     def __post_init__(self):
         if self.encoder:
             choose("model.encoder", self.encoder, tuple(ENCODER_SIZES))
-        least = ENCODER_SIZES.get(self.encoder, 2) - 1  # as often as the encoder halves its first maps
+        least = ENCODER_SIZES.get(self.encoder, 2) - 1  # the encoder halves its first maps so often
         require(self.stacks >= 1, "model.stacks", self.stacks, "1 or more")
         require(self.features >= 4 and self.features % 4 == 0, "model.features", self.features, "a multiple of 4")
         require(self.depth >= least, "model.depth", self.depth, f"{least} or more")
@@ -171,16 +171,16 @@ class ModelConfig:
 
 
 class RunConfig(Protocol):
-    """What the configurations of all tasks have."""
+    """Sections that the configurations of all tasks have."""
 
     @property
     def optimizer(self) -> OptimizerConfig:
-        """How the weights change."""
+        """Optimizer and schedule."""
 
     @property
     def train(self) -> TrainConfig:
-        """How long, and on what device."""
+        """Length and device of the run."""
 
     @property
     def seed(self) -> int:
-        """Seed of the first weights, the order and the augmentation."""
+        """Seed of the initial weights, the order of the samples and the augmentation."""

@@ -116,7 +116,7 @@ def _require_values(parsed: Namespace, config_class: type, path: str | Path, pre
     for field in fields(config_class):
         key = prefix + field.name
         value = getattr(parsed, field.name)
-        if is_dataclass(field.type):
+        if isinstance(field.type, type) and is_dataclass(field.type):
             if not isinstance(value, Namespace):
                 raise ConfigError(f"{path}: {key}: expected keys below it; or leave it out")
             _require_values(value, field.type, path, f"{key}.")
@@ -134,7 +134,7 @@ def _keys(config_class: type, prefix: str = "") -> Iterator[str]:
         yield field.name
         yield prefix + field.name
         for part in (field.type, *get_args(field.type)):
-            if is_dataclass(part):
+            if isinstance(part, type) and is_dataclass(part):
                 yield from _keys(part, f"{prefix}{field.name}.")
 
 

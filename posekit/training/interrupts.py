@@ -1,4 +1,4 @@
-"""What ends a training run before its time, and what is said of it."""
+"""How training ends early: by a signal, by a process that died, or by an error that another process reports."""
 
 import os
 import re
@@ -11,37 +11,63 @@ from pathlib import Path
 
 import torch
 
+from posekit.command_line import handle_signals
 from posekit.errors import ConfigError, PosekitError
 from posekit.machine import why_not_compiled
 
-# How PyTorch's loader begins when one of its workers is gone; what a worker raised itself is told in other words.
-_WORKER_GONE = re.compile(r"DataLoader worker \(pid|Pin memory thread exited")
-_STORE_S = 5.0
-_TWICE_S = 1.0  # torchrun passes on to its processes what a scheduler has sent them already
+# How PyTorch's loader reports that one of its workers has died; errors raised in a worker have other messages.
+_WORKER_DIED = re.compile(r"DataLoader worker \(pid|Pin memory thread exited")
+_STORE_TIMEOUT_S = 5.0
+# torchrun forwards to its processes what a scheduler has sent them already.
+_SAME_SIGNAL_S = 1.0
 
 
 class Stopped(PosekitError):
-    """Training ended before its time; it can be gone on with from the last checkpoint."""
+    """Training ended early; it can be resumed from the last checkpoint."""
 
     label = "stopped"
 
 
 class Interrupted(Stopped):
-    """Training was asked to stop, and its checkpoint is written."""
+    """A signal stopped training, after its checkpoint was written."""
 
     def __init__(self, signum: int, folder: Path):
         super().__init__(f"{signal.Signals(signum).name}; the checkpoint is written to {folder}")
         self.exit_status = 128 + signum
 
 
+@contextmanager
+def catch_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list; a further one, more than a second after the first, raises KeyboardInterrupt."""
+    received: list[int] = []
+    first = 0.0
+
+    def collect(signum, frame):
+        nonlocal first
+        if not received:
+            first = time.monotonic()
+        elif time.monotonic() - first > _SAME_SIGNAL_S:
+            raise KeyboardInterrupt
+        received.append(signum)
+
+    with handle_signals(collect, signal.SIGINT, signal.SIGTERM):
+        yield received
+
+
+def let_loader_report_deaths() -> None:
+    """Remove PyTorch's handler of dead workers, which would raise in the middle of a step; the loader reports them itself."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def is_dead_worker(error: RuntimeError) -> bool:
-    """Whether PyTorch's loader says that a worker is gone."""
-    return bool(_WORKER_GONE.match(str(error)))
+    """Whether PyTorch's loader reports that a worker has died."""
+    return bool(_WORKER_DIED.match(str(error)))
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Say in a line what PyTorch raises when another process has died, or where it cannot compile.
+    """Turn PyTorch's errors about dead processes, full memory and failed compilation into one line.
 
     Raises
     ------
@@ -53,13 +79,13 @@ def readable_errors() -> Iterator[None]:
     except RuntimeError as error:
         if is_dead_worker(error):
             raise Stopped(
-                "a process that reads photographs has died, perhaps killed for want of memory, or of shared memory "
-                "(/dev/shm): lower train.workers or train.batch_size"
+                "a data loading process died, perhaps for lack of memory or shared memory (/dev/shm): "
+                "lower train.workers or train.batch_size"
             ) from error
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
-            # torchrun stops this process too, which is not to cut off what it says.
+            # torchrun is about to terminate this process too; its message must get out first.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            raise Stopped("another training process has died, torchrun's report tells which and how") from error
+            raise Stopped("another training process died; torchrun's report says which and how") from error
         if isinstance(error, torch.OutOfMemoryError):
             raise Stopped("the GPU's memory is full: lower train.batch_size and raise train.accumulate") from error
         if reason := why_not_compiled(error):
@@ -68,50 +94,30 @@ def readable_errors() -> Iterator[None]:
 
 
 @contextmanager
-def catch_signals() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM instead of dying of them; another one, a second later or more, interrupts at once."""
-    received: list[int] = []
-    first = 0.0
-
-    def note(signum, frame):
-        nonlocal first
-        if received and time.monotonic() - first > _TWICE_S:
-            raise KeyboardInterrupt
-        first = first or time.monotonic()
-        received.append(signum)
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for signum, handler in before.items():
-            if signal.getsignal(signum) is note:  # and not ignored since
-                signal.signal(signum, handler)
-
-
-@contextmanager
 def first_error_only() -> Iterator[None]:
-    """Of the processes that torchrun has started, let the first one that fails say why; the others follow it silently.
+    """Let only the first of torchrun's processes that fails report its error; the others exit silently.
 
     Raises
     ------
     SystemExit
-        In place of a PosekitError, where another process has spoken.
+        Instead of a PosekitError, where another process has reported one.
     """
     try:
         yield
     except PosekitError as error:
-        if _is_first_to_speak():
+        if _is_first_to_fail():
             raise
         raise SystemExit(error.exit_status) from None
 
 
-def _is_first_to_speak() -> bool:
+def _is_first_to_fail() -> bool:
     if not torch.distributed.is_torchelastic_launched():
         return True
-    address, attempt = os.environ["MASTER_ADDR"], os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
+    address = os.environ["MASTER_ADDR"]
+    port = int(os.environ["MASTER_PORT"])
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
     try:
-        store = torch.distributed.TCPStore(address, int(os.environ["MASTER_PORT"]), timeout=timedelta(seconds=_STORE_S))
-        return store.add(f"posekit/{attempt}/spoken", 1) == 1
-    except torch.distributed.DistError:  # the process that kept the store is gone
+        store = torch.distributed.TCPStore(address, port, timeout=timedelta(seconds=_STORE_TIMEOUT_S))
+        return store.add(f"posekit/{attempt}/failed", 1) == 1
+    except torch.distributed.DistError:  # the process that kept the store has ended
         return True

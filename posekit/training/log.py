@@ -1,4 +1,4 @@
-"""What a run tells: metrics.csv and TensorBoard, a row per epoch."""
+"""The table of a training run: metrics.csv and TensorBoard, one row per epoch."""
 
 import csv
 import json
@@ -8,23 +8,24 @@ from typing import Any
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 
-from posekit.drawing.training import PCK, TrainingRun
+from posekit.drawing.training import PCK, TrainingRun, training_curves
 from posekit.errors import DataError, OutputError
+from posekit.files import writable_folder
 
-_SPELLED = {"bce": "BCE", "ce": "CE", "mse": "MSE"}
-_FOCUSING = ("anchor", "focal")
-_KINDS = {str: "word", int: "whole number of at least 0", float: "number of at least 0"}
+_TITLES = {"bce": "BCE", "ce": "CE", "mse": "MSE"}
+_WITH_GAMMA = ("anchor", "focal")
+_LARGEST_SETTING = 1e9
 
 
 class EpochLog:
-    """Rows of numbers, one per epoch, in ``metrics.csv`` and for TensorBoard.
+    """Writes rows of numbers, one per epoch, to ``metrics.csv`` and for TensorBoard.
 
     Parameters
     ----------
     folder : Path
         The run's folder.
     epochs_done : int
-        Rows of later epochs, left by a run that was cut off, are dropped.
+        Rows of later epochs, from an interrupted run, are dropped.
 
     Attributes
     ----------
@@ -54,8 +55,7 @@ class EpochLog:
         try:
             new = self._path.with_suffix(".new")
             with new.open("w", newline="") as file:
-                # Earlier rows may have other columns, where a resumed run validates on other people.
-                writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in self.rows for name in row)))
+                writer = csv.DictWriter(file, fieldnames=self._columns())
                 writer.writeheader()
                 writer.writerows(self.rows)
             new.replace(self._path)
@@ -65,16 +65,29 @@ class EpochLog:
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
 
+    def _columns(self) -> list[str]:
+        # Earlier rows may have other columns: a resumed run may validate on other data.
+        columns: dict[str, None] = {}
+        for row in self.rows:
+            columns.update(dict.fromkeys(row))
+        return list(columns)
+
     def close(self) -> None:
         """Close TensorBoard's file."""
         self._board.close()
 
 
-def read_run(folder: Path) -> TrainingRun:
-    """A run as figures show it, finished or not, from its metrics.csv, config.yaml and metrics.json.
+def draw_run(folder: Path) -> Path:
+    """Draw a run's curves into its figures/training.png; returns that folder."""
+    figures = writable_folder(folder / "figures")
+    training_curves({folder.name: read_run(folder)}).savefig(figures / "training.png")
+    return figures
 
-    Without a config.yaml the loss is not known, and without a metrics.json (the run is not finished) the
-    metric's threshold is not.
+
+def read_run(folder: Path) -> TrainingRun:
+    """Read a training run, finished or not, from its metrics.csv, config.yaml and metrics.json.
+
+    The loss is unknown without config.yaml; the metric's threshold is unknown without metrics.json, until the run is finished.
 
     Raises
     ------
@@ -87,13 +100,21 @@ def read_run(folder: Path) -> TrainingRun:
     rows = read_metrics(path)
     if not rows:
         raise DataError(f"{path}: no epoch is finished yet; wait for the first")
-    settings, results = folder / "config.yaml", folder / "metrics.json"
-    metric = _setting(results, _parsed(results), "metric", str) if results.exists() else None
-    return TrainingRun(rows, metric=metric or PCK, **(_settings(settings) if settings.exists() else {}))
+    config = _SettingsFile(folder / "config.yaml")
+    results = _SettingsFile(folder / "metrics.json")
+    classifier = config.word("model.name")
+    return TrainingRun(
+        rows,
+        loss=_describe_loss(config),
+        scale=_describe_scale(config),
+        warmup_epochs=config.count("loss.warmup_epochs") or 0,
+        warmup_loss="softmax CE" if classifier else "BCE",
+        metric=results.word("metric") or PCK,
+    )
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Rows of a run's metrics.csv, each with "epoch"; a number that a row lacks has no key.
+    """Read the rows of a run's metrics.csv, each with "epoch"; empty cells are left out.
 
     Raises
     ------
@@ -103,78 +124,108 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
-            return [_row(row, f"{path}: line {reader.line_num}") for row in reader]
+            return [_parse_row(row, f"{path}: line {reader.line_num}") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a table ({error}); is it a training run's metrics.csv?") from error
 
 
-def _row(row: dict[str | None, Any], where: str) -> dict[str, float]:
+def _parse_row(row: dict[str, Any], where: str) -> dict[str, float]:
+    # DictReader's key for cells beyond the header, and its value for missing cells.
     if None in row or None in row.values():
-        raise DataError(f"{where} has not as many cells as the header; mend or delete the line")
-    numbers = {name: _number(text, f"{where}, column {name}") for name, text in row.items() if text}
+        raise DataError(f"{where}: the number of cells is not the header's; correct or delete the line")
+    numbers = {name: _parse_number(text, f"{where}, column {name}") for name, text in row.items() if text}
     if not 1 <= numbers.get("epoch", 0) < float("inf"):
         raise DataError(f"{where}: expected an epoch of 1 or more; is it a training run's metrics.csv?")
     return numbers
 
 
-def _number(text: str, where: str) -> float:
-    """Whole numbers stay whole, so that a row read and written again is the same."""
+def _parse_number(text: str, where: str) -> float:
+    """Parse a cell. Whole numbers stay int, so that rows are written again as they were."""
     try:
         number = float(text)
     except ValueError:
-        raise DataError(f"{where}: {text[:20]!r} is not a number; mend or delete the line") from None
+        raise DataError(f"{where}: {text[:20]!r} is not a number; correct or delete the line") from None
     return int(text) if text.isdecimal() and number < 2**53 else number
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    """What `TrainingRun` tells of a config.yaml."""
-    config = _parsed(path)
-    network = _setting(path, config, "model.name", str)  # of a classifier
-    sigma = _setting(path, config, "targets.sigma", float)
-    stacks, size = (_setting(path, config, key, int) for key in ("model.stacks", "model.input_size"))
-    scale = [network, stacks and f"{stacks} stack{'s' * (stacks > 1)}", size and f"{size} px", sigma and f"σ = {sigma:g}"]
-    return {
-        "loss": ", ".join(filter(None, _loss_parts(path, config))),
-        "scale": ", ".join(filter(None, scale)),
-        "warmup_epochs": _setting(path, config, "loss.warmup_epochs", int) or 0,
-        "warmup_loss": "softmax CE" if network else "BCE",
-    }
+class _SettingsFile:
+    """Values of a YAML or JSON file by their dotted keys, None where there is no such key or file."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._contents = None
+        if path.exists():
+            self._contents = self._parse()
+
+    def _parse(self) -> Any:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+            return json.loads(text) if self._path.suffix == ".json" else yaml.safe_load(text)
+        # PyYAML raises errors of many classes on scalars that do not fit their tag.
+        except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
+            raise DataError(f"{self._path}: cannot be read ({' '.join(str(error).split())}); was it edited?") from error
+
+    def value(self, key: str) -> Any:
+        value = self._contents
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def word(self, key: str) -> str | None:
+        value = self.value(key)
+        self._require(value is None or isinstance(value, str), key, "word")
+        return value
+
+    def number(self, key: str) -> float | None:
+        value = self.value(key)
+        self._require(value is None or _is_sane(value), key, "number of at least 0")
+        return value
+
+    def count(self, key: str) -> int | None:
+        value = self.value(key)
+        self._require(value is None or (isinstance(value, int) and _is_sane(value)), key, "whole number of at least 0")
+        return value
+
+    def _require(self, condition: bool, key: str, expected: str) -> None:
+        if not condition:
+            raise DataError(f"{self._path}: {key}: expected a {expected}, got {str(self.value(key))[:20]!r}")
 
 
-def _loss_parts(path: Path, config: Any) -> list[str | None]:
-    name, gamma = _setting(path, config, "loss.name", str), _setting(path, config, "loss.gamma", float)
-    joints, images = _setting(path, config, "loss.ohkm", int), _setting(path, config, "loss.ohem", float)
-    anchor = _value(config, "loss.anchor")  # a word or a number
-    return [
-        _SPELLED.get(name, name),
-        f"γ = {gamma:g}" if name in _FOCUSING and gamma is not None else None,
-        f"of {anchor}" if name == "anchor" and anchor not in (None, "background") else None,
-        joints and f"OHKM {joints}",
-        f"OHEM {images:g}" if images not in (None, 1.0) else None,
-    ]
+def _is_sane(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value < _LARGEST_SETTING
 
 
-def _parsed(path: Path) -> Any:
-    """Contents of a YAML or JSON file, whatever they are."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    # PyYAML stumbles over scalars that do not fit their tag with errors of many kinds.
-    except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); was it edited?") from error
+def _describe_scale(config: _SettingsFile) -> str:
+    """Describe the settings that the loss's values depend on, for example "2 stacks, 128 px, σ = 1"."""
+    parts = [config.word("model.name")]  # of a classifier
+    sigma = config.number("targets.sigma")
+    stacks = config.count("model.stacks")
+    size = config.count("model.input_size")
+    if stacks:
+        parts.append(f"{stacks} stack{'s' * (stacks > 1)}")
+    if size:
+        parts.append(f"{size} px")
+    if sigma:
+        parts.append(f"σ = {sigma:g}")
+    return ", ".join(part for part in parts if part)
 
 
-def _value(contents: Any, key: str) -> Any:
-    for part in key.split("."):
-        contents = contents.get(part) if isinstance(contents, dict) else None
-    return contents
-
-
-def _setting(path: Path, contents: Any, key: str, kind: type) -> Any:
-    """A setting by its dotted name; None where there is none."""
-    value = _value(contents, key)
-    if value is None:
-        return None
-    if not isinstance(value, (int, float) if kind is float else kind) or (kind is not str and not 0 <= value < 1e9):
-        raise DataError(f"{path}: {key}: expected a {_KINDS[kind]}, got {str(value)[:20]!r}")
-    return value
+def _describe_loss(config: _SettingsFile) -> str:
+    """Describe the loss, for example "anchor, γ = 2, OHKM 8"."""
+    name = config.word("loss.name")
+    gamma = config.number("loss.gamma")
+    anchor = config.value("loss.anchor")  # a word or a number
+    hard_joints = config.count("loss.ohkm")
+    hard_images = config.number("loss.ohem")
+    parts = []
+    if name:
+        parts.append(_TITLES.get(name, name))
+    if name in _WITH_GAMMA and gamma is not None:
+        parts.append(f"γ = {gamma:g}")
+    if name == "anchor" and anchor not in (None, "background"):
+        parts.append(f"of {anchor}")
+    if hard_joints:
+        parts.append(f"OHKM {hard_joints}")
+    if hard_images not in (None, 1.0):
+        parts.append(f"OHEM {hard_images:g}")
+    return ", ".join(parts)

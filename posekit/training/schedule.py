@@ -1,11 +1,11 @@
-"""Learning rates as pure functions of how far the training is, so that there is no state to save."""
+"""Learning rate schedules, as functions of the epoch: they have no state to save."""
 
 import math
 from collections.abc import Callable, Sequence
 
-_UP = 0.3  # share of a one-cycle run spent rising
-_START = 1 / 25  # of the highest rate, where one-cycle starts
-_STEP = 0.1  # what the rate is multiplied by at a milestone
+_RISE = 0.3  # share of a one-cycle run in which the rate rises
+_START = 1 / 25  # first rate of a one-cycle run, as a share of the highest
+_STEP = 0.1  # factor on the rate at a milestone
 
 
 def _constant(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
@@ -27,9 +27,9 @@ def _cosine(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
 
 def _onecycle(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
     done = epoch / epochs
-    if done < _UP:
-        return _START + (1 - _START) * (1 - math.cos(math.pi * done / _UP)) / 2
-    return (1 + math.cos(math.pi * (done - _UP) / (1 - _UP))) / 2
+    if done < _RISE:
+        return _START + (1 - _START) * (1 - math.cos(math.pi * done / _RISE)) / 2
+    return (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
 
 
 SCHEDULES: dict[str, Callable[[float, int, Sequence[int]], float]] = {
@@ -44,31 +44,31 @@ SCHEDULES: dict[str, Callable[[float, int, Sequence[int]], float]] = {
 def learning_rate(
     schedule: str, lr: float, *, epoch: float, epochs: int, milestones: Sequence[int] = (), warmup_epochs: int = 0
 ) -> float:
-    """Learning rate at a point of the training.
+    """Return the learning rate at a point of the training.
 
     Parameters
     ----------
     schedule : {"constant", "paper", "steps", "cosine", "onecycle"}
-        ``paper``: `lr` for 100 epochs, then times 0.5 and times 0.2 in turn every 20 epochs (Ryou et
-        al., ICCV 2019, section 4.2). ``steps`` multiplies it by 0.1 at each of the milestones (section 4.1).
-        ``cosine`` falls to 0. ``onecycle`` rises over the first 30 %, from 1/25 of `lr`, and falls to 0.
+        ``paper``: `lr` for 100 epochs, then times 0.5 and times 0.2 alternately every 20 epochs (Ryou et
+        al., ICCV 2019, section 4.2). ``steps``: times 0.1 at each milestone (section 4.1).
+        ``cosine``: falls to 0. ``onecycle``: rises from 1/25 of `lr` over the first 30 %, then falls to 0.
     lr : float
         The highest rate.
     epoch : float
-        Epochs done, fractions included.
+        Epochs done, with a fraction.
     epochs : int
-        Epochs in all.
+        Epochs in total.
     milestones : sequence of int
-        Epochs done at the steps of ``steps``.
+        Epochs done at which ``steps`` lowers the rate.
     warmup_epochs : int
-        Epochs in which the rate rises evenly from 0 to what the schedule says.
+        Epochs in which the rate rises linearly from 0 to the schedule's.
 
     Raises
     ------
     ValueError
-        If there is no such schedule.
+        If the schedule is unknown.
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule {schedule!r}: choose from {', '.join(SCHEDULES)}")
-    risen = min(1.0, epoch / warmup_epochs) if warmup_epochs else 1.0
-    return lr * risen * SCHEDULES[schedule](min(epoch, epochs), epochs, milestones)
+    warmup = min(1.0, epoch / warmup_epochs) if warmup_epochs else 1.0
+    return lr * warmup * SCHEDULES[schedule](min(epoch, epochs), epochs, milestones)

@@ -1,6 +1,7 @@
-"""Validation batches: every process takes its share, and all of them get the whole."""
+"""Validation with several processes: each predicts its share, and all receive the results."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -8,17 +9,23 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from posekit.data.crops import require_few_failures
+from posekit.training.task import count_samples
 
 
-def gather_validated(loader: DataLoader, predict: Callable[[Iterable], Iterable[tuple]]) -> list[tuple]:
-    """What a model makes of validation batches, of all processes' shares together. The first process shows how far it is.
+def gather_validated(loader: DataLoader, predict: Callable[[Any], Iterable[tuple]]) -> list[tuple]:
+    """Predict the validation batches of all processes; the first process shows a progress bar.
 
     Parameters
     ----------
     loader : DataLoader
         This process's share.
     predict : callable
-        From batches to tuples, whose last entry is the batch's failures.
+        Batches -> tuples, each with a batch's failures last.
+
+    Returns
+    -------
+    list of tuple
+        All processes' tuples.
 
     Raises
     ------
@@ -26,6 +33,9 @@ def gather_validated(loader: DataLoader, predict: Callable[[Iterable], Iterable[
         If more than 1 % of the samples could not be read.
     """
     bar = tqdm(loader, desc="validation", unit="batch", leave=False, disable=not PartialState().is_main_process)
-    found = gather_object(list(predict(bar)))
-    require_few_failures([failure for *_, failures in found for failure in failures], len(loader.dataset), "validation")
-    return found
+    results = gather_object(list(predict(bar)))
+    failures = []
+    for *_, batch_failures in results:
+        failures += batch_failures
+    require_few_failures(failures, count_samples(loader.dataset), "validation")
+    return results

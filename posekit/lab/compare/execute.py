@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from posekit.command_line import handle_signals
 from posekit.errors import PosekitError
 from posekit.lab.compare.comparison import Comparison
 from posekit.lab.compare.plan import Plan
@@ -82,12 +83,8 @@ def _call_and_forward_signals(command: list[str]) -> int:
     def forward(signum, frame):
         process.send_signal(signum)
 
-    handlers = {signum: signal.signal(signum, forward) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handle_signals(forward, signal.SIGINT, signal.SIGTERM):
         status = process.wait()
-    finally:
-        for signum, handler in handlers.items():
-            signal.signal(signum, handler)
     return status if status >= 0 else 128 - status
 
 

@@ -1,1 +1,1 @@
-"""Image classification under the paper's losses (section 4.1 of the paper)."""
+"""Image classification with the paper's losses (section 4.1)."""

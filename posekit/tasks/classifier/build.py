@@ -1,52 +1,53 @@
-"""From a classifier's configuration to what trains it."""
+"""Build the data, loss, model and engine that a classifier's configuration describes."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from accelerate import Accelerator
-from torch import nn
 
 from posekit import losses
 from posekit.data.crops import identity_collate
 from posekit.data.labelled_images import LabelledImages, open_images
 from posekit.errors import DataError
 from posekit.losses import ClassificationLoss
-from posekit.models import build_classifier, normalise, save_weights
+from posekit.models import normalise
 from posekit.tasks.classifier.config import ClassifierConfig, ClassifierLossConfig, ImagesConfig
 from posekit.tasks.classifier.data import ImageDataset
 from posekit.tasks.classifier.model import ClassifierInfo
 from posekit.tasks.classifier.score import ERROR, score_classes
 from posekit.tasks.classifier.task import ClassificationTask
-from posekit.training.build import MEAN, STD, assemble_engine, build_loaders
+from posekit.training.build import MEAN, STD, assemble_engine, build_loaders, build_model
 from posekit.training.engine import Engine
 
 
-@lru_cache(maxsize=1)  # a comparison asks for those of every model, which are mostly the same
+@lru_cache(maxsize=1)  # the models of a comparison mostly share their images
 def build_images(config: ImagesConfig) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """Training, validation and test images.
+    """Open the training, validation and test images.
 
     Raises
     ------
     DataError
-        If their classes are not the same.
+        If their classes differ.
     """
     path = Path(config.root) / config.path
-    train, *others = [open_images(config.images, path, split) for split in (config.train, config.valid, config.test)]
-    for images in others:
+    train = open_images(config.images, path, config.train)
+    valid = open_images(config.images, path, config.valid)
+    test = open_images(config.images, path, config.test)
+    for images in (valid, test):
         differing = sorted(set(images.classes) ^ set(train.classes))
         if differing:
-            raise DataError(f"{path}: {images.split} and {train.split} have other classes, such as {differing[0]}; complete one")
-    return train, *others
+            raise DataError(
+                f"{path}: the classes of {images.split} and {train.split} differ, for example {differing[0]}; complete one of them"
+            )
+    return train, valid, test
 
 
 def build_class_loss(config: ClassifierLossConfig) -> ClassificationLoss:
-    """The loss, OHEM around it if asked for."""
-    anchor = {"margin": config.margin, "anchor": config.anchor, "warmup_epochs": config.warmup_epochs}
+    """Build the loss, within OHEM if the configuration asks for it."""
     makers: dict[str, Callable[[], ClassificationLoss]] = {
-        "anchor": partial(losses.AnchorLoss, config.gamma, **anchor),
+        "anchor": lambda: losses.AnchorLoss(config.gamma, config.margin, config.anchor, config.warmup_epochs),
         "bce": losses.BCE,
         "focal": partial(losses.FocalLoss, config.gamma),
         "ce": losses.CrossEntropy,
@@ -64,11 +65,11 @@ def build_classifier_engine(
     accelerator: Accelerator,
     resume: bool,
 ) -> Engine:
-    """Everything that trains, ready to run."""
-    loss, data = build_class_loss(config.loss), config.data
+    """Build everything that trains, ready to run."""
+    data = config.data
+    loss = build_class_loss(config.loss)
     info = ClassifierInfo(config.model.name, train.classes, data.size, loss.head, MEAN, STD)
-    torch.manual_seed(config.seed)
-    model = build_classifier(info.network, len(info.classes)).to(memory_format=torch.channels_last)
+    model = build_model(info.build, config.seed)
     augmented = ImageDataset(train, size=data.size, augmented=True, pad=data.pad, seed=config.seed)
     loader, valid_loader = build_loaders(augmented, ImageDataset(valid, size=data.size), config, accelerator, identity_collate)
     task = ClassificationTask(
@@ -76,16 +77,12 @@ def build_classifier_engine(
         valid_loader=valid_loader,
         prepare=partial(normalise, mean=info.mean, std=info.std),
         loss=loss,
-        score=partial(_figures, valid),
+        score=partial(_error_figures, valid),
         metric=ERROR,
     )
-    save = partial(_save, info=info, config=config.loss, data=f"{train.name} {train.split}")
-    return assemble_engine(task, model, config, out=out, accelerator=accelerator, resume=resume, save_weights=save)
+    info = info.with_notes(loss=config.loss.name, gamma=config.loss.gamma, trained_on=f"{train.name} {train.split}")
+    return assemble_engine(task, model, config, info=info, out=out, accelerator=accelerator, resume=resume)
 
 
-def _figures(images: LabelledImages, logits: np.ndarray) -> dict[str, float]:
+def _error_figures(images: LabelledImages, logits: np.ndarray) -> dict[str, float]:
     return score_classes(images, logits).figures
-
-
-def _save(model: nn.Module, path: Path, notes: dict, *, info: ClassifierInfo, config: ClassifierLossConfig, data: str) -> None:
-    save_weights(path, model, info.with_notes(loss=config.name, gamma=config.gamma, trained_on=data, **notes))

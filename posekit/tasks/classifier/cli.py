@@ -1,4 +1,4 @@
-"""`posekit train-classifier`: train a classifier, test it, draw its mistakes."""
+"""`posekit train-classifier`: train a classifier, test it and draw its mistakes."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,13 +7,13 @@ from posekit.tasks import require_task
 from posekit.tasks.classifier.config import ClassifierConfig
 from posekit.training.command import NOTES, Training, TrainingCommand, run_training
 
-_DESCRIPTION = f"""Train a classifier under anchor loss or one that it is compared with, test it, draw what it mistakes.
+_DESCRIPTION = f"""Train a classifier with anchor loss or a baseline, test it, and draw its mistakes.
 
   posekit train-classifier --config configs/cifar/cpu_small.yaml --data.root DIR
   posekit train-classifier --config configs/cifar/resnet110_anchor.yaml --data.root DIR --loss.name bce
   posekit train-classifier --resume --out runs/cifar-cpu_small
 
-Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, one row per epoch; last/, to resume from;
 best.safetensors and final.safetensors; metrics.json and predictions.csv of the best weights on the test images; figures/.
 {NOTES.format(tool="tools/train_classifier.py")}"""
 

@@ -10,8 +10,9 @@ from posekit.tasks.classifier.model import ClassifierInfo
 from posekit.tasks.classifier.predict import classify_images
 from posekit.tasks.classifier.score import ClassRepeats, read_classes, score_classes, write_classes
 from posekit.tasks.classifier.training import ClassifierTraining
+from posekit.training.build import count_parameters
 
-_FILE = "predictions.csv"
+_PREDICTIONS = "predictions.csv"
 
 
 class Comparison:
@@ -32,24 +33,28 @@ class Comparison:
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """Classifiers have no decoding."""
+        """Name the folder; classifiers have no decoding."""
         return "final"
 
     def evaluate(self, config: ClassifierConfig, weights: Path, results: Path, decode: str) -> Evaluation:
         """Classify and score the test images."""
         logits = classify_images(weights, self.images, device=config.train.device, workers=config.train.workers)
         scores = score_classes(self.images, logits)
-        write_classes(results / _FILE, scores)
+        write_classes(results / _PREDICTIONS, scores)
         model, _ = load_weights(weights, info_class=ClassifierInfo)
-        return Evaluation(scores, sum(parameter.numel() for parameter in model.parameters()))
+        return Evaluation(scores, count_parameters(model))
 
     def repeats(self, results: Mapping[int, Path]) -> ClassRepeats:
         """Read the stored predictions."""
-        return ClassRepeats({seed: read_classes(folder / _FILE, self.images) for seed, folder in results.items()})
+        scores = {seed: read_classes(folder / _PREDICTIONS, self.images) for seed, folder in results.items()}
+        return ClassRepeats(scores)
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
-        """The errors."""
-        return {"error": metrics["error"], **{kind: metrics[kind] for kind in ERROR_TITLES if kind in metrics}}
+        """Top-1 error, and top-5 error where there is one."""
+        figures = {"error": metrics["error"]}
+        if "error_top5" in metrics:
+            figures["error_top5"] = metrics["error_top5"]
+        return figures
 
     def caption(self, config: ClassifierConfig, decode: str, models: Mapping[str, ClassRepeats]) -> str:
         """Caption of the table of scores."""
@@ -59,7 +64,7 @@ class Comparison:
         )
 
     def groups(self, models: Mapping[str, ClassRepeats]) -> list[str]:
-        """Names of all errors."""
+        """Names of the errors."""
         return list(next(iter(models.values())).figures)
 
     def metric(self, models: Mapping[str, ClassRepeats]) -> str:

@@ -1,4 +1,4 @@
-"""What classifiers are trained on, and how."""
+"""Configuration of `posekit train-classifier`."""
 
 from dataclasses import dataclass, field
 
@@ -10,26 +10,26 @@ _CIFAR_SIZE = 32
 
 @dataclass(frozen=True)
 class ImagesConfig:
-    """What is trained on, validated on and tested on.
+    """Training, validation and test images.
 
     Parameters
     ----------
     images : str
-        Kind of images: cifar10, cifar100, or folder (as ImageNet: a folder of images for every class).
+        Kind of data set: cifar10, cifar100, or folder (like ImageNet: a folder of images for every class).
     path : str
-        Their folder or HDF5 file; a relative one is looked up in data.root.
+        Its folder or HDF5 file; a relative path starts from data.root.
     root : str
-        Folder that path starts from.
+        Folder that a relative path starts from.
     train : str
-        Split to learn from: train, valid (of a folder), test, random:FRACTION:SEED or random-rest:FRACTION:SEED.
+        Training split: train, valid (of a folder), test, random:FRACTION:SEED or random-rest:FRACTION:SEED.
     valid : str
-        Split that is scored after each epoch, by which the best weights are chosen.
+        Split that is scored after each epoch to choose the best weights.
     test : str
         Split that the best weights are scored on at the end.
     size : int
-        Side of what the network sees, in pixels. Photographs of a folder are cut to it, at random in training; CIFAR's have 32.
+        Side of the network's input in pixels. Images of a folder are cropped to it, at random in training; CIFAR's have 32.
     pad : int
-        Pixels by which an image is shifted at random in training, black beyond its edge.
+        Largest random shift of an image in training, in pixels; black beyond its edge.
     """
 
     images: str
@@ -71,17 +71,17 @@ class ClassifierLossConfig:
     Parameters
     ----------
     name : str
-        anchor, bce, focal (all with a sigmoid for every class) or ce (softmax and cross entropy).
+        anchor, bce, focal (all on the sigmoid of every class) or ce (softmax cross entropy).
     gamma : float
         Focusing exponent of anchor and focal.
     margin : float
-        Of anchor: background within so much below the target's probability is amplified too.
+        Margin of anchor: background up to this much below the target's probability is amplified too.
     anchor : float or str
-        Of anchor: background (its anchor is the target's probability), target, both, or one number from 0 to 1 for all.
+        Kind of anchor: background (its anchor is the target's probability), target, both, or one number from 0 to 1.
     warmup_epochs : int
         The first epochs train with softmax cross entropy (anchor only).
     ohem : float
-        Only this share of each batch's images counts, those of highest loss; 1: all.
+        Share of each batch's images that count, those of highest loss; 1: all images.
     """
 
     name: str = "anchor"
@@ -98,29 +98,29 @@ class ClassifierLossConfig:
         known = self.anchor in ("background", "target", "both") if isinstance(self.anchor, str) else 0 <= self.anchor <= 1
         require(known, "loss.anchor", self.anchor, "background, target, both, or a number from 0 to 1")
         require(self.warmup_epochs >= 0, "loss.warmup_epochs", self.warmup_epochs, "0 or more")
-        useless = self.name != "anchor" and self.warmup_epochs > 0
-        require(not useless, "loss.warmup_epochs", self.warmup_epochs, "0 with another loss.name than anchor")
+        without_effect = self.name != "anchor" and self.warmup_epochs > 0
+        require(not without_effect, "loss.warmup_epochs", self.warmup_epochs, "0 with another loss.name than anchor")
         require(0 < self.ohem <= 1, "loss.ohem", self.ohem, "a share above 0, at most 1")
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Everything a classifier's training run depends on.
+    """Everything that a classifier's training run depends on.
 
     Parameters
     ----------
     data : ImagesConfig
-        What is trained, validated and tested on.
+        Training, validation and test images.
     model : ClassifierModelConfig
-        The network.
+        Network.
     loss : ClassifierLossConfig
-        What errors cost.
+        Loss.
     optimizer : OptimizerConfig
-        How the weights change.
+        Optimizer and schedule.
     train : TrainConfig
-        How long, and on what.
+        Length, batches, precision and device.
     seed : int
-        Of the first weights, the order and the augmentation.
+        Seed of the initial weights, the order of the samples and the augmentation.
     """
 
     data: ImagesConfig
@@ -135,4 +135,4 @@ class ClassifierConfig:
 
 
 CONFIG_CLASS = ClassifierConfig
-"""Configuration of this task, by the name that all tasks share."""
+"""Configuration class of this task, under the name that all tasks use."""

@@ -1,4 +1,4 @@
-"""Images that a classifier takes for something else."""
+"""Drawings of images that a classifier got wrong."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,12 @@ import numpy as np
 from posekit.drawing.pose import contact_sheet
 from posekit.opencv import cv2
 
-_TILE, _ACROSS = 160, 8
+_TILE = 160
+_COLUMNS = 8
 
 
 def mistakes_sheet(images: Sequence[np.ndarray], truth: Sequence[str], predicted: Sequence[str]) -> np.ndarray:
-    """Show images side by side, each under what it was taken for and, in brackets, what it is.
+    """Show images side by side, each titled with the predicted class and, in brackets, the true one.
 
     Parameters
     ----------
@@ -25,5 +26,5 @@ def mistakes_sheet(images: Sequence[np.ndarray], truth: Sequence[str], predicted
     (height, width, 3) uint8
     """
     tiles = [cv2.resize(image, (_TILE, _TILE), interpolation=cv2.INTER_NEAREST) for image in images]
-    titles = [f"{taken} ({true})" for taken, true in zip(predicted, truth, strict=True)]
-    return contact_sheet(tiles, _ACROSS, titles)
+    titles = [f"{guess} ({true})" for guess, true in zip(predicted, truth, strict=True)]
+    return contact_sheet(tiles, _COLUMNS, titles)

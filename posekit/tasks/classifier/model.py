@@ -1,4 +1,4 @@
-"""What a classifier's weights file says about its network."""
+"""Description of a classifier, stored in its weights file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class ClassifierInfo(WeightsInfo):
     network : str
         See `posekit.models.build_classifier`.
     classes : tuple of str
-        Their names, in the order of the logits.
+        Class names, in the order of the logits.
     input_size : int
         Side of the images in pixels.
     head : {"sigmoid", "softmax"}

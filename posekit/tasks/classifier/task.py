@@ -1,4 +1,4 @@
-"""Training a classifier: what a batch costs, and how well the model does on images it has not seen."""
+"""Classification as a task: the loss of a batch, and the error on the validation images."""
 
 from collections.abc import Callable
 
@@ -14,21 +14,21 @@ from posekit.training.validation import gather_validated
 
 
 class ClassificationTask:
-    """Classification under any classifier's loss (a `posekit.training.engine.Task`).
+    """Classification under any classifier's loss (a `posekit.training.task.Task`).
 
     Parameters
     ----------
     loader : DataLoader
         Training batches (`ImageBatch`).
     valid_loader : DataLoader
-        Plain validation images, each once.
+        Validation images without augmentation, each once.
     prepare : callable
-        (B, S, S, 3) uint8 images -> the network's input; see `posekit.models.normalise`.
+        (B, S, S, 3) uint8 images -> network input, see `posekit.models.normalise`.
     loss : ClassificationLoss
     score : callable
         (N, C) logits of the validation images, NaN where one could not be read -> figures.
     metric : str
-        The figure that decides which weights are best: the lowest.
+        The figure whose lowest value decides which weights are best.
     """
 
     lower_is_better = True
@@ -43,23 +43,29 @@ class ClassificationTask:
         score: Callable[[np.ndarray], dict[str, float]],
         metric: str,
     ):
-        self.loader, self.valid_loader, self.prepare = loader, valid_loader, prepare
-        self.criterion, self.score, self.metric = loss, score, metric
+        self.loader = loader
+        self.valid_loader = valid_loader
+        self.prepare = prepare
+        self.criterion = loss
+        self.score = score
+        self.metric = metric
 
     def loss(self, model: nn.Module, batch: ImageBatch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch, shifted and mirrored; tallies of it, and of the hard images in percent."""
+        """Compute the loss of the shifted and mirrored images, and count the hard ones."""
         self.criterion.set_epoch(epoch)
-        logits = model(self.prepare(shift_and_mirror(batch.images, batch.shifts, batch.mirrored)))
-        loss, known = self.criterion(logits, batch.labels), batch.labels != IGNORED
-        counted = self.criterion.kept(known.sum()) if isinstance(self.criterion, OHEM) else known.sum()
-        return loss, {
-            "loss": mean_sums(loss, counted),
-            "hard_images": share_sums(hard_images(logits.detach(), batch.labels) & known, known),
-        }
+        images = shift_and_mirror(batch.images, batch.shifts, batch.mirrored)
+        logits = model(self.prepare(images))
+        loss = self.criterion(logits, batch.labels)
+        readable = batch.labels != IGNORED
+        count = readable.sum()
+        if isinstance(self.criterion, OHEM):
+            count = self.criterion.kept(count)
+        hard = hard_images(logits.detach(), batch.labels) & readable
+        return loss, {"loss": mean_sums(loss, count), "hard_images": share_sums(hard, readable)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score the model on the validation images as they are.
+        """Score the model on the validation images.
 
         Raises
         ------
@@ -73,19 +79,20 @@ class ClassificationTask:
             check_stop()
             return model(self.prepare(images.to(device)))
 
-        found = gather_validated(self.valid_loader, lambda batches: classify_batches(batches, predict))
-        index, logits = (np.concatenate(parts) for parts in list(zip(*found, strict=True))[:2])
+        results = gather_validated(self.valid_loader, lambda batches: classify_batches(batches, predict))
+        index = np.concatenate([batch_index for batch_index, _, _ in results])
+        logits = np.concatenate([batch_logits for _, batch_logits, _ in results])
         return self.score(logits[np.argsort(index)])
 
 
 def hard_images(logits: Tensor, labels: Tensor) -> Tensor:
-    """Which images are hard: a wrong class scores above the true one (figure 6 of the paper).
+    """Find the hard images, in which a wrong class scores above the true one (figure 6 of the paper).
 
     Parameters
     ----------
     logits : (B, C)
     labels : (B,) int64
-        True classes; what is said of an `IGNORED` one means nothing.
+        True classes; the result for `IGNORED` means nothing.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""Finding people in whole images by heatmaps of their centres."""
+"""Person finder: heatmaps of people's centres in whole images."""

@@ -1,4 +1,4 @@
-"""`posekit train-detector`: train a network that finds people in whole images, and draw what it finds."""
+"""`posekit train-detector`: train a network that finds people in whole images, and draw its boxes."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,13 +7,13 @@ from posekit.tasks import require_task
 from posekit.tasks.person_finder.config import DetectorConfig
 from posekit.training.command import NOTES, Training, TrainingCommand, run_training
 
-_DESCRIPTION = f"""Train a network that finds people in whole pictures, on scenes pasted together from photographs of single people.
+_DESCRIPTION = f"""Train a network that finds people in whole images, on scenes pasted together from images of single people.
 
   posekit train-detector --config configs/lspet/people.yaml --data.root DIR
   posekit train-detector --resume --out runs/lspet-people
 
-Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
-best.safetensors and final.safetensors; figures/: curves, and what is found in scenes of other people.
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, one row per epoch; last/, to resume from;
+best.safetensors and final.safetensors; figures/: curves, and the boxes found in scenes of other people.
 {NOTES.format(tool="tools/train_detector.py")}"""
 
 

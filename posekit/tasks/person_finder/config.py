@@ -1,4 +1,4 @@
-"""What networks that find people are trained on, and how."""
+"""Configuration of `posekit train-detector`."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, 
 
 @dataclass(frozen=True)
 class BackgroundsConfig:
-    """Photographs without people, to paste people into.
+    """Images without people, to paste people into.
 
     Parameters
     ----------
     images : str
-        Kind of images: cifar10, cifar100, or folder (folders of images in path/train); empty: backgrounds are only drawn.
+        Kind of data set: cifar10, cifar100, or folder (folders of images in path/train); empty: all backgrounds are drawn.
     path : str
-        Their folder or HDF5 file; a relative one is looked up in data.root.
+        Its folder or HDF5 file; a relative path starts from data.root.
     """
 
     images: str = ""
@@ -28,18 +28,18 @@ class BackgroundsConfig:
 
 @dataclass(frozen=True)
 class ScenesConfig:
-    """Whom the scenes are made of.
+    """People and backgrounds that the scenes are made of.
 
     Parameters
     ----------
     people : list of SourceConfig
-        Pasted into the scenes that are trained on; at best there is one person in each photograph.
+        People pasted into the training scenes; ideally the only person in their image.
     valid : list of SourceConfig
-        Into those that are scored after each epoch.
+        People pasted into the validation scenes, which are scored after each epoch.
     backgrounds : BackgroundsConfig
-        What is behind them, beside what is drawn.
+        Images for the background; others are drawn.
     root : str
-        Folder that the paths start from.
+        Folder that relative paths start from.
     """
 
     people: list[SourceConfig] = field(default_factory=list)
@@ -54,14 +54,12 @@ class ScenesConfig:
 
 @dataclass(frozen=True)
 class SizesConfig:
-    """Sizes of people that the maps are of: the longer side of the tight box of the joints.
+    """Sizes of people, one map for each: the longer side of the tight box of the joints.
 
     Parameters
     ----------
-    least : float
-        Pixels of what the network sees.
-    most : float
-        Likewise.
+    least, most : float
+        Smallest and largest size in pixels of the network's input.
     per_octave : int
         Maps for each doubling.
     """
@@ -97,24 +95,24 @@ class DetectorLossConfig:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Everything that the training of a network that finds people depends on.
+    """Everything that a person finder's training run depends on.
 
     Parameters
     ----------
     data : ScenesConfig
-        What is trained and validated on.
+        People and backgrounds of the scenes.
     model : ModelConfig
-        The network, of one stack; its input_size is the side of the scenes.
+        Network of one stack; its input_size is the side of the scenes.
     sizes : SizesConfig
-        Of people.
+        Sizes of people.
     loss : DetectorLossConfig
-        What errors cost.
+        Loss.
     optimizer : OptimizerConfig
-        How the weights change.
+        Optimizer and schedule.
     train : TrainConfig
-        How long, and on what.
+        Length, batches, precision and device.
     seed : int
-        Of the first weights, the order and the scenes.
+        Seed of the initial weights, the order of the samples and the scenes.
     """
 
     data: ScenesConfig
@@ -131,4 +129,4 @@ class DetectorConfig:
 
 
 CONFIG_CLASS = DetectorConfig
-"""Configuration of this task, by the name that all tasks share."""
+"""Configuration class of this task, under the name that all tasks use."""

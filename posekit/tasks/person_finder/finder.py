@@ -1,4 +1,4 @@
-"""Where people may be in a picture, by a network that has learned their middles (`tools/train_detector.py`)."""
+"""Candidate boxes of people in an image, from a network trained by `tools/train_detector.py`."""
 
 import math
 from pathlib import Path
@@ -18,23 +18,23 @@ from posekit.tasks.person_finder.centres import decode_centres
 from posekit.tasks.person_finder.model import CentresInfo
 from posekit.weights import PEOPLE
 
-# From one size of the picture to the next, within the sizes that the network knows: each person is looked at in two of them.
+# Factor between the sizes of the image that the network is applied to: the sizes it knows cover each person twice.
 _STEP = 2.0
-# Of boxes that have so much in common, the highest is kept: most people are seen in two sizes of the picture.
-_SAME = 0.7
+# Of boxes with a higher IoU, only the one with the highest peak is kept: most people are found in two sizes of the image.
+_SAME_IOU = 0.7
 
 
 class CentreFinder:
-    """Finds candidates: boxes that may show someone.
+    """Finds candidates: boxes that may show a person.
 
-    The network sees the whole picture in several sizes, the smallest with the largest people.
+    The network is applied to the whole image in several sizes, the smallest for the largest people.
 
     Parameters
     ----------
     weights : str or Path
-        As ``tools/train_detector.py`` writes them; by default those that come with posekit.
+        As ``tools/train_detector.py`` writes them; by default those shipped with posekit.
     smallest : float
-        People to be found, in longer sides of the picture. Half of it takes four times as long.
+        Size of the smallest people to find, as a share of the image's longer side. Half the size takes four times as long.
     least : float
         Lowest peak of a candidate.
     device : str
@@ -49,11 +49,12 @@ class CentreFinder:
     def __init__(self, weights: str | Path = PEOPLE, *, smallest: float = 0.06, least: float = 0.05, device: str = "auto"):
         self._device = find_device(device)
         self._model, self._info = load_weights(weights, self._device, info_class=CentresInfo)
-        self._smallest, self._least = smallest, least
+        self._smallest = smallest
+        self._least = least
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> list[tuple[Box, float]]:
-        """Boxes and their peaks, the highest first; someone may have several, of different sizes or places.
+        """Return boxes and their peaks, the highest first; a person may have several boxes.
 
         Parameters
         ----------
@@ -61,27 +62,31 @@ class CentreFinder:
             Blue, green, red.
         """
         longest = max(image.shape[:2])
-        found = np.concatenate([self._look(image, side / longest) for side in self._sides(longest)])
-        found = found[np.argsort(-found[:, 3], kind="stable")]
-        kept = found[distinct(square_iou(found[:, :3], found[:, :3]) >= _SAME)]
-        return [(Box((x, y), BOX_MARGIN * side), score) for x, y, side, score in kept.tolist()]
+        people = np.concatenate([self._find_at(image, side / longest) for side in self._sides()])
+        people = people[np.argsort(-people[:, 3], kind="stable")]
+        kept = people[distinct(square_iou(people[:, :3], people[:, :3]) >= _SAME_IOU)]
+        return [(Box((x, y), BOX_MARGIN * side), peak) for x, y, side, peak in kept.tolist()]
 
-    def _sides(self, longest: int) -> list[float]:
-        """Longer sides in which the picture is looked at: from where the largest people fill it to where the smallest are known."""
-        most, least = self._info.sizes[-1], self._info.sizes[0] / self._smallest
-        return [most * _STEP**step for step in range(max(0, math.ceil(math.log(least / most, _STEP))) + 1)]
+    def _sides(self) -> list[float]:
+        """Longer sides of the resized images: from one that the largest people fill to one with the smallest at a known size."""
+        first = self._info.sizes[-1]
+        last = self._info.sizes[0] / self._smallest
+        steps = max(0, math.ceil(math.log(last / first, _STEP)))
+        return [first * _STEP**step for step in range(steps + 1)]
 
-    def _look(self, image: np.ndarray, scale: float) -> np.ndarray:
-        """(N, 4) middle x, y, side in pixels of the picture, and peak."""
-        width, height = (max(1, round(length * scale)) for length in image.shape[1::-1])
-        seen = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        pixels = torch.from_numpy(np.ascontiguousarray(seen[None, ..., ::-1])).to(self._device)
+    def _find_at(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """(N, 4) centre x, y and side in image pixels, and the peak."""
+        image_height, image_width = image.shape[:2]
+        width = max(1, round(image_width * scale))
+        height = max(1, round(image_height * scale))
+        resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(np.ascontiguousarray(resized[None, ..., ::-1])).to(self._device)
         inputs = normalise(pixels, self._info.mean, self._info.std)
-        missing = (-length % self._model.multiple for length in (width, height))
-        right, below = missing
-        maps = self._model.activate(self._model(F.pad(inputs, (0, right, 0, below)))[-1])[0]
-        found = decode_centres(maps, self._info.sizes, least=self._least)
-        along = np.array([image.shape[1] / width, image.shape[0] / height])
-        found[:, :2] = (found[:, :2] + 0.5) * along - 0.5
-        found[:, 2] *= along.mean()
-        return found[(found[:, :2] <= np.array(image.shape[1::-1]) - 0.5).all(1)]  # not in what was added on the right and below
+        padding = (0, -width % self._model.multiple, 0, -height % self._model.multiple)  # right and bottom
+        maps = self._model.activate(self._model(F.pad(inputs, padding))[-1])[0]
+        people = decode_centres(maps, self._info.sizes, least=self._least)
+        factors = np.array([image_width / width, image_height / height])
+        people[:, :2] = (people[:, :2] + 0.5) * factors - 0.5
+        people[:, 2] *= factors.mean()
+        inside = people[:, :2] <= np.array([image_width, image_height]) - 0.5  # not in the padding
+        return people[inside.all(1)]

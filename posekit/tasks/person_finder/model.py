@@ -1,4 +1,4 @@
-"""What a person finder's weights file says about its network."""
+"""Description of a person finder, stored in its weights file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from posekit.models.weights import Note, WeightsInfo
 
 @dataclass(frozen=True)
 class CentresInfo(WeightsInfo):
-    """Everything but the weights that is needed to find people with a network: one hourglass, one map per size of person.
+    """Everything but the weights that is needed to find people with a network: one hourglass with one map per size of person.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scenes with several people or none, pasted together from photographs of one person each: to learn where people are."""
+"""Training scenes of the person finder: several people or none, pasted together from images of one person each."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from posekit.data.batch import TensorBatch
@@ -16,14 +17,14 @@ from posekit.people import People
 from posekit.synthetic.surroundings import draw_background
 
 MOST = 7
-"""People in a scene."""
-_COUNTS = (0.05, 0.25, 0.2, 0.2, 0.1, 0.1, 0.06, 0.04)  # how often there are 0, 1, … people
-_FILLS = 0.6  # how often the first one's photograph fills the scene, as photographs do
-_ZOOM = 0.8, 1.6  # of such a one; 1 just fills the scene
-_SIDES = 1 / 8, 0.8  # of the others, in sides of the scene
-_SHARP = 0.3  # how often a photograph is pasted with a sharp edge
-_SEEN = 0.4  # of someone's joints that must lie in the scene and uncovered, or nobody could find them
-_DRAWN = 0.5  # how often the background is drawn, where there are photographs for it too
+"""Most people in a scene."""
+_COUNT_PROBABILITIES = (0.05, 0.25, 0.2, 0.2, 0.1, 0.1, 0.06, 0.04)  # of 0, 1, … people
+_FILL_PROBABILITY = 0.6  # that the first person's image fills the scene
+_ZOOM = (0.8, 1.6)  # of an image that fills the scene; at 1 its shorter side fits
+_LOG2_SIDES = (math.log2(1 / 8), math.log2(0.8))  # sizes of the other people, in sides of the scene
+_SHARP_PROBABILITY = 0.3  # that an image is pasted with a sharp edge
+_VISIBLE_SHARE = 0.4  # of a person's joints that must be inside the scene and uncovered, otherwise the person is not annotated
+_DRAWN_PROBABILITY = 0.5  # that the background is drawn although there are images for it
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,26 @@ class SceneBatch(TensorBatch):
     images : (B, S, S, 3) uint8
         Red, green, blue.
     people : (B, `MOST`, 3) float32
-        Middle x, y and longer side of the tight box of each one's joints in the scene, in pixels; NaN for none.
+        Centre x, y and longer side of the tight box of the joints inside the scene, in pixels; NaN for none.
     index : (B,) int64
-        Places in the data set.
+        Indices in the data set.
     failures : tuple of Failure
-        Scenes that lack someone whose photograph could not be read.
+        People missing from a scene because their image could not be read.
     """
 
-    images: torch.Tensor
-    people: torch.Tensor
-    index: torch.Tensor
+    images: Tensor
+    people: Tensor
+    index: Tensor
     failures: tuple[Failure, ...] = ()
 
 
 class SceneDataset(Dataset):
-    """Whole batches of scenes, one for each person, who is its first. They depend on seed, epoch and place alone.
+    """Whole batches of scenes, one for each person, who comes first in it. They depend on seed, epoch and index only.
 
     Parameters
     ----------
     people : People
-        At best one person in each photograph: others would be taken for background.
+        Ideally the only person in their image: others would count as background.
     backgrounds : sequence of (H, W, 3) uint8
         Red, green, blue, without people; may be empty. Half of the backgrounds are drawn in any case.
     size : int
@@ -62,68 +63,87 @@ class SceneDataset(Dataset):
     seed : int
     """
 
-    def __init__(self, people: People, backgrounds: Sequence[np.ndarray], *, size: int, seed: int = 0):
-        self.people, self.backgrounds, self.size, self.seed = people, backgrounds, size, seed
+    def __init__(self, people: People, backgrounds: Sequence[np.ndarray] | np.ndarray, *, size: int, seed: int = 0):
+        self.people = people
+        self.backgrounds = backgrounds
+        self.size = size
+        self.seed = seed
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.people)
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> SceneBatch:
-        """The batch of these (epoch, index), which may be none."""
-        scenes = [_Scene(self, np.random.default_rng([self.seed, *key]), key[1]) for key in keys]
+        """Make the batch of some (epoch, index), possibly none."""
+        images = np.zeros((len(keys), self.size, self.size, 3), np.uint8)
         people = np.full((len(keys), MOST, 3), np.nan, np.float32)
-        for row, scene in zip(people, scenes, strict=True):
-            row[: len(scene.joints)] = [_middle_and_side(joints, self.size) for joints in scene.joints] or np.empty((0, 3))
-        images = np.stack([scene.image for scene in scenes]) if scenes else np.zeros((0, self.size, self.size, 3), np.uint8)
-        return SceneBatch(
-            torch.from_numpy(np.ascontiguousarray(images[..., ::-1])),
-            torch.from_numpy(people),
-            torch.tensor([index for _, index in keys], dtype=torch.int64),
-            tuple(scene.failure for scene in scenes if scene.failure),
-        )
+        failures = []
+        for row, (epoch, index) in enumerate(keys):
+            scene = _Scene(self, np.random.default_rng([self.seed, epoch, index]), index)
+            images[row] = scene.image[..., ::-1]
+            for place, joints in enumerate(scene.joints):
+                people[row, place] = _centre_and_side(joints, self.size)
+            if scene.failure:
+                failures.append(scene.failure)
+        indices = torch.tensor([index for _, index in keys], dtype=torch.int64)
+        return SceneBatch(torch.from_numpy(images), torch.from_numpy(people), indices, tuple(failures))
 
 
-def _middle_and_side(joints: np.ndarray, size: int) -> tuple[float, float, float]:
-    """Of what is in the scene."""
+def known_people(batch: SceneBatch) -> list[np.ndarray]:
+    """Return the people of each scene, (N, 3): centre x, y and longer side."""
+    return [people[~np.isnan(people[:, 0])] for people in batch.people.numpy()]
+
+
+def _centre_and_side(joints: np.ndarray, size: int) -> tuple[float, float, float]:
+    """Centre and longer side of the tight box of the joints, cut at the edge of the scene."""
     inside = joints.clip(0, size - 1)
-    low, high = inside.min(0), inside.max(0)
-    return (*((low + high) / 2), (high - low).max())
+    low = inside.min(0)
+    high = inside.max(0)
+    x, y = (low + high) / 2
+    return x, y, (high - low).max()
 
 
 class _Scene:
-    """A scene that is made.
+    """One scene.
 
     Attributes
     ----------
     image : (S, S, 3) uint8
         Blue, green, red.
     joints : list of (J, 2) float64
-        Everyone's labelled joints, pixels of the scene.
+        Labelled joints of every visible person, scene pixels.
     failure : Failure or None
+        The last person who is missing because the image could not be read.
     """
 
     def __init__(self, dataset: SceneDataset, rng: np.random.Generator, first: int):
-        self.dataset, self.rng, self.size = dataset, rng, dataset.size
-        self.joints, self.failure = [], None
+        self.dataset = dataset
+        self.rng = rng
+        self.size = dataset.size
+        self.joints: list[np.ndarray] = []
+        self.failure: Failure | None = None
         self.image = self._background()
-        count = rng.choice(len(_COUNTS), p=_COUNTS)
+        count = rng.choice(len(_COUNT_PROBABILITIES), p=_COUNT_PROBABILITIES)
         others = rng.integers(len(dataset), size=max(count - 1, 0)).tolist()
         for place, index in enumerate([first, *others][:count]):
-            self._add(index, fills=place == 0 and rng.random() < _FILLS)
+            self._add(index, fills=place == 0 and rng.random() < _FILL_PROBABILITY)
         if rng.random() < 0.7:
             self.image = cv2.convertScaleAbs(self.image, alpha=rng.uniform(0.6, 1.3), beta=rng.uniform(0, 25))
 
     def _background(self) -> np.ndarray:
-        backgrounds, rng, size = self.dataset.backgrounds, self.rng, (self.size, self.size)
-        if not len(backgrounds) or rng.random() < _DRAWN:
-            return draw_background(rng, *size)
+        rng = self.rng
+        backgrounds = self.dataset.backgrounds
+        if not len(backgrounds) or rng.random() < _DRAWN_PROBABILITY:
+            return draw_background(rng, self.size, self.size)
         image = backgrounds[int(rng.integers(len(backgrounds)))][..., ::-1]
-        side = min(image.shape[:2])
-        y, x = (rng.integers(length - side + 1) for length in image.shape[:2])
-        return cv2.resize(image[y : y + side, x : x + side], size, interpolation=cv2.INTER_CUBIC)
+        height, width = image.shape[:2]
+        side = min(height, width)
+        y = rng.integers(height - side + 1)
+        x = rng.integers(width - side + 1)
+        return cv2.resize(image[y : y + side, x : x + side], (self.size, self.size), interpolation=cv2.INTER_CUBIC)
 
     def _add(self, index: int, *, fills: bool) -> None:
-        rng, person = self.rng, self.dataset.people[index]
+        """Paste a person's image at a random scale and place, and note the joints if enough of them are visible."""
+        person = self.dataset.people[index]
         try:
             image, shown = person.read()
         except ImageError as error:
@@ -132,52 +152,64 @@ class _Scene:
         joints = shown.joints[person.labelled]
         if len(joints) < 2:
             return
-        if rng.random() < 0.5:
-            image, joints = image[:, ::-1], joints * (-1, 1) + (image.shape[1] - 1, 0)
-        if fills:
-            scale = self.size / min(image.shape[:2]) * rng.uniform(*_ZOOM)
-        else:
-            scale = self.size * 2 ** rng.uniform(*map(math.log2, _SIDES)) / max(np.ptp(joints, axis=0).max(), 1)
-        width, height = (max(1, round(length * scale)) for length in image.shape[1::-1])
-        room = self.size - np.array([width, height])
-        if fills:
-            corner = rng.uniform(np.minimum(room, 0), np.maximum(room, 0)).round().astype(int)
-        else:
-            joints_middle = ((joints.min(0) + joints.max(0)) / 2 + 0.5) * scale
-            corner = (rng.uniform(0.05, 0.95, 2) * self.size - joints_middle).round().astype(int)
-        self._paste(image, corner, (width, height))
+        if self.rng.random() < 0.5:
+            image = image[:, ::-1]
+            joints = joints * (-1, 1) + (image.shape[1] - 1, 0)
+        scale = self._draw_scale(image, joints, fills=fills)
+        height, width = image.shape[:2]
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        centre = ((joints.min(0) + joints.max(0)) / 2 + 0.5) * scale
+        corner = self._draw_corner(size, centre, fills=fills)
+        self._paste(image, corner, size)
         joints = (joints + 0.5) * scale - 0.5 + corner
-        self._cover(corner, (width, height))
-        if self._inside(joints).mean() > _SEEN:
+        self._remove_covered(corner, size)
+        if self._inside(joints).mean() > _VISIBLE_SHARE:
             self.joints.append(joints)
 
+    def _draw_scale(self, image: np.ndarray, joints: np.ndarray, *, fills: bool) -> float:
+        if fills:
+            return self.size / min(image.shape[:2]) * self.rng.uniform(*_ZOOM)
+        return self.size * 2 ** self.rng.uniform(*_LOG2_SIDES) / max(np.ptp(joints, axis=0).max(), 1)
+
+    def _draw_corner(self, size: tuple[int, int], centre: np.ndarray, *, fills: bool) -> np.ndarray:
+        """Draw where in the scene an image of this size begins; `centre` is the person's in the image."""
+        if fills:
+            room = self.size - np.array(size)
+            corner = self.rng.uniform(np.minimum(room, 0), np.maximum(room, 0))
+        else:
+            corner = self.rng.uniform(0.05, 0.95, 2) * self.size - centre
+        return corner.round().astype(int)
+
     def _paste(self, image: np.ndarray, corner: np.ndarray, size: tuple[int, int]) -> None:
-        """Put a picture of that size in pixels of the scene into it, fading out toward its edges."""
-        (left, top), (width, height) = corner, size
+        """Paste an image, resized to `size`, into the scene, faded out towards its edges."""
+        left, top = corner
+        width, height = size
         if width < image.shape[1]:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        x, y = width / image.shape[1], height / image.shape[0]
-        matrix = np.array([[x, 0, left + x / 2 - 0.5], [0, y, top + y / 2 - 0.5]])
+        x_scale = width / image.shape[1]
+        y_scale = height / image.shape[0]
+        matrix = np.array([[x_scale, 0, left + x_scale / 2 - 0.5], [0, y_scale, top + y_scale / 2 - 0.5]])
         square = (self.size, self.size)
         pasted = cv2.warpAffine(image, matrix, square, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        along = [_fade(np.arange(self.size) - start, length) for start, length in ((left, width), (top, height))]
-        weight = np.minimum(along[0][None], along[1][:, None])
-        if self.rng.random() < _SHARP:
+        pixels = np.arange(self.size)
+        weight = np.minimum(_fade(pixels - left, width)[None], _fade(pixels - top, height)[:, None])
+        if self.rng.random() < _SHARP_PROBABILITY:
             weight = (weight > 0.5).astype(np.float32)
         self.image = cv2.blendLinear(pasted, self.image, weight, 1 - weight)
 
-    def _cover(self, corner: np.ndarray, size: tuple[int, int]) -> None:
-        """Forget those of whom the picture pasted last leaves too little."""
-        self.joints = [
-            joints
-            for joints in self.joints
-            if (self._inside(joints) & ~((joints >= corner) & (joints < corner + size)).all(1)).mean() > _SEEN
-        ]
+    def _remove_covered(self, corner: np.ndarray, size: tuple[int, int]) -> None:
+        """Remove the people of whom the image pasted last leaves too few joints visible."""
+        visible = []
+        for joints in self.joints:
+            covered = ((joints >= corner) & (joints < corner + size)).all(1)
+            if (self._inside(joints) & ~covered).mean() > _VISIBLE_SHARE:
+                visible.append(joints)
+        self.joints = visible
 
     def _inside(self, joints: np.ndarray) -> np.ndarray:
-        return ((joints >= 0) & (joints < self.size)).all(1)
+        return np.all((joints >= 0) & (joints < self.size), axis=1)
 
 
-def _fade(place: np.ndarray, length: int) -> np.ndarray:
-    """(S,) float32 weights of a picture's columns or rows: from 0 outside to 1 within a margin."""
-    return (np.minimum(place + 1, length - place) / (0.06 * length + 2)).clip(0, 1).astype(np.float32)
+def _fade(pixel: np.ndarray, length: int) -> np.ndarray:
+    """(S,) float32 weights of an image's columns or rows: from 0 outside to 1 within a margin."""
+    return (np.minimum(pixel + 1, length - pixel) / (0.06 * length + 2)).clip(0, 1).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Training a network that finds people: what a batch costs, and how well it finds those whom it has not seen."""
+"""Finding people as a task: the loss of a batch, and the average precision on the validation scenes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -11,16 +11,17 @@ from posekit.heatmaps import STRIDE
 from posekit.losses import HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.metrics import box_average_precision
+from posekit.models import StackedHourglass
 from posekit.tasks.person_finder.centres import decode_centres, encode_centres
-from posekit.tasks.person_finder.scenes import SceneBatch
+from posekit.tasks.person_finder.scenes import SceneBatch, known_people
 from posekit.training.running_sums import mean_sums, share_sums
 from posekit.training.validation import gather_validated
 
-_LEAST = 0.05  # peaks below this say nothing of whether someone is there
+_LOWEST_PEAK = 0.05
 
 
 class CentresTask:
-    """Heatmaps of people's middles under a heatmap loss (a `posekit.training.engine.Task`).
+    """Heatmaps of people's centres under a heatmap loss (a `posekit.training.task.Task`).
 
     Parameters
     ----------
@@ -29,13 +30,14 @@ class CentresTask:
     valid_loader : DataLoader
         Scenes of other people.
     prepare : callable
-        (B, S, S, 3) uint8 scenes -> the network's input; see `posekit.models.normalise`.
+        (B, S, S, 3) uint8 scenes -> network input, see `posekit.models.normalise`.
     sizes : sequence of float
-        Of the network's maps; see `posekit.tasks.person_finder.centres`.
+        Sides of the people that each map is for; see `posekit.tasks.person_finder.centres`.
     loss : HeatmapLoss
     """
 
-    metric, lower_is_better = "AP50", False
+    metric = "AP50"
+    lower_is_better = False
 
     def __init__(
         self,
@@ -46,36 +48,43 @@ class CentresTask:
         sizes: Sequence[float],
         loss: HeatmapLoss,
     ):
-        self.loader, self.valid_loader, self.prepare = loader, valid_loader, prepare
-        self.sizes, self.criterion = sizes, loss
+        self.loader = loader
+        self.valid_loader = valid_loader
+        self.prepare = prepare
+        self.sizes = sizes
+        self.criterion = loss
 
     def loss(self, model: nn.Module, batch: SceneBatch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch; tallies of it, and of what is hard, in percent of the pixels of maps with people."""
+        """Compute the loss, and count the hard pixels."""
         target = encode_centres(batch.people, self.sizes, size=batch.images.shape[1] // STRIDE)
         output = model(self.prepare(batch.images))[-1]
-        loss, counted = self.criterion(output, target), torch.tensor(target.shape[:2].numel(), device=target.device)
-        hard, negatives = hard_pixels(output.detach(), target, torch.ones(target.shape[:2], dtype=torch.bool, device=target.device))
-        return loss, {"loss": mean_sums(loss, counted), "hard_pixels": share_sums(hard, negatives)}
+        loss = self.criterion(output, target)
+        all_maps = torch.ones(target.shape[:2], dtype=torch.bool, device=target.device)
+        hard, negatives = hard_pixels(output.detach(), target, all_maps)
+        return loss, {"loss": mean_sums(loss, all_maps.sum()), "hard_pixels": share_sums(hard, negatives)}
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Average precision and recall of the square boxes of the people in the validation scenes.
+        """Compute average precision and recall of the people's square boxes in the validation scenes.
 
         Raises
         ------
         DataError
             If more than 1 % of the people cannot be read.
         """
-        model.eval()
+        hourglass = cast(StackedHourglass, model.eval())
         device = next(model.parameters()).device
 
-        def find(batches):
+        def predict(batches: Iterable[SceneBatch]) -> Iterator[tuple]:
             for batch in batches:
                 check_stop()
-                maps = model.activate(model(self.prepare(batch.images.to(device)))[-1])
-                people = [theirs[~np.isnan(theirs[:, 0])] for theirs in batch.people.numpy()]
-                yield [decode_centres(each, self.sizes, least=_LEAST) for each in maps], people, batch.failures
+                output = hourglass(self.prepare(batch.images.to(device)))[-1]
+                predicted = [decode_centres(maps, self.sizes, least=_LOWEST_PEAK) for maps in hourglass.activate(output)]
+                yield predicted, known_people(batch), batch.failures
 
-        parts = [part[:2] for part in gather_validated(self.valid_loader, find)]
-        found, truths = ([each for part in kind for each in part] for kind in zip(*parts, strict=True))
-        return box_average_precision(found, truths)
+        predicted = []
+        truth = []
+        for batch_predicted, batch_truth, _ in gather_validated(self.valid_loader, predict):
+            predicted += batch_predicted
+            truth += batch_truth
+        return box_average_precision(predicted, truth)

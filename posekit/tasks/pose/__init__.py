@@ -1,1 +1,1 @@
-"""Pose estimation: a stacked hourglass under heatmap losses."""
+"""Pose estimation: a stacked hourglass trained with heatmap losses."""

@@ -1,4 +1,4 @@
-"""`posekit train`: train a pose model, evaluate it, draw its predictions."""
+"""`posekit train`: train a pose model, evaluate it and draw its predictions."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,13 +7,13 @@ from posekit.tasks import require_task
 from posekit.tasks.pose.config import PoseConfig
 from posekit.training.command import NOTES, Training, TrainingCommand, run_training
 
-_DESCRIPTION = f"""Train a pose model, evaluate it on the validation people, draw what it predicts.
+_DESCRIPTION = f"""Train a pose model, evaluate it on the validation people, and draw its predictions.
 
   posekit train --config configs/quickstart.yaml
   posekit train --config configs/lspet/cpu_small.yaml --data.root DIR --train.epochs 5
   posekit train --resume --out runs/quickstart
 
-Writes into OUT: config.yaml; metrics.csv and tensorboard/, a row per epoch; last/, to resume from;
+Writes into OUT: config.yaml; metrics.csv and tensorboard/, one row per epoch; last/, to resume from;
 best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
 {NOTES.format(tool="tools/train.py")}"""
 

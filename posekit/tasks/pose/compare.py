@@ -10,8 +10,9 @@ from posekit.scoring.repeats import MEAN, Evaluation, PoseRepeats
 from posekit.scoring.score import Scores, score
 from posekit.tasks.pose.config import PoseConfig
 from posekit.tasks.pose.training import PoseTraining
+from posekit.training.build import count_parameters
 
-_FILE = "predictions.h5"
+_PREDICTIONS = "predictions.h5"
 
 
 class Comparison:
@@ -32,30 +33,35 @@ class Comparison:
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """The same weights may be scored with several decodings."""
+        """Name the folder after the decoding: the same weights may be scored with several."""
         return f"final-{decode}"
 
     def evaluate(self, config: PoseConfig, weights: Path, results: Path, decode: str) -> Evaluation:
         """Predict and score the validation people."""
         predictor = Predictor(weights, device=config.train.device, decode=decode, backend="torch")
         predictions = predictor.predict_people(self.people)
-        write_predictions(results / _FILE, predictions)
+        write_predictions(results / _PREDICTIONS, predictions)
         scores = score(self.people, predictions)
-        parameters = sum(parameter.numel() for parameter in predictor.model.parameters())
-        return Evaluation(scores, parameters, predictor.choices, {"analysis": analysis_numbers(scores)})
+        assert predictor.model is not None  # the PyTorch backend has one
+        sections = {"analysis": analysis_numbers(scores)}
+        return Evaluation(scores, count_parameters(predictor.model), predictor.choices, sections)
 
     def repeats(self, results: Mapping[int, Path]) -> PoseRepeats:
         """Score the stored predictions again."""
-        files = {seed: folder / _FILE for seed, folder in results.items()}
-        return PoseRepeats({seed: score(self.people, read_predictions(path, people=self.people)) for seed, path in files.items()})
+        scores = {}
+        for seed, folder in results.items():
+            predictions = read_predictions(folder / _PREDICTIONS, people=self.people)
+            scores[seed] = score(self.people, predictions)
+        return PoseRepeats(scores)
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
         """PCK of the joint groups, and the pooled mean."""
-        return {**{name.lower(): value for name, value in metrics["groups"].items()}, "mean": metrics["pooled_mean"]}
+        figures = {name.lower(): value for name, value in metrics["groups"].items()}
+        return {**figures, "mean": metrics["pooled_mean"]}
 
     def caption(self, config: PoseConfig, decode: str, models: Mapping[str, PoseRepeats]) -> str:
         """Caption of the table of scores."""
-        scores = _any_scores(models)
+        scores = _first_scores(models)
         return (
             f"{scores.metric} in percent of {scores.n_persons:,} persons ({self.people.name} {self.people.split}), last epoch's "
             f"weights, decoding {decode}; mean ± standard deviation over the seeds. Inversions: joints within the threshold of "
@@ -64,13 +70,13 @@ class Comparison:
 
     def groups(self, models: Mapping[str, PoseRepeats]) -> list[str]:
         """The skeleton's joint groups, and the mean."""
-        return [*_any_scores(models).groups, MEAN]
+        return [*_first_scores(models).groups, MEAN]
 
     def metric(self, models: Mapping[str, PoseRepeats]) -> str:
-        """For example PCKh@0.5."""
-        return _any_scores(models).metric
+        """Name of the metric, for example PCKh@0.5."""
+        return _first_scores(models).metric
 
 
-def _any_scores(models: Mapping[str, PoseRepeats]) -> Scores:
+def _first_scores(models: Mapping[str, PoseRepeats]) -> Scores:
     repeats = next(iter(models.values()))
     return next(iter(repeats.scores.values()))

@@ -1,4 +1,4 @@
-"""What pose models are trained on, and how."""
+"""Configuration of `posekit train`."""
 
 from dataclasses import dataclass, field
 
@@ -14,11 +14,11 @@ class SyntheticConfig:
     Parameters
     ----------
     people : int
-        How many pictures to render; 0 writes none.
+        Number of images to render, one person each; 0: none.
     path : str
-        Folder; a relative one is looked up in data.root.
+        Folder; a relative path starts from data.root.
     seed : int
-        Same seed, same files.
+        The same seed gives the same files.
     """
 
     people: int = 0
@@ -32,18 +32,18 @@ class SyntheticConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is trained on, and what is validated on.
+    """Training and validation data.
 
     Parameters
     ----------
     train : list of SourceConfig
-        Trained on together: joints are matched by name to the first one's skeleton.
+        Training data; joints are matched by name to the skeleton of the first source.
     valid : list of SourceConfig
-        Scored after each epoch.
+        Validation data, scored after each epoch.
     root : str
-        Folder that the sources' paths start from.
+        Folder that relative paths start from.
     synthetic : SyntheticConfig
-        The embedded data set.
+        Synthetic data set to write first.
     """
 
     train: list[SourceConfig] = field(default_factory=list)
@@ -63,9 +63,9 @@ class TargetsConfig:
     Parameters
     ----------
     sigma : float
-        Of the Gaussians, in heatmap pixels.
+        Standard deviation of the Gaussians, in heatmap pixels.
     subpixel : bool
-        Centre them exactly on the joint instead of on the nearest heatmap pixel.
+        Centre the Gaussians exactly on the joints instead of on the nearest heatmap pixel.
     """
 
     sigma: float = 1.0
@@ -77,7 +77,7 @@ class TargetsConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The loss, and with it the model's head: linear for mse, sigmoid for the others.
+    """The loss, which decides the model's head: linear for mse, sigmoid for the others.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class LossConfig:
     gamma : float
         Focusing exponent of anchor and focal.
     ohkm : int
-        Only this many hardest joints of each person count; 0: all.
+        Number of each person's hardest joints that count; 0: all joints.
     warmup_epochs : int
         The first epochs train with binary cross entropy (anchor and focal only).
     """
@@ -107,26 +107,26 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Everything a training run depends on.
+    """Everything that a training run depends on.
 
     Parameters
     ----------
     data : DataConfig
-        What is trained and validated on.
+        Training and validation data.
     model : ModelConfig
-        The network.
+        Network.
     targets : TargetsConfig
-        What it is to produce.
+        Target heatmaps.
     loss : LossConfig
-        What errors cost.
+        Loss.
     augment : AugmentConfig
-        How the crops vary.
+        Augmentation of the training crops.
     optimizer : OptimizerConfig
-        How the weights change.
+        Optimizer and schedule.
     train : TrainConfig
-        How long, and on what.
+        Length, batches, precision and device.
     seed : int
-        Of the first weights, the order and the augmentation.
+        Seed of the initial weights, the order of the samples and the augmentation.
     """
 
     data: DataConfig
@@ -145,4 +145,4 @@ class PoseConfig:
 
 
 CONFIG_CLASS = PoseConfig
-"""Configuration of this task, by the name that all tasks share."""
+"""Configuration class of this task, under the name that all tasks use."""

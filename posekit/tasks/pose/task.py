@@ -1,43 +1,45 @@
-"""Training a pose model: what a batch costs, and how well the model does on people it has not seen."""
+"""Pose estimation as a task: the loss of a batch, and the score on the validation people."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from posekit.data.batch import Batch
 from posekit.data.crops import predict_batches
 from posekit.heatmaps import decode
 from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
+from posekit.models import StackedHourglass
 from posekit.people import People
 from posekit.training.running_sums import mean_sums, share_sums
 from posekit.training.validation import gather_validated
 
 
 class PoseTask:
-    """Heatmap regression under any heatmap loss (a `posekit.training.engine.Task`).
+    """Heatmap regression under any heatmap loss (a `posekit.training.task.Task`).
 
     Parameters
     ----------
     loader : DataLoader
-        Training batches (`posekit.data.sample.Batch`).
+        Training batches (`posekit.data.batch.Batch`).
     valid_loader : DataLoader
-        Plain crops of `valid_people`, each once.
+        Crops of `valid_people` without augmentation, each once.
     valid_people : People
     prepare : callable
-        (B, S, S, 3) uint8 crops, and channel_gains_B3 in training -> the network's input; see `posekit.models.normalise`.
+        (B, S, S, 3) uint8 crops, and channel_gains_B3 in training -> network input, see `posekit.models.normalise`.
     encode : callable
         Joints (B, K, 2) in crop pixels and labelled (B, K) -> target maps.
-    loss : HeatmapLoss
-    warmup_loss : HeatmapLoss
-        Used during the first `warmup_epochs`.
+    loss, warmup_loss : HeatmapLoss
+        `warmup_loss` is used during the first `warmup_epochs`.
     warmup_epochs : int
     score : callable
-        Predicted joints (N, K, 2), image pixels, NaN where a photograph could not be read -> figures.
+        Predicted joints (N, K, 2), image pixels, NaN where an image could not be read -> figures.
     metric : str
-        The figure that decides which weights are best: the highest.
+        The figure whose highest value decides which weights are best.
     """
 
     lower_is_better = False
@@ -56,46 +58,57 @@ class PoseTask:
         score: Callable[[np.ndarray], dict[str, float]],
         metric: str,
     ):
-        self.loader, self.valid_loader, self.valid_people = loader, valid_loader, valid_people
-        self.prepare, self.encode, self.score, self.metric = prepare, encode, score, metric
-        self.losses, self.warmup_epochs = {True: warmup_loss, False: loss}, warmup_epochs
+        self.loader = loader
+        self.valid_loader = valid_loader
+        self.valid_people = valid_people
+        self.prepare = prepare
+        self.encode = encode
+        self.criterion = loss
+        self.warmup_criterion = warmup_loss
+        self.warmup_epochs = warmup_epochs
+        self.score = score
+        self.metric = metric
 
-    def loss(self, model: nn.Module, batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch, summed over the stacks; tallies of it, and of what is hard for the last stack, in percent."""
-        criterion, target = self.losses[epoch < self.warmup_epochs], self.encode(batch.joints, batch.labelled)
+    def loss(self, model: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss, summed over the stacks, and count the last stack's hard pixels and hard joints."""
+        criterion = self.warmup_criterion if epoch < self.warmup_epochs else self.criterion
+        target = self.encode(batch.joints, batch.labelled)
         outputs = model(self.prepare(batch.images, channel_gains_B3=batch.channel_gains))
-        loss, counted = criterion(outputs, target, batch.labelled), _counted(criterion, batch.labelled)
+        loss = criterion(outputs, target, batch.labelled)
         hard, negatives = hard_pixels(outputs[-1].detach(), target, batch.labelled)
         return loss, {
-            "loss": mean_sums(loss, counted),
+            "loss": mean_sums(loss, _count_joints(criterion, batch.labelled)),
             "hard_pixels": share_sums(hard, negatives),
             "hard_joints": share_sums(hard > 0, negatives > 0),
         }
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score the model's plain predictions (one crop each, quarter offset) on the validation people.
+        """Score predictions from one crop of each validation person, decoded with the quarter offset.
 
         Raises
         ------
         DataError
-            If more than 1 % of them cannot be read.
+            If more than 1 % of the people cannot be read.
         """
-        model.eval()
+        hourglass = cast(StackedHourglass, model.eval())
         device = next(model.parameters()).device
 
         def predict(images: Tensor) -> tuple[Tensor, Tensor]:
             check_stop()
-            return decode(model.activate(model(self.prepare(images.to(device)))[-1]))
+            last_output = hourglass(self.prepare(images.to(device)))[-1]
+            return decode(hourglass.activate(last_output))
 
         joints = np.full_like(self.valid_people.joints, np.nan)
-        found = gather_validated(self.valid_loader, lambda batches: predict_batches(batches, self.valid_people, predict))
-        for index, points, _, _ in found:
+        results = gather_validated(self.valid_loader, lambda batches: predict_batches(batches, self.valid_people, predict))
+        for index, points, _, _ in results:
             joints[index] = points
         return self.score(joints)
 
 
-def _counted(loss: HeatmapLoss, labelled: Tensor) -> Tensor:
-    """How many joints a loss is the mean over."""
+def _count_joints(criterion: HeatmapLoss, labelled: Tensor) -> Tensor:
+    """Count the joints that a loss is the mean over."""
     joints = labelled.sum(1)
-    return (joints.clamp(max=loss.top) if isinstance(loss, OHKM) else joints).sum()
+    if isinstance(criterion, OHKM):
+        joints = joints.clamp(max=criterion.top)
+    return joints.sum()

@@ -9,7 +9,7 @@ import torch
 from posekit.data.crops import EpochBatches, identity_collate, make_loader
 from posekit.data.labelled_images import LabelledImages, open_images
 from posekit.images import write_image
-from posekit.tasks.classifier.data import IGNORED, ImageDataset, classify_batches, draw_cut, shift_and_mirror
+from posekit.tasks.classifier.data import IGNORED, ImageDataset, classify_batches, draw_crop, shift_and_mirror
 
 SIZE = 6
 
@@ -86,13 +86,13 @@ def test_trained_photographs_are_cut_anew_in_every_epoch(folder):
 
 
 def test_cuts_lie_inside_and_vary_as_they_should():
-    cuts = np.array([draw_cut(np.random.default_rng(seed), 50, 40) for seed in range(300)])
+    cuts = np.array([draw_crop(np.random.default_rng(seed), 50, 40) for seed in range(300)])
     x, y, w, h = cuts.T
     assert (cuts >= 0).all() and (x + w <= 50).all() and (y + h <= 40).all()
     area, ratio = w * h / 2000, w / h
     assert 0.06 < area.min() < 0.15 and 0.85 < area.max() <= 1
     assert 0.7 < ratio.min() < 0.85 and 1.2 < ratio.max() < 1.45
-    assert draw_cut(np.random.default_rng(0), 1000, 1) == (499, 0, 1, 1)
+    assert draw_crop(np.random.default_rng(0), 1000, 1) == (499, 0, 1, 1)
 
 
 def test_logits_come_with_their_places_and_are_nan_where_nothing_was_read(folder):
