@@ -131,8 +131,8 @@ def average_precision(
     require_shape("score", score, area.shape)
     require_shape("image", image, area.shape)
     annotated = np.any(labelled, axis=1)
-    finite = np.isfinite(pred).all(-1)
-    predicted = annotated & finite.any(1)
+    finite = np.all(np.isfinite(pred), axis=-1)
+    predicted = annotated & np.any(finite, axis=1)
     if np.isnan(similarity[annotated]).any():
         raise ValueError("area: expected above 0 for people with labelled joints (tight_area can replace it)")
     if not np.isfinite(score[predicted]).all():

@@ -157,9 +157,9 @@ def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Pat
 
     folder = Path(folder)
     rows: list[tuple] = []
-    shares: dict[str, Sequence[float]] = {}
+    shares: dict[str, Mapping[str, Sequence[float]]] = {}
     double_rows: list[tuple] = []
-    double_counting_shares: dict[str, Sequence[float]] = {}
+    double_counting_shares: dict[str, Mapping[str, Sequence[float]]] = {}
     for name, scores in models.items():
         rows += _diagnosis_rows(name, scores)
         shares[name] = diagnosis_shares(scores, scores.diagnosis)

@@ -25,7 +25,7 @@ from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
 from posekit.scoring.io.coco_dataset import coco_category, joints_extent, write_dataset
 from posekit.scoring.io.deeplabcut import write_deeplabcut
-from posekit.scoring.io.image_poses import PhotographPeople, write_long, write_photographs_hdf5, write_wide
+from posekit.scoring.io.image_poses import ImagePeople, write_images_hdf5, write_long, write_wide
 
 LISTINGS = {
     "json": "predictions.json",
@@ -68,7 +68,7 @@ class Outputs:
                 raise OutputError(f"{path} is an input and would be overwritten; choose another folder with --out")
         self._stems = dict(zip(photographs, _free_stems(photographs, folder, inputs), strict=True))
         self._results = _empty_results(predictor, str(args.weights))
-        self._people: list[PhotographPeople] = []
+        self._people: list[ImagePeople] = []
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -119,7 +119,7 @@ class Outputs:
             "csv": write_long,
             "wide": write_wide,
             "dlc": write_deeplabcut,
-            "h5": write_photographs_hdf5,
+            "h5": write_images_hdf5,
         }
         return lambda path: writers[kind](path, self._people, self._predictor.info.skeleton)
 
@@ -174,7 +174,7 @@ def _empty_results(predictor: Predictor, weights: str) -> dict:
     }
 
 
-def _add_results(content: dict, people: PhotographPeople, poses: Sequence[Pose]) -> None:
+def _add_results(content: dict, people: ImagePeople, poses: Sequence[Pose]) -> None:
     image_id = len(content["images"]) + 1
     size = {"width": people.width, "height": people.height}
     content["images"].append({"id": image_id, "file_name": people.image, **size})

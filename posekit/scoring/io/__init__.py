@@ -1,1 +1,1 @@
-"""Prediction files of every supported format, read and written."""
+"""Read and write prediction files in every supported format."""

@@ -1,8 +1,8 @@
-"""Boxes of people that a detector found, from its file: COCO detection results, a COCO annotation, or a CSV table.
+"""Read people's boxes from a detector's file: COCO detection results, a COCO annotation, or a CSV table.
 
-COCO results name a photograph by its ``image_id``. Which file that is says the list ``images``: the file's
-own, or that of the one annotation beside it; failing that, COCO's way of naming them holds, 12 digits and
-``.jpg``. An entry may also say ``file_name`` itself.
+COCO results name an image by its ``image_id``. Its file name comes from the list ``images`` of the same
+file or of the one annotation in the same folder; without either it is COCO's, 12 digits and ``.jpg``. An
+entry may also have a ``file_name``.
 """
 
 import csv
@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from posekit.errors import BoxError, DataError
 from posekit.geometry import Box
@@ -23,17 +24,17 @@ _JSON = "COCO detection results: a list of {image_id or file_name, category_id, 
 
 
 @dataclass(frozen=True)
-class FoundBox:
+class DetectedBox:
     """A person's box in a detector's file.
 
     Parameters
     ----------
     image : str
-        The photograph's name, with or without folders.
+        The image's name, with or without folders.
     box : Box
-        Image pixels; a quarter larger than the detector's rectangle, as the model is used to.
+        Image pixels; a quarter larger than the detector's rectangle, as in training.
     score : float
-        The detector's; 1 where it gives none.
+        The detector's; 1 if it gives none.
     """
 
     image: str
@@ -41,23 +42,23 @@ class FoundBox:
     score: float
 
 
-def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[FoundBox]:
+def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[DetectedBox]:
     """Read the boxes of people from a .json or a .csv file.
 
     Parameters
     ----------
     path : str or Path
     min_score : float
-        Boxes that score less are left out.
+        Boxes of lower score are left out.
 
     Returns
     -------
-    list of FoundBox : in the file's order; entries of other categories than people are left out.
+    list of DetectedBox : in the file's order; entries of categories other than people are left out.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is none of these; the message names the line or the entry that is wrong.
+        If the file cannot be read or has another format; the message names the wrong line or entry.
     """
     path = Path(path)
     readers = {".json": _from_json, ".csv": _from_csv}
@@ -69,128 +70,131 @@ def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[FoundBox]:
         raise DataError(f"{path}: no such file with boxes") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return [found for found in readers[path.suffix.lower()](path, text) if found.score >= min_score]
+    return [box for box in readers[path.suffix.lower()](path, text) if box.score >= min_score]
 
 
-def boxes_of(photographs: Sequence[Path], boxes: Sequence[FoundBox], name: str) -> list[list[Box]]:
-    """Each photograph's boxes, matched by file name, and by as many folders as the boxes name.
+def boxes_of(images: Sequence[Path], boxes: Sequence[DetectedBox], name: str) -> list[list[Box]]:
+    """Return each image's boxes, matched by file name and by as many folders as the boxes name.
 
     Parameters
     ----------
-    photographs : sequence of Path
-    boxes : sequence of FoundBox
+    images : sequence of Path
+    boxes : sequence of DetectedBox
     name : str
-        What errors call the boxes' file.
+        Name of the boxes' file in errors.
 
     Raises
     ------
     DataError
-        If a name may mean several of the photographs, or none means any of them.
+        If a box matches several of the images, or no box matches any.
     """
-    by_name: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
-    for place, photograph in enumerate(photographs):
-        by_name.setdefault(photograph.name, []).append((place, photograph.absolute().parts))
-    found = [[] for _ in photographs]
+    image_parts = [image.absolute().parts for image in images]
+    by_name: dict[str, list[int]] = {}
+    for i, image in enumerate(images):
+        by_name.setdefault(image.name, []).append(i)
+    boxes_by_image: list[list[Box]] = [[] for _ in images]
     for box in boxes:
-        wanted = PurePosixPath(box.image.replace("\\", "/")).parts
-        places = [place for place, parts in by_name.get(wanted[-1], ()) if parts[-len(wanted) :] == wanted] if wanted else []
-        if len(places) > 1:
-            both = " or ".join(str(photographs[place]) for place in places[:2])
+        parts = PurePosixPath(box.image.replace("\\", "/")).parts
+        candidates = by_name.get(parts[-1], []) if parts else []
+        matches = [i for i in candidates if image_parts[i][-len(parts) :] == parts]
+        if len(matches) > 1:
+            both = " or ".join(str(images[i]) for i in matches[:2])
             raise DataError(f"{name}: {box.image} may be {both}; write the folder before the name, or predict one folder at a time")
-        if places:
-            found[places[0]].append(box.box)
-    if not any(found):
-        example = f"its first is in {boxes[0].image}" if boxes else "no box in it scores enough"
-        raise DataError(f"{name}: no box belongs to one of the {len(photographs)} photographs ({example}); names must be the same")
-    return found
+        if matches:
+            boxes_by_image[matches[0]].append(box.box)
+    if not any(boxes_by_image):
+        reason = f"the first is in {boxes[0].image}" if boxes else "no box has a sufficient score"
+        raise DataError(f"{name}: no box matches any of the {len(images)} images ({reason}); the names must be equal")
+    return boxes_by_image
 
 
-def _from_csv(path: Path, text: str) -> Iterator[FoundBox]:
+def _from_csv(path: Path, text: str) -> Iterator[DetectedBox]:
     table = csv.DictReader(io.StringIO(text), strict=True)
     try:
         lacking = set(_COLUMNS) - set(table.fieldnames or ())
         if lacking:
             raise DataError(f"{path}: line 1: expected {_CSV}, got {','.join(table.fieldnames or ())[:80]!r}")
         for row in table:
-            numbers = [row[column] for column in _COLUMNS[1:]]
-            yield _checked(f"{path}: line {table.line_num}", row["image"], numbers, row.get("score") or 1.0)
+            rectangle = [row[column] for column in _COLUMNS[1:]]
+            yield _checked_box(f"{path}: line {table.line_num}", row["image"], rectangle, row.get("score") or 1.0)
     except csv.Error as error:
-        raise DataError(f"{path}: after line {table.line_num}: not CSV that can be read ({error})") from error
+        raise DataError(f"{path}: after line {table.line_num}: not valid CSV ({error})") from error
 
 
-def _from_json(path: Path, text: str) -> Iterator[FoundBox]:
+def _from_json(path: Path, text: str) -> Iterator[DetectedBox]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON that can be read ({error})") from error
+        raise DataError(f"{path}: not valid JSON ({error})") from error
     annotation = content if isinstance(content, dict) else {}
     entries = annotation.get("annotations") if annotation else content
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path}: expected {_JSON}, or a COCO annotation")
-    people = _people_categories(annotation)
-    names = _image_names(annotation) or _names_beside(path, entries)
-    for place, entry in enumerate(entries):
-        if entry.get("category_id", _PERSON) in people or "category_id" not in entry:
-            yield _checked(
-                f"{path}: entry {place}", _entry_image(path, place, entry, names), entry.get("bbox"), entry.get("score", 1.0)
-            )
+    people = [category.get("id") for category in _dicts(annotation, "categories") if category.get("name") == "person"] or [_PERSON]
+    names = _image_names(annotation) or _names_in_folder(path, entries)
+    for i, entry in enumerate(entries):
+        if "category_id" not in entry or entry["category_id"] in people:
+            where = f"{path}: entry {i}"
+            yield _checked_box(where, _entry_image(where, entry, names), entry.get("bbox"), entry.get("score", 1.0))
 
 
-def _people_categories(annotation: Mapping) -> list:
-    listed = annotation.get("categories")
-    categories = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
-    return [category.get("id") for category in categories if category.get("name") == "person"] or [_PERSON]
+def _dicts(annotation: object, key: str) -> list[dict]:
+    """The dictionaries of a COCO annotation's list; none if there is no such list."""
+    items = annotation.get(key) if isinstance(annotation, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _image_names(annotation: object) -> dict[int, str]:
-    """File names by id, as a COCO annotation lists them; empty if it is none."""
-    images = annotation.get("images") if isinstance(annotation, dict) else None
-    named = [i for i in images if isinstance(i, dict)] if isinstance(images, list) else []
-    return {
-        image["id"]: image["file_name"]
-        for image in named
-        if isinstance(image.get("id"), int) and isinstance(image.get("file_name"), str)
-    }
+    """File names by id in a COCO annotation; empty if it is none."""
+    names = {}
+    for image in _dicts(annotation, "images"):
+        if isinstance(image.get("id"), int) and isinstance(image.get("file_name"), str):
+            names[image["id"]] = image["file_name"]
+    return names
 
 
-def _names_beside(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
-    """File names from the annotation beside detection results that has all their images."""
+def _names_in_folder(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
+    """File names from the annotation in the folder of detection results that has all their images."""
     ids = {entry["image_id"] for entry in entries if isinstance(entry.get("image_id"), int)}
-    candidates = {}
-    for beside in sorted(path.parent.glob("*.json")) if ids else ():
+    if not ids:
+        return {}
+    names_by_file: dict[str, dict[int, str]] = {}
+    for annotation in sorted(path.parent.glob("*.json")):
         try:
-            names = _image_names(json.loads(beside.read_text(encoding="utf-8")))
+            names = _image_names(json.loads(annotation.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError):
-            continue  # none of ours to judge
+            continue  # not a file of these detections
         if names and ids <= names.keys():
-            candidates[beside.name] = {id_: names[id_] for id_ in ids}
-    if len({tuple(sorted(names.items())) for names in candidates.values()}) > 1:
-        files = ", ".join(candidates)
-        raise DataError(f"{path}: {files} beside it name the images differently; keep the boxes beside the one they belong to")
-    return next(iter(candidates.values()), {})
+            names_by_file[annotation.name] = {id_: names[id_] for id_ in ids}
+    first = next(iter(names_by_file.values()), {})
+    if any(names != first for names in names_by_file.values()):
+        files = ", ".join(names_by_file)
+        raise DataError(f"{path}: {files} in its folder name the images differently; keep only the one that belongs to the boxes")
+    return first
 
 
-def _entry_image(path: Path, place: int, entry: Mapping, names: Mapping[int, str]) -> str:
+def _entry_image(where: str, entry: Mapping, names: Mapping[int, str]) -> str:
     image = entry.get("file_name", entry.get("image_id"))
     if type(image) is int and image >= 0:
         return names.get(image, f"{image:012d}.jpg")
     if not isinstance(image, str):
-        raise DataError(f"{path}: entry {place}: expected an image_id (a number) or a file_name, got {image!r}")
+        raise DataError(f"{where}: expected an image_id (a number) or a file_name, got {image!r}")
     return image
 
 
-def _checked(where: str, image: object, rectangle: object, score: object) -> FoundBox:
-    if not isinstance(image, str) or not image:
+def _checked_box(where: str, image: str | None, rectangle: object, score: Any) -> DetectedBox:
+    if not image:
         raise DataError(f"{where}: no image named")
     if not isinstance(rectangle, list) or len(rectangle) != 4:
         raise DataError(f"{where}: bbox: expected x, y, width, height, got {rectangle!r}")
     try:
-        *numbers, score = (float(number) for number in (*rectangle, score))
-        box = Box.from_xywh(*numbers)
+        x, y, width, height = map(float, rectangle)
+        score = float(score)
+        box = Box.from_xywh(x, y, width, height)
     except (OverflowError, TypeError, ValueError) as error:
         raise DataError(f"{where}: expected numbers: x, y, width, height, score ({error})") from error
     except BoxError as error:
         raise DataError(f"{where}: {error}") from error
     if not math.isfinite(score):
         raise DataError(f"{where}: score: expected a number, got {score}")
-    return FoundBox(image, box, score)
+    return DetectedBox(image, box, score)

@@ -1,8 +1,8 @@
-"""COCO data sets: what annotation tools import, with people who were predicted in the place of annotated ones.
+"""Write COCO data sets of predicted people, for annotation tools to import.
 
-COCO results carry a joint's score where a data set says whether the joint is labelled (0, 1 or 2), and
-annotation tools take that literally. So here a joint is 2 or, if it scores too little, left out as 0, 0, 0;
-the scores stand beside, under ``keypoint_scores``, which other readers ignore.
+The third number of a joint is its score in COCO results, but its visibility (0, 1 or 2) in a data set.
+Here a joint has visibility 2 or, if its score is too low, is left out as 0, 0, 0; the scores are under
+``keypoint_scores``, which other readers ignore.
 """
 
 import json
@@ -12,62 +12,62 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.scoring.io.image_poses import PhotographPeople
+from posekit.scoring.io.image_poses import ImagePeople
 from posekit.skeletons import Skeleton
 
-_PERSON, _VISIBLE = 1, 2
+_PERSON = 1
+_VISIBLE = 2
 
 
 def coco_category(skeleton: Skeleton) -> dict:
-    """The category "person" with the skeleton's joints and limbs."""
+    """Return COCO's category "person" with the skeleton's joints and limbs."""
     limbs = [[a + 1, b + 1] for a, b in skeleton.limb_indices]  # COCO counts joints from 1 here
     return {"id": _PERSON, "name": "person", "supercategory": "person", "keypoints": list(skeleton.joints), "skeleton": limbs}
 
 
 def joints_extent(joints: np.ndarray) -> dict:
-    """What COCO tells of a person besides the joints, from the joints (K, 2) alone; what is not finite does not count.
+    """Return COCO's further fields of a person from its joints, (K, 2); joints that are not finite are ignored.
 
     Returns
     -------
     dict : ``bbox``, tight around the joints; its ``area``; ``num_keypoints``; ``iscrowd``, 0.
     """
     known = joints[np.isfinite(joints).all(1)]
-    low, high = (known.min(0), known.max(0)) if len(known) else (np.zeros(2), np.zeros(2))
+    low = known.min(0) if len(known) else np.zeros(2)
+    size = known.max(0) - low if len(known) else np.zeros(2)
     return {
-        "bbox": [*low.round(4).tolist(), *(high - low).round(4).tolist()],
-        "area": round(float((high - low).prod()), 4),
+        "bbox": [*low.round(4).tolist(), *size.round(4).tolist()],
+        "area": round(float(size.prod()), 4),
         "num_keypoints": len(known),
         "iscrowd": 0,
     }
 
 
-def write_dataset(path: Path, photographs: Sequence[PhotographPeople], skeleton: Skeleton, min_score: float) -> None:
+def write_dataset(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton, min_score: float) -> None:
     """Write ``images``, ``annotations`` and ``categories``.
 
-    File names are relative to the folder that all photographs share, which is what tools ask for beside the file.
-    A person none of whose joints scores `min_score` is left out.
+    File names are relative to the folder that contains all images, which annotation tools ask for.
+    People without any joint that scores `min_score` are left out.
     """
-    names = _relative([photograph.image for photograph in photographs])
-    content = {"images": [], "annotations": [], "categories": [coco_category(skeleton)]}
-    for image_id, (name, photograph) in enumerate(zip(names, photographs, strict=True), 1):
-        size = {"width": photograph.width, "height": photograph.height}
-        content["images"].append({"id": image_id, "file_name": name, **size})
-        for joints, scores in zip(photograph.joints, photograph.scores, strict=True):
-            shown = np.isfinite(joints).all(1) & (scores >= min_score)
-            if shown.any():
-                person = {"id": len(content["annotations"]) + 1, "image_id": image_id, "category_id": _PERSON}
-                content["annotations"].append({**person, **_keypoints(joints, scores, shown)})
+    image_paths = [Path(people.image).absolute() for people in images]
+    folder = os.path.commonpath([image_path.parent for image_path in image_paths]) if images else ""
+    listing = []
+    annotations: list[dict] = []
+    for image_id, (image_path, people) in enumerate(zip(image_paths, images, strict=True), 1):
+        name = image_path.relative_to(folder).as_posix()
+        listing.append({"id": image_id, "file_name": name, "width": people.width, "height": people.height})
+        for joints, scores in zip(people.joints, people.scores, strict=True):
+            visible = np.isfinite(joints).all(1) & (scores >= min_score)
+            if visible.any():
+                person = {"id": len(annotations) + 1, "image_id": image_id, "category_id": _PERSON}
+                annotations.append({**person, **_keypoints(joints, scores, visible)})
+    content = {"images": listing, "annotations": annotations, "categories": [coco_category(skeleton)]}
     path.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
 
 
-def _keypoints(joints: np.ndarray, scores: np.ndarray, shown: np.ndarray) -> dict:
-    triples = np.where(shown[:, None], np.column_stack([joints, np.full(len(joints), _VISIBLE)]), 0.0)
-    keypoints = [number for x, y, labelled in triples.round(4).tolist() for number in (x, y, int(labelled))]
-    found = np.where(np.isfinite(scores), scores, 0.0).round(4).tolist()
-    return {"keypoints": keypoints, "keypoint_scores": found, **joints_extent(joints[shown])}
-
-
-def _relative(images: Sequence[str]) -> list[str]:
-    paths = [Path(image).absolute() for image in images]
-    shared = os.path.commonpath([path.parent for path in paths]) if paths else ""
-    return [path.relative_to(shared).as_posix() for path in paths]
+def _keypoints(joints: np.ndarray, scores: np.ndarray, visible: np.ndarray) -> dict:
+    keypoints: list[float] = []
+    for (x, y), is_visible in zip(joints.round(4).tolist(), visible.tolist(), strict=True):
+        keypoints += [x, y, _VISIBLE] if is_visible else [0.0, 0.0, 0]
+    known_scores = np.where(np.isfinite(scores), scores, 0.0).round(4).tolist()
+    return {"keypoints": keypoints, "keypoint_scores": known_scores, **joints_extent(joints[visible])}

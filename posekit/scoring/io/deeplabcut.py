@@ -1,7 +1,7 @@
-"""DeepLabCut's table of predicted points: CSV whose first rows, three or four, name the columns.
+"""Write DeepLabCut's table of predicted points: CSV with three or four header rows.
 
-Rows are photographs. Columns are named by ``scorer``, ``bodyparts`` and ``coords`` (x, y, likelihood), with
-``individuals`` after ``scorer`` where some photograph has several people. pandas reads it with
+Each row is an image. Columns are named by ``scorer``, ``bodyparts`` and ``coords`` (x, y, likelihood), with
+``individuals`` after ``scorer`` if an image has several people. pandas reads it with
 ``read_csv(path, header=[0, 1, 2], index_col=0)``, or ``header=[0, 1, 2, 3]``.
 
 Source of the format: Nath et al., Nature Protocols 2019; Lauer et al., Nature Methods 2022 (individuals).
@@ -10,25 +10,32 @@ Source of the format: Nath et al., Nature Protocols 2019; Lauer et al., Nature M
 from collections.abc import Sequence
 from pathlib import Path
 
-from posekit.scoring.io.image_poses import PhotographPeople, write_csv
+from posekit.scoring.io.image_poses import ImagePeople, write_csv
 from posekit.skeletons import Skeleton
 
 _SCORER = "posekit"
 _COORDS = ("x", "y", "likelihood")
 
 
-def write_deeplabcut(path: Path, photographs: Sequence[PhotographPeople], skeleton: Skeleton) -> None:
-    """Write the table; cells are empty for people whom a photograph does not have."""
-    people, k = max((len(photograph.boxes) for photograph in photographs), default=1), len(skeleton)
-    individuals = range(1, max(people, 1) + 1)
-    columns = [(f"person{number}", joint, part) for number in individuals for joint in skeleton.joints for part in _COORDS]
-    names, joints, parts = zip(*columns, strict=True)
-    header = [["scorer", *[_SCORER] * len(columns)], ["bodyparts", *joints], ["coords", *parts]]
-    if len(individuals) > 1:
-        header.insert(1, ["individuals", *names])
-    write_csv(path, header, (_row(photograph, len(individuals) * k) for photograph in photographs))
-
-
-def _row(photograph: PhotographPeople, width: int) -> list:
-    found = [value for _, person in photograph.rows() for joint in person for value in joint]
-    return [photograph.image, *found, *[""] * (len(_COORDS) * width - len(found))]
+def write_deeplabcut(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
+    """Write the table; cells are empty for people that an image does not have."""
+    count = max([1, *(len(people.boxes) for people in images)])
+    individuals = ["individuals"]
+    bodyparts = ["bodyparts"]
+    coords = ["coords"]
+    for number in range(1, count + 1):
+        for joint in skeleton.joints:
+            individuals += [f"person{number}"] * len(_COORDS)
+            bodyparts += [joint] * len(_COORDS)
+            coords += _COORDS
+    width = len(coords)
+    header = [["scorer", *[_SCORER] * (width - 1)], bodyparts, coords]
+    if count > 1:
+        header.insert(1, individuals)
+    rows = []
+    for people in images:
+        row: list = [people.image]
+        for cells in people.cells():
+            row += cells
+        rows.append(row + [""] * (width - len(row)))
+    write_csv(path, header, rows)

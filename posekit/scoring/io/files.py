@@ -1,4 +1,4 @@
-"""Reading and writing prediction files; the end of a file's name says which kind it is."""
+"""Read and write prediction files; the file name's suffix determines the format."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from posekit.scoring.io.table import write_table
 from posekit.skeletons import MPII16, Skeleton
 
 _HDF5 = (".h5", ".hdf5")
-_READ = {".h5 and .hdf5": "HDF5 with preds", ".mat": "MATLAB with preds", ".json": "COCO results"}
-_WITH_PEOPLE = {".json": write_results, ".csv": write_table, ".mat": write_submission}
+_READABLE = ".h5 and .hdf5 (HDF5 with preds), .mat (MATLAB with preds), .json (COCO results)"
+_PEOPLE_WRITERS = {".json": write_results, ".csv": write_table, ".mat": write_submission}
 
 
 def read_predictions(
@@ -24,34 +24,35 @@ def read_predictions(
     """Read a prediction file.
 
     ======  =======================================================  ===================================
-    suffix  what                                                     base
+    suffix  contents                                                 base
     ======  =======================================================  ===================================
-    .h5     posekit's ``predictions.h5``; the hourglass authors'     ours is 0 and says so; give theirs
+    .h5     posekit's ``predictions.h5``; the hourglass authors'     posekit's states 0; else give it
     .mat    ``preds`` (N, K, 2 or 3): pytorch-pose's, HRNet's        give it
-    .json   COCO results, ours or with an order or index (see coco)  0 by the format
+    .json   COCO results, in order or with an index (see `coco`)     0 by the format
     ======  =======================================================  ===================================
 
     Parameters
     ----------
     path : str or Path
     base : {0, 1}, optional
-        What the file's first pixel is called. Needed where neither the file nor its format says it (`stated_base`).
+        Coordinate of the first pixel. Required if neither the file nor its format states it (`stated_base`).
     skeleton : Skeleton
-        Of a file that does not say its own.
+        Skeleton of a file that does not state its own.
     people : People, optional
-        Everybody in the split that was predicted. COCO results are compared with their photographs, and
-        need them where no result has an ``index``.
+        All people of the split that was predicted. COCO results are checked against their images, and
+        need them if no result has an ``index``.
 
     Returns
     -------
-    Predictions : 0-based, whatever the file's base.
+    Predictions : 0-based, for any base of the file.
 
     Raises
     ------
     PredictionsError
-        If the file is of no such kind, cannot be read, does not fit the skeleton, or its base or persons are not known.
+        If the file has another format, cannot be read, does not fit the skeleton, or its base or people are unknown.
     """
-    path, suffix = _existing(path)
+    path = Path(path)
+    suffix = _readable_suffix(path)
     if suffix in _HDF5:
         return read_hdf5(path, base=base, skeleton=skeleton)
     if suffix == ".mat":
@@ -60,32 +61,33 @@ def read_predictions(
 
 
 def stated_base(path: str | Path) -> int | None:
-    """What a prediction file, or its format, says its first pixel is called; None if neither does.
+    """Return the coordinate base that a prediction file or its format states; None if neither does.
 
     Raises
     ------
     PredictionsError
-        If the file is of no kind that is read, or cannot be read.
+        If the file's format is not supported, or it cannot be read.
     """
-    path, suffix = _existing(path)
+    path = Path(path)
+    suffix = _readable_suffix(path)
     if suffix in _HDF5:
         return hdf5_base(path)
     return COCO_BASE if suffix == ".json" else None
 
 
 def require_writable_kind(path: str | Path) -> None:
-    """Raise `OutputError` if the end of the name is of no kind of prediction file that is written."""
-    if Path(path).suffix.lower() not in (*_HDF5, *_WITH_PEOPLE):
-        raise OutputError(f"{path}: predictions are written as {', '.join(('.h5', *_WITH_PEOPLE))}; choose one of these")
+    """Raise `OutputError` if predictions cannot be written in the format of the path's suffix."""
+    if Path(path).suffix.lower() not in (*_HDF5, *_PEOPLE_WRITERS):
+        raise OutputError(f"{path}: predictions are written as {', '.join(('.h5', *_PEOPLE_WRITERS))}; choose one of these")
 
 
 def write_predictions(path: str | Path, predictions: Predictions, *, people: People | None = None) -> None:
-    """Write a prediction file; an existing one is replaced only by a whole one.
+    """Write a prediction file, whole or not at all.
 
     ======  ==========================================================================================
-    suffix  what
+    suffix  contents
     ======  ==========================================================================================
-    .h5     everything; the only kind that keeps dataset, split, skeleton and peaks
+    .h5     everything; the only format with dataset, split, skeleton and peaks
     .json   COCO results, with each person's ``index`` and ``image``
     .csv    a row ``index,image,joint,x,y,score`` for each joint
     .mat    ``pred`` in the structure of MPII's official evaluation, 1-based (see submission)
@@ -96,47 +98,40 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
     path : str or Path
     predictions : Predictions
     people : People, optional
-        Those who were predicted, for the names of the photographs; needed for all but ``.h5``.
+        The people who were predicted, for the images' names; required except for ``.h5``.
 
     Raises
     ------
     OutputError
         If the file cannot be written, or its suffix is none of these.
     PredictionsError
-        If an index lies beyond the people, or the kind of file cannot hold the skeleton.
+        If an index is out of range for the people, or the format does not support the skeleton.
     ValueError
-        If `people` are needed and not given.
+        If `people` are required and not given.
     """
     path = Path(path)
     require_writable_kind(path)
     suffix = path.suffix.lower()
-    if suffix in _WITH_PEOPLE:
-        _require_people(path, predictions, people)
-    with atomic_write(path) as unfinished:
-        if suffix in _HDF5:
+    if suffix in _HDF5:
+        with atomic_write(path) as unfinished:
             write_hdf5(unfinished, predictions)
-        else:
-            _WITH_PEOPLE[suffix](unfinished, predictions, people)
-
-
-def _existing(path: str | Path) -> tuple[Path, str]:
-    """The path and its suffix."""
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (*_HDF5, ".mat", ".json"):
-        kinds = ", ".join(f"{suffix} ({what})" for suffix, what in _READ.items())
-        raise PredictionsError(f"{path}: not a kind of prediction file that is read; these are {kinds}")
-    if not path.is_file():
-        raise PredictionsError(f"{path}: no such prediction file")
-    return path, suffix
-
-
-def _require_people(path: Path, predictions: Predictions, people: People | None) -> None:
+        return
     if people is None:
-        raise ValueError(f"people: needed for {path.suffix}, which names their photographs")
+        raise ValueError(f"people: required for {suffix}, which names their images")
     outside = predictions.index[(predictions.index < 0) | (predictions.index >= len(people))]
     if len(outside):
         raise PredictionsError(
-            f"{path}: the predictions' index {outside[0]} is out of range: {people.name} {people.split} has {len(people)} persons; "
+            f"{path}: the predictions' index {outside[0]} is out of range: {people.name} {people.split} has {len(people)} people; "
             "give the people they were made for"
         )
+    with atomic_write(path) as unfinished:
+        _PEOPLE_WRITERS[suffix](unfinished, predictions, people)
+
+
+def _readable_suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (*_HDF5, ".mat", ".json"):
+        raise PredictionsError(f"{path}: predictions are read from {_READABLE}; choose one of these")
+    if not path.is_file():
+        raise PredictionsError(f"{path}: no such prediction file")
+    return suffix

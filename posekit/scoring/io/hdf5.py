@@ -1,13 +1,13 @@
-"""posekit's own ``predictions.h5``, and the stacked hourglass authors' form of it.
+"""posekit's ``predictions.h5``, and the stacked hourglass authors' files of this kind.
 
-Ours holds ``preds`` (N, K, 2), ``scores`` (N, K) and ``index`` (N), where they are known also ``peaks``
-(N, K, P, 2) and ``heights`` (N, K, P), and says in its attributes which data set, split, skeleton and
-coordinate base they belong to. The hourglass authors' files hold ``preds`` alone, and count pixels from 1.
+posekit's file holds ``preds`` (N, K, 2), ``scores`` (N, K), ``index`` (N), and ``peaks`` (N, K, P, 2) and
+``heights`` (N, K, P) if known; its attributes name the data set, split, skeleton and coordinate base. The
+hourglass authors' files hold ``preds`` alone, and count pixels from 1.
 """
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -15,23 +15,23 @@ import numpy as np
 
 from posekit import __version__
 from posekit.errors import DataError, PredictionsError
-from posekit.scoring.io.predictions import Predictions, checked_index, checked_joints, known_base
+from posekit.scoring.io.predictions import Predictions, checked_index, checked_joints, resolve_base
 from posekit.skeletons import Skeleton
 
-_KINDS = {"preds": "fiu", "scores": "fiu", "index": "iu", "peaks": "fiu", "heights": "fiu"}
+_DTYPE_KINDS = {"preds": "fiu", "scores": "fiu", "index": "iu", "peaks": "fiu", "heights": "fiu"}
 
 
 def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.ndarray] | None = None) -> None:
-    """Write ``predictions.h5``; peaks and heights, as float32, to a thousandth of a pixel below 8,192.
+    """Write ``predictions.h5``; peaks and heights as float32, exact to a thousandth of a pixel below 8,192.
 
-    `beside` are further arrays by name, which `read_hdf5` passes over.
+    `beside` are further arrays by name, which `read_hdf5` ignores.
     """
-    content = io.BytesIO()  # HDF5 crashes where a disk is full
+    content = io.BytesIO()  # HDF5 crashes if the disk is full
     with h5py.File(content, "w") as file:
         file.update({"preds": predictions.joints, "scores": predictions.scores, "index": predictions.index})
-        for name in ("peaks", "heights") if predictions.peaks is not None else ():
-            array = getattr(predictions, name)
-            file.create_dataset(name, data=array, dtype=np.float32, compression="gzip" if array.size else None)
+        for name, array in (("peaks", predictions.peaks), ("heights", predictions.heights)):
+            if array is not None:
+                file.create_dataset(name, data=array, dtype=np.float32, compression="gzip" if array.size else None)
         file.attrs.update(
             dataset=predictions.dataset,
             split=predictions.split,
@@ -44,60 +44,62 @@ def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:
-    """Read ours or the hourglass authors' file.
+    """Read a file of posekit or of the hourglass authors.
 
     Raises
     ------
     PredictionsError
-        If it cannot be read, holds no ``preds`` (N, K, 2), or its base is not known.
+        If it cannot be read, holds no ``preds`` (N, K, 2), or its base is unknown.
     """
-    attributes, arrays = _contents(path)
-    skeleton = _own_skeleton(path, attributes) or skeleton
+    attributes, arrays = _read(path)
+    skeleton = _stated_skeleton(path, attributes) or skeleton
     if "preds" not in arrays:
         raise PredictionsError(f"{path}: holds no array 'preds' of predicted joints (N, K, 2)")
     joints = checked_joints(path, arrays["preds"], skeleton)
-    first = known_base(path, _stated(path, attributes), base)
+    base = resolve_base(path, _stated_base(path, attributes), base)
     peaks, heights = _peaks(path, arrays, joints.shape[:2])
     return Predictions(
-        joints=joints - first,
+        joints=joints - base,
         scores=_column(path, arrays, "scores", np.full(joints.shape[:2], np.nan)),
         index=checked_index(path, _column(path, arrays, "index", np.arange(len(joints)))),
         skeleton=skeleton,
         dataset=str(attributes.get("dataset", "")),
         split=str(attributes.get("split", "")),
-        peaks=None if peaks is None else peaks - first,
+        peaks=None if peaks is None else peaks - base,
         heights=heights,
     )
 
 
 def hdf5_base(path: Path) -> int | None:
-    """The coordinate base that the file states.
+    """Return the coordinate base that the file states, or None.
 
     Raises
     ------
     PredictionsError
         If the file cannot be read or states anything but 0 or 1.
     """
-    return _stated(path, _contents(path, ())[0])
+    attributes, _ = _read(path, ())
+    return _stated_base(path, attributes)
 
 
-def _contents(path: Path, names: tuple[str, ...] = tuple(_KINDS)) -> tuple[dict, dict[str, np.ndarray]]:
+def _read(path: Path, names: Sequence[str] = tuple(_DTYPE_KINDS)) -> tuple[dict, dict[str, np.ndarray]]:
     """Attributes and arrays."""
     try:
         with h5py.File(path) as file:
-            return dict(file.attrs), {name: _numbers(file, name) for name in names if name in file}
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py raises for damaged files
-        raise PredictionsError(f"{path}: not a prediction file in HDF5 that can be read ({error})") from error
+            arrays = {name: _array(file[name], name) for name in names if name in file}
+            return dict(file.attrs), arrays
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's errors for damaged files
+        raise PredictionsError(f"{path}: not a readable HDF5 prediction file ({error})") from error
 
 
-def _numbers(file: h5py.File, name: str) -> np.ndarray:
-    data, kinds = file[name], _KINDS[name]
+def _array(data: h5py.Dataset | h5py.Group, name: str) -> np.ndarray:
+    kinds = _DTYPE_KINDS[name]
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in kinds:
         raise ValueError(f"{name} is not an array of {'numbers' if 'f' in kinds else 'whole numbers'}")
     return data[()]
 
 
-def _own_skeleton(path: Path, attributes: Mapping) -> Skeleton | None:
+def _stated_skeleton(path: Path, attributes: Mapping) -> Skeleton | None:
     if "skeleton" not in attributes:
         return None
     try:
@@ -106,7 +108,7 @@ def _own_skeleton(path: Path, attributes: Mapping) -> Skeleton | None:
         raise PredictionsError(f"{path}: its attribute 'skeleton' cannot be read ({error})") from error
 
 
-def _stated(path: Path, attributes: Mapping) -> int | None:
+def _stated_base(path: Path, attributes: Mapping) -> int | None:
     base = attributes.get("coordinate_base")
     bases = {"None": None, "0": 0, "1": 1}
     if str(base) not in bases:
@@ -122,14 +124,15 @@ def _column(path: Path, arrays: Mapping[str, np.ndarray], name: str, default: np
 
 
 def _peaks(path: Path, arrays: Mapping[str, np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray | None, np.ndarray | None]:
-    peaks, heights = arrays.get("peaks"), arrays.get("heights")
+    peaks = arrays.get("peaks")
+    heights = arrays.get("heights")
     if peaks is None and heights is None:
         return None, None
     count = heights.shape[-1] if heights is not None and heights.ndim else 0
-    if peaks is None or not count or heights.shape != (*shape, count) or peaks.shape != (*shape, count, 2):
-        found = " and ".join("none" if array is None else str(array.shape) for array in (peaks, heights))
+    if peaks is None or heights is None or not count or heights.shape != (*shape, count) or peaks.shape != (*shape, count, 2):
+        actual = " and ".join("none" if array is None else str(array.shape) for array in (peaks, heights))
         n, k = shape
-        raise PredictionsError(f"{path}: peaks and heights: expected ({n}, {k}, P, 2) and ({n}, {k}, P), got {found}")
+        raise PredictionsError(f"{path}: peaks and heights: expected ({n}, {k}, P, 2) and ({n}, {k}, P), got {actual}")
     if (heights[..., 1:] > heights[..., :-1]).any():
         raise PredictionsError(f"{path}: heights: expected each map's highest peak first, then in descending order")
     return peaks.astype(np.float64), heights.astype(np.float64)

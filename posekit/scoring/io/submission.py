@@ -1,10 +1,10 @@
-"""MPII's submission: the ``pred`` that the official evaluation toolkit for single persons reads.
+"""Write MPII's submission: the ``pred`` that the official evaluation toolkit for single people reads.
 
-The toolkit (evaluatePCKh.m) wants the test part of ``RELEASE.annolist`` with the predicted joints filled
+The toolkit (evaluatePCKh.m) expects the test part of ``RELEASE.annolist`` with the predicted joints filled
 in: ``pred(image).annorect(rectangle).annopoints.point(joint)`` with fields x, y and id (0 to 15), pixels
-counted from 1. It looks at no rectangle without ``objpos``, so that is there too (the centre of the
-person's box). It finds images and rectangles by their place alone: a file to hand in needs people who
-are all rectangles of all test images, in the order of ``RELEASE.annolist``.
+counted from 1. It ignores rectangles without ``objpos``, so each has one, the centre of the person's box.
+It matches images and rectangles by position alone: a submission needs all rectangles of all test images,
+in the order of ``RELEASE.annolist``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ _FIRST_PIXEL = 1
 
 
 def write_submission(path: Path, predictions: Predictions, people: People) -> None:
-    """Write ``pred``, 1 x (number of the people's photographs), in the order of the people.
+    """Write ``pred``, 1 x (number of the people's images), in the order of the people.
 
-    `people` has a person at every index; the joints of those without a prediction are NaN, which the toolkit counts as wrong.
+    `people` has a person at every index; joints of people without a prediction are NaN, which the toolkit counts as wrong.
 
     Raises
     ------
     PredictionsError
-        If the skeleton is not MPII's.
+        If the joints are not MPII's.
     """
     if predictions.skeleton.joints != MPII16.joints:
         raise PredictionsError(
@@ -38,23 +38,26 @@ def write_submission(path: Path, predictions: Predictions, people: People) -> No
         )
     joints = np.full((len(people), len(MPII16), 2), np.nan)
     joints[predictions.index] = predictions.joints
+    joints += _FIRST_PIXEL
     rectangles: dict[str, list[dict]] = {}
-    for image, person, (x, y) in zip(
-        people.image_paths.tolist(), joints + _FIRST_PIXEL, people.centres + _FIRST_PIXEL, strict=True
-    ):
-        points = [{"x": px, "y": py, "id": float(joint)} for joint, (px, py) in enumerate(person.tolist())]
-        rectangle = {"objpos": _structs([{"x": x, "y": y}]), "annopoints": _structs([{"point": _structs(points)}])}
+    for image, person, centre in zip(people.image_paths.tolist(), joints, people.centres + _FIRST_PIXEL, strict=True):
+        numbers = np.column_stack([person, np.arange(len(MPII16))])
+        points = [dict(zip(("x", "y", "id"), point, strict=True)) for point in numbers.tolist()]
+        rectangle = {
+            "objpos": _structs([{"x": centre[0], "y": centre[1]}]),
+            "annopoints": _structs([{"point": _structs(points)}]),
+        }
         rectangles.setdefault(image, []).append(rectangle)
-    images = [
-        {"image": _structs([{"name": Path(image).name}]), "annorect": _structs(persons)} for image, persons in rectangles.items()
-    ]
+    images = []
+    for image, image_rectangles in rectangles.items():
+        images.append({"image": _structs([{"name": Path(image).name}]), "annorect": _structs(image_rectangles)})
     with path.open("wb") as file:
         savemat(file, {"pred": _structs(images, ("image", "annorect"))})
 
 
 def _structs(rows: Sequence[Mapping], fields: Sequence[str] | None = None) -> np.ndarray:
-    """A MATLAB struct array, 1 x (number of rows)."""
+    """MATLAB struct array, 1 x (number of rows)."""
     fields = fields or tuple(rows[0])
     array = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
-    array[0] = [tuple(row[field] for field in fields) for row in rows]
+    array[0] = [tuple(row.values()) for row in rows]
     return array

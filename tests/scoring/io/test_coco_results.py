@@ -19,17 +19,17 @@ N, K = 3, 14
 
 
 @pytest.fixture
-def people(make_people):
-    return make_people("lsp/images/im1007.jpg", "lsp/images/im1007.jpg", "lsp/images/im1001.jpg")
+def people(people_of):
+    return people_of("lsp/images/im1007.jpg", "lsp/images/im1007.jpg", "lsp/images/im1001.jpg")
 
 
 def results(*image_ids, **changes):
     """One result of LSP's 14 joints for each id; joint k of result i is at (i, k), with score 0.5."""
     flat = [[number for k in range(K) for number in (i, k, 0.5)] for i in range(len(image_ids))]
-    return [
-        {"image_id": id_, "category_id": 1, "keypoints": keypoints, "score": 0.5, **changes}
-        for id_, keypoints in zip(image_ids, flat, strict=True)
-    ]
+    results = []
+    for id_, keypoints in zip(image_ids, flat, strict=True):
+        results.append({"image_id": id_, "category_id": 1, "keypoints": keypoints, "score": 0.5, **changes})
+    return results
 
 
 def stored(path, contents):
@@ -45,7 +45,7 @@ def test_round_trip(tmp_path, make, people):
     wrote = make()
     wrote.joints[1, 2] = np.nan, 5.0
     wrote.scores[1, 2] = np.nan
-    wrote.joints[0, 0] = 0.0  # a corner of the photograph is a place like any other
+    wrote.joints[0, 0] = 0.0  # a corner of the image is no missing joint
     write_predictions(tmp_path / "deep" / "results.json", wrote, people=people)
     read = read_predictions(tmp_path / "deep" / "results.json", skeleton=LSP14)
     wrote.joints[1, 2] = np.nan
@@ -57,7 +57,8 @@ def test_round_trip(tmp_path, make, people):
 def test_what_is_written(tmp_path, make, people):
     wrote = make()
     wrote.joints[1, 2, 1] = np.inf
-    wrote.scores[2], wrote.scores[0, 3] = np.nan, np.nan
+    wrote.scores[2] = np.nan
+    wrote.scores[0, 3] = np.nan
     write_predictions(tmp_path / "results.json", wrote, people=people)
     last, first, second = json.loads((tmp_path / "results.json").read_text())
     assert {name: last[name] for name in ("image_id", "category_id", "index", "image")} == {
@@ -73,7 +74,7 @@ def test_what_is_written(tmp_path, make, people):
     assert second["keypoints"][2::3] == [0] * K
 
 
-def test_no_persons(tmp_path, make, people):
+def test_no_people(tmp_path, make, people):
     write_predictions(tmp_path / "none.json", make().select(np.array([], int)), people=people)
     assert json.loads((tmp_path / "none.json").read_text()) == []
     assert len(read_predictions(tmp_path / "none.json", skeleton=LSP14, people=people.select(np.array([], int)))) == 0
@@ -91,18 +92,16 @@ def test_no_persons(tmp_path, make, people):
         ([], []),
     ],
 )
-def test_numbers_of_photographs(make_people, images, ids):
-    assert image_ids(make_people(*images)).tolist() == ids
+def test_image_ids(people_of, images, ids):
+    assert image_ids(people_of(*images)).tolist() == ids
 
 
-def test_the_annotations_own_numbers_go_before_those_in_file_names(tmp_path, make, make_people):
-    people = replace(make_people("frame_0012.jpg", "frame_0013.jpg", "frame_0012.jpg"), image_ids=np.array([1, 2, 1]))
+def test_the_annotations_image_ids_go_before_numbers_in_file_names(tmp_path, make, people_of):
+    people = replace(people_of("frame_0012.jpg", "frame_0013.jpg", "frame_0012.jpg"), image_ids=np.array([1, 2, 1]))
     assert image_ids(people).tolist() == [1, 2, 1]
     write_predictions(tmp_path / "own.json", make(), people=people)
     assert [result["image_id"] for result in json.loads((tmp_path / "own.json").read_text())] == [1, 1, 2]
-    foreign = [{key: value for key, value in result.items() if key not in ("index", "image")} for result in results(1, 2, 1)]
-    (tmp_path / "foreign.json").write_text(json.dumps(foreign))
-    assert read_predictions(tmp_path / "foreign.json", skeleton=people.skeleton, people=people).index.tolist() == [0, 1, 2]
+    assert read(tmp_path / "foreign.json", results(1, 2, 1), people=people).index.tolist() == [0, 1, 2]
 
 
 def test_results_in_the_annotations_order(tmp_path, people):
@@ -112,16 +111,14 @@ def test_results_in_the_annotations_order(tmp_path, people):
     assert_array_equal(read(tmp_path / "r.json", named, people=people).joints, read_back.joints)
 
 
-def test_results_are_never_matched_by_how_well_they_fit(tmp_path, people):
-    with pytest.raises(PredictionsError, match=r"does not say which person .* give one result for each person .* an 'index'"):
+def test_results_without_index_must_be_in_order(tmp_path, people):
+    with pytest.raises(PredictionsError, match=r"r\.json: .*'index'"):
         read(tmp_path / "r.json", results(1007, 1007, 1001))
-    with pytest.raises(PredictionsError, match=r"2 results for the 3 persons of lsp test; give one result"):
+    with pytest.raises(PredictionsError, match=r"r\.json: 2 .* 3 .*lsp test.*'index'"):
         read(tmp_path / "r.json", results(1007, 1001), people=people)
-    with pytest.raises(
-        PredictionsError, match=r"result 1 has image_id 1001, but person 1 of lsp test is in im1007.jpg, which would be 1007"
-    ):
+    with pytest.raises(PredictionsError, match=r"result 1 .*1001.* person 1 of lsp test .*im1007\.jpg.* 1007\b"):
         read(tmp_path / "r.json", results(1007, 1001, 1007), people=people)
-    with pytest.raises(PredictionsError, match="result 0 has image_id None"):
+    with pytest.raises(PredictionsError, match=r"result 0 .*None"):
         read(tmp_path / "r.json", [{**one, "image_id": None} for one in results(1, 2, 3)], people=people)
 
 
@@ -134,21 +131,21 @@ def test_an_index_needs_no_order(tmp_path, people):
 def test_an_index_into_other_people_is_refused(tmp_path, make, people):
     write_predictions(tmp_path / "r.json", make(), people=people)
     first = people.select(np.arange(2))
-    assert len(read_predictions(tmp_path / "r.json", skeleton=LSP14, people=first)) == 3  # the rest is theirs who score
+    assert len(read_predictions(tmp_path / "r.json", skeleton=LSP14, people=first)) == 3  # `score` reports the third
     others = people.select(np.array([2, 0, 1]))
-    with pytest.raises(PredictionsError, match=r"person 2 of lsp test is in im1007.jpg, but .* of im1001.jpg; name the data set"):
+    with pytest.raises(PredictionsError, match=r"person 2 of lsp test .*im1007\.jpg.*im1001\.jpg"):
         read_predictions(tmp_path / "r.json", skeleton=LSP14, people=others)
 
 
 @pytest.mark.parametrize("index", [True, 1.0, "1", None, 2**70, [1]])
-def test_an_index_that_is_no_whole_number(tmp_path, index):
+def test_an_index_that_is_not_a_whole_number(tmp_path, index):
     contents = [{**one, "index": place} for one, place in zip(results(1, 2), (0, index), strict=True)]
-    with pytest.raises(PredictionsError, match=r"index: expected a whole number in each result, got .* in result 1"):
+    with pytest.raises(PredictionsError, match=r"r\.json: index: .*result 1$"):
         read(tmp_path / "r.json", contents)
 
 
 def test_an_index_that_occurs_twice(tmp_path):
-    with pytest.raises(PredictionsError, match="once, but 7 is there several times; 1 such places"):
+    with pytest.raises(PredictionsError, match=r"r\.json: index: .* 7 .*; 1 "):
         read(tmp_path / "r.json", results(1, 2, index=7))
 
 
@@ -156,24 +153,24 @@ def test_the_base_is_the_formats(tmp_path):
     path = stored(tmp_path / "r.json", results(1, index=0))
     assert stated_base(path) == 0
     assert_array_equal(read_predictions(path, base=0, skeleton=LSP14).joints, read_predictions(path, skeleton=LSP14).joints)
-    with pytest.raises(PredictionsError, match="pixels count from 0, but base 1 was given"):
+    with pytest.raises(PredictionsError, match=r"r\.json: .*base 0\b.*base 1\b"):
         read_predictions(path, base=1, skeleton=LSP14)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not JSON that can be read"),
-        ('[{"image_id": 1, "keypoi', "not JSON that can be read"),
-        ("[" * 100_000, "not JSON that can be read"),
-        ("\udcff", "not JSON that can be read"),
-        ('{"annotations": []}', "expected COCO results: a list of"),
-        ("[[1, 2, 3]]", "expected COCO results: a list of"),
-        ('[{"image_id": 1, "index": 0}]', "expected 42 numbers .* of the 14 joints of lsp14.* got none in result 0"),
-        ('[{"index": 0, "keypoints": [1, 2, 3]}]', "got 3 numbers in result 0"),
+        ("", "JSON"),
+        ('[{"image_id": 1, "keypoi', "JSON"),
+        ("[" * 100_000, "JSON"),
+        ("\udcff", "JSON"),
+        ('{"annotations": []}', "COCO results"),
+        ("[[1, 2, 3]]", "COCO results"),
+        ('[{"image_id": 1, "index": 0}]', "keypoints: .* 42 .* 14 .*lsp14.* none in result 0"),
+        ('[{"index": 0, "keypoints": [1, 2, 3]}]', "keypoints: .* 42 .* 3 numbers in result 0"),
     ],
 )
-def test_files_that_are_no_results(tmp_path, text, message):
+def test_files_that_are_not_results(tmp_path, text, message):
     path = tmp_path / "bad.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(PredictionsError, match=message) as error:
@@ -182,10 +179,10 @@ def test_files_that_are_no_results(tmp_path, text, message):
 
 
 @pytest.mark.parametrize("wrong", ["x", {}, [1], 10**400])
-def test_keypoints_that_are_no_numbers(tmp_path, wrong):
+def test_keypoints_that_are_not_numbers(tmp_path, wrong):
     one, two = results(1, 2)
     two["keypoints"][4] = wrong
-    with pytest.raises(PredictionsError, match="keypoints: expected numbers"):
+    with pytest.raises(PredictionsError, match=r"r\.json: keypoints: .*numbers"):
         read(tmp_path / "r.json", [{**one, "index": 0}, {**two, "index": 1}])
 
 
@@ -196,7 +193,7 @@ def test_null_and_three_zeros_are_joints_that_were_not_predicted(tmp_path):
     assert np.isnan(joints[0, 0]) and np.isnan(joints[1]).all() and np.isfinite(joints[2:]).all()
 
 
-def test_pycocotools_takes_what_is_written(tmp_path, real_data):
+def test_pycocotools_reads_the_results(tmp_path, real_data):
     people = open_people("coco", real_data / "coco" / "test_coco.json")
     wrote = Predictions(people.joints, np.ones(people.labelled.shape), np.arange(len(people)), COCO17)
     write_predictions(tmp_path / "results.json", wrote, people=people)
@@ -216,6 +213,7 @@ def test_the_published_hourglass_predictions_through_json(tmp_path, real_data):
     assert_array_equal(read.joints, wrote.joints)
     contents = json.loads((tmp_path / "results.json").read_text())
     assert len({result["image_id"] for result in contents}) == 2729 and contents[0]["image"] == "005808361.jpg"
-    stripped = [{name: one[name] for name in ("image_id", "category_id", "keypoints", "score")} for one in contents]
-    (tmp_path / "plain.json").write_text(json.dumps(stripped))
+    for result in contents:
+        del result["index"], result["image"]
+    (tmp_path / "plain.json").write_text(json.dumps(contents))
     assert_array_equal(read_predictions(tmp_path / "plain.json", people=people).joints, wrote.joints)

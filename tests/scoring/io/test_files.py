@@ -11,13 +11,14 @@ from posekit.skeletons import LSP14, MPII16
 
 
 @pytest.fixture
-def people(make_people):
-    return make_people("images/b, 1.jpg", "images/a.jpg", "images/c.jpg")
+def people(people_of):
+    return people_of("images/b, 1.jpg", "images/a.jpg", "images/c.jpg")
 
 
 def test_the_table_has_a_row_for_each_joint(tmp_path, make, people):
     wrote = make()
-    wrote.joints[0, 1], wrote.scores[2] = np.nan, np.nan
+    wrote.joints[0, 1] = np.nan
+    wrote.scores[2] = np.nan
     write_predictions(tmp_path / "table.csv", wrote, people=people)
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -32,12 +33,10 @@ def test_the_table_has_a_row_for_each_joint(tmp_path, make, people):
 
 
 @pytest.mark.parametrize("name", ["model.pth", "preds.pkl", "preds.npy", "preds", "table.csv"])
-def test_other_kinds_of_file_are_not_opened(tmp_path, name):
+def test_other_formats_are_not_opened(tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps({"preds": 1}))
     for read in (read_predictions, stated_base):
-        with pytest.raises(
-            PredictionsError, match=r"not a kind .* \.h5 and \.hdf5 \(HDF5 .*\.mat \(MATLAB .*\.json \(COCO"
-        ) as error:
+        with pytest.raises(PredictionsError, match=r"\.h5 .*\.hdf5 .*\.mat .*\.json ") as error:
             read(tmp_path / name)
         assert str(error.value).startswith(str(tmp_path / name)) and "\n" not in str(error.value)
 
@@ -46,20 +45,20 @@ def test_other_kinds_of_file_are_not_opened(tmp_path, name):
 def test_a_file_that_is_not_there(tmp_path, name):
     (tmp_path / "FOLDER.H5").mkdir()
     for read in (read_predictions, stated_base):
-        with pytest.raises(PredictionsError, match=f"{name}: no such prediction file"):
+        with pytest.raises(PredictionsError, match=name):
             read(tmp_path / name)
 
 
-def test_a_kind_that_cannot_be_written(tmp_path, make, people):
-    with pytest.raises(OutputError, match=r"preds\.npy: predictions are written as \.h5, \.json, \.csv, \.mat; choose one"):
+def test_a_format_that_cannot_be_written(tmp_path, make, people):
+    with pytest.raises(OutputError, match=r"preds\.npy: .*\.h5, \.json, \.csv, \.mat"):
         write_predictions(tmp_path / "preds.npy", make(), people=people)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".mat"])
-def test_people_are_needed_and_must_be_theirs(tmp_path, make, people, suffix):
-    with pytest.raises(ValueError, match=f"people: needed for {suffix}"):
+def test_people_are_required_and_must_be_those_predicted(tmp_path, make, people, suffix):
+    with pytest.raises(ValueError, match=f"^people: .*{suffix}"):
         write_predictions(tmp_path / f"preds{suffix}", make())
-    with pytest.raises(PredictionsError, match="index 2 is out of range: lsp test has 2 persons"):
+    with pytest.raises(PredictionsError, match=f"preds{suffix}: .*index 2 .*lsp test has 2 "):
         write_predictions(tmp_path / f"preds{suffix}", make(), people=people.select(np.arange(2)))
     assert list(tmp_path.iterdir()) == []
 
@@ -67,7 +66,7 @@ def test_people_are_needed_and_must_be_theirs(tmp_path, make, people, suffix):
 @pytest.mark.parametrize("suffix", [".h5", ".json", ".csv", ".mat"])
 def test_a_folder_that_cannot_be_made(tmp_path, make, people, suffix):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=f"predictions{suffix}"):
         write_predictions(tmp_path / "file" / f"predictions{suffix}", make(MPII16), people=people)
 
 

@@ -11,21 +11,22 @@ from posekit.geometry import Box
 from posekit.scoring.io.coco_dataset import joints_extent, write_dataset
 from posekit.scoring.io.deeplabcut import write_deeplabcut
 from posekit.scoring.io.files import read_predictions
-from posekit.scoring.io.image_poses import PhotographPeople, write_long, write_photographs_hdf5, write_wide
+from posekit.scoring.io.image_poses import ImagePeople, write_images_hdf5, write_long, write_wide
 from posekit.skeletons import Skeleton
 
 SKELETON = Skeleton("two", ("head", "left_hand"), (("head", "left_hand"),))
 
 
-def photograph(image, *people):
-    """Of each person ((x, y, score), (x, y, score))."""
+def image_people(image, *people):
+    """Each person is ((x, y, score), (x, y, score))."""
     numbers = np.array(people, float).reshape(-1, 2, 3)
     boxes = tuple(Box((place, 2), 10) for place in range(len(people)))
-    return PhotographPeople(image, 60, 40, numbers[..., :2], numbers[..., 2], boxes)
+    return ImagePeople(image, 60, 40, numbers[..., :2], numbers[..., 2], boxes)
 
 
-TWO = photograph("in/a.jpg", ((1.25, 2, 0.5), (3, 4.123456, 0.25)), ((9, 8, 1), (np.nan, np.nan, np.nan)))
-NOBODY, ONE = photograph("in/b.jpg"), photograph("in/below/c.jpg", ((5, 6, 0.75), (7, 8, 0.05)))
+TWO = image_people("in/a.jpg", ((1.25, 2, 0.5), (3, 4.123456, 0.25)), ((9, 8, 1), (np.nan, np.nan, np.nan)))
+EMPTY = image_people("in/b.jpg")
+ONE = image_people("in/below/c.jpg", ((5, 6, 0.75), (7, 8, 0.05)))
 
 
 def rows(path):
@@ -34,7 +35,7 @@ def rows(path):
 
 
 def test_a_row_for_each_joint(tmp_path):
-    write_long(tmp_path / "p.csv", [TWO, NOBODY, ONE], SKELETON)
+    write_long(tmp_path / "p.csv", [TWO, EMPTY, ONE], SKELETON)
     assert (tmp_path / "p.csv").read_text() == (
         "image,person,joint,x,y,score\n"
         "in/a.jpg,1,head,1.25,2.0,0.5\nin/a.jpg,1,left_hand,3.0,4.1235,0.25\n"
@@ -54,7 +55,7 @@ def test_a_row_for_each_person(tmp_path):
 
 
 def test_deeplabcuts_table_of_one_person_has_three_rows_of_names(tmp_path):
-    write_deeplabcut(tmp_path / "p.csv", [ONE, NOBODY], SKELETON)
+    write_deeplabcut(tmp_path / "p.csv", [ONE, EMPTY], SKELETON)
     assert rows(tmp_path / "p.csv") == [
         ["scorer", *["posekit"] * 6],
         ["bodyparts", "head", "head", "head", "left_hand", "left_hand", "left_hand"],
@@ -76,7 +77,7 @@ def test_deeplabcuts_table_of_several_people_names_individuals(tmp_path):
 
 
 def test_hdf5_is_read_as_predictions_of_no_data_set(tmp_path):
-    write_photographs_hdf5(tmp_path / "p.h5", [TWO, NOBODY, ONE], SKELETON)
+    write_images_hdf5(tmp_path / "p.h5", [TWO, EMPTY, ONE], SKELETON)
     found = read_predictions(tmp_path / "p.h5")
     np.testing.assert_array_equal(found.joints, np.concatenate([TWO.joints, ONE.joints]))
     np.testing.assert_array_equal(found.scores, np.concatenate([TWO.scores, ONE.scores]))
@@ -88,15 +89,15 @@ def test_hdf5_is_read_as_predictions_of_no_data_set(tmp_path):
         assert file["box"][()].tolist() == [[0, 2, 10], [1, 2, 10], [0, 2, 10]]
 
 
-def test_hdf5_of_nobody(tmp_path):
-    write_photographs_hdf5(tmp_path / "p.h5", [NOBODY], SKELETON)
+def test_hdf5_of_no_people(tmp_path):
+    write_images_hdf5(tmp_path / "p.h5", [EMPTY], SKELETON)
     assert read_predictions(tmp_path / "p.h5").joints.shape == (0, 2, 2)
     with h5py.File(tmp_path / "p.h5") as file:
         assert [file[name].shape for name in ("image", "person", "size", "box")] == [(0,), (0,), (0, 2), (0, 3)]
 
 
 def test_a_data_set_has_the_joints_that_score_enough(tmp_path):
-    write_dataset(tmp_path / "d.json", [TWO, NOBODY, ONE], SKELETON, 0.3)
+    write_dataset(tmp_path / "d.json", [TWO, EMPTY, ONE], SKELETON, 0.3)
     content = json.loads((tmp_path / "d.json").read_text())
     assert content["images"] == [
         {"id": place, "file_name": name, "width": 60, "height": 40}
@@ -111,7 +112,7 @@ def test_a_data_set_has_the_joints_that_score_enough(tmp_path):
     assert content["categories"][0]["skeleton"] == [[1, 2]]
 
 
-def test_who_scores_too_little_is_not_in_the_data_set(tmp_path):
+def test_people_of_low_score_are_not_in_the_data_set(tmp_path):
     write_dataset(tmp_path / "d.json", [ONE], SKELETON, 0.9)
     assert json.loads((tmp_path / "d.json").read_text())["annotations"] == []
 
@@ -123,7 +124,7 @@ def test_the_extent_of_joints():
 
 
 def test_shapes_that_do_not_fit():
-    with pytest.raises(ValueError, match="expected joints"):
-        PhotographPeople("a.jpg", 6, 4, np.zeros((1, 2, 2)), np.zeros((1, 3)), (Box((0, 0), 1),))
-    with pytest.raises(ValueError, match="expected joints"):
-        PhotographPeople("a.jpg", 6, 4, np.zeros((1, 2, 2)), np.zeros((1, 2)), ())
+    with pytest.raises(ValueError, match=r"\(1, 2, 2\)"):
+        ImagePeople("a.jpg", 6, 4, np.zeros((1, 2, 2)), np.zeros((1, 3)), (Box((0, 0), 1),))
+    with pytest.raises(ValueError, match=r"\(1, 2, 2\)"):
+        ImagePeople("a.jpg", 6, 4, np.zeros((1, 2, 2)), np.zeros((1, 2)), ())

@@ -39,7 +39,7 @@ def test_a_third_number_is_the_score_and_has_no_base(tmp_path):
 def test_the_base_must_be_given(tmp_path):
     path = mat(tmp_path / "preds.mat", np.ones((N, 16, 2)))
     assert stated_base(path) is None
-    with pytest.raises(PredictionsError, match=r"preds\.mat: does not say .* Give --base 1 .* or --base 0"):
+    with pytest.raises(PredictionsError, match=r"preds\.mat: .*--base 1 .*--base 0"):
         read_predictions(path)
 
 
@@ -49,10 +49,10 @@ def test_the_base_must_be_given(tmp_path):
         (np.zeros((N, 14, 2)), r"expected \(N, 16, 2\) or \(N, 16, 3\) for skeleton mpii16, got \(3, 14, 2\)"),
         (np.zeros((N, 16, 4)), r"got \(3, 16, 4\)"),
         (np.zeros((N, 32)), r"got \(3, 32\)"),
-        ("text", "preds is not an array of numbers"),
-        ({"x": 1}, "preds is not an array of numbers"),
-        (np.zeros((N, 16, 2), complex), "preds is not an array of numbers"),
-        (eye(4), "preds is not an array of numbers"),
+        ("text", "preds .*numbers"),
+        ({"x": 1}, "preds .*numbers"),
+        (np.zeros((N, 16, 2), complex), "preds .*numbers"),
+        (eye(4), "preds .*numbers"),
     ],
 )
 def test_unfit_arrays(tmp_path, preds, message):
@@ -70,7 +70,7 @@ def test_unreadable_files(tmp_path, real_data):
         read_predictions(real_data / "lsp" / "joints.mat", base=1)
 
 
-def test_the_predictions_that_mpiis_evaluation_file_brings_along(real_data):
+def test_the_predictions_in_mpiis_evaluation_file(real_data):
     path = real_data / "mpii" / "annot" / "detections_our_format.mat"
     assert stated_base(path) is None
     read = read_predictions(path, base=1)
