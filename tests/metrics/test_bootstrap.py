@@ -20,12 +20,12 @@ def example(seed=0, **changes):
     return pckh(arrays["pred"], truth, arrays["counted"], head_size_N=arrays["head"])
 
 
-def drawn_persons(n, resamples, seed=0):
+def drawn_rows(n, resamples, seed=0):
     rng = np.random.default_rng(seed)
     return [rng.integers(n, size=n) for _ in range(resamples)]
 
 
-def of_persons(outcome, rows):
+def select_people(outcome, rows):
     return type(outcome)(outcome.errors[rows], outcome.left_out[rows], outcome.threshold, outcome.auc_thresholds)
 
 
@@ -34,18 +34,20 @@ def test_interval_is_that_of_scoring_each_resample(seed):
     rng = np.random.default_rng(seed)
     part = rng.random(N)
     whole = rng.integers(0, 4, N)
-    anew = [100 * part[rows].sum() / whole[rows].sum() for rows in drawn_persons(N, 150, seed)]
-    assert interval95(part, whole, resamples=150, seed=seed) == pytest.approx(tuple(np.percentile(anew, (2.5, 97.5))), rel=1e-12)
+    resampled = [100 * part[rows].sum() / whole[rows].sum() for rows in drawn_rows(N, 150, seed)]
+    assert interval95(part, whole, resamples=150, seed=seed) == pytest.approx(
+        tuple(np.percentile(resampled, (2.5, 97.5))), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("joints", [None, [0, 2], [1]])
 def test_every_mean_has_the_interval_of_scoring_each_resample(joints):
     outcome = example()
-    sets = [of_persons(outcome, rows) for rows in drawn_persons(N, 40)]
+    sets = [select_people(outcome, rows) for rows in drawn_rows(N, 40)]
     for interval, total in (("interval95", "pooled_mean"), ("joint_mean_interval95", "joint_mean"), ("auc_interval95", "auc")):
-        anew = [getattr(one, total)(joints) for one in sets]
+        resampled = [getattr(one, total)(joints) for one in sets]
         found = getattr(outcome, interval)(joints, resamples=40)
-        assert found == pytest.approx(tuple(np.percentile(anew, (2.5, 97.5))), abs=1e-9), total
+        assert found == pytest.approx(tuple(np.percentile(resampled, (2.5, 97.5))), abs=1e-9), total
 
 
 def test_a_joint_that_a_resample_lacks_is_not_in_its_plain_mean():
@@ -53,23 +55,23 @@ def test_a_joint_that_a_resample_lacks_is_not_in_its_plain_mean():
     counted[1:, 1] = False  # the second joint is labelled for one person of four
     truth = np.zeros((4, 2, 2))
     outcome = pckh(truth + np.array([[0.0, 0.0], [99.0, 0.0]]), truth, counted, head_size_N=np.full(4, 10.0))
-    anew = [of_persons(outcome, rows).joint_mean() for rows in drawn_persons(4, 60)]
-    assert set(anew) == {50.0, 100.0}
-    assert outcome.joint_mean_interval95(resamples=60) == tuple(np.percentile(anew, (2.5, 97.5)))
+    resampled = [select_people(outcome, rows).joint_mean() for rows in drawn_rows(4, 60)]
+    assert set(resampled) == {50.0, 100.0}
+    assert outcome.joint_mean_interval95(resamples=60) == tuple(np.percentile(resampled, (2.5, 97.5)))
 
 
 def test_people_who_are_left_out_are_not_drawn():
     head = np.where(np.arange(N) < 10, np.nan, 40.0)
     outcome = example(head=head)
-    without = of_persons(outcome, np.arange(10, N))
+    without = select_people(outcome, np.arange(10, N))
     for interval in ("interval95", "joint_mean_interval95", "auc_interval95"):
         assert getattr(outcome, interval)() == getattr(without, interval)()
 
 
 def test_intervals_are_nan_if_nothing_counts():
-    nobody = pck(np.zeros((0, K, 2)), np.zeros((0, K, 2)), np.zeros((0, K), bool), reference_size_N=np.zeros(0))
+    no_people = pck(np.zeros((0, K, 2)), np.zeros((0, K, 2)), np.zeros((0, K), bool), reference_size_N=np.zeros(0))
     nothing = example(counted=np.zeros((N, K), bool))
-    for outcome in (nobody, nothing, example(head=np.full(N, np.nan))):
+    for outcome in (no_people, nothing, example(head=np.full(N, np.nan))):
         for interval in (outcome.interval95(), outcome.joint_mean_interval95(), outcome.auc_interval95()):
             assert np.isnan(interval).all()
         difference = compare(outcome, outcome)
@@ -87,7 +89,7 @@ def test_sums_are_exact_seeded_and_drawn_alike_for_all_columns():
     columns = np.random.default_rng(5).integers(0, 9, (N, 4))
     sums = resampled_sums(columns, resamples=230, seed=7)
     assert sums.shape == (230, 4)
-    np.testing.assert_array_equal(sums, [columns[rows].sum(0) for rows in drawn_persons(N, 230, 7)])
+    np.testing.assert_array_equal(sums, [columns[rows].sum(0) for rows in drawn_rows(N, 230, 7)])
     np.testing.assert_array_equal(resampled_sums(columns[:, [2]], resamples=230, seed=7), sums[:, [2]])
     assert (resampled_sums(columns, resamples=230, seed=8) != sums).any()
     assert resampled_sums(np.zeros((0, 2)), resamples=7).tolist() == [[0.0, 0.0]] * 7
@@ -106,10 +108,12 @@ def test_percent_of_nothing_is_nan():
 def test_difference_draws_the_same_people_for_both(seed):
     a = example(seed)
     b = example(seed, pred=np.random.default_rng(9).uniform(0, 300, (N, K, 2)))
-    anew = [of_persons(a, rows).pooled_mean([0, 1]) - of_persons(b, rows).pooled_mean([0, 1]) for rows in drawn_persons(N, 50)]
+    resampled = [
+        select_people(a, rows).pooled_mean([0, 1]) - select_people(b, rows).pooled_mean([0, 1]) for rows in drawn_rows(N, 50)
+    ]
     found = compare(a, b, [0, 1], resamples=50)
     assert found.difference == pytest.approx(a.pooled_mean([0, 1]) - b.pooled_mean([0, 1]))
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(anew, (2.5, 97.5))), abs=1e-9)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(resampled, (2.5, 97.5))), abs=1e-9)
     back = compare(b, a, [0, 1], resamples=50)
     assert (back.difference, back.low, back.high) == pytest.approx((-found.difference, -found.high, -found.low))
 
@@ -120,7 +124,7 @@ def test_a_difference_is_decided_when_its_interval_excludes_zero():
 
 
 def test_a_paired_interval_is_narrower_than_two_apart():
-    # Of 200 persons half are hard for both; the first model gets 10 more right.
+    # Of 200 people half are hard for both; the first model gets 10 more right.
     whole = np.ones(200)
     b = np.repeat([1.0, 0.0], 100)
     a = b + np.where(np.arange(200) >= 190, 1.0, 0.0)
@@ -151,7 +155,7 @@ def test_results_with_other_joints_or_thresholds_cannot_be_compared():
     with pytest.raises(ValueError, match=r"^b: .* 3 are counted"):
         compare(without, example(counted=np.ones((N, K), bool)))
     with pytest.raises(ValueError, match=r"b: expected \(30, 3\), got \(29, 3\)"):
-        compare(a, of_persons(a, np.arange(29)))
+        compare(a, select_people(a, np.arange(29)))
     with pytest.raises(ValueError, match=r"^b: .*threshold 0.5.* 0.2"):
         compare(a, type(a)(a.errors, a.left_out, 0.2, a.auc_thresholds))
 

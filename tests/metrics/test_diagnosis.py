@@ -14,7 +14,7 @@ TRUTH = np.array([[0.0, 0.0], [100.0, 0.0], [50.0, 50.0]])
 
 
 def diagnosed(pred, counted=(True, True, True), size=10.0, **changes):
-    """Of one person whose good joints are within 5 px, and whose jitters within 10 px."""
+    """Diagnosis of one person whose good joints are within 5 px, and whose jitters within 10 px."""
     arguments = {"reference_size_N": [size], "threshold": 0.5, "flip_order_K": FLIP} | changes
     return diagnose(np.array([pred]), TRUTH[None], np.array([counted]), **arguments)
 
@@ -69,7 +69,7 @@ def example(seed):
     return pred, truth, rng.random((N, K)) < 0.8, rng.uniform(30, 60, N)
 
 
-def slowly(pred, truth, counted, size, threshold, factor):
+def by_loop(pred, truth, counted, size, threshold, factor):
     table = np.full((N, K), -1)
     for n in range(N):
         for k in np.flatnonzero(counted[n]):
@@ -88,7 +88,7 @@ def test_agrees_with_a_loop(seed):
     pred, truth, counted, size = example(seed)
     truth[~counted] = np.nan  # ignored
     found = diagnose(pred, truth, counted, reference_size_N=size, threshold=0.4, flip_order_K=FLIP, jitter_factor=1.5)
-    table = slowly(pred, truth, counted, size, 0.4, 1.5)
+    table = by_loop(pred, truth, counted, size, 0.4, 1.5)
     np.testing.assert_array_equal(found.kind_NK, table)
     assert found.kind_NK.dtype == np.int8
     np.testing.assert_array_equal(found.counts, [np.bincount(column[column >= 0], minlength=4) for column in table.T])

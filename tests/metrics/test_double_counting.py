@@ -13,7 +13,7 @@ TRUTH = np.array([[[0.0, 0.0], [100.0, 0.0], [50.0, 50.0]]])
 
 
 def left(*peaks, counted=(True, True, True), size=10.0, **changes):
-    """Of one person, whose left joint's map has these peaks (x, height), and the others one at the truth. Right is within 5 px."""
+    """Result for one person: the left joint's map has these peaks (x, height), the others one at the truth. Right is within 5 px."""
     positions = np.full((1, K, len(peaks), 2), np.nan)
     heights = np.full((1, K, len(peaks)), np.nan)
     positions[:, :, 0] = TRUTH
@@ -103,7 +103,7 @@ def example(seed):
     return np.where(none[..., None], np.nan, peaks), np.where(none, np.nan, heights), truth, rng.random((N, K)) < 0.8
 
 
-def slowly(peaks, heights, truth, counted, size, threshold, distance, ratio):
+def by_loop(peaks, heights, truth, counted, size, threshold, distance, ratio):
     """Joint by joint: value of each mask, and the index of the other peak."""
     for n, k in np.ndindex(N, K):
         others = []
@@ -131,7 +131,7 @@ def test_agrees_with_a_loop(seed):
     truth[~counted] = np.nan  # ignored
     arguments = {"reference_size_N": size, "threshold": 0.4, "flip_order_K": FLIP, "min_distance": 0.5, "ratio": 0.3}
     found = double_counting(peaks, heights, truth, counted, **arguments)
-    for n, k, holds, other in slowly(peaks, heights, truth, counted, size, 0.4, 0.5, 0.3):
+    for n, k, holds, other in by_loop(peaks, heights, truth, counted, size, 0.4, 0.5, 0.3):
         assert {name: bool(getattr(found, name)[n, k]) for name in holds} == holds
         assert found.other_NK[n, k] == other
     assert found.double.any()

@@ -113,8 +113,8 @@ def test_a_person_without_prediction_is_a_false_negative_but_no_false_positive()
     score[1] = np.nan
     found = precision(pred, truth, labelled, area, score=score)
     assert found["AR"] == pytest.approx(80) and found["AP"] == pytest.approx(100 * 81 / 101)
-    nobody = precision(np.full_like(truth, np.nan), truth, labelled, area)
-    assert (nobody["AP"], nobody["AR"]) == (0, 0)
+    missed = precision(np.full_like(truth, np.nan), truth, labelled, area)
+    assert (missed["AP"], missed["AR"]) == (0, 0)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
@@ -204,13 +204,13 @@ def moved(people, pixels, seed=3):
     return people.joints + rng.normal(0, pixels, people.joints.shape), rng.random(len(people))
 
 
-def of(people, pred, score):
+def coco_metrics(people, pred, score):
     facts = {"area_N": people.areas, "image_N": people.image_paths, "sigmas_K": COCO17.sigmas}
     return average_precision(pred, score, people.joints, people.labelled, people.visible, **facts)
 
 
 def test_truth_as_prediction_is_perfect_on_real_coco(coco):
-    assert list(of(coco, coco.joints, np.ones(len(coco))).values()) == pytest.approx([100] * 6)
+    assert list(coco_metrics(coco, coco.joints, np.ones(len(coco))).values()) == pytest.approx([100] * 6)
     assert oks(coco.joints, coco.joints, coco.labelled, area_N=coco.areas, sigmas_K=COCO17.sigmas).tolist() == [1] * len(coco)
 
 
@@ -218,13 +218,13 @@ def test_truth_as_prediction_is_perfect_on_real_coco(coco):
 def official(real_data):
     """Ids of the images and annotations of `coco`'s people, and pycocotools' own evaluation of the annotation file."""
     path = real_data / "coco" / "test_coco.json"
-    persons = [a for a in json.loads(path.read_text())["annotations"] if a["num_keypoints"] and not a["iscrowd"]]
+    annotations = [a for a in json.loads(path.read_text())["annotations"] if a["num_keypoints"] and not a["iscrowd"]]
 
     def evaluate(pred, score):
         flat = np.concatenate([pred, np.ones((*pred.shape[:2], 1))], -1).reshape(len(pred), -1)
         results = [
             {"image_id": person["image_id"], "category_id": 1, "keypoints": keypoints, "score": value}
-            for person, keypoints, value in zip(persons, flat.tolist(), score.tolist(), strict=True)
+            for person, keypoints, value in zip(annotations, flat.tolist(), score.tolist(), strict=True)
         ]
         with contextlib.redirect_stdout(io.StringIO()):
             truths = COCO(str(path))
@@ -234,26 +234,26 @@ def official(real_data):
             evaluation.summarize()
         return evaluation
 
-    return persons, evaluate
+    return annotations, evaluate
 
 
 def test_oks_is_that_of_pycocotools(coco, official):
-    persons, evaluate = official
+    annotations, evaluate = official
     pred, score = moved(coco, 12)
     evaluation = evaluate(pred, score)
-    mine = oks(pred, coco.joints, coco.labelled, area_N=coco.areas, sigmas_K=COCO17.sigmas)
-    for image in {person["image_id"] for person in persons}:
-        here = np.flatnonzero([person["image_id"] == image for person in persons])
+    ours = oks(pred, coco.joints, coco.labelled, area_N=coco.areas, sigmas_K=COCO17.sigmas)
+    for image in {person["image_id"] for person in annotations}:
+        here = np.flatnonzero([person["image_id"] == image for person in annotations])
         truths = [annotation["id"] for annotation in evaluation._gts[image, 1]]
         table = evaluation.ious[image, 1]
         for row, n in enumerate(here[np.argsort(-score[here], kind="stable")]):
-            assert table[row, truths.index(persons[n]["id"])] == pytest.approx(mine[n], rel=1e-9)
+            assert table[row, truths.index(annotations[n]["id"])] == pytest.approx(ours[n], rel=1e-9)
 
 
 @pytest.mark.parametrize("pixels", [3, 8, 20])
 def test_figures_are_those_of_pycocotools_on_the_annotation_file(coco, official, pixels):
     pred, score = moved(coco, pixels)
-    theirs = official[1](pred, score).stats[:6]
-    mine = of(coco, pred, score)
-    assert list(mine) == ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR"]
-    assert list(mine.values()) == pytest.approx((100 * theirs).tolist())
+    expected = official[1](pred, score).stats[:6]
+    ours = coco_metrics(coco, pred, score)
+    assert list(ours) == ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR"]
+    assert list(ours.values()) == pytest.approx((100 * expected).tolist())

@@ -16,7 +16,7 @@ def example(seed=0):
     return truth + rng.normal(0, 8, truth.shape), truth, rng.random((N, K)) < 0.7, rng.uniform(20, 60, N)
 
 
-def slowly(pred, truth, counted, head, threshold):
+def by_loop(pred, truth, counted, head, threshold):
     """Correct and counted, one joint after another."""
     correct = np.zeros(K, int)
     total = np.zeros(K, int)
@@ -32,7 +32,7 @@ def slowly(pred, truth, counted, head, threshold):
 def test_agrees_with_a_loop(seed):
     pred, truth, counted, head = example(seed)
     outcome = pckh(pred, truth, counted, head_size_N=head, threshold=0.25)
-    correct, total = slowly(pred, truth, counted, head, 0.25)
+    correct, total = by_loop(pred, truth, counted, head, 0.25)
     np.testing.assert_array_equal(outcome.counts, total)
     np.testing.assert_allclose(outcome.percent, 100 * correct / total)
     assert outcome.pooled_mean() == pytest.approx(100 * correct.sum() / total.sum())
@@ -170,7 +170,7 @@ def test_torso_is_from_left_shoulder_to_right_hip():
 
 
 def test_interval_contains_the_mean_is_seeded_and_as_wide_as_the_binomial():
-    # 400 persons with one joint, 70 % correct: the standard error is sqrt(0.7 * 0.3 / 400) = 2.29 points.
+    # 400 people with one joint, 70 % correct: the standard error is sqrt(0.7 * 0.3 / 400) = 2.29 points.
     pred = np.where(np.arange(400) < 280, 0.0, 99.0)[:, None, None] * np.ones((400, 1, 2))
     outcome = pckh(pred, np.zeros((400, 1, 2)), np.ones((400, 1), bool), head_size_N=np.full(400, 10.0))
     low, high = outcome.interval95()
@@ -179,7 +179,7 @@ def test_interval_contains_the_mean_is_seeded_and_as_wide_as_the_binomial():
 
 
 def test_interval_resamples_people_not_joints():
-    # 100 persons whose 20 joints are all right or all wrong: as wide as for one joint each.
+    # 100 people whose 20 joints are all right or all wrong: as wide as for one joint each.
     right = np.arange(100) < 50
     pred = np.where(right, 0.0, 99.0)[:, None, None] * np.ones((100, 20, 2))
     outcome = pckh(pred, np.zeros((100, 20, 2)), np.ones((100, 20), bool), head_size_N=np.full(100, 10.0))

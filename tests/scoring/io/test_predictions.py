@@ -48,8 +48,8 @@ def test_joints_are_mapped_to_another_skeleton_by_name(make):
     lsp = make(with_peaks=True)
     mpii = lsp.mapped_to(MPII16)
     assert mpii.skeleton == MPII16 and mpii.peaks.shape == (N, 16, P, 2) and mpii.index.tolist() == [2, 0, 1]
-    for theirs, ours in (("left_wrist", "left_wrist"), ("upper_neck", "neck")):
+    for target, source in (("left_wrist", "left_wrist"), ("upper_neck", "neck")):
         for name in ("joints", "scores", "peaks", "heights"):
-            assert_array_equal(getattr(mpii, name)[:, MPII16.index(theirs)], getattr(lsp, name)[:, LSP14.index(ours)])
+            assert_array_equal(getattr(mpii, name)[:, MPII16.index(target)], getattr(lsp, name)[:, LSP14.index(source)])
     assert np.isnan(mpii.joints[:, MPII16.index("pelvis")]).all() and np.isnan(mpii.heights[:, MPII16.index("thorax")]).all()
     assert np.isfinite(lsp.joints).all() and lsp.mapped_to(LSP14) is lsp
