@@ -1,6 +1,6 @@
-"""The articulated body: forward kinematics from angles to joints in space.
+"""The articulated body: forward kinematics from angles to joints in 3D.
 
-Space is the viewer's: x to the right, y up, z toward the viewer; metres. The body's own axes are
+Coordinates are the viewer's: x to the right, y up, z toward the viewer; metres. The body's own axes are
 (left, up, forward).
 """
 
@@ -16,7 +16,7 @@ SIDES = {1: "left", -1: "right"}
 
 @dataclass(frozen=True)
 class Build:
-    """Lengths in metres, and how stout the body is.
+    """Lengths in metres, and a factor for thickness.
 
     The defaults are those of an adult in the proportions that MPII's annotations show: with the head
     (upper neck to head top) as the unit, upper arm 1.1, thigh and shin 1.6, trunk 1.9.
@@ -37,7 +37,7 @@ class Build:
 
 
 def draw_build(rng: np.random.Generator) -> Build:
-    """Vary every length a little, and all together: tall and short, slim and stout people."""
+    """Sample a build: every length varies a little, and size and stoutness vary as a whole."""
     default = Build()
     size = rng.uniform(0.9, 1.06)
     lengths = {name: value * size * rng.uniform(0.94, 1.06) for name, value in vars(default).items()}
@@ -66,16 +66,17 @@ class Body:
 def turn(axis: int, degrees: float) -> np.ndarray:
     """(3, 3) rotation about axis 0 (x), 1 (y) or 2 (z), by the right-hand rule."""
     angle = np.deg2rad(degrees)
-    cos, sin = np.cos(angle), np.sin(angle)
+    i = (axis + 1) % 3
+    j = (axis + 2) % 3
     matrix = np.eye(3)
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    matrix[i, i] = matrix[j, j] = cos
-    matrix[j, i], matrix[i, j] = sin, -sin
+    matrix[i, i] = matrix[j, j] = np.cos(angle)
+    matrix[j, i] = np.sin(angle)
+    matrix[i, j] = -np.sin(angle)
     return matrix
 
 
 def _flexed(degrees: float) -> np.ndarray:
-    """What hangs down turns forward."""
+    """Rotation that turns a hanging limb forward."""
     return turn(0, -degrees)
 
 
@@ -84,23 +85,23 @@ def _down() -> np.ndarray:
     return np.array([0.0, -1.0, 0.0])
 
 
-def place(pose: Posture, build: Build, *, camera: np.ndarray, position: np.ndarray) -> Body:
-    """Forward kinematics.
+def place(posture: Posture, build: Build, *, camera: np.ndarray, position: np.ndarray) -> Body:
+    """Place all joints by forward kinematics.
 
     Parameters
     ----------
-    pose : Posture
+    posture : Posture
     build : Build
     camera : (3, 3) float64
         Rotation from the world (y is up against gravity) to the viewer's space.
     position : (3,) float64
         Of the pelvis, in the viewer's space.
     """
-    pelvis = camera @ turn(2, pose.roll) @ turn(1, pose.yaw) @ turn(0, pose.lean)
-    half_bend = turn(2, -pose.side_bend / 2) @ turn(0, pose.bend / 2) @ turn(1, pose.twist / 2)
+    pelvis = camera @ turn(2, posture.roll) @ turn(1, posture.yaw) @ turn(0, posture.lean)
+    half_bend = turn(2, -posture.side_bend / 2) @ turn(0, posture.bend / 2) @ turn(1, posture.twist / 2)
     middle = pelvis @ half_bend
     chest = middle @ half_bend
-    head = chest @ turn(1, pose.gaze) @ turn(0, pose.nod - 0.4 * pose.bend)
+    head = chest @ turn(1, posture.gaze) @ turn(0, posture.nod - 0.4 * posture.bend)
     body = Body({"pelvis": position}, {"pelvis": pelvis, "chest": chest, "head": head}, build)
     joints = body.joints
     joints["waist"] = position + pelvis @ (0, build.abdomen, 0)
@@ -108,32 +109,40 @@ def place(pose: Posture, build: Build, *, camera: np.ndarray, position: np.ndarr
     joints["upper_neck"] = joints["thorax"] + chest @ (0, 0.9 * build.neck, 0.3 * build.neck)
     joints["head_top"] = joints["upper_neck"] + head @ (0, build.head, 0)
     for side in SIDES:
-        _place_leg(body, side, pose.legs[side])
-        _place_arm(body, side, pose.arms[side])
+        _place_leg(body, side, posture.legs[side])
+        _place_arm(body, side, posture.arms[side])
     return body
 
 
 def _place_leg(body: Body, side: int, angles: dict[str, float]) -> None:
-    joints, frames, build, name = body.joints, body.frames, body.build, SIDES[side]
-    thigh = frames["pelvis"] @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
+    joints = body.joints
+    build = body.build
+    name = SIDES[side]
+    pelvis = body.frames["pelvis"]
+    thigh = pelvis @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
     shin = thigh @ _flexed(-angles["knee"])
     foot = shin @ turn(0, -angles["foot"])
-    joints[f"{name}_hip"] = joints["pelvis"] + frames["pelvis"] @ (side * build.hip, 0, 0)
+    joints[f"{name}_hip"] = joints["pelvis"] + pelvis @ (side * build.hip, 0, 0)
     joints[f"{name}_knee"] = joints[f"{name}_hip"] + build.thigh * (thigh @ _down())
     joints[f"{name}_ankle"] = joints[f"{name}_knee"] + build.shin * (shin @ _down())
     joints[f"{name}_heel"] = joints[f"{name}_ankle"] + foot @ (0, -0.05, -0.03)
     joints[f"{name}_toe"] = joints[f"{name}_ankle"] + foot @ (0, -0.06, build.foot)
-    frames[f"{name}_thigh"], frames[f"{name}_shin"] = thigh, shin
+    body.frames[f"{name}_thigh"] = thigh
+    body.frames[f"{name}_shin"] = shin
 
 
 def _place_arm(body: Body, side: int, angles: dict[str, float]) -> None:
-    joints, frames, build, name = body.joints, body.frames, body.build, SIDES[side]
-    upper = frames["chest"] @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
+    joints = body.joints
+    build = body.build
+    name = SIDES[side]
+    chest = body.frames["chest"]
+    upper = chest @ _flexed(angles["flexion"]) @ turn(2, side * angles["spread"]) @ turn(1, -side * angles["twist"])
     fore = upper @ _flexed(angles["elbow"])
-    raised = max(0.0, float(frames["chest"][:, 1] @ upper @ _down()))  # the collar bone rises with the arm
+    raised = max(0.0, float(chest[:, 1] @ upper @ _down()))  # the collar bone rises with the arm
     shoulder = (side * build.shoulder * (1 - 0.15 * raised), -0.025 + 0.07 * raised, 0)
-    joints[f"{name}_shoulder"] = joints["thorax"] + frames["chest"] @ shoulder
+    joints[f"{name}_shoulder"] = joints["thorax"] + chest @ shoulder
     joints[f"{name}_elbow"] = joints[f"{name}_shoulder"] + build.upper_arm * (upper @ _down())
     joints[f"{name}_wrist"] = joints[f"{name}_elbow"] + build.forearm * (fore @ _down())
     joints[f"{name}_hand"] = joints[f"{name}_wrist"] + 0.1 * (fore @ _down())
-    frames[f"{name}_upper_arm"], frames[f"{name}_forearm"] = upper, fore
+    body.frames[f"{name}_upper_arm"] = upper
+    body.frames[f"{name}_forearm"] = fore

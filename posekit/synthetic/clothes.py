@@ -1,4 +1,4 @@
-"""What people look like: skin, hair, and clothes as textures wrapped around the body.
+"""Sample the looks of people: skin, hair, and clothes as textures around the body.
 
 A texture is (rows, `AROUND`, 3) uint8: rows run from the upper to the lower end of a body part, columns
 around it. The middle column is the front; columns grow toward the person's left. Both arms share one
@@ -13,9 +13,12 @@ from posekit.opencv import cv2
 
 AROUND = 64
 _FRONT = AROUND // 2
-_TRUNK_ROWS, _LIMB_ROWS = 40, 24
+_TRUNK_ROWS = 40
+_LIMB_ROWS = 24
 
-_SKIN_LIGHT, _SKIN_DARK = np.array([185.0, 205, 240]), np.array([62.0, 88, 132])  # blue, green, red
+# Blue, green, red.
+_SKIN_LIGHT = np.array([185.0, 205, 240])
+_SKIN_DARK = np.array([62.0, 88, 132])
 _HAIR = np.array([[25, 28, 32], [35, 55, 80], [60, 95, 135], [110, 165, 200], [40, 60, 125], [170, 175, 180]])
 _HAIR_CONTRAST = 55
 _DARK_CLOTH = [[30, 30, 34], [50, 45, 165], [150, 75, 40], [60, 120, 50], [110, 80, 60], [120, 60, 120], [85, 60, 35]]
@@ -25,7 +28,7 @@ _CLOTH = np.array([*_DARK_CLOTH, *_LIGHT_CLOTH])
 
 @dataclass(frozen=True)
 class Outfit:
-    """One person's looks.
+    """Skin, hair and clothes of one person.
 
     Parameters
     ----------
@@ -61,22 +64,24 @@ class Outfit:
 
 
 def draw_outfit(rng: np.random.Generator) -> Outfit:
-    """Draw skin, hair and clothes."""
+    """Sample skin, hair and clothes."""
     skin = _SKIN_LIGHT + rng.beta(0.9, 1.1) * (_SKIN_DARK - _SKIN_LIGHT) + rng.normal(0, 6, 3)
-    shirt, trousers = pattern(rng), pattern(rng, plain=0.75)
-    sleeve, leg = rng.choice([0.0, 0.55, 1.0], p=[0.2, 0.4, 0.4]), rng.choice([0.25, 0.6, 1.0], p=[0.1, 0.3, 0.6])
-    bare = _plain(rng, skin, _LIMB_ROWS)
+    shirt = pattern(rng)
+    trousers = pattern(rng, plain=0.75)
+    sleeve = rng.choice([0.0, 0.55, 1.0], p=[0.2, 0.4, 0.4])
+    leg = rng.choice([0.25, 0.6, 1.0], p=[0.1, 0.3, 0.6])
+    bare = _bare_limb(rng, skin)
     return Outfit(
         skin=skin,
         hair=_hair_colour(rng, skin),
         shoes=cloth_colour(rng),
         hat=cloth_colour(rng),
-        trunk=_trunk(rng, shirt, skin),
+        trunk=_dressed_trunk(rng, shirt, skin),
         pelvis=trousers[:_LIMB_ROWS].copy(),
         upper_arm=_covered(bare, shirt, sleeve),
         forearm=_covered(bare, shirt, float(sleeve == 1)),
         thigh=_covered(bare, trousers, leg),
-        shin=_socks(rng, _covered(bare, trousers, float(leg == 1))),
+        shin=_with_socks(rng, _covered(bare, trousers, float(leg == 1))),
         looseness=rng.uniform(1.0, 1.25),
         hat_kind=str(rng.choice(["none", "cap", "beanie"], p=[0.8, 0.12, 0.08])),
         hair_kind=str(rng.choice(["short", "long", "tied", "bald"], p=[0.5, 0.27, 0.2, 0.03])),
@@ -87,13 +92,13 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def _hair_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
-    """A colour that can be told from the skin: else a small picture would not show which way somebody looks."""
+    """A colour that contrasts with the skin, so that small images show which way a person faces."""
     candidates = _HAIR[np.abs(_HAIR - skin).mean(1) > _HAIR_CONTRAST]
     return candidates[rng.integers(len(candidates))] + rng.normal(0, 6, 3)
 
 
 def cloth_colour(rng: np.random.Generator) -> np.ndarray:
-    """(3,) float64 colour: of the usual ones for clothes, or any."""
+    """(3,) float64 colour: a common colour of clothes, or any."""
     if rng.random() < 0.7:
         return _CLOTH[rng.integers(len(_CLOTH))] * rng.uniform(0.75, 1.1) + rng.normal(0, 8, 3)
     return rng.uniform(15, 240, 3)
@@ -102,23 +107,32 @@ def cloth_colour(rng: np.random.Generator) -> np.ndarray:
 def pattern(rng: np.random.Generator, plain: float = 0.55) -> np.ndarray:
     """(_TRUNK_ROWS, AROUND, 3) uint8 cloth, plain with the given probability."""
     ground = cloth_colour(rng)
-    figure = ground + rng.uniform(0.3, 0.9) * (cloth_colour(rng) - ground)
-    share = np.zeros((_TRUNK_ROWS, AROUND)) if rng.random() < plain else _figure(rng)
+    second = ground + rng.uniform(0.3, 0.9) * (cloth_colour(rng) - ground)
+    share = np.zeros((_TRUNK_ROWS, AROUND)) if rng.random() < plain else _motif(rng)
     weave = 1 + rng.uniform(0.02, 0.09) * rng.standard_normal((_TRUNK_ROWS, AROUND))
-    cloth = (ground + share[..., None] * (figure - ground)) * (weave * _folds(rng))[..., None]
+    cloth = (ground + share[..., None] * (second - ground)) * (weave * _folds(rng))[..., None]
     return np.clip(cloth, 0, 255).astype(np.uint8)
 
 
-def _figure(rng: np.random.Generator) -> np.ndarray:
-    """Where a pattern's second colour shows, 0 to 1."""
+def _motif(rng: np.random.Generator) -> np.ndarray:
+    """(_TRUNK_ROWS, AROUND) share of the second colour, 0 to 1."""
     rows, columns = np.mgrid[:_TRUNK_ROWS, :AROUND]
     period = int(rng.choice([4, 6, 8, 12]))
-    across, along = rows % period < period / 2, columns % period < period / 2
-    kind = rng.integers(6)
-    if kind == 5:
+    motif = rng.integers(6)
+    if motif == 5:  # blotches
         return cv2.resize(rng.random((8, 12)), (AROUND, _TRUNK_ROWS), interpolation=cv2.INTER_LINEAR) > 0.5
-    dots = (rows % period - period / 2) ** 2 + (columns % period - period / 2) ** 2 < (0.3 * period) ** 2
-    return (across, along, (across + 1.0 * along) / 2, dots, rows > _TRUNK_ROWS * rng.uniform(0.3, 0.7))[kind] * 1.0
+    hem = _TRUNK_ROWS * rng.uniform(0.3, 0.7)
+    across = 1.0 * (rows % period < period / 2)
+    along = 1.0 * (columns % period < period / 2)
+    if motif == 0:
+        return across
+    if motif == 1:
+        return along
+    if motif == 2:  # checks
+        return (across + along) / 2
+    if motif == 3:  # dots
+        return 1.0 * ((rows % period - period / 2) ** 2 + (columns % period - period / 2) ** 2 < (0.3 * period) ** 2)
+    return 1.0 * (rows > hem)
 
 
 def _folds(rng: np.random.Generator) -> np.ndarray:
@@ -128,12 +142,12 @@ def _folds(rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(coarse, (AROUND, _TRUNK_ROWS), interpolation=cv2.INTER_CUBIC)
 
 
-def _plain(rng: np.random.Generator, colour: np.ndarray, rows: int) -> np.ndarray:
-    return np.clip(colour * (1 + 0.03 * rng.standard_normal((rows, AROUND, 1))), 0, 255).astype(np.uint8)
+def _bare_limb(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    return np.clip(skin * (1 + 0.03 * rng.standard_normal((_LIMB_ROWS, AROUND, 1))), 0, 255).astype(np.uint8)
 
 
 def _covered(bare: np.ndarray, cloth: np.ndarray, share: float) -> np.ndarray:
-    """A limb whose upper share is covered with cloth."""
+    """Cover the upper share of a limb with cloth."""
     texture = bare.copy()
     end = round(share * len(bare))
     texture[:end] = cloth[:end]
@@ -142,26 +156,26 @@ def _covered(bare: np.ndarray, cloth: np.ndarray, share: float) -> np.ndarray:
     return texture
 
 
-def _socks(rng: np.random.Generator, shin: np.ndarray) -> np.ndarray:
+def _with_socks(rng: np.random.Generator, shin: np.ndarray) -> np.ndarray:
     if rng.random() < 0.4:
         shin[-int(rng.integers(3, 9)) :] = np.clip(cloth_colour(rng), 0, 255)
     return shin
 
 
-def _trunk(rng: np.random.Generator, shirt: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """A shirt with what tells its front from its back."""
+def _dressed_trunk(rng: np.random.Generator, shirt: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Turn a shirt into the trunk's texture, with details that distinguish front and back."""
     trunk = shirt.copy()
     colour = np.clip(cloth_colour(rng), 0, 255)
     _cut_neckline(rng, trunk, np.clip(skin, 0, 255))
-    kind = rng.integers(5)
-    if kind == 0:  # buttons
+    detail = rng.integers(5)
+    if detail == 0:  # buttons
         trunk[6::5, _FRONT - 1 : _FRONT + 1] = colour
-    elif kind == 1:  # zip, or an open jacket
+    elif detail == 1:  # zip, or an open jacket
         half = int(rng.integers(1, 6))
         trunk[4:, _FRONT - half : _FRONT + half] = colour
-    elif kind == 2:  # emblem over the heart
+    elif detail == 2:  # emblem over the heart
         trunk[9:15, _FRONT + 5 : _FRONT + 11] = colour
-    elif kind == 3:  # print on the chest
+    elif detail == 3:  # print on the chest
         trunk[9:20, _FRONT - 9 : _FRONT + 9] = trunk[9:20, _FRONT - 9 : _FRONT + 9] // 3 + colour.astype(np.uint8) // 3 * 2
     if rng.random() < 0.25:  # number on the back
         trunk[10:24, 1:3] = trunk[10:24, -3:-1] = colour
@@ -169,7 +183,8 @@ def _trunk(rng: np.random.Generator, shirt: np.ndarray, skin: np.ndarray) -> np.
 
 
 def _cut_neckline(rng: np.random.Generator, trunk: np.ndarray, skin: np.ndarray) -> None:
-    depth, width = int(rng.integers(3, 12)), int(rng.integers(4, 9))
+    depth = int(rng.integers(3, 12))
+    width = int(rng.integers(4, 9))
     for row in range(depth):
         half = round(width * (1 - row / depth))
         trunk[row, _FRONT - half : _FRONT + half] = skin

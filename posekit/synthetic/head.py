@@ -1,4 +1,4 @@
-"""Heads: an ellipsoid whose every pixel is looked up on the skull, so that a face turns as faces do."""
+"""Render heads: ellipsoids whose face, hair and hat turn with the head."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class Head:
 
     @property
     def depth(self) -> float:
-        """Mean z: nearer is greater."""
+        """z of the centre; larger is nearer."""
         return float(self.centre[2])
 
     @property
@@ -50,7 +50,7 @@ class Head:
         return np.stack([xy[0] - reach, xy[0] + reach])
 
     def paint(self, canvas: Canvas, camera: Camera, light: Light, owner: int) -> None:
-        """Paint it over what is there."""
+        """Paint the head over the canvas."""
         low, high = self.extent(camera)
         region = canvas.region(low, high)
         if region is None:
@@ -60,15 +60,16 @@ class Head:
         normals = points @ (self.frame / (WIDTH, 0.5, DEPTH)).T.astype(np.float32)
         normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
         brightness = light.shade(normals).astype(np.float32)
-        colours = self._palette()[self._paint_by_number(points[..., 0], points[..., 1], points[..., 2])] * brightness[..., None]
+        labels = self._label_surface(points[..., 0], points[..., 1], points[..., 2])
+        colours = self._palette()[labels] * brightness[..., None]
         cv2.copyTo(np.clip(colours, 0, 255).astype(np.uint8), inside, canvas.image[region])
         canvas.owners[region][inside > 0] = owner
 
     def _surface(self, region: tuple[slice, slice], centre: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """For each pixel the point seen on the unit sphere, (h, w, 3) float32: left, up, forward; and a mask."""
+        """For each pixel, the visible point on the unit sphere, (h, w, 3) float32: left, up, forward; and a mask."""
         rows, columns = region
         axes = self.axes * scale
-        # Rows of the orthonormal base: two that the picture's x and y depend on, and one toward the viewer.
+        # Orthonormal base: two vectors that the image's x and y depend on, and one toward the viewer.
         base, triangle = np.linalg.qr(axes[:2].T)
         toward = cross(base[:, 0], base[:, 1])
         toward *= np.sign(axes[2] @ toward)
@@ -83,34 +84,37 @@ class Head:
         return points.astype(np.float32), (rest > 0).astype(np.uint8)
 
     def _palette(self) -> np.ndarray:
-        skin, hair = self.outfit.skin, self.outfit.hair
-        white, dark, red = np.full(3, 225.0), np.full(3, 30.0), skin * (0.5, 0.45, 0.8)
-        return np.array([skin, hair, dark, white, red, 0.72 * skin, self.outfit.hat], dtype=np.float32)
+        """(7, 3) colours, by label."""
+        skin = self.outfit.skin
+        eye = np.full(3, 30.0)
+        white = np.full(3, 225.0)
+        mouth = skin * (0.5, 0.45, 0.8)
+        return np.array([skin, self.outfit.hair, eye, white, mouth, 0.72 * skin, self.outfit.hat], dtype=np.float32)
 
-    def _paint_by_number(self, left: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
-        """Index of each point's colour. The face is symmetrical."""
-        number = np.full(left.shape, _SKIN, np.uint8)
+    def _label_surface(self, left: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
+        """Label of each point, an index into the palette. The face is symmetric."""
+        labels = np.full(left.shape, _SKIN, np.uint8)
         side = np.abs(left)
         face = forward > 0.3
-        number[face & (side < 0.14) & (np.abs(up + 0.12) < 0.2) & (side > 0.3 * (0.12 - up))] = _SHADE  # nose
-        number[face & (side < 0.3) & (np.abs(up + 0.5) < 0.075)] = _MOUTH
+        labels[face & (side < 0.14) & (np.abs(up + 0.12) < 0.2) & (side > 0.3 * (0.12 - up))] = _SHADE  # nose
+        labels[face & (side < 0.3) & (np.abs(up + 0.5) < 0.075)] = _MOUTH
         if self.outfit.beard:
-            number[(up < -0.28) & (forward > -0.1) & (number != _MOUTH)] = _HAIR
+            labels[(up < -0.28) & (forward > -0.1) & (labels != _MOUTH)] = _HAIR
         eye = (side - 0.36) ** 2 + (1.6 * (up - 0.12)) ** 2
-        number[face & (eye < 0.045)] = _WHITE
-        number[face & (eye < 0.016)] = _EYE
-        number[face & (np.abs(side - 0.36) < 0.2) & (np.abs(up - 0.36) < 0.06)] = _HAIR  # brows
-        number[self._hair(side, up, forward)] = _HAIR
+        labels[face & (eye < 0.045)] = _WHITE
+        labels[face & (eye < 0.016)] = _EYE
+        labels[face & (np.abs(side - 0.36) < 0.2) & (np.abs(up - 0.36) < 0.06)] = _HAIR  # brows
+        labels[self._hair(side, up, forward)] = _HAIR
         ear = (forward + 0.05) ** 2 + (up - 0.02) ** 2
-        number[(side > 0.6) & (ear < 0.05)] = _SHADE
+        labels[(side > 0.6) & (ear < 0.05)] = _SHADE
         if self.outfit.hat_kind != "none":
-            number[up > 0.42] = _HAT
-        return number
+            labels[up > 0.42] = _HAT
+        return labels
 
     def _hair(self, side: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
-        kind = self.outfit.hair_kind
-        if kind == "bald":
+        hair = self.outfit.hair_kind
+        if hair == "bald":
             return (forward < -0.1) & (np.abs(up) < 0.35)
-        nape = -0.55 if kind == "short" else -1.0
-        sides = 0.05 if kind == "short" else 0.3
+        nape = -0.55 if hair == "short" else -1.0
+        sides = 0.05 if hair == "short" else 0.3
         return (up > 0.62) | ((forward < sides + 0.45 * np.maximum(up, 0)) & (up > nape)) | ((up > 0.4) & (side > 0.62))

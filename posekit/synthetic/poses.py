@@ -1,6 +1,6 @@
-"""Poses: joint angles drawn within what joints can do.
+"""Sample poses: joint angles within the range of human joints.
 
-Angles are degrees. At zero everywhere a person stands upright with hanging arms. Hips and shoulders
+Angles are degrees. With all angles zero a person stands upright with hanging arms. Hips and shoulders
 flex forward, knees flex backward, elbows forward; ``spread`` is away from the body's midline, ``twist``
 turns a limb about its own axis, inward.
 """
@@ -14,7 +14,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class LegRange:
-    """From which ranges one leg's angles are drawn."""
+    """Ranges of one leg's angles."""
 
     flexion: Range
     spread: Range
@@ -23,7 +23,7 @@ class LegRange:
 
 @dataclass(frozen=True)
 class ArmRange:
-    """From which ranges one arm's angles are drawn, and how often relative to the others."""
+    """Ranges of one arm's angles, and their relative frequency."""
 
     weight: float
     flexion: Range
@@ -34,20 +34,20 @@ class ArmRange:
 
 @dataclass(frozen=True)
 class Stance:
-    """From which ranges legs and trunk are drawn.
+    """Ranges of the angles of legs and trunk.
 
     Parameters
     ----------
     weight : float
-        How often, relative to the others.
+        Relative frequency.
     lead, trail : LegRange
-        The two legs; a draw decides which of them is the left one.
+        The two legs; which is the left one is random.
     bend : (float, float)
         Of the spine, forward.
     lean : (float, float)
-        Of the whole body, forward; 90 lies on the face.
+        Of the whole body, forward; 90 is face down.
     roll : (float, float)
-        Of the whole body, sideways, as seen; 180 is upside down.
+        Of the whole body, sideways in the image; 180 is upside down.
     arms : tuple of str
         Names in `ARMS`; empty allows all.
     """
@@ -96,19 +96,19 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Posture:
-    """One draw of all angles, in degrees.
+    """All angles of one pose, in degrees.
 
     Parameters
     ----------
     stance : str
-        Which of `STANCES`.
+        Name in `STANCES`.
     yaw : float
-        The way the person faces: 0 to the viewer, 90 to the person's left, 180 away.
+        Direction that the person faces: 0 to the viewer, 90 to the person's left, 180 away.
     lean, roll : float
     bend, side_bend, twist : float
         Of the spine: forward, to the left, turning to the left.
     gaze, nod : float
-        Of the head on the chest: turning to the left, forward.
+        Of the head relative to the chest: turning to the left, forward.
     legs, arms : mapping of side (1 left, -1 right) to angle name to float
     """
 
@@ -126,7 +126,7 @@ class Posture:
 
 
 def sample_posture(rng: np.random.Generator) -> Posture:
-    """Draw a stance, then its angles."""
+    """Sample a stance, then its angles."""
     weights = np.array([stance.weight for stance in STANCES.values()])
     name = str(rng.choice(list(STANCES), p=weights / weights.sum()))
     stance = STANCES[name]
@@ -148,11 +148,11 @@ def sample_posture(rng: np.random.Generator) -> Posture:
 
 
 def _draw_yaw(rng: np.random.Generator) -> float:
-    """Every direction occurs; as in photographs, more people face the viewer than turn away."""
-    kind = rng.random()
-    if kind < 0.58:
+    """Every direction occurs; as in real images, more people face the viewer than turn away."""
+    direction = rng.random()
+    if direction < 0.58:
         return rng.normal(0, 27)
-    return rng.normal(180, 25) if kind < 0.8 else rng.uniform(-180, 180)
+    return rng.normal(180, 25) if direction < 0.8 else rng.uniform(-180, 180)
 
 
 def _draw_leg(rng: np.random.Generator, ranges: LegRange) -> dict[str, float]:
@@ -165,15 +165,16 @@ def _draw_leg(rng: np.random.Generator, ranges: LegRange) -> dict[str, float]:
     }
 
 
-def _draw_arms(rng: np.random.Generator, name: str, stance: Stance, sides: tuple[int, int]) -> dict[int, dict[str, float]]:
-    if name in ("walk", "run") and rng.random() < 0.75:
-        kinds = ("backward_swing", "forward_swing")  # opposite to the legs
+def _draw_arms(rng: np.random.Generator, stance_name: str, stance: Stance, sides: tuple[int, int]) -> dict[int, dict[str, float]]:
+    if stance_name in ("walk", "run") and rng.random() < 0.75:
+        names = ["backward_swing", "forward_swing"]  # opposite to the legs
     else:
         allowed = stance.arms or tuple(ARMS)
-        weights = np.array([ARMS[kind].weight for kind in allowed])
-        first, second = (str(kind) for kind in rng.choice(allowed, 2, p=weights / weights.sum()))
-        kinds = (first, first if rng.random() < 0.6 else second)
-    return {side: _draw_arm(rng, ARMS[kind]) for side, kind in zip(sides, kinds, strict=True)}
+        weights = np.array([ARMS[arm].weight for arm in allowed])
+        names = rng.choice(allowed, 2, p=weights / weights.sum()).tolist()
+        if rng.random() < 0.6:
+            names[1] = names[0]
+    return {side: _draw_arm(rng, ARMS[arm]) for side, arm in zip(sides, names, strict=True)}
 
 
 def _draw_arm(rng: np.random.Generator, ranges: ArmRange) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""Drawing solids: hulls of spheres with a texture wrapped around them, and heads.
+"""Render solids: convex hulls of spheres with a texture wrapped around them.
 
-Everything is painted far to near on a canvas of `SUPERSAMPLING` times the picture's size, where an
-owner is kept for every pixel: this tells what hides what.
+Solids are painted from far to near on a canvas of `SUPERSAMPLING` times the image's size. The canvas
+also stores which solid each pixel shows, from which occlusion follows.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ SUPERSAMPLING = 2
 _FRACTION_BITS = 4
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _CIRCLE = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
-_ACROSS = np.linspace(-1, 1, 20)  # of the visible half of a cylinder, from edge to edge
+_ACROSS = np.linspace(-1, 1, 20)  # across the visible half of a cylinder, from edge to edge
 _BULGE = np.sqrt(1 - (0.98 * _ACROSS) ** 2)
-_EDGE = 1 - 0.3 * _ACROSS**6  # where limbs overlap their edges are dark
+_EDGE = 1 - 0.3 * _ACROSS**6  # darker edges separate limbs that overlap
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(3,) cross product; numpy's own is made for large arrays."""
+    """(3,) cross product; numpy's is slow for single vectors."""
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
@@ -52,7 +52,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """A lamp far away, and light from everywhere.
+    """A distant lamp, and ambient light.
 
     Parameters
     ----------
@@ -72,21 +72,21 @@ class Light:
 
 @dataclass(frozen=True)
 class Canvas:
-    """What is painted on.
+    """An image, and the solid that each of its pixels shows.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
         Blue, green, red.
     owners : (H, W) uint8
-        Number of the solid that is seen; 0 for the background.
+        Number of the visible solid; 0 for the background.
     """
 
     image: np.ndarray
     owners: np.ndarray
 
     def region(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice] | None:
-        """Rows and columns of a rectangle (x, y), cut to the canvas; None if nothing is left."""
+        """Rows and columns of a rectangle (x, y), clipped to the canvas; None if it lies outside."""
         height, width = self.owners.shape
         x0, y0 = np.maximum(np.floor(low).astype(int), 0)
         x1, y1 = np.minimum(np.ceil(high).astype(int) + 1, (width, height))
@@ -107,7 +107,7 @@ class Hull:
     axis : (2, 3) float64
         Upper and lower end of the texture.
     forward : (3,) float64
-        Where the texture's middle column looks; unit vector.
+        Direction that the texture's middle column faces; unit vector.
     texture : (rows, AROUND, 3) uint8
     """
 
@@ -120,11 +120,11 @@ class Hull:
 
     @property
     def depth(self) -> float:
-        """Mean z: nearer is greater."""
+        """Mean z; larger is nearer."""
         return float(self.centres[:, 2].mean())
 
     def paint(self, canvas: Canvas, camera: Camera, light: Light, owner: int) -> None:
-        """Paint it over what is there."""
+        """Paint the solid over the canvas."""
         outline = self._outline(camera)
         region = canvas.region(outline.min(0), outline.max(0))
         if region is None:
@@ -136,8 +136,8 @@ class Hull:
         corner = np.array([columns.start, rows.start])
         polygon = np.round((outline - corner) * 2**_FRACTION_BITS).astype(np.int32)
         cv2.fillConvexPoly(mask, polygon, 255, cv2.LINE_8, _FRACTION_BITS)
-        across, along, down = self._directions()
-        patch = self._patch(across, along, down, light)
+        across, toward, down = self._directions()
+        patch = self._patch(across, toward, down, light)
         matrix = self._placement(outline - corner, camera, corner, across, len(patch))
         wrapped = cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         cv2.copyTo(wrapped, mask, image)
@@ -150,7 +150,7 @@ class Hull:
         return cv2.convexHull(circles.reshape(-1, 2).astype(np.float32))[:, 0]
 
     def _directions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Unit vectors: across the axis in the picture, out of it toward the viewer, and down the axis."""
+        """Unit vectors: across the axis in the image plane, toward the viewer, and down the axis."""
         down = self.axis[1] - self.axis[0]
         down = down / np.linalg.norm(down)
         length = np.hypot(down[0], down[1])
@@ -167,14 +167,15 @@ class Hull:
         return np.minimum(self.texture[:, columns] * brightness[:, None].astype(np.float32), 255).astype(np.uint8)
 
     def _placement(self, outline: np.ndarray, camera: Camera, corner: np.ndarray, across: np.ndarray, rows: int) -> np.ndarray:
-        """(2, 3) from the patch's pixels to the region's."""
+        """(2, 3) matrix from the patch's pixels to the region's."""
         ends = camera.project(self.axis)[0] - corner
         across_px = across[:2] * (1, -1)
         along_px = ends[1] - ends[0]
         if np.hypot(*along_px) < 1:
             along_px = np.array([-across_px[1], across_px[0]])
         reach = (outline - ends[0]) @ across_px
-        middle, half = (reach.min() + reach.max()) / 2, (reach.max() - reach.min()) / 2
+        middle = (reach.min() + reach.max()) / 2
+        half = (reach.max() - reach.min()) / 2
         column = across_px * 2 * half / (len(_ACROSS) - 1)
         row = along_px / (rows - 1)
         return np.column_stack([column, row, ends[0] + across_px * (middle - half)])

@@ -1,4 +1,4 @@
-"""A picture of people: who stands where, seen from where, and what of them can be seen."""
+"""Render an image of people: place them, frame them and find out which joints are visible."""
 
 from dataclasses import dataclass, replace
 
@@ -8,26 +8,26 @@ from posekit.opencv import cv2
 from posekit.synthetic.body import turn
 from posekit.synthetic.person import Actor, draw_actor
 from posekit.synthetic.render import SUPERSAMPLING, Camera, Canvas
-from posekit.synthetic.surroundings import CLUTTER_OWNER, draw_background, draw_bars, draw_light, photograph
+from posekit.synthetic.surroundings import CLUTTER_OWNER, draw_background, draw_bars, draw_light, imitate_camera
 
 _SIDES_PX = (224, 256, 288)
-_OWNERS_EACH = 40  # more than a person has solids
+_OWNERS_PER_PERSON = 40  # more than a person has solids
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One person in a picture. All coordinates are image pixels, 0-based.
+class RenderedPerson:
+    """One person in a rendered image. All coordinates are image pixels, 0-based.
 
     Parameters
     ----------
     joints : (16, 2) float64
-        In MPII's order; also those outside the picture.
+        In MPII's order, including those outside the image.
     inside, visible : (16,) bool
-        Whether the joint lies in the picture; whether it lies there and nothing hides it.
+        Whether the joint lies in the image; whether it lies there and is not occluded.
     head_box : (4,) float64
         x1, y1, x2, y2 around the head, from the upper neck to the head top.
     stance : str
-        What kind of pose it is.
+        Name of the pose's kind, see `posekit.synthetic.poses.STANCES`.
     """
 
     joints: np.ndarray
@@ -39,67 +39,70 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered picture.
+    """A rendered image.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
         Blue, green, red.
-    people : tuple of Figure
-        Those whom the picture is about come first; the rest are chance companions.
+    people : tuple of RenderedPerson
+        The subjects first, then bystanders.
     jpeg_quality : int
     """
 
     image: np.ndarray
-    people: tuple[Figure, ...]
+    people: tuple[RenderedPerson, ...]
     jpeg_quality: int
 
 
 def render_scene(rng: np.random.Generator, *, subjects: int = 1, whole: bool = False) -> Scene:
-    """Draw and render a picture of people.
+    """Sample and render an image of people.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        The picture depends on nothing else.
+        The image depends on nothing else.
     subjects : int
-        How many people the picture is framed for: 1, or 2 side by side. Others may stand around them.
+        Number of people that the image is framed for: 1, or 2 side by side. Bystanders may stand around them.
     whole : bool
-        Whether the subjects fit into the picture from head to foot. Otherwise a few are cut off by its edge.
+        Whether the subjects fit into the image from head to foot. Otherwise a few are cut off by its border.
 
     Returns
     -------
-    Scene : of about 256 × 256 pixels.
+    Scene
+        About 256 × 256 pixels.
     """
     width, height = (int(side) for side in rng.choice(_SIDES_PX, 2))
-    actors = _cast(rng, subjects)
+    actors = _draw_actors(rng, subjects)
     size = SUPERSAMPLING * np.array([width, height])
-    camera = _frame(rng, actors[:subjects], size, whole)
+    camera = _frame_subjects(rng, actors[:subjects], size, whole)
     canvas = Canvas(draw_background(rng, *size.tolist()), np.zeros((size[1], size[0]), np.uint8))
     light = draw_light(rng)
-    textures = [texture for actor in actors for texture in actor.limb_textures]
+    textures = []
+    for actor in actors:
+        textures += actor.limb_textures
     for bar in draw_bars(rng, camera, canvas, textures):
         bar.paint(canvas, camera, light, CLUTTER_OWNER)
-    order = sorted(range(len(actors)), key=lambda index: actors[index].body.joints["pelvis"][2])
-    for index in order:
-        actors[index].paint(canvas, camera, light, 1 + _OWNERS_EACH * index)
-    people = tuple(_figure(actor, canvas, camera, 1 + _OWNERS_EACH * index) for index, actor in enumerate(actors))
+    first_owners = [1 + _OWNERS_PER_PERSON * index for index in range(len(actors))]
+    for actor, owner in sorted(zip(actors, first_owners, strict=True), key=lambda pair: pair[0].body.joints["pelvis"][2]):
+        actor.paint(canvas, camera, light, owner)
+    people = tuple(_describe(actor, canvas, camera, owner) for actor, owner in zip(actors, first_owners, strict=True))
     image = cv2.resize(canvas.image, (width, height), interpolation=cv2.INTER_AREA)
-    return Scene(photograph(rng, image), people, int(rng.integers(55, 96)))
+    return Scene(imitate_camera(rng, image), people, int(rng.integers(55, 96)))
 
 
-def _cast(rng: np.random.Generator, subjects: int) -> list[Actor]:
-    """The subjects, and sometimes others behind, beside or before them."""
+def _draw_actors(rng: np.random.Generator, subjects: int) -> list[Actor]:
+    """Sample the subjects, and sometimes bystanders behind, beside or in front of them."""
     camera = turn(2, rng.normal(0, 4)) @ turn(0, float(np.clip(rng.normal(7, 9), -15, 40)))
     beside = rng.uniform(0.7, 1.1) * (1 if rng.random() < 0.5 else -1)
     places = [np.zeros(3), np.array([beside, 0, rng.uniform(-0.4, 0.3)])][:subjects]
     for _ in range(rng.choice(3, p=[0.72, 0.22, 0.06])):
-        places.append(_companion_place(rng))
+        places.append(_bystander_place(rng))
     return [draw_actor(rng, camera=camera, position=camera @ place) for place in places]
 
 
-def _companion_place(rng: np.random.Generator) -> np.ndarray:
-    """Mostly farther away; now and then nearer, at the side, so that little of the subject is hidden."""
+def _bystander_place(rng: np.random.Generator) -> np.ndarray:
+    """Mostly farther away than the subject; sometimes nearer, but to the side, so that little of the subject is occluded."""
     side = 1 if rng.random() < 0.5 else -1
     if rng.random() < 0.15:
         return np.array([side * rng.uniform(0.55, 0.9), 0, rng.uniform(0.2, 0.7)])
@@ -107,15 +110,16 @@ def _companion_place(rng: np.random.Generator) -> np.ndarray:
     return np.array([side * rng.uniform(0.35, 1.2) * (1 - depth / 4), 0, depth])
 
 
-def _frame(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, whole: bool) -> Camera:
-    """Zoom and shift so that the subjects fill a good part of the picture."""
+def _frame_subjects(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, whole: bool) -> Camera:
+    """Zoom and shift so that the subjects fill a large part of the image."""
     camera = Camera(rng.uniform(3.2, 8))
     points = np.concatenate([camera.project(actor.joints)[0] for actor in subjects])
-    low, high = points.min(0), points.max(0)
+    low = points.min(0)
+    high = points.max(0)
     share = rng.uniform(0.55, 0.86)
     focal = share * (size / (high - low)).min()
-    close = not whole and len(subjects) == 1 and rng.random() < 0.1
-    if close:
+    close_up = not whole and len(subjects) == 1 and rng.random() < 0.1
+    if close_up:
         focal *= rng.uniform(1.2, 1.7)
         middle = subjects[0].joints[[7, 8]].mean(0)
         target = size * (rng.uniform(0.35, 0.65), rng.uniform(0.25, 0.45))
@@ -125,19 +129,20 @@ def _frame(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, wh
     return replace(camera, focal=focal, centre=tuple(corner - focal * low))
 
 
-def _figure(actor: Actor, canvas: Canvas, camera: Camera, first_owner: int) -> Figure:
-    joints = _picture_pixels(camera.project(actor.joints)[0])
-    height, width = (side // SUPERSAMPLING for side in canvas.owners.shape)
-    inside = ((joints >= 0) & (joints <= (width - 1, height - 1))).all(1)
-    return Figure(
+def _describe(actor: Actor, canvas: Canvas, camera: Camera, first_owner: int) -> RenderedPerson:
+    joints = _to_image_pixels(camera.project(actor.joints)[0])
+    height = canvas.owners.shape[0] // SUPERSAMPLING
+    width = canvas.owners.shape[1] // SUPERSAMPLING
+    inside: np.ndarray = np.all((joints >= 0) & (joints <= (width - 1, height - 1)), axis=1)
+    return RenderedPerson(
         joints=joints,
         inside=inside,
         visible=inside & actor.visible(canvas, camera, first_owner),
-        head_box=_picture_pixels(actor.head.extent(camera)).ravel(),
+        head_box=_to_image_pixels(actor.head.extent(camera)).ravel(),
         stance=actor.stance,
     )
 
 
-def _picture_pixels(canvas_px: np.ndarray) -> np.ndarray:
-    """Both count from 0 at a pixel's centre."""
+def _to_image_pixels(canvas_px: np.ndarray) -> np.ndarray:
+    """Map canvas pixels to image pixels; in both, 0 is the centre of the first pixel."""
     return (canvas_px + 0.5) / SUPERSAMPLING - 0.5

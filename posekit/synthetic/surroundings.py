@@ -1,4 +1,4 @@
-"""What is around the people: backgrounds, clutter, light and the camera's faults."""
+"""Sample the surroundings: background, clutter, light and the camera's flaws."""
 
 import numpy as np
 
@@ -7,35 +7,35 @@ from posekit.synthetic.clothes import cloth_colour, pattern
 from posekit.synthetic.render import SUPERSAMPLING, Camera, Canvas, Hull, Light
 
 CLUTTER_OWNER = 255
-# Normal deviates in units of 1/32 of a deviation, for a uniformly drawn byte.
+# Normal deviates, in units of 1/32 of a standard deviation, for a uniformly drawn byte.
 _NORMAL = np.sort(np.clip(np.random.default_rng(0).normal(0, 32, 256), -100, 100))
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: clouds of colour at several scales, a ground, blurred or cluttered."""
-    small = width // SUPERSAMPLING, height // SUPERSAMPLING
+    """(height, width, 3) uint8: clouds of colour at several scales, ground, lines and clutter, sometimes blurred."""
+    small = (width // SUPERSAMPLING, height // SUPERSAMPLING)
     image = _clouds(rng, small)
     if rng.random() < 0.6:
         horizon = int(rng.uniform(0.35, 0.9) * small[1])
         image[horizon:] = _clouds(rng, small)[horizon:]
     if rng.random() < 0.25:
-        _ruled(rng, image)
+        _draw_parallel_lines(rng, image)
     for _ in range(rng.integers(0, 10)):
-        _shape(rng, image)
+        _draw_shape(rng, image)
     if rng.random() < 0.7:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 3))
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _muted(rng: np.random.Generator) -> np.ndarray:
-    """(3,) float64 colour, mostly greyish as walls, ground and leaves are."""
+def _muted_colour(rng: np.random.Generator) -> np.ndarray:
+    """(3,) float64 colour, mostly greyish like walls, ground and leaves."""
     return np.clip(rng.uniform(25, 225) + rng.uniform(2, 26) * rng.standard_normal(3), 5, 250)
 
 
 def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Noise of three scales around a colour: the coarse one has hues, the finer ones are grey."""
-    image = np.empty((size[1], size[0], 3), np.uint8)
-    image[:] = _muted(rng)
+    image: np.ndarray = np.empty((size[1], size[0], 3), np.uint8)
+    image[:] = _muted_colour(rng)
     contrast = rng.uniform(5, 32)
     for cells, hue in ((3, 0.4), (12, 0.2), (int(rng.integers(30, 100)), 0)):
         grey = rng.standard_normal((cells, cells, 1)) + hue * rng.standard_normal((cells, cells, 3))
@@ -45,30 +45,32 @@ def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return image
 
 
-def _ruled(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Bricks, boards, fences: parallel lines."""
+def _draw_parallel_lines(rng: np.random.Generator, image: np.ndarray) -> None:
+    """Draw lines like those of bricks, boards and fences."""
     height, width = image.shape[:2]
-    colour, step = _muted(rng).tolist(), int(rng.integers(8, 40))
-    thick = int(rng.integers(1, max(2, step // 3)))
+    colour = _muted_colour(rng).tolist()
+    step = int(rng.integers(8, 40))
+    thickness = int(rng.integers(1, max(2, step // 3)))
     slant = int(rng.normal(0, 12))
     if rng.random() < 0.7:
         for x in range(int(rng.integers(step)), width, step):
-            cv2.line(image, (x, 0), (x + slant, height), colour, thick)
+            cv2.line(image, (x, 0), (x + slant, height), colour, thickness)
     if rng.random() < 0.6:
         for y in range(int(rng.integers(step)), height, step):
-            cv2.line(image, (0, y), (width, y + slant), colour, thick)
+            cv2.line(image, (0, y), (width, y + slant), colour, thickness)
 
 
-def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
-    """A polygon, ellipse or stroke of any colour."""
+def _draw_shape(rng: np.random.Generator, image: np.ndarray) -> None:
+    """Draw a polygon, ellipse or stroke of any colour."""
     height, width = image.shape[:2]
-    middle, reach = rng.uniform(0, 1, 2) * (width, height), rng.uniform(8, 60)
-    colour = (cloth_colour(rng) if rng.random() < 0.4 else _muted(rng)).tolist()
-    kind = rng.integers(4)
-    if kind < 2:
+    middle = rng.uniform(0, 1, 2) * (width, height)
+    reach = rng.uniform(8, 60)
+    colour = (cloth_colour(rng) if rng.random() < 0.4 else _muted_colour(rng)).tolist()
+    shape = rng.integers(4)
+    if shape < 2:
         corners = (middle + rng.normal(0, reach / 1.5, (int(rng.integers(3, 7)), 2))).astype(np.int32)
         cv2.fillConvexPoly(image, cv2.convexHull(corners), colour)
-    elif kind == 2:
+    elif shape == 2:
         axes = (reach * rng.uniform(0.2, 0.9, 2)).astype(int).tolist()
         cv2.ellipse(image, middle.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, colour, -1)
     else:
@@ -77,17 +79,21 @@ def _shape(rng: np.random.Generator, image: np.ndarray) -> None:
 
 
 def draw_bars(rng: np.random.Generator, camera: Camera, canvas: Canvas, textures: list[np.ndarray]) -> list[Hull]:
-    """Solids that limbs can be mistaken for: poles, and bars as thick and as dressed as arms and legs."""
+    """Sample distractors that resemble limbs: poles, and bars with the thickness and clothes of arms and legs."""
     size = np.array(canvas.owners.shape[::-1])
     return [_draw_bar(rng, camera, rng.uniform(0, 1, 2) * size, textures) for _ in range(rng.integers(0, 4))]
 
 
 def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, textures: list[np.ndarray]) -> Hull:
-    """A bar behind the subject that shows its middle at a place on the canvas."""
+    """Sample a bar behind the subject whose middle is projected to `canvas_px`."""
     if rng.random() < 0.3:  # a pole
-        length, angle, radii = rng.uniform(1.2, 3), rng.normal(0, 0.08), np.full(2, rng.uniform(0.02, 0.07))
+        length = rng.uniform(1.2, 3)
+        angle = rng.normal(0, 0.08)
+        radii = np.full(2, rng.uniform(0.02, 0.07))
     else:
-        length, angle, radii = rng.uniform(0.25, 0.55), rng.uniform(0, np.pi), rng.uniform(0.03, 0.08) * rng.uniform(0.6, 1, 2)
+        length = rng.uniform(0.25, 0.55)
+        angle = rng.uniform(0, np.pi)
+        radii = rng.uniform(0.03, 0.08) * rng.uniform(0.6, 1, 2)
     depth = rng.uniform(-1.5, -0.4)
     middle = (canvas_px - camera.centre) * (1, -1) * (camera.distance - depth) / camera.focal
     half = 0.5 * length * np.array([np.sin(angle), np.cos(angle), 0])
@@ -97,14 +103,14 @@ def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, t
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """A lamp that stands on the viewer's side, mostly above."""
+    """Sample a lamp on the viewer's side, mostly above."""
     direction = np.array([rng.normal(0, 0.8), rng.normal(0.6, 0.5), rng.uniform(0.15, 1)])
     ambient = rng.uniform(0.5, 0.85)
     return Light(direction / np.linalg.norm(direction), ambient, 1.15 - ambient + rng.uniform(-0.1, 0.2))
 
 
-def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """What a camera does to a picture: uneven light, colour cast, contrast, blur, noise."""
+def imitate_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Add a camera's uneven light, colour cast, contrast, blur and noise."""
     height, width = image.shape[:2]
     cast = rng.uniform(0.85, 1.12) * rng.uniform(0.88, 1.1, 3)
     field = np.clip(128 * cast * (1 + rng.uniform(0, 0.2) * rng.standard_normal((3, 3, 1))), 20, 255).astype(np.uint8)
@@ -114,5 +120,5 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if rng.random() < 0.35:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.0))
     noise = np.clip(128 + _NORMAL * (rng.uniform(0, 7) / 32), 0, 255).round().astype(np.uint8)
-    bytes_ = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
-    return cv2.addWeighted(image, 1, cv2.LUT(bytes_, noise), 1, -128)
+    random_bytes = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
+    return cv2.addWeighted(image, 1, cv2.LUT(random_bytes, noise), 1, -128)

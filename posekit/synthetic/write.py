@@ -1,4 +1,4 @@
-"""Writing a rendered data set: pictures and annotation, whole or not at all."""
+"""Write a rendered data set, images and annotation, completely or not at all."""
 
 import json
 import multiprocessing.pool
@@ -18,32 +18,31 @@ from tqdm import tqdm
 from posekit.errors import ConfigError, OutputError
 from posekit.machine import processors
 from posekit.opencv import cv2
-from posekit.synthetic.annotations import Picture, write_lsp, write_lspet, write_mpii
+from posekit.synthetic.annotations import RenderedImage, write_lsp, write_lspet, write_mpii
 from posekit.synthetic.scene import render_scene
 
-# To be raised whenever the same seed gives other files.
+# Raise this whenever the same seed gives other files.
 GENERATOR = 3
 _RECIPE = "synthetic.json"
-# Shares of pictures in which 0, 1 and 2 people are annotated.
+# Shares of images in which 0, 1 and 2 people are annotated.
 _ANNOTATED = (0.03, 0.86, 0.11)
-_AT_ONCE = 8
+_CHUNK = 8  # images that a worker renders at a time
 
 
 @dataclass(frozen=True)
 class _Format:
-    """How a kind of data set names its pictures, and who writes its annotation."""
+    """File names, annotation writer and people of one kind of data set."""
 
-    picture_name: str
-    first: int
-    write: Callable[[Path, Sequence[Picture], np.random.Generator], None]
-    whole: bool = False
-    single: bool = True
+    image_name: str
+    write: Callable[[Path, Sequence[RenderedImage], np.random.Generator], None]
+    whole: bool = False  # every subject from head to foot
+    single: bool = True  # one annotated person in each image
 
 
 _FORMATS = {
-    "mpii": _Format("{:09d}.jpg", 1, write_mpii, single=False),
-    "lsp": _Format("im{:04d}.jpg", 1, write_lsp, whole=True),
-    "lspet": _Format("im{:05d}.jpg", 1, write_lspet),
+    "mpii": _Format("{:09d}.jpg", write_mpii, single=False),
+    "lsp": _Format("im{:04d}.jpg", write_lsp, whole=True),
+    "lspet": _Format("im{:05d}.jpg", write_lspet),
 }
 FORMATS = tuple(_FORMATS)
 
@@ -51,51 +50,52 @@ FORMATS = tuple(_FORMATS)
 def write_synthetic(
     out: str | Path, *, people: int, seed: int, format: str = "mpii", workers: int | None = None, progress: bool = True
 ) -> Path:
-    """Render people and write them as a genuine MPII, LSP or LSPET data set.
+    """Render people and write them as an MPII, LSP or LSPET data set.
 
-    The same arguments give the same files, to the bit, whatever the number of workers. The folder
-    appears when it is complete; a folder that holds the very same set already is left as it is.
+    The same arguments give the same files, to the bit, for any number of workers. The folder
+    appears when it is complete; a folder that holds the same set already is left unchanged.
 
     Parameters
     ----------
     out : str or Path
         Folder to write: ``images/`` and ``annot/mpii_human_pose_v1_u12_1.mat``, or ``joints.mat``;
-        and ``synthetic.json``, which says what was asked for.
+        and ``synthetic.json`` with the arguments.
     people : int
-        How many people to annotate. In ``mpii`` some share a picture, and a few pictures have nobody annotated.
+        Number of annotated people. In ``mpii`` some share an image, and a few images have no annotated person.
     seed : int
     format : {"mpii", "lsp", "lspet"}
     workers : int, optional
-        Processes; as many as there are processors if None.
+        Processes; by default one for each processor.
     progress : bool
-        Whether to show a bar on a terminal.
+        Whether to show a progress bar on a terminal.
 
     Returns
     -------
-    Path : the folder.
+    Path
+        The folder.
 
     Raises
     ------
     ConfigError
         If an argument is out of range.
     OutputError
-        If the folder holds anything else, or cannot be written.
+        If the folder holds other files, or cannot be written.
     """
     out = Path(out)
     _require_arguments(people, seed, format, workers)
     recipe = {"generator": GENERATOR, "format": format, "people": people, "seed": seed}
-    if _is_there(out, recipe):
+    if _is_complete(out, recipe):
         return out
-    with _appearing(out) as folder:
-        pictures = _render(folder, _plan(people, seed, format), seed, format, workers or processors(), progress)
-        _FORMATS[format].write(folder, pictures, np.random.default_rng([seed, len(pictures), 1]))
-        (folder / _RECIPE).write_text(json.dumps({**recipe, "pictures": len(pictures)}) + "\n", encoding="utf-8")
+    with _atomic_folder(out) as folder:
+        images = _render(folder, _people_per_image(people, seed, format), seed, format, workers or processors(), progress)
+        _FORMATS[format].write(folder, images, np.random.default_rng([seed, len(images), 1]))
+        (folder / _RECIPE).write_text(json.dumps({**recipe, "pictures": len(images)}) + "\n", encoding="utf-8")
     return out
 
 
 def _require_arguments(people: int, seed: int, format: str, workers: int | None) -> None:
     if format not in _FORMATS:
-        raise ConfigError(f"no format {format!r} for a synthetic set; there are {', '.join(_FORMATS)}")
+        raise ConfigError(f"format {format!r} of a synthetic set: choose from {', '.join(_FORMATS)}")
     if people < 1:
         raise ConfigError(f"a synthetic set of {people} people: give 1 or more")
     if seed < 0:
@@ -104,27 +104,33 @@ def _require_arguments(people: int, seed: int, format: str, workers: int | None)
         raise ConfigError(f"{workers} workers: give 1 or more")
 
 
-def _is_there(out: Path, recipe: dict) -> bool:
-    """Whether the folder holds this very set. Raises `OutputError` if it holds anything else."""
+def _is_complete(out: Path, recipe: dict) -> bool:
+    """Whether the folder holds this set. Raises `OutputError` if it holds anything else."""
     try:
         if not out.exists() or not any(out.iterdir()):
             return False
-        found = json.loads((out / _RECIPE).read_text(encoding="utf-8"))
-        pictures = found.pop("pictures")
-        complete = len(list((out / "images").iterdir())) == pictures
+        existing = json.loads((out / _RECIPE).read_text(encoding="utf-8"))
+        image_count = existing.pop("pictures")
+        complete = len(list((out / "images").iterdir())) == image_count
     except (OSError, ValueError, TypeError, AttributeError, LookupError):
-        raise OutputError(f"{out}: holds something other than a complete synthetic set; choose another folder") from None
-    if found != recipe:
-        asked, there = (", ".join(f"{name} {value}" for name, value in each.items()) for each in (recipe, found))
-        raise OutputError(f"{out}: holds another synthetic set ({there}; asked for: {asked}); choose another folder or delete it")
+        raise OutputError(f"{out}: not empty, and no complete synthetic set; choose another folder") from None
+    if existing != recipe:
+        raise OutputError(
+            f"{out}: holds another synthetic set ({_describe(existing)}; requested: {_describe(recipe)}); "
+            "choose another folder or delete it"
+        )
     if not complete:
-        raise OutputError(f"{out}: the synthetic set there has lost pictures; delete the folder to have it written again")
+        raise OutputError(f"{out}: images of the synthetic set are missing; delete the folder to write it again")
     return True
 
 
+def _describe(recipe: dict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in recipe.items())
+
+
 @contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """Give a folder to write into, and move it to `out` once it is whole."""
+def _atomic_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder to write into, and move it to `out` when it is complete."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
@@ -138,42 +144,46 @@ def _appearing(out: Path) -> Iterator[Path]:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 
-def _plan(people: int, seed: int, format: str) -> list[int]:
-    """How many people are annotated in each picture."""
+def _people_per_image(people: int, seed: int, format: str) -> list[int]:
+    """Number of annotated people in each image."""
     if _FORMATS[format].single:
         return [1] * people
     rng = np.random.default_rng(seed)
-    plan, left = [], people
-    while left:
-        plan.append(min(int(rng.choice(len(_ANNOTATED), p=_ANNOTATED)), left))
-        left -= plan[-1]
-    return plan
+    counts: list[int] = []
+    remaining = people
+    while remaining:
+        count = min(int(rng.choice(len(_ANNOTATED), p=_ANNOTATED)), remaining)
+        counts.append(count)
+        remaining -= count
+    return counts
 
 
-def _render(folder: Path, plan: Sequence[int], seed: int, format: str, workers: int, progress: bool) -> list[Picture]:
-    render = partial(_render_picture, folder / "images", seed, format)
-    jobs = list(enumerate(plan))
-    bar = partial(tqdm, total=len(jobs), desc="rendering people", unit="picture", disable=None if progress else True)
-    workers = min(workers, -(-len(jobs) // _AT_ONCE))
+def _render(
+    folder: Path, people_per_image: Sequence[int], seed: int, format: str, workers: int, progress: bool
+) -> list[RenderedImage]:
+    render = partial(_render_image, folder / "images", seed, format)
+    jobs = list(enumerate(people_per_image))
+    bar = partial(tqdm, total=len(jobs), desc="rendering people", unit="image", disable=None if progress else True)
+    workers = min(workers, -(-len(jobs) // _CHUNK))
     if workers == 1:
         return list(bar(map(render, jobs)))
     with _pool(workers) as pool:
-        return list(bar(pool.imap(render, jobs, chunksize=_AT_ONCE)))
+        return list(bar(pool.imap(render, jobs, chunksize=_CHUNK)))
 
 
-def _render_picture(folder: Path, seed: int, format: str, job: tuple[int, int]) -> Picture:
-    index, annotated = job
+def _render_image(folder: Path, seed: int, format: str, job: tuple[int, int]) -> RenderedImage:
+    index, subjects = job
     rules = _FORMATS[format]
-    scene = render_scene(np.random.default_rng([seed, index]), subjects=max(annotated, 1), whole=rules.whole)
-    name = rules.picture_name.format(index + rules.first)
+    scene = render_scene(np.random.default_rng([seed, index]), subjects=max(subjects, 1), whole=rules.whole)
+    name = rules.image_name.format(index + 1)
     _, data = cv2.imencode(".jpg", scene.image, [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg_quality])
-    (folder / name).write_bytes(data)
-    return Picture(name, scene.people[:annotated], scene.people[annotated:])
+    (folder / name).write_bytes(data.tobytes())
+    return RenderedImage(name, scene.people[:subjects], scene.people[subjects:])
 
 
 def _pool(workers: int) -> multiprocessing.pool.Pool:
-    # Forked workers need not import torch again, which would take longer than the rendering; they run
-    # neither torch nor threads, so what Python warns of when threads are around does not concern them.
+    # Forked workers start without importing torch again, which would take longer than the rendering. They use
+    # neither torch nor threads, so Python's warning about forking with threads does not apply.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
