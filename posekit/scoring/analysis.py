@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from posekit.files import atomic_write
 from posekit.metrics import KINDS, Diagnosis, DoubleCounting
 from posekit.scoring.directions import by_direction, directions_table
 from posekit.scoring.score import Scores
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _FINDINGS = ("double", "top_right", "only_other_right", "other_opposite")
 _DIAGNOSIS_COLUMNS = ("kind", "error in reference sizes")
@@ -209,7 +205,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[tuple]) -> Pat
     return path
 
 
-def _write_figure(path: Path, figure: "Figure") -> Path:
+def _write_figure(path: Path, figure) -> Path:
     with atomic_write(path) as unfinished:
         figure.savefig(unfinished, dpi=200)
     return path

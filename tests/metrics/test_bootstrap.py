@@ -108,9 +108,9 @@ def test_percent_of_nothing_is_nan():
 def test_difference_draws_the_same_people_for_both(seed):
     a = example(seed)
     b = example(seed, pred=np.random.default_rng(9).uniform(0, 300, (N, K, 2)))
-    resampled = [
-        select_people(a, rows).pooled_mean([0, 1]) - select_people(b, rows).pooled_mean([0, 1]) for rows in drawn_rows(N, 50)
-    ]
+    resampled = []
+    for rows in drawn_rows(N, 50):
+        resampled.append(select_people(a, rows).pooled_mean([0, 1]) - select_people(b, rows).pooled_mean([0, 1]))
     found = compare(a, b, [0, 1], resamples=50)
     assert found.difference == pytest.approx(a.pooled_mean([0, 1]) - b.pooled_mean([0, 1]))
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(resampled, (2.5, 97.5))), abs=1e-9)

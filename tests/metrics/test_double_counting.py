@@ -13,7 +13,7 @@ TRUTH = np.array([[[0.0, 0.0], [100.0, 0.0], [50.0, 50.0]]])
 
 
 def left(*peaks, counted=(True, True, True), size=10.0, **changes):
-    """Result for one person: the left joint's map has these peaks (x, height), the others one at the truth. Right is within 5 px."""
+    """Result for one person: the left joint's map has these peaks (x, height), the others one at the truth; right within 5 px."""
     positions = np.full((1, K, len(peaks), 2), np.nan)
     heights = np.full((1, K, len(peaks)), np.nan)
     positions[:, :, 0] = TRUTH
