@@ -1,4 +1,4 @@
-"""Two processes learn what one does from the same people: each of these tests starts two, over gloo, on the CPU."""
+"""Two processes compute what one does from the same data: each of these tests starts two, over gloo, on the CPU."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def run_two(tmp_path, code):
-    """What each of two processes prints as JSON, the first's first."""
+    """The list `found` of each of two processes that run the code, by rank."""
     script = tmp_path / "script.py"
     script.write_text(
         "import json, sys\nimport torch\nfrom accelerate import Accelerator\nfrom torch import nn\n"
@@ -26,14 +26,16 @@ def run_two(tmp_path, code):
 def test_shared_batch_normalisation_is_that_of_the_whole_batch(tmp_path):
     """Unequal parts, images and vectors; compared in each process with plain layers on all of it."""
     code = """
-from posekit.training.processes import share_statistics
+from posekit.training.distributed import share_statistics
 
 found = []
 for kind, shape in ((nn.BatchNorm2d, (8, 3, 4, 5)), (nn.BatchNorm1d, (8, 3))):
     torch.manual_seed(0)
     whole = torch.randn(shape) * 3 + 1
-    weight, begin, end = torch.randn(shape), (0, 5)[rank], (5, 8)[rank]
-    plain, shared = (nn.Sequential(kind(3), nn.ReLU(inplace=True)) for _ in range(2))
+    weight = torch.randn(shape)
+    begin, end = [(0, 5), (5, 8)][rank]
+    plain = nn.Sequential(kind(3), nn.ReLU(inplace=True))
+    shared = nn.Sequential(kind(3), nn.ReLU(inplace=True))
     for layers in (plain, shared):
         nn.init.uniform_(layers[0].weight)
         torch.manual_seed(0)
@@ -56,10 +58,10 @@ for kind, shape in ((nn.BatchNorm2d, (8, 3, 4, 5)), (nn.BatchNorm1d, (8, 3))):
         assert max(found) < 1e-5
 
 
-def test_losses_are_weighted_by_what_each_process_sees(tmp_path):
+def test_losses_are_weighted_by_each_process_s_share(tmp_path):
     """Three labelled joints here, one there, the gradients averaged as DistributedDataParallel does."""
     code = """
-from posekit.training.processes import mean_over_processes
+from posekit.training.distributed import mean_over_processes
 
 values = torch.tensor([1.0, 2.0, 3.0, 10.0])
 mine = values[:3] if rank == 0 else values[3:]

@@ -1,4 +1,4 @@
-"""The training loop on a toy task: resuming bit for bit, interruption, bad samples, accumulation."""
+"""The training loop on a toy task: resuming, interruption, failed samples, accumulation, checkpoints."""
 
 import csv
 import json
@@ -40,7 +40,9 @@ class Loader:
 
     def __init__(self, before=lambda epoch, batch: None, bad=()):
         self.batch_sampler = EpochBatches(PEOPLE, BATCH, seed=0, shuffle=True)
-        self.before, self.bad, self.dataset = before, bad, range(PEOPLE)
+        self.before = before
+        self.bad = bad
+        self.dataset = range(PEOPLE)
         self.features = torch.randn(PEOPLE, 3, generator=torch.Generator().manual_seed(5))
 
     def __iter__(self):
@@ -56,14 +58,17 @@ class ToyTask:
     lower_is_better = False
 
     def __init__(self, loader, during_validation=lambda: None):
-        self.loader, self.during_validation, self.epochs_seen = loader, during_validation, []
+        self.loader = self.valid_loader = loader
+        self.during_validation = during_validation
+        self.epochs_seen = []
 
     def loss(self, model, batch, epoch):
         self.epochs_seen.append(epoch)
         error = model(batch.x) - batch.x.sum(1, keepdim=True)
-        loss, people = error.square().mean(), torch.tensor(len(batch))
-        tallies = {"loss": torch.stack([loss.detach() * people, people]), "large": torch.stack([(error.abs() > 1).sum(), people])}
-        return loss, tallies
+        loss = error.square().mean()
+        people = torch.tensor(len(batch))
+        large = (error.abs() > 1).sum()
+        return loss, {"loss": torch.stack([loss.detach() * people, people]), "large": torch.stack([large, people])}
 
     def evaluate(self, model, check_stop):
         self.during_validation()
@@ -85,7 +90,8 @@ def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1, 
     )  # fmt: skip
 
 
-def broken(loss):
+def nan_loss(model, batch, epoch):
+    loss = model(batch.x).sum() * float("nan")
     return loss, {"loss": torch.stack([loss.detach(), torch.ones(())])}
 
 
@@ -95,17 +101,21 @@ def save_weights(model, path, notes):
 
 
 def rows(folder):
-    """metrics.csv without what is timed, which differs from run to run."""
+    """Rows of metrics.csv without the times, which differ from run to run."""
     with (folder / "metrics.csv").open() as file:
-        return [
-            {name: value for name, value in row.items() if name not in ("images_per_s", "data_wait", "seconds")}
-            for row in csv.DictReader(file)
-        ]
+        table = list(csv.DictReader(file))
+    for row in table:
+        for name in ("images_per_s", "data_wait", "seconds"):
+            del row[name]
+    return table
 
 
-def same_weights(a, b):
-    a, b = (load_file(folder / "final.safetensors") for folder in (a, b))
-    return all(torch.equal(a[name], b[name]) for name in a)
+def assert_same_run(a, b):
+    """The same final weights and metrics, bit for bit."""
+    weights = load_file(a / "final.safetensors")
+    others = load_file(b / "final.safetensors")
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert rows(a) == rows(b)
 
 
 def interrupt_at(epoch, batch):
@@ -119,46 +129,47 @@ def interrupt_at(epoch, batch):
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 4)])
 def test_resuming_is_bit_identical(tmp_path, place, accumulate):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole = tmp_path / "whole"
+    cut = tmp_path / "cut"
     make_engine(whole, ToyTask(Loader()), accumulate=accumulate).run()
     with pytest.raises(Interrupted, match="SIGTERM") as caught:
         make_engine(cut, ToyTask(Loader(interrupt_at(*place))), accumulate=accumulate).run()
     assert caught.value.exit_status == 143
     make_engine(cut, ToyTask(Loader()), resume=True, accumulate=accumulate).run()
-    assert same_weights(whole, cut)
-    assert rows(whole) == rows(cut)
+    assert_same_run(whole, cut)
     assert len(rows(whole)) == 3
 
 
-def test_interrupted_validation_is_done_again(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+def test_interrupted_validation_is_repeated(tmp_path):
+    whole = tmp_path / "whole"
+    cut = tmp_path / "cut"
     make_engine(whole, ToyTask(Loader())).run()
     with pytest.raises(Interrupted, match="SIGINT"):
         make_engine(cut, ToyTask(Loader(), lambda: os.kill(os.getpid(), signal.SIGINT))).run()
     assert not (cut / "metrics.csv").exists()
     task = ToyTask(Loader())
     make_engine(cut, task, resume=True).run()
-    assert 0 not in task.epochs_seen  # the first epoch was trained already
-    assert same_weights(whole, cut)
-    assert rows(whole) == rows(cut)
+    assert 0 not in task.epochs_seen  # the first epoch is not trained again
+    assert_same_run(whole, cut)
 
 
 def test_training_learns_and_best_is_kept(tmp_path):
-    engine = make_engine(tmp_path, ToyTask(Loader()), epochs=30)
+    engine = make_engine(tmp_path, ToyTask(Loader()), epochs=12)
     engine.run()
     scores = [float(row["score"]) for row in rows(tmp_path)]
-    assert scores[-1] > 0.3 * scores[0]  # scores are negative: the error fell
+    assert scores[-1] > 0.6 * scores[0]  # scores are negative: the error fell
     assert engine.progress.best == max(scores)
     assert (tmp_path / "best.safetensors").exists()
     assert float(rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
 
 
-def test_of_an_error_the_lowest_is_best(tmp_path, monkeypatch):
+def test_the_lowest_error_is_best(tmp_path, monkeypatch):
     errors = iter([40.0, 20.0, float("nan"), 30.0])
     task = ToyTask(Loader())
     task.lower_is_better = True
     monkeypatch.setattr(task, "evaluate", lambda model, check_stop: {"score": next(errors)})
-    engine, saved = make_engine(tmp_path, task, epochs=4), []
+    engine = make_engine(tmp_path, task, epochs=4)
+    saved = []
     engine.save_weights = lambda model, path, notes: saved.append((path.name, notes.get("score")))
     engine.run()
     assert saved == [("best.safetensors", 40.0), ("best.safetensors", 20.0), ("final.safetensors", None)]
@@ -170,19 +181,21 @@ def test_weights_of_chosen_epochs_are_kept_as_validated(tmp_path):
     kept = sorted(path.name for path in (tmp_path / "run" / "epochs").iterdir())
     assert kept == ["epoch-0001.safetensors", "epoch-0003.safetensors", "epoch-0004.safetensors"]
     make_engine(tmp_path / "short", ToyTask(Loader()), epochs=3).run()
-    third, last = load_file(tmp_path / "run" / "epochs" / kept[1]), load_file(tmp_path / "short" / "final.safetensors")
+    third = load_file(tmp_path / "run" / "epochs" / kept[1])
+    last = load_file(tmp_path / "short" / "final.safetensors")
     assert all(torch.equal(third[name], last[name]) for name in last)  # the moving average, not the raw weights
     assert not (tmp_path / "short" / "epochs").exists()
 
 
-def test_tallies_are_summed_over_an_epoch_and_start_anew(tmp_path):
-    task, shares = ToyTask(Loader()), []
+def test_running_sums_are_added_up_within_each_epoch(tmp_path):
+    task = ToyTask(Loader())
     plain = task.loss
+    shares = []
 
     def loss(model, batch, epoch):
-        value, tallies = plain(model, batch, epoch)
-        shares.append(float(tallies["large"][0]))
-        return value, tallies
+        value, sums = plain(model, batch, epoch)
+        shares.append(float(sums["large"][0]))
+        return value, sums
 
     task.loss = loss
     make_engine(tmp_path, task, epochs=2).run()
@@ -191,7 +204,7 @@ def test_tallies_are_summed_over_an_epoch_and_start_anew(tmp_path):
     assert written == [sum(shares[:5]) / PEOPLE, sum(shares[5:]) / PEOPLE]
 
 
-def test_accumulation_takes_fewer_steps_and_settles_at_the_epochs_end(tmp_path):
+def test_accumulation_takes_fewer_steps_and_a_last_one_at_the_epochs_end(tmp_path):
     engine = make_engine(tmp_path, ToyTask(Loader()), epochs=1, accumulate=2)
     steps = []
     engine.optimizer.step = lambda: steps.append(engine.progress.batch)
@@ -199,9 +212,8 @@ def test_accumulation_takes_fewer_steps_and_settles_at_the_epochs_end(tmp_path):
     assert steps == [1, 3, 4]  # five batches: two pairs, and the one that is left
 
 
-def test_no_average(tmp_path):
+def test_without_an_average_the_plain_model_is_validated(tmp_path):
     engine = make_engine(tmp_path, ToyTask(Loader()), ema=0.0, epochs=1)
-    engine.run()
     assert engine.best_model is engine.plain_model
 
 
@@ -214,24 +226,24 @@ def test_average_moves_slower_than_the_model(tmp_path):
 
 
 @pytest.mark.parametrize(("accumulate", "saved"), [(1, (1, 3)), (2, (1, 0))])
-def test_a_workers_death_keeps_what_is_settled_and_the_run_goes_on_bit_for_bit(tmp_path, accumulate, saved):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+def test_after_a_workers_death_the_run_resumes_from_the_last_step(tmp_path, accumulate, saved):
+    whole = tmp_path / "whole"
+    cut = tmp_path / "cut"
     make_engine(whole, ToyTask(Loader()), accumulate=accumulate).run()
 
     def die(epoch, batch):
         if (epoch, batch) == (1, 3):
             raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
 
-    with pytest.raises(Stopped, match="has died"):
+    with pytest.raises(Stopped, match=r"train\.workers"):
         make_engine(cut, ToyTask(Loader(die)), accumulate=accumulate).run()
     progress = load_checkpoint(cut / "last")[0]
     assert (progress.epoch, progress.batch) == saved
     make_engine(cut, ToyTask(Loader()), resume=True, accumulate=accumulate).run()
-    assert same_weights(whole, cut)
-    assert rows(whole) == rows(cut)
+    assert_same_run(whole, cut)
 
 
-def test_share_of_the_time_that_the_loader_is_waited_for(tmp_path, monkeypatch):
+def test_share_of_time_spent_waiting_for_data(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("posekit.training.engine.time", SimpleNamespace(perf_counter=lambda: now[0]))
 
@@ -243,9 +255,9 @@ def test_share_of_the_time_that_the_loader_is_waited_for(tmp_path, monkeypatch):
     task.loss = lambda *arguments: (pass_time(3), learn(*arguments))[1]
     make_engine(tmp_path, task, epochs=2).run()
     with (tmp_path / "metrics.csv").open() as file:
-        told = list(csv.DictReader(file))
-    assert [float(row["data_wait"]) for row in told] == [25.0, 25.0]
-    assert [float(row["images_per_s"]) for row in told] == [1.0, 1.0]
+        table = list(csv.DictReader(file))
+    assert [float(row["data_wait"]) for row in table] == [25.0, 25.0]
+    assert [float(row["images_per_s"]) for row in table] == [1.0, 1.0]
 
 
 @pytest.mark.slow
@@ -259,7 +271,7 @@ def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bi
     for file in ("model", "average"):
         assert not [name for name in load_file(cut / "last" / f"{file}.safetensors") if "_orig_mod" in name]
     make_engine(cut, ToyTask(Loader()), compiled=True, resume=True).run()
-    assert same_weights(whole, cut)
+    assert_same_run(whole, cut)
     assert load_file(whole / "final.safetensors").keys() == load_file(plain / "final.safetensors").keys()
     for row, expected in zip(rows(whole), rows(plain), strict=True):
         assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
@@ -267,26 +279,26 @@ def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bi
         assert float(row["score"]) == pytest.approx(float(expected["score"]), rel=0.05)
 
 
-def test_too_many_bad_samples_stop_the_run(tmp_path, capsys):
-    with pytest.raises(DataError, match=r"1 of 20 training samples cannot be read, more than 1 %.*gone\.jpg"):
+def test_too_many_failed_samples_stop_the_run(tmp_path):
+    with pytest.raises(DataError, match=r"1 of 20 training .*1 %.*person 7: gone\.jpg"):
         make_engine(tmp_path, ToyTask(Loader(bad={7}))).run()
 
 
-def test_few_bad_samples_are_skipped_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("posekit.data.crops._LARGEST_BAD_SHARE", 0.3)
+def test_few_failed_samples_are_skipped_and_counted_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("posekit.training.engine.require_few_failures", lambda failures, count, purpose: None)
     make_engine(tmp_path, ToyTask(Loader(bad={7, 3}))).run()
     assert rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
 
 
 def test_loss_that_is_not_finite_stops_the_run(tmp_path):
     task = ToyTask(Loader())
-    task.loss = lambda model, batch, epoch: broken(model(batch.x).sum() * float("nan"))
-    with pytest.raises(DataError, match=r"loss is nan in epoch 1: lower optimizer\.lr"):
+    task.loss = nan_loss
+    with pytest.raises(DataError, match=r"nan in epoch 1.*optimizer\.lr"):
         make_engine(tmp_path, task).run()
 
 
 def test_resuming_from_nothing(tmp_path):
-    with pytest.raises(WeightsError, match="no checkpoint to resume from"):
+    with pytest.raises(WeightsError, match=str(tmp_path / "last")):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
 
 
@@ -294,8 +306,8 @@ def test_loss_that_is_not_finite_leaves_the_checkpoint_alone(tmp_path):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
     before = (tmp_path / "last" / "model.safetensors").read_bytes()
     task = ToyTask(Loader(interrupt_at(1, 1)))
-    task.loss = lambda model, batch, epoch: broken(model(batch.x).sum() * float("nan"))
-    with pytest.raises(DataError, match="loss is nan"):
+    task.loss = nan_loss
+    with pytest.raises(DataError, match="nan in epoch 2"):
         make_engine(tmp_path, task, resume=True, epochs=2).run()
     assert (tmp_path / "last" / "model.safetensors").read_bytes() == before
 
@@ -305,7 +317,7 @@ def test_damaged_checkpoint(tmp_path, name):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
     path = tmp_path / "last" / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(WeightsError, match="damaged checkpoint"):
+    with pytest.raises(WeightsError, match=f"{tmp_path / 'last'}: damaged"):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
 
 
@@ -313,44 +325,44 @@ def test_checkpoint_of_another_version_is_not_called_damaged(tmp_path):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1).run()
     path = tmp_path / "last" / "progress.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"loss_sum": 1.0}))
-    with pytest.raises(WeightsError, match="a checkpoint of another version of posekit"):
+    with pytest.raises(WeightsError, match=r"another version.*loss_sum"):
         make_engine(tmp_path, ToyTask(Loader()), resume=True)
 
 
 def test_checkpoint_of_other_settings(tmp_path):
     make_engine(tmp_path, ToyTask(Loader()), epochs=1, ema=0.0).run()
-    with pytest.raises(WeightsError, match="another model, optimizer or precision"):
+    with pytest.raises(WeightsError, match=f"{tmp_path / 'last'}.*average"):
         make_engine(tmp_path, ToyTask(Loader()), resume=True, ema=0.9)
 
 
-def test_checkpoint_survives_a_save_that_was_cut_off(tmp_path):
+def test_checkpoint_survives_an_interrupted_save(tmp_path):
     folder = tmp_path / "last"
     save_checkpoint(folder, Progress(epoch=4), {}, {})
-    folder.rename(folder.with_suffix(".old"))  # where the second rename did not come to pass
+    folder.rename(folder.with_suffix(".old"))  # as before the second rename
     assert load_checkpoint(folder)[0].epoch == 4
 
 
 def test_checkpoint_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=str(tmp_path / "file" / "last")):
         save_checkpoint(tmp_path / "file" / "last", Progress(), {}, {})
 
 
-def test_checkpoint_refuses_foreign_objects(tmp_path):
+def test_checkpoint_loads_no_foreign_objects(tmp_path):
     save_checkpoint(tmp_path / "last", Progress(), {}, {})
     torch.save({"optimizer": SimpleNamespace()}, tmp_path / "last" / "states.pt")
-    with pytest.raises(WeightsError, match="damaged checkpoint"):
+    with pytest.raises(WeightsError, match=f"{tmp_path / 'last'}: damaged"):
         load_checkpoint(tmp_path / "last")
 
 
 @pytest.mark.parametrize("accumulate, latest", [(1, 10), (3, 12), (7, 14), (16, 16), (32, 32)])
-def test_several_processes_soon_ask_each_other_whether_to_stop(tmp_path, accumulate, latest):
+def test_several_processes_agree_to_stop_within_a_few_batches(tmp_path, accumulate, latest):
     engine = make_engine(tmp_path, ToyTask(Loader()), accumulate=accumulate)
     asked = []
     engine.batches = 1000
     engine.accelerator = SimpleNamespace(
         num_processes=2, set_trigger=lambda: None, check_trigger=lambda: asked.append(engine.progress.batch) or True
     )
-    while not (engine._weights_settled() and engine._asked_to_stop([signal.SIGTERM]) and engine.progress.batch):
+    while not (engine._is_step(engine.progress.batch) and engine._asked_to_stop([signal.SIGTERM]) and engine.progress.batch):
         engine.progress.batch += 1
     assert asked[-1] == latest

@@ -29,13 +29,13 @@ people, accelerator = build_people(config.data), build_accelerator(config)
 engine = build_engine(config, *people, out=out, accelerator=accelerator, resume=False)
 add = engine.log.add
 
-def told(row):
+def print_memory(row):
     add(row)
     pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
     print(sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
-engine.log.add = told
+engine.log.add = print_memory
 engine.run()
 """
 
@@ -43,7 +43,7 @@ engine.run()
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_memory_does_not_grow_with_the_epochs(real_data, tmp_path, workers):
-    """Of all processes together. One 64 px crop kept of each sample would add 18 MB, a decoded photograph of each 100 and more."""
+    """Of all processes together. One 64 px crop kept of each sample would add 18 MB, a decoded image of each 100 or more."""
     pack = tmp_path / "people.h5"
     write_pack(pack, open_people("lsp", real_data / "lspet", "random:0.02:0"), Packing(side=608), workers=1, progress=False)
     command = [sys.executable, "-c", _TRAINED, pack, tmp_path / "run", str(workers)]

@@ -21,7 +21,7 @@ def test_paper(epoch, factor):
         ("onecycle", 0, 0.04), ("onecycle", 3, 1.0), ("onecycle", 6.5, 0.5), ("onecycle", 10, 0.0),
     ],
 )  # fmt: skip
-def test_others(schedule, epoch, factor):
+def test_other_schedules(schedule, epoch, factor):
     assert learning_rate(schedule, 2.0, epoch=epoch, epochs=10) == pytest.approx(2 * factor, abs=1e-12)
 
 
@@ -38,10 +38,10 @@ def test_the_rate_rises_over_the_warm_up(epoch, factor):
     assert rate == pytest.approx(2 * factor)
 
 
-def test_beyond_the_end_stays_at_the_end():
+def test_the_rate_stays_after_the_last_epoch():
     assert learning_rate("cosine", 1.0, epoch=12, epochs=10) == pytest.approx(0)
 
 
-def test_unknown():
-    with pytest.raises(ValueError, match="choose from constant, paper, steps, cosine, onecycle"):
+def test_an_unknown_schedule():
+    with pytest.raises(ValueError, match="constant, paper, steps, cosine, onecycle"):
         learning_rate("step", 1.0, epoch=0, epochs=1)

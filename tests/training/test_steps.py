@@ -1,4 +1,4 @@
-"""That a training step never waits for the device, as far as a CPU can show it."""
+"""A training step never waits for the device, as far as a CPU can show it."""
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ from posekit.tasks.pose.config import DataConfig, LossConfig, PoseConfig
 from posekit.training.build import build_accelerator
 from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
 
-# Numbers that Python asks of a tensor, sizes that depend on its contents, tensors made of Python's numbers.
+# Reading numbers from a tensor, shapes that depend on its contents, tensors made from Python's numbers.
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "lift_fresh")
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails where a GPU would have to be waited for."""
+    """Fails where a step would wait for a GPU."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
@@ -35,6 +35,11 @@ def data(tmp_path_factory):
     return DataConfig(train=source, valid=source, root=str(folder))
 
 
+@pytest.fixture(scope="module")
+def people(data):
+    return build_people(data)
+
+
 @pytest.mark.parametrize(
     ("loss", "optimizer"),
     [
@@ -44,7 +49,7 @@ def data(tmp_path_factory):
         (LossConfig("anchor", warmup_epochs=1), "adamw"),
     ],
 )
-def test_a_step_waits_for_nothing(data, tmp_path, loss, optimizer):
+def test_a_step_waits_for_nothing(data, people, tmp_path, loss, optimizer):
     config = PoseConfig(
         data,
         model=ModelConfig(stacks=2, features=8, depth=1, input_size=16),
@@ -53,7 +58,7 @@ def test_a_step_waits_for_nothing(data, tmp_path, loss, optimizer):
         train=TrainConfig(batch_size=4, accumulate=2, ema=0.9, device="cpu", workers=0),
     )
     accelerator = build_accelerator(config)
-    engine = build_engine(config, *build_people(data), out=tmp_path, accelerator=accelerator, resume=False)
+    engine = build_engine(config, *people, out=tmp_path, accelerator=accelerator, resume=False)
     engine.batches = 100
     batch = next(iter(engine.task.loader))
     engine._step(batch)  # the first step of all may wait
@@ -64,14 +69,14 @@ def test_a_step_waits_for_nothing(data, tmp_path, loss, optimizer):
     assert engine.progress.people == 24
 
 
-def test_what_waits_is_found():
+def test_waiting_is_detected():
     values = torch.arange(3.0)
     for wait in (lambda: values.sum().item(), lambda: values[values > 1], lambda: torch.tensor([1.0]), lambda: bool(values[0])):
         with pytest.raises(AssertionError, match="waits for the device"), NoWaiting():
             wait()
 
 
-def test_one_process_trains_in_one_precision_after_another(data):
+def test_one_process_trains_with_different_precisions_in_turn(data):
     def precision(name):
         config = PoseConfig(data, train=TrainConfig(device="cpu", precision=name))
         return build_accelerator(config).mixed_precision

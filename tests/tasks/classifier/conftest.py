@@ -19,15 +19,15 @@ train: {{epochs: 2, batch_size: 8, keep_epochs: [1], device: cpu, workers: 0}}
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory) -> Path:
-    """Folder with ``tiny.yaml``, which trains a classifier on noisy pictures that are mostly blue, green or red."""
+    """Folder with ``tiny.yaml``, which trains a classifier on noisy images that are mostly blue, green or red."""
     root = tmp_path_factory.mktemp("classes")
     rng = np.random.default_rng(0)
     for split, count in (("train", 12), ("valid", 5)):
         for channel, name in enumerate(CLASSES):
             (root / "colours" / split / name).mkdir(parents=True)
             for i in range(count):
-                picture = rng.integers(60, size=(12, 10, 3), dtype=np.uint8)
-                picture[..., channel] += 100
-                cv2.imwrite(str(root / "colours" / split / name / f"{i}.png"), picture)
+                image = rng.integers(60, size=(12, 10, 3), dtype=np.uint8)
+                image[..., channel] += 100
+                cv2.imwrite(str(root / "colours" / split / name / f"{i}.png"), image)
     (root / "tiny.yaml").write_text(CLASSIFIER.format(root=root))
     return root

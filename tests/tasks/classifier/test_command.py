@@ -1,8 +1,9 @@
-"""The command that trains classifiers, end to end on a few coloured pictures and on real images of CIFAR-10."""
+"""The command that trains classifiers, end to end on a few coloured images and on real images of CIFAR-10."""
 
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,8 +25,13 @@ TIMED = ("images_per_s", "data_wait", "seconds")
 
 
 def rows(out):
+    """Rows of metrics.csv without the times, which differ from run to run."""
     with (out / "metrics.csv").open() as file:
-        return [{name: value for name, value in row.items() if name not in TIMED} for row in csv.DictReader(file)]
+        table = list(csv.DictReader(file))
+    for row in table:
+        for name in TIMED:
+            del row[name]
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +41,18 @@ def finished(colours, tmp_path_factory):
     return out
 
 
-def test_run_writes_what_it_says(finished):
+def test_run_writes_all_its_files(finished):
     for name in ("config.yaml", "metrics.csv", "last", "best.safetensors", "final.safetensors", "figures/training.png",
                  "metrics.json", "predictions.csv", "epochs/epoch-0001.safetensors"):  # fmt: skip
         assert (finished / name).exists(), name
     metrics = json.loads((finished / "metrics.json").read_text())
-    # Validated and tested on the same pictures here: one number, reached in two ways.
+    # Validation and test images are the same here, so both give the same error.
     assert metrics["error"] == pytest.approx(min(float(row["error"]) for row in rows(finished)), abs=1e-4)
     assert all(0 <= float(row["hard_images"]) <= 100 for row in rows(finished))
     assert metrics["n_images"] == 15 and len(metrics["error_of_classes"]) == 3
 
 
-def test_weights_classify_anew_what_was_classified(colours, finished):
+def test_weights_give_the_written_predictions(colours, finished):
     images = open_images("folder", colours / "colours", "valid")
     scores = score_classes(images, classify_images(finished / "best.safetensors", images, device="cpu"))
     with (finished / "predictions.csv").open() as file:
@@ -54,7 +60,7 @@ def test_weights_classify_anew_what_was_classified(colours, finished):
 
 
 def test_mistakes_are_drawn(colours, tmp_path):
-    """After one step at a tiny rate nearly everything is taken for one class."""
+    """After one step at a tiny rate the network predicts nearly the same class for all images."""
     out = tmp_path / "run"
     options = ["--train.epochs", "1", "--train.batch_size", "36", "--optimizer.lr", "1e-6"]
     assert main(["--config", str(colours / "tiny.yaml"), "--out", str(out), *options]) == 0
@@ -64,7 +70,7 @@ def test_mistakes_are_drawn(colours, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_terminated_run_goes_on_bit_for_bit(colours, tmp_path):
+def test_a_terminated_run_resumes_bit_for_bit(colours, tmp_path):
     command = [sys.executable, "-m", "posekit.cli.main", "train-classifier"]
     start = [*command, "--config", colours / "tiny.yaml", "--train.epochs", "6"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -74,9 +80,9 @@ def test_a_terminated_run_goes_on_bit_for_bit(colours, tmp_path):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert f"; go on with: posekit train-classifier --resume --out {cut}\n" in said
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert f"; resume with: posekit train-classifier --resume --out {cut}\n" in stderr
     subprocess.run([*command, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
     assert rows(cut) == rows(whole)
     for name in ("best.safetensors", "final.safetensors"):
@@ -85,7 +91,7 @@ def test_a_terminated_run_goes_on_bit_for_bit(colours, tmp_path):
 
 @pytest.mark.slow
 def test_it_learns_real_images(real_data, tmp_path):
-    """Four epochs of 2,000 images of CIFAR-10; chance is wrong 90 % of the time."""
+    """Four epochs of 2,000 images of CIFAR-10; guessing has an error of 90 %."""
     config = Path(__file__).parents[3] / "configs" / "cifar" / "cpu_small.yaml"
     splits = ["--data.train", "random:0.04:1", "--data.valid", "random:0.004:2", "--data.test", "random:0.01:3"]
     options = ["--data.root", str(real_data), *splits, "--train.epochs", "4", "--train.batch_size", "32"]
@@ -96,26 +102,26 @@ def test_it_learns_real_images(real_data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--data.path", "nowhere"], 1, "nowhere: no folder train; expected one"),
-        (["--data.images", "cifar10", "--data.size", "32"], 1, "give the unpacked folder of cifar10"),
-        (["--data.images", "cifar10"], 2, "data.size: expected 32 of CIFAR's images, got 8"),
-        (["--data.images", "mnist"], 2, "data.images: expected one of cifar10, cifar100, folder"),
-        (["--data.pad", "8"], 2, "data.pad: expected 0 or more and below data.size, got 8"),
-        (["--data.train", "train:1"], 2, "split"),
-        (["--loss.name", "bce"], 2, "loss.warmup_epochs: expected 0 with another loss.name than anchor, got 1"),
-        (["--loss.anchor", "best"], 2, "loss.anchor: expected background, target, both, or a number from 0 to 1"),
-        (["--loss.anchor", "1.5"], 2, "or a number from 0 to 1, got 1.5"),
-        (["--loss.ohem", "0"], 2, "loss.ohem: expected a share above 0"),
-        (["--model.name", "resnet18"], 2, "model.name: expected one of resnet20"),
-        (["--optimizer.milestones", "[]"], 2, "optimizer.milestones: expected epochs with the schedule steps alone, got []"),
-        (["--optimizer.momentum", "1"], 2, "optimizer.momentum: expected 0 or more and below 1"),
-        (["--loss.gama", "1"], 2, "did you mean loss.gamma?"),
+        (["--data.path", "nowhere"], 1, "nowhere"),
+        (["--data.images", "cifar10", "--data.size", "32"], 1, "cifar10"),
+        (["--data.images", "cifar10"], 2, "data.size.*32.*got 8"),
+        (["--data.images", "mnist"], 2, "data.images.*cifar10, cifar100, folder.*mnist"),
+        (["--data.pad", "8"], 2, "data.pad.*data.size, got 8"),
+        (["--data.train", "train:1"], 2, "train:1"),
+        (["--loss.name", "bce"], 2, "loss.warmup_epochs.*loss.name.*got 1"),
+        (["--loss.anchor", "best"], 2, "loss.anchor.*background, target, both.*best"),
+        (["--loss.anchor", "1.5"], 2, "loss.anchor.*0 to 1, got 1.5"),
+        (["--loss.ohem", "0"], 2, "loss.ohem.*got 0"),
+        (["--model.name", "resnet18"], 2, "model.name.*resnet20.*resnet18"),
+        (["--optimizer.milestones", "[]"], 2, r"optimizer.milestones.*steps.*got \[\]"),
+        (["--optimizer.momentum", "1"], 2, "optimizer.momentum.*below 1, got 1"),
+        (["--loss.gama", "1"], 2, "loss.gama.*loss.gamma"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(colours, tmp_path, capsys, options, status, message):
+def test_wrong_options_are_reported_in_one_line(colours, tmp_path, capsys, options, status, message):
     assert main(["--config", str(colours / "tiny.yaml"), "--out", str(tmp_path / "run"), *options]) == status
     (line,) = capsys.readouterr().err.splitlines()
-    assert message in line, line
+    assert re.search(message, line), line
 
 
 def test_resnet50_without_torchvision(colours, tmp_path, capsys, monkeypatch):
@@ -124,12 +130,12 @@ def test_resnet50_without_torchvision(colours, tmp_path, capsys, monkeypatch):
     assert 'pip install "posekit[imagenet]"' in capsys.readouterr().err
 
 
-def test_the_commands_tell_their_configurations_apart(colours, tmp_path, capsys):
+def test_commands_refuse_each_others_configurations(colours, tmp_path, capsys):
     assert posekit(["train", "--config", str(colours / "tiny.yaml"), "--out", str(tmp_path / "a")]) == 2
-    assert "tiny.yaml: this file configures posekit train-classifier, not train\n" in capsys.readouterr().err
+    assert re.search("tiny.yaml: .*posekit train-classifier, not train\n", capsys.readouterr().err)
     pose = Path(__file__).parents[3] / "configs" / "quickstart.yaml"
     assert posekit(["train-classifier", "--config", str(pose), "--out", str(tmp_path / "b")]) == 2
-    assert "quickstart.yaml: this file configures posekit train, not train-classifier\n" in capsys.readouterr().err
+    assert re.search("quickstart.yaml: .*posekit train, not train-classifier\n", capsys.readouterr().err)
 
 
 def test_help_lists_every_key(capsys):

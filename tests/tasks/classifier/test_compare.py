@@ -1,4 +1,4 @@
-"""Comparing classifiers: the same command, told by the base configuration what trains."""
+"""Comparing classifiers: the command finds the task in the base configuration."""
 
 import csv
 import re
@@ -28,7 +28,7 @@ def folder(colours):
 
 
 @pytest.mark.slow
-def test_classifiers_are_trained_scored_and_told(folder, tmp_path):
+def test_classifiers_are_trained_scored_and_reported(folder, tmp_path):
     out = tmp_path / "out"
     assert main(["--config", str(folder / "losses.yaml"), "--out", str(out)]) == 0
     rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
@@ -40,28 +40,28 @@ def test_classifiers_are_trained_scored_and_told(folder, tmp_path):
     raw = yaml.safe_load((out / "results.yaml").read_text())["runs"]
     assert [run["config"]["loss"]["name"] for run in raw] == ["ce", "anchor"] * 2
     assert all(len(run["training"]["error_by_epoch"]) == 2 and run["training"]["parameters"] > 2e5 for run in raw)
-    told = (out / "results.md").read_text()
-    assert "Errors in percent of 15 images (folder valid), resnet20" in told and "bootstrap over images and seeds" in told
-    assert "| anchor | 2 |" in told and "| minus CE | top-1 error |" in told
+    report = (out / "results.md").read_text()
+    assert "15 images (folder valid), resnet20" in report and "images and seeds" in report
+    assert "| anchor | 2 |" in report and "| minus CE | top-1 error |" in report
     assert all((out / name).stat().st_size > 5000 for name in ("comparison.png", "curves.png"))
 
 
-def test_the_dry_run_measures_and_trains_nothing(folder, tmp_path, capsys):
+def test_the_dry_run_trains_nothing(folder, tmp_path, capsys):
     assert main(["--config", str(folder / "losses.yaml"), "--out", str(tmp_path / "new"), "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "4 runs: 36 images to train, 15 of folder valid to score" in shown and "anchor, seed 1  0 of 2 epochs" in shown
+    assert "4 runs: 36 images" in shown and "15 of folder valid" in shown and "anchor, seed 1  0 of 2 epochs" in shown
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{name: ce, warmup_epochs: 0}", "{name: mse}", "model 'CE': loss.name: expected one of anchor, bce, focal, ce"),
-        ("{name: ce, warmup_epochs: 0}", "{ohkm: 1}", "model 'CE': .*did you mean"),
-        ("loss: {name: ce, warmup_epochs: 0}", "data: {test: train}", "data.test differs; compare on the same data"),
+        ("{name: ce, warmup_epochs: 0}", "{name: mse}", "model 'CE': loss.name.*anchor, bce, focal, ce.*mse"),
+        ("{name: ce, warmup_epochs: 0}", "{ohkm: 1}", "model 'CE': .*ohkm"),
+        ("loss: {name: ce, warmup_epochs: 0}", "data: {test: train}", "data.test"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(folder, tmp_path, capsys, old, new, message):
+def test_wrong_comparisons_are_reported_in_one_line(folder, tmp_path, capsys, old, new, message):
     config = tmp_path / "losses.yaml"
     config.write_text(COMPARISON.replace(old, new).replace("tiny.yaml", str(folder / "tiny.yaml")))
     assert main(["--config", str(config), "--out", str(tmp_path / "out")]) == 2

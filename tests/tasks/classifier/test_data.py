@@ -1,4 +1,4 @@
-"""Batches of labelled images: what depends on what, photographs that are cut, and those that cannot be read."""
+"""Batches of labelled images: random draws, crops of image files, and files that cannot be read."""
 
 import pickle
 
@@ -22,23 +22,23 @@ def arrays():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four photographs of 40x20: red grows from left to right; the third is damaged."""
+    """Four images of 40x20: red grows from left to right; the third is damaged."""
     for i in range(4):
-        picture = np.zeros((20, 40, 3), np.uint8)
-        picture[..., 2] = 6 * np.arange(40)
-        write_image(tmp_path / "train" / f"class{i % 2}" / f"{i}.png", picture)
-    (tmp_path / "train" / "class1" / "1.png").write_bytes(b"no picture")
+        image = np.zeros((20, 40, 3), np.uint8)
+        image[..., 2] = 6 * np.arange(40)
+        write_image(tmp_path / "train" / f"class{i % 2}" / f"{i}.png", image)
+    (tmp_path / "train" / "class1" / "1.png").write_bytes(b"no image")
     return open_images("folder", tmp_path, "train")
 
 
-def test_a_plain_batch_is_the_images_as_they_are(arrays):
+def test_a_batch_without_augmentation_has_the_images_unchanged(arrays):
     batch = ImageDataset(arrays, size=SIZE).__getitems__([(0, 4), (0, 1)])
     np.testing.assert_array_equal(batch.images, arrays.images[[4, 1]])
     assert batch.labels.tolist() == [1, 1] and batch.index.tolist() == [4, 1]
     torch.testing.assert_close(shift_and_mirror(batch.images, batch.shifts, batch.mirrored), batch.images)
 
 
-def test_draws_depend_on_seed_epoch_and_places_alone(arrays):
+def test_draws_depend_on_seed_epoch_and_indices_only(arrays):
     def draw(seed, epoch, places=(3, 5, 7, 1, 0, 8)):
         batch = ImageDataset(arrays, size=SIZE, augmented=True, pad=2, seed=seed).__getitems__([(epoch, i) for i in places])
         return torch.cat([batch.shifts, batch.mirrored[:, None]], 1).tolist()
@@ -48,7 +48,7 @@ def test_draws_depend_on_seed_epoch_and_places_alone(arrays):
     assert np.abs(np.array(draw(0, 0))[:, :2]).max() <= 2
 
 
-def test_a_batch_goes_through_a_process_and_may_be_empty(arrays):
+def test_a_batch_can_be_pickled_and_may_be_empty(arrays):
     dataset = ImageDataset(arrays, size=SIZE, augmented=True)
     for keys in ([(1, 2), (1, 0)], []):
         batch = dataset.__getitems__(keys)
@@ -64,7 +64,7 @@ def test_the_loader_yields_whole_batches(arrays, workers):
     assert [batch.index.tolist() for batch in loader] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
 
 
-def test_photographs_that_cannot_be_read_are_black_and_have_no_label(folder):
+def test_images_that_cannot_be_read_are_black_and_have_no_label(folder):
     batch = ImageDataset(folder, size=8).__getitems__([(0, i) for i in range(4)])
     assert batch.labels.tolist() == [0, 0, IGNORED, 1]
     assert batch.images[2].max() == 0 < batch.images[0].max()
@@ -72,33 +72,33 @@ def test_photographs_that_cannot_be_read_are_black_and_have_no_label(folder):
     assert failure.index == 2 and "1.png" in failure.message
 
 
-def test_evaluated_photographs_are_cut_in_the_middle(folder):
+def test_evaluated_images_are_cropped_in_the_middle(folder):
     (image,) = ImageDataset(folder, size=9).__getitems__([(0, 0)]).images.numpy()
     # 7/8 of 20 pixels are 18 (17.5 rounded to even), from column 11 on: halved, columns 11.5, 13.5, ... of red 6 x.
     np.testing.assert_allclose(image[:, :, 0], np.tile(6 * (11.5 + 2 * np.arange(9)), (9, 1)), atol=1)
     assert image[..., 1:].max() == 0
 
 
-def test_trained_photographs_are_cut_anew_in_every_epoch(folder):
+def test_training_images_are_cropped_differently_in_every_epoch(folder):
     dataset = ImageDataset(folder, size=8, augmented=True)
     first, again, later = (dataset.__getitems__([(epoch, 0)]).images for epoch in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, later)
 
 
-def test_cuts_lie_inside_and_vary_as_they_should():
-    cuts = np.array([draw_crop(np.random.default_rng(seed), 50, 40) for seed in range(300)])
-    x, y, w, h = cuts.T
-    assert (cuts >= 0).all() and (x + w <= 50).all() and (y + h <= 40).all()
-    area, ratio = w * h / 2000, w / h
+def test_crops_lie_inside_and_vary_in_area_and_ratio():
+    crops = np.array([draw_crop(np.random.default_rng(seed), 50, 40) for seed in range(300)])
+    x, y, w, h = crops.T
+    assert (crops >= 0).all() and (x + w <= 50).all() and (y + h <= 40).all()
+    area = w * h / 2000
+    ratio = w / h
     assert 0.06 < area.min() < 0.15 and 0.85 < area.max() <= 1
     assert 0.7 < ratio.min() < 0.85 and 1.2 < ratio.max() < 1.45
     assert draw_crop(np.random.default_rng(0), 1000, 1) == (499, 0, 1, 1)
 
 
-def test_logits_come_with_their_places_and_are_nan_where_nothing_was_read(folder):
+def test_logits_come_with_their_indices_and_are_nan_for_unreadable_images(folder):
     loader = make_loader(ImageDataset(folder, size=8), EpochBatches(4, 3), collate=identity_collate)
-    found = list(classify_batches(loader, lambda images: images.float().mean((1, 2))))
-    index, logits = (np.concatenate(parts) for parts in list(zip(*found, strict=True))[:2])
-    assert index.tolist() == [0, 1, 2, 3]
-    assert np.isnan(logits).all(1).tolist() == [False, False, True, False]
-    assert [failure.index for *_, failures in found for failure in failures] == [2]
+    first, second = classify_batches(loader, lambda images: images.float().mean((1, 2)))
+    assert first[0].tolist() == [0, 1, 2] and second[0].tolist() == [3]
+    assert np.isnan(first[1]).all(1).tolist() == [False, False, True] and np.isfinite(second[1]).all()
+    assert [failure.index for failure in first[2]] == [2] and second[2] == ()

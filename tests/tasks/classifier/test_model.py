@@ -24,33 +24,33 @@ def path(model, tmp_path):
     return tmp_path / "a.safetensors"
 
 
-def test_what_is_written_reads_back(path, model):
+def test_weights_read_back_as_written(path, model):
     again, info = load_weights(path, info_class=ClassifierInfo)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(again(images), model(images))
     assert info == INFO.with_notes(loss="anchor") and not again.training
 
 
-def test_files_of_other_things_are_told_apart(path, tmp_path):
-    with pytest.raises(WeightsError, match="weights of a classifier, expected those of a pose model"):
+def test_other_files_are_refused(path, tmp_path):
+    with pytest.raises(WeightsError, match=r"a classifier.*a pose model"):
         load_weights(path)
-    with pytest.raises(WeightsError, match="weights of a pose model, expected those of a classifier"):
+    with pytest.raises(WeightsError, match=r"a pose model.*a classifier"):
         load_weights(locate("lspet-small"), info_class=ClassifierInfo)
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(WeightsError, match="not posekit's weights"):
+    with pytest.raises(WeightsError, match=r"foreign\.safetensors"):
         load_weights(tmp_path / "foreign.safetensors", info_class=ClassifierInfo)
-    with pytest.raises(WeightsError, match="no such weights file"):
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
         load_weights(tmp_path / "none.safetensors", info_class=ClassifierInfo)
 
 
 def test_files_that_do_not_fit_their_description(path, tmp_path):
     tensors = load_file(path)
     for metadata, message in (
-        (INFO.to_json().replace("resnet20", "resnet32"), "do not fit the model"),
-        (INFO.to_json().replace("resnet20", "vgg"), "network: expected one of resnet20"),
-        (INFO.to_json().replace('"version": 1', '"version": 7'), "its format is 7"),
-        (INFO.to_json().replace('"head": "sigmoid"', '"head": "linear"'), "head: expected sigmoid"),
-        ("{}", "description of the model cannot be used"),
+        (INFO.to_json().replace("resnet20", "resnet32"), "b.safetensors"),
+        (INFO.to_json().replace("resnet20", "vgg"), "network.*resnet20.*vgg"),
+        (INFO.to_json().replace('"version": 1', '"version": 7'), "7"),
+        (INFO.to_json().replace('"head": "sigmoid"', '"head": "linear"'), "head.*sigmoid.*linear"),
+        ("{}", "version"),
     ):
         save_file(tensors, tmp_path / "b.safetensors", {"posekit-classifier": metadata})
         with pytest.raises(WeightsError, match=message):

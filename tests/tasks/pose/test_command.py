@@ -120,7 +120,7 @@ def test_terminated_run_resumes_bit_for_bit(root, tmp_path, whole):
     os.killpg(process.pid, signal.SIGTERM)  # the whole group, as a scheduler does
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
-    assert f"; go on with: posekit train --resume --out {cut}\n" in said
+    assert f"; resume with: posekit train --resume --out {cut}\n" in said
     assert "Traceback" not in said
     assert_goes_on_to(whole, cut)
 
@@ -136,8 +136,8 @@ def test_a_killed_worker_ends_the_run_in_one_line_and_it_resumes_bit_for_bit(roo
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1, said
     told = said.splitlines()[-1]
-    assert told.startswith("posekit train: stopped: a process that reads photographs has died")
-    assert told.endswith(f"; go on with: posekit train --resume --out {cut}")
+    assert told.startswith("posekit train: stopped: a data loading process died")
+    assert told.endswith(f"; resume with: posekit train --resume --out {cut}")
     assert "Traceback" not in said
     assert_goes_on_to(whole, cut)
 

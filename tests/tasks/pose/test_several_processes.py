@@ -56,7 +56,9 @@ def step(self, batch):
     if os.environ["RANK"] == "0" and (self.progress.epoch, self.progress.batch) == (1, 1):
         os.kill(os.getpid(), signal.SIGTERM)
 
-plain_step, engine.Engine._step, engine._SHOW_EVERY = engine.Engine._step, step, 1
+plain_step = engine.Engine._step
+engine.Engine._step = step
+engine._SHOW_EVERY = 1
 sys.exit(main(["train", *sys.argv[1:]]))
 """
 

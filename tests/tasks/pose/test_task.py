@@ -39,19 +39,19 @@ def outputs(batch):
 
 def test_hard_pixels_and_joints_are_counted_on_the_last_stack_and_labelled_joints(task, batch):
     maps, target = outputs(batch)
-    loss, tallies = task.loss(lambda images: maps, batch, epoch=1)
+    loss, sums = task.loss(lambda images: maps, batch, epoch=1)
     negatives = int((target == 0)[batch.labelled].sum())
-    assert tallies["hard_pixels"].tolist() == [200.0, negatives]
-    assert tallies["hard_joints"].tolist() == [100.0, 5.0]
+    assert sums["hard_pixels"].tolist() == [200.0, negatives]
+    assert sums["hard_joints"].tolist() == [100.0, 5.0]
     torch.testing.assert_close(loss, HeatmapBCE()(maps, target, batch.labelled))
 
 
 @pytest.mark.parametrize(("loss", "joints"), [(HeatmapBCE(), 5), (OHKM(HeatmapBCE(), 2), 4), (OHKM(HeatmapBCE(), 9), 5)])
 def test_the_loss_tells_how_many_joints_it_is_the_mean_over(task, batch, loss, joints):
-    task.losses[False] = loss
+    task.criterion = loss
     maps, target = outputs(batch)
-    mean, tallies = task.loss(lambda images: maps, batch, epoch=1)
-    total, counted = tallies["loss"].tolist()
+    mean, sums = task.loss(lambda images: maps, batch, epoch=1)
+    total, counted = sums["loss"].tolist()
     assert counted == joints
     assert total == pytest.approx(joints * mean.item())
     loss.reduction = "sum"
