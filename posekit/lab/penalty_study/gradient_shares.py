@@ -1,4 +1,4 @@
-"""Which pixels a loss learns from: how its gradient is shared out among them."""
+"""Which pixels a loss learns from: the share of its gradient that each kind of pixel receives."""
 
 import math
 
@@ -13,7 +13,7 @@ KINDS = ("target above 0", "true negatives above the anchor", "other true negati
 
 
 def summed_gradients(maps: AnchorMaps) -> np.ndarray:
-    """Add up, person by person, the absolute derivatives of both losses by the logits.
+    """Sum each person's absolute derivatives of both losses with respect to the logits.
 
     Parameters
     ----------
@@ -22,25 +22,29 @@ def summed_gradients(maps: AnchorMaps) -> np.ndarray:
 
     Returns
     -------
-    (B, 2, 3) float64 : of `LOSSES`, over the pixels of `KINDS`, all joints together.
+    (B, 2, 3) float64 : for each of `LOSSES`, over the pixels of each of `KINDS`, all joints together.
     """
-    counted, above = ~maps.anchor.isnan(), maps.probability > maps.anchor
+    counted = ~maps.anchor.isnan()
+    above = maps.probability > maps.anchor
     kinds = torch.stack([~maps.mask & counted, maps.mask & above, maps.mask & ~above & counted])
-    losses = torch.stack([maps.probability - maps.target, maps.gradient]).abs().double()
-    return torch.einsum("lbkhw,tbkhw->blt", losses, kinds.double()).cpu().numpy()
+    gradients = torch.stack([maps.probability - maps.target, maps.gradient]).abs().double()
+    return torch.einsum("lbkhw,tbkhw->blt", gradients, kinds.double()).cpu().numpy()
 
 
 def gradient_shares(sums_N23: np.ndarray) -> dict[str, dict[str, float]]:
-    """Percent of each loss's gradient that each kind of pixel has; NaN where there is none at all."""
+    """Return the percentage of each loss's gradient on each of `KINDS`; NaN if the gradient is 0."""
     sums_23 = sums_N23.sum(0)
     shares_23 = in_percent(sums_23, sums_23.sum(-1, keepdims=True))
-    return {loss: dict(zip(KINDS, map(float, row), strict=True)) for loss, row in zip(LOSSES, shares_23, strict=True)}
+    return {loss: dict(zip(KINDS, row.tolist(), strict=True)) for loss, row in zip(LOSSES, shares_23, strict=True)}
 
 
 def gradient_lines(shares: dict[str, dict[str, float]]) -> list[str]:
-    """Text for the screen: a line for each loss."""
+    """Format the shares as text, one line per loss."""
     lines = ["  ".join([f"{'% of the gradient':<17}", *KINDS])]
-    for loss, found in shares.items():
-        cells = ("-" if math.isnan(share) else f"{share:.1f}" for share in found.values())
-        lines.append("  ".join([f"{loss:<17}", *map(str.rjust, cells, map(len, KINDS))]))
+    for loss, share_by_kind in shares.items():
+        cells = [f"{loss:<17}"]
+        for kind, share in share_by_kind.items():
+            cell = "-" if math.isnan(share) else f"{share:.1f}"
+            cells.append(cell.rjust(len(kind)))
+        lines.append("  ".join(cells))
     return lines

@@ -1,4 +1,4 @@
-"""The measures of a region's penalty, with their intervals, for tables and JSON files."""
+"""Measures of a region's penalty with their 95 % intervals, for tables and JSON files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from posekit.metrics.bootstrap import in_percent, percentiles95, resampled_sums
 
-# The tables' column of each measure, and the unit it is printed in.
+# Column title of each measure, and the factor of its printed unit.
 _COLUMNS = {
     "mean_penalty": ("1e-6 per pixel", 1e6),
     "penalty_share": ("% of penalty", 1),
@@ -17,50 +17,51 @@ _COLUMNS = {
     "higher": ("% of maps higher", 1),
 }
 MEASURES = tuple(_COLUMNS)
-# It depends on the people alone.
-_WITHOUT_INTERVAL = "area_share"
-# Photographs that have the region: drawn from fewer, an interval tells too little, and looks narrow.
-_FEWEST = 10
-# Column of the sums.
-_MAPS = 5
+_WITHOUT_INTERVAL = "area_share"  # it depends on the people alone
+_MIN_IMAGES = 10  # with the region; an interval from fewer images is too narrow
+_MAPS = 5  # column of the sums
 
 
 class Estimate(NamedTuple):
-    """A number with the ends of its 95 % interval; NaN where nothing counted, the ends also where little did."""
+    """A value with the ends of its 95 % interval. NaN where nothing counts; only the ends are NaN where few images count."""
 
     value: float
     low: float
     high: float
 
 
+Measures = Mapping[str, Estimate]
+Regions = Mapping[str, Measures]
+Groups = Mapping[str, Regions]
+"""For each group of joints and each region, the measures."""
+
+
 def estimates(sums_P6: np.ndarray) -> dict[str, Estimate]:
-    """Each of `MEASURES`, with the interval of a bootstrap over photographs, if ten of them or more have the region.
+    """Return each of `MEASURES` with its bootstrap interval over images, if at least ten images have the region.
 
     Parameters
     ----------
     sums_P6 : (P, 6) float
-        What each photograph adds: penalty and pixels of the region; penalty and pixels of the whole maps; maps that score
-        above the anchor within the region; maps. Only maps that have the region add to any of them.
+        Sums per image, over the maps that have the region: penalty and pixels of the region, penalty and pixels of the whole
+        maps, number of maps that score above the anchor within the region, number of maps.
     """
-    values, drawn = _measures(sums_P6.sum(0)), _measures(resampled_sums(sums_P6))
-    return {name: _estimate(values[name], drawn[name], sums_P6) for name in MEASURES}
+    values = _measures(sums_P6.sum(0))
+    resampled = _measures(resampled_sums(sums_P6))
+    return {name: _estimate(values[name], resampled[name], sums_P6) for name in MEASURES}
 
 
 def differences(a_P6: np.ndarray, b_P6: np.ndarray) -> dict[str, Estimate]:
-    """First minus second of each of `MEASURES`; each drawn set of photographs measures both (sums as for `estimates`)."""
-    (a, a_drawn), (b, b_drawn) = ((_measures(sums.sum(0)), _measures(resampled_sums(sums))) for sums in (a_P6, b_P6))
-    return {name: _estimate(a[name] - b[name], a_drawn[name] - b_drawn[name], np.minimum(a_P6, b_P6)) for name in MEASURES}
-
-
-def _estimate(value: float, drawn_R: np.ndarray, sums_P6: np.ndarray) -> Estimate:
-    enough = np.count_nonzero(sums_P6[:, _MAPS]) >= _FEWEST
-    return Estimate(float(value), *(percentiles95(drawn_R) if enough else (math.nan, math.nan)))
+    """Return first minus second of each of `MEASURES`, both on the same resampled images; sums as for `estimates`."""
+    a, b = _measures(a_P6.sum(0)), _measures(b_P6.sum(0))
+    a_R, b_R = _measures(resampled_sums(a_P6)), _measures(resampled_sums(b_P6))
+    return {name: _estimate(a[name] - b[name], a_R[name] - b_R[name], np.minimum(a_P6, b_P6)) for name in MEASURES}
 
 
 def _measures(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Each measure of the sums (..., 6)."""
     penalty, area, all_penalty, all_area, higher, maps = np.moveaxis(sums, -1, 0)
-    penalty_share, area_share = in_percent(penalty, all_penalty), in_percent(area, all_area)
+    penalty_share = in_percent(penalty, all_penalty)
+    area_share = in_percent(area, all_area)
     return {
         "mean_penalty": in_percent(penalty, area) / 100,
         "penalty_share": penalty_share,
@@ -70,48 +71,53 @@ def _measures(sums: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def _estimate(value: np.ndarray, resampled_R: np.ndarray, sums_P6: np.ndarray) -> Estimate:
+    if np.count_nonzero(sums_P6[:, _MAPS]) < _MIN_IMAGES:
+        return Estimate(float(value), math.nan, math.nan)
+    return Estimate(float(value), *percentiles95(resampled_R))
+
+
 def measure_lines(
-    blocks: Mapping[str, Mapping[str, Mapping[str, Estimate]]],
-    counts: Mapping[str, Mapping[str, int]],
-    *,
-    measures: Sequence[str] = MEASURES,
-    sign: str = "",
+    groups: Groups, counts: Mapping[str, Mapping[str, int]], *, measures: Sequence[str] = MEASURES, sign: str = ""
 ) -> list[str]:
-    """Text for the screen, in columns.
+    """Format measures as aligned columns of text.
 
     Parameters
     ----------
-    blocks : mapping of str to mapping of str to mapping of str to Estimate
-        Of each group of joints, of each region, the measures.
+    groups : Groups
     counts : mapping of str to mapping of str to int
-        How many maps there were. Only the first group shows regions without any.
+        Number of maps of each group and region. A region without maps is shown in the first group only.
     measures : sequence of str
-        Those to show.
+        Measures to show.
     sign : str
-        "+" for numbers that always show theirs.
+        "+" to print the sign of positive numbers too.
     """
     rows = [["joints", "region", "maps", *(_COLUMNS[name][0] for name in measures)]]
-    for i, (group, regions) in enumerate(blocks.items()):
-        for region, found in regions.items():
+    for i, (group, regions) in enumerate(groups.items()):
+        for region, values in regions.items():
             count = counts[group][region]
             if count or i == 0:
-                rows.append([group, region, f"{count:,}", *(_cell(name, found[name], sign) for name in measures)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = ("<", "<", *">" * (1 + len(measures)))
-    formats = [f"{side}{width}" for side, width in zip(aligned, widths, strict=True)]
+                rows.append([group, region, f"{count:,}", *(_cell(name, values[name], sign) for name in measures)])
+    formats = []
+    for i, column in enumerate(zip(*rows, strict=True)):
+        side = "<" if i < 2 else ">"
+        formats.append(f"{side}{max(map(len, column))}")
     return ["  ".join(map(format, row, formats)) for row in rows]
 
 
-def _cell(name: str, found: Estimate, sign: str) -> str:
-    if math.isnan(found.value):
+def _cell(name: str, estimate: Estimate, sign: str) -> str:
+    if math.isnan(estimate.value):
         return "-"
-    value, low, high = (f"{_COLUMNS[name][1] * number:{sign},.1f}" for number in found)
-    return value if name == _WITHOUT_INTERVAL or math.isnan(found.low) else f"{value} ({low} to {high})"
+    factor = _COLUMNS[name][1]
+    value, low, high = (f"{factor * number:{sign},.1f}" for number in estimate)
+    if name == _WITHOUT_INTERVAL or math.isnan(estimate.low):
+        return value
+    return f"{value} ({low} to {high})"
 
 
-def to_json(found: Estimate | Mapping):
-    """For JSON, however deep the estimates lie; None for NaN."""
-    if not isinstance(found, Estimate):
-        return {name: to_json(item) for name, item in found.items()}
-    value, *ends = (number if math.isfinite(number) else None for number in found)
+def to_json(estimates: Estimate | Mapping) -> dict:
+    """Convert estimates, or a nested mapping of them, for JSON; NaN becomes None."""
+    if not isinstance(estimates, Estimate):
+        return {name: to_json(item) for name, item in estimates.items()}
+    value, *ends = (number if math.isfinite(number) else None for number in estimates)
     return {"value": value, "interval95": ends}

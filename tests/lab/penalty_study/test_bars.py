@@ -1,4 +1,4 @@
-"""The bars are as long as the numbers they are given, and nothing in the figure overlaps."""
+"""Lengths of the bars, and a figure without overlapping text."""
 
 import io
 
@@ -15,7 +15,7 @@ LONG = "runs/mpii-hourglass8-anchor-gamma2/best.safetensors"
 
 
 def measures(mean, penalty, area, higher):
-    """Of a region; intervals reach 10 % down and 20 % up."""
+    """Measures of a region; intervals reach 10 % down and 20 % up."""
     numbers = {"mean_penalty": mean, "penalty_share": penalty, "area_share": area, "higher": higher}
     return {name: (value, 0.9 * value, 1.2 * value) for name, value in numbers.items()}
 
@@ -43,13 +43,13 @@ def test_bars_and_intervals_hold_the_numbers():
     assert [text.get_text() for text in mean.texts] == ["2,000", "50.0", "1,000", "0.2"]
     assert [text.get_text() for text in share.texts] == ["50.0", "60.0", "40.0", "70.0"]
     for axes in figure.axes:
-        assert [label.get_text() for label in axes.get_yticklabels()] == ["opposite", "rest"], "no row for what is NaN for all"
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["opposite", "rest"], "no row where all are NaN"
         first, second = axes.patches[0].get_y(), axes.patches[2].get_y()
         assert axes.yaxis.get_inverted() and first < second, "the first model is above the second"
         assert axes.get_xlim()[0] == 0
 
 
-def test_the_share_of_the_pixels_is_marked_on_the_share_of_the_penalty():
+def test_the_share_of_the_pixels_is_marked_in_the_panel_of_the_penalty_share():
     figure = penalty_bars({"AL": AL, "BCE": BCE})
     mean, share, higher = figure.axes
     (marks,) = share.lines
@@ -61,8 +61,8 @@ def test_the_share_of_the_pixels_is_marked_on_the_share_of_the_penalty():
 
 
 def test_a_mark_does_not_cross_a_number():
-    near, far, before = (measures(1e-3, share, area, 1) for share, area in ((75, 98), (50, 98), (90, 20)))
-    share = penalty_bars({"a": {"near": near, "far": far, "before": before}}).axes[1]
+    rows = {"near": measures(1e-3, 75, 98, 1), "far": measures(1e-3, 50, 98, 1), "before": measures(1e-3, 90, 20, 1)}
+    share = penalty_bars({"a": rows}).axes[1]
     figure = FigureCanvasAgg(share.figure)
     figure.draw()
     for text, mark in zip(share.texts, share.transData.transform(share.lines[0].get_xydata())[:, 0], strict=True):
@@ -70,14 +70,15 @@ def test_a_mark_does_not_cross_a_number():
         assert not extent.x0 - 1 < mark < extent.x1 + 1, text.get_text()
 
 
-def test_a_row_that_one_model_lacks_has_no_bar_of_it():
+def test_a_row_that_one_model_lacks_has_no_bar_for_it():
     lacking = penalty_bars({"AL": {"other persons": AL["opposite"], "rest": AL["rest"]}, "BCE": BCE}).axes[0]
     np.testing.assert_allclose(widths(lacking), [2000, 50, np.nan, np.nan, 0.25, 1000])
     assert [text.get_text() for text in lacking.texts] == ["2,000", "50.0", "0.2", "1,000"]
 
 
 def test_few_rows_take_a_column_and_many_the_page():
-    few, many = penalty_bars({"AL": AL}), penalty_bars({"AL": dict.fromkeys(GROUPS, AL["opposite"])})
+    few = penalty_bars({"AL": AL})
+    many = penalty_bars({"AL": dict.fromkeys(GROUPS, AL["opposite"])})
     assert (few.get_figwidth(), many.get_figwidth()) == (3.3, 6.9)
     assert many.get_figheight() < 3 and [len(axes.patches) for axes in many.axes] == [7, 7, 7]
     lefts = [axes.get_position().x0 for axes in many.axes]
@@ -93,14 +94,14 @@ def test_no_text_overlaps_or_leaves_the_figure(models, rows, scale, require_legi
     require_legible(penalty_bars(numbers))
 
 
-def test_no_penalty_and_no_rows_are_drawn_as_nothing(require_legible):
+def test_zero_penalty_and_missing_rows_are_drawn_without_numbers(require_legible):
     perfect = measures(0, float("nan"), 3, 0)
-    all_models = {"AL": {"opposite": perfect, "rest": perfect}}, {}, {"AL": {"rest": NOTHING}}
-    figures = [penalty_bars(models) for models in all_models]
-    for figure in figures:
+    zero = penalty_bars({"AL": {"opposite": perfect, "rest": perfect}})
+    missing = penalty_bars({"AL": {"rest": NOTHING}})
+    for figure in (zero, missing, penalty_bars({})):
         require_legible(figure)
-    assert widths(figures[0].axes[0]) == [0, 0] and [text.get_text() for text in figures[0].axes[1].texts] == []
-    assert not figures[2].axes[0].patches
+    assert widths(zero.axes[0]) == [0, 0] and not zero.axes[1].texts
+    assert not missing.axes[0].patches
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
