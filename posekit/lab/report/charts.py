@@ -1,4 +1,4 @@
-"""The report's figures, ready for the page."""
+"""Charts of the report, as SVG inside the page."""
 
 import io
 import re
@@ -9,73 +9,78 @@ import numpy as np
 from markupsafe import Markup
 
 from posekit.drawing import curves as draw
+from posekit.lab.report.tables import spaced
 from posekit.scoring.analysis import diagnosis_shares, double_shares
 from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
 
 _CURVE_POINTS = 101
-# Of groups of joints, beside the mean's: more cannot be told apart.
-_MOST_CURVES = 8
-# What the page decides, by the scheme that the reader prefers.
+_MAX_GROUP_CURVES = 8  # beside the mean's; more cannot be told apart
+# Fixed colours, replaced by those of the reader's colour scheme.
 _COLOURS = {"#000000": "currentColor", "#ffffff": "var(--card)"}
-_NAMED = re.compile(r'(id="|url\(#|href="#)')
+_ID = re.compile(r'(id="|url\(#|href="#)')
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure: its SVG, which stands in the page's text, and its caption."""
+    """An SVG element with its caption."""
 
     svg: Markup
     caption: str
 
 
-def of_errors(scores: Scores, name: str) -> list[Chart]:
-    """Curves, bars, the histogram of errors, and the reliability of the scores where there are any."""
-    pck, chosen = scores.pck, list(scores.mean_joints)
-    size = {"threshold": pck.threshold, "reference": scores.reference}
+def error_charts(scores: Scores) -> list[Chart]:
+    """Draw the curves, the joints' bars, the histogram of errors, and the reliability of the scores if there are any."""
+    pck = scores.pck
+    mean_joints = list(scores.mean_joints)
     groups = scores.people.skeleton.group_indices
-    together = {"Mean": scores.mean_joints, **(groups if len(groups) <= _MOST_CURVES else {})}
-    curves = {group: _curve(scores, joints) for group, joints in together.items()}
-    joints = {joint.replace("_", " "): percent for joint, percent in scores.joints.items()}
+    curves = {"Mean": _curve(scores, scores.mean_joints)}
+    if len(groups) <= _MAX_GROUP_CURVES:
+        curves |= {name: _curve(scores, joints) for name, joints in groups.items()}
+    joints = {spaced(joint): percent for joint, percent in scores.joints.items()}
+    curve_figure = draw.pck_curves(curves, metric=scores.metric, threshold=pck.threshold, reference=scores.reference)
+    error_figure = draw.error_histogram(pck.errors[:, mean_joints], threshold=pck.threshold, reference=scores.reference)
     charts = [
-        _chart(draw.pck_curves(curves, metric=scores.metric, **size), "curves", "Against the threshold, pooled."),
-        _chart(draw.joint_bars({name: joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
-        _chart(draw.error_histogram(pck.errors[:, chosen], **size), "errors", "Distances of the means' joints from the truth."),
+        _chart(curve_figure, "curves", "Pooled score against the threshold."),
+        _chart(draw.joint_bars({"": joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
+        _chart(error_figure, "errors", "Distance to the truth, joints of the means."),
     ]
-    counted = pck.counted[:, chosen]
-    seen = scores.predictions.scores[:, chosen][counted]
-    if np.isfinite(seen).any():
-        figure = draw.reliability(seen, pck.correct[:, chosen][counted])
-        caption = "Does the score mean accuracy? Share of correct joints among those of like score, in bins of equal count."
+    counted = pck.counted[:, mean_joints]
+    confidences = scores.predictions.scores[:, mean_joints][counted]
+    if np.isfinite(confidences).any():
+        figure = draw.reliability(confidences, pck.correct[:, mean_joints][counted])
+        caption = "Reliability: share of correct joints by score, in bins of equal count."
         charts.append(_chart(figure, "reliability", caption))
     return charts
 
 
-def of_diagnosis(models: Mapping[str, Scores]) -> Chart:
-    """Shares of the kinds of error in each group."""
+def diagnosis_chart(models: Mapping[str, Scores]) -> Chart:
+    """Draw the shares of the kinds of error in each group."""
     shares = {name: diagnosis_shares(scores, scores.diagnosis) for name, scores in models.items()}
-    return _chart(draw.diagnosis_bars(shares), "diagnosis", "What became of the joints of each group.")
+    return _chart(draw.diagnosis_bars(shares), "diagnosis", "Kinds of error in each group.")
 
 
-def of_double_counting(models: Mapping[str, Scores]) -> Chart:
-    """How often maps of each group have several peaks, and what lies under them; of the models that tell their peaks."""
-    found = {name: scores.double_counting for name, scores in models.items()}
-    shares = {name: double_shares(models[name], double) for name, double in found.items() if double is not None}
+def double_counting_chart(models: Mapping[str, Scores]) -> Chart:
+    """Draw how often maps have several peaks and what lies under them, for the models whose peaks are known."""
+    shares = {}
+    for name, scores in models.items():
+        if scores.double_counting is not None:
+            shares[name] = double_shares(scores, scores.double_counting)
     caption = "Maps with several peaks, and what lies under the peaks."
     return _chart(draw.double_counting_bars(shares), "double-counting", caption)
 
 
-def of_comparison(found: PairedComparison, names: tuple[str, str]) -> list[Chart]:
-    """Both models' curves, and the differences with their intervals."""
-    first = found.first
-    both = zip(names, (first, found.second), strict=True)
-    curves = {name: _curve(scores, scores.mean_joints) for name, scores in both}
-    size = {"metric": first.metric, "threshold": first.pck.threshold, "reference": first.reference}
-    rows = {**found.groups, "Mean": found.total}
-    differences = {group: (row.difference, row.low, row.high) for group, row in rows.items()}
+def comparison_charts(paired: PairedComparison, names: tuple[str, str]) -> list[Chart]:
+    """Draw the differences with their intervals, and both models' curves."""
+    first = paired.first
+    differences = {}
+    for group, row in {**paired.groups, "Mean": paired.total}.items():
+        differences[group] = (row.difference, row.low, row.high)
+    curves = {name: _curve(scores, scores.mean_joints) for name, scores in zip(names, (first, paired.second), strict=True)}
+    figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
     return [
-        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, in percentage points."),
-        _chart(draw.pck_curves(curves, **size), "both-curves", "The pooled mean against the threshold."),
+        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
+        _chart(figure, "both-curves", "Pooled mean against the threshold."),
     ]
 
 
@@ -89,22 +94,22 @@ def _chart(figure, name: str, caption: str) -> Chart:
 
 
 def inline_svg(figure, name: str) -> Markup:
-    """A matplotlib figure as an SVG element in the page's own black and white.
+    """Convert a matplotlib figure to an SVG element in the page's own black and white.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     name : str
-        Differs from that of every other figure in the page: ids are made from it.
+        Prefix of the element's ids; different for every figure of the page.
     """
     from matplotlib import rc_context
 
     text = io.StringIO()
-    nameless = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "posekit"}):
-        figure.savefig(text, format="svg", transparent=True, metadata=nameless)
+        figure.savefig(text, format="svg", transparent=True, metadata=no_metadata)
     svg = text.getvalue()
-    svg = _NAMED.sub(rf"\g<1>{name}-", svg[svg.index("<svg") :])
-    for fixed, chosen in _COLOURS.items():
-        svg = svg.replace(fixed, chosen)
+    svg = _ID.sub(rf"\g<1>{name}-", svg[svg.index("<svg") :])
+    for colour, replacement in _COLOURS.items():
+        svg = svg.replace(colour, replacement)
     return Markup(svg)

@@ -2,16 +2,16 @@
 
 const viewer = document.getElementById("viewer");
 const title = document.getElementById("viewer-title");
-const place = document.getElementById("viewer-place");
+const position = document.getElementById("viewer-position");
 const body = document.getElementById("viewer-body");
 const cards = [...document.querySelectorAll("button.card")];
 let shown = -1;
 
 function show(at) {
   shown = (at + cards.length) % cards.length;
-  const { person, place: where } = cards[shown].dataset;
+  const { person, position: text } = cards[shown].dataset;
   title.textContent = `Person ${person}`;
-  place.textContent = where;
+  position.textContent = text;
   body.replaceChildren(document.getElementById(`details-${person}`).content.cloneNode(true));
   if (!viewer.open) {
     viewer.showModal();
@@ -43,7 +43,7 @@ viewer.addEventListener("keydown", (event) => {
     show(shown + step);
   }
 });
-// Beside the dialog, on what lies behind it: its own padding counts as the dialog, and a drag that ends there as no click.
+// A press outside the dialog closes it. Its padding counts as inside; pointerdown, so that a drag that ends outside does not close it.
 viewer.addEventListener("pointerdown", (event) => {
   const box = viewer.getBoundingClientRect();
   const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;

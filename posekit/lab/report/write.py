@@ -1,10 +1,10 @@
-"""From scores to the page."""
+"""Writes the report's HTML page."""
 
 import base64
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from posekit import __version__
 from posekit.files import atomic_write
-from posekit.lab.report import persons
-from posekit.lab.report.pictures import SMALL, THUMBNAIL, Pictures, read_pictures
+from posekit.lab.report.galleries import CLIPPED_AT, Gallery, mean_errors, select_galleries
+from posekit.lab.report.images import SMALL, THUMBNAIL, PersonImages, read_person_images
 from posekit.lab.report.sections import all_sections
 from posekit.lab.report.tables import facts, interval, number, unit
 from posekit.lab.report.views import Viewer
@@ -27,9 +27,8 @@ from posekit.people import People
 from posekit.scoring.score import Scores
 from posekit.skeletons import Skeleton, joint_mapping
 
-# Of the details, besides the protocol.
-_ORIGIN = ("weights", "dataset", "split", "commit")
-_PATHS = ("weights", "root", "predictions")
+_ORIGIN = ("weights", "dataset", "split", "commit")  # details shown beside the protocol
+_PATHS = ("weights", "root", "predictions")  # details that are paths
 
 
 def write_report(
@@ -40,24 +39,23 @@ def write_report(
     heatmaps: Callable[[People], np.ndarray] | None = None,
     heatmap_skeleton: Skeleton | None = None,
 ) -> Path:
-    """Write ``index.html``, one page with everything inside: it needs no network and no other file.
+    """Write ``index.html``, a single page that needs no network and no other file.
 
-    It shows the worst, the median and the best persons by the mean of their errors, each clipped at 1
-    reference size, whether or not their photograph can be read: where it cannot, the skeletons are drawn
-    on a dark ground, and the page says so.
+    It shows the worst, median and best people by the mean of their errors, each clipped at 1 reference size. Where an image
+    cannot be read, the skeletons are drawn on a dark background, and the page reports it.
 
     Parameters
     ----------
     folder : str or Path
     models : mapping of str to Scores
-        The model that is reported, by the name that the page prints; and, if there is a second, what it is compared with.
+        Scores by the model's name on the page: the reported model first, then optionally one to compare it with.
     details : mapping
         The contents of ``metrics.json``.
     heatmaps : callable, optional
-        n people -> (n, K, h, w) float32 activated maps of the model that is reported, in the frame of each person's crop and
-        four times smaller. It is asked once, for those shown whose photograph can be read.
+        n people -> (n, K, h, w) float32 activated maps of the reported model, in the frame of each person's crop and four times
+        smaller. Called once, with the people shown whose image can be read.
     heatmap_skeleton : Skeleton, optional
-        K joints: what the maps are of, if not of the joints of the people.
+        K joints of the maps; the people's skeleton by default.
 
     Returns
     -------
@@ -72,64 +70,75 @@ def write_report(
     ValueError
         If the heatmaps are not (n, K, h, w).
     """
-    (name, scores), *_ = models.items()
-    details = _without_folders(details)
-    viewer = Viewer(scores, persons.mean_errors(scores), scores.diagnosis, scores.double_counting)
-    categories = persons.chosen(scores, viewer.errors, viewer.double)
-    pictures = _pictures(scores, categories, heatmaps, heatmap_skeleton or scores.people.skeleton)
-    # disable=None: no bar where stderr is no terminal.
-    bar = tqdm(pictures.items(), desc="report", unit="person", disable=None)
-    views = {index: viewer.details(one) for index, one in bar}
+    name, scores = next(iter(models.items()))
+    details = _strip_folders(details)
+    errors = mean_errors(scores)
+    galleries = select_galleries(scores, errors, scores.double_counting)
+    images = _read_images(scores, galleries, heatmaps, heatmap_skeleton or scores.people.skeleton)
+    viewer = Viewer(scores, errors, scores.diagnosis, scores.double_counting)
+    views = {}
+    for index in tqdm(images, desc="report", unit="person", disable=None):  # None: no bar if stderr is no terminal
+        views[index] = viewer.details(images[index])
+    protocol = {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}
     page = _template().render(
         name=name,
         scores=scores,
         headline=number(scores.pooled_mean),
         headline_interval=interval(scores.interval95),
         unit=unit(scores),
-        n_joints=scores.pck.counts[list(scores.mean_joints)].sum(),
-        sections=all_sections(models, viewer.diagnosis, viewer.double, details),
+        n_joints=scores.n_joints,
+        sections=all_sections(models, details),
         remarks=scores.remarks(),
-        galleries=[(category, viewer.cards(category, pictures, views)) for category in categories],
+        galleries=[(gallery, viewer.cards(gallery, images, views)) for gallery in galleries],
         views=views.values(),
-        clipped_at=persons.CLIPPED_AT,
+        clipped_at=CLIPPED_AT,
         sizes={"small": SMALL, "thumbnail": THUMBNAIL},
-        protocol=facts("Protocol", {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}),
+        protocol=facts("Protocol", protocol),
         versions=facts("Versions", _versions()),
         json=json.dumps(details, indent=2, ensure_ascii=False, default=str),
         **_assets(),
     )
     path = Path(folder) / "index.html"
     with atomic_write(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files may be any bytes
+        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names may be any bytes
     return path
 
 
-def _without_folders(details: Mapping) -> dict:
-    """The page may go anywhere, and the folders of this machine are nobody's business."""
-    shown = {key: _without_folders(value) if isinstance(value, Mapping) else value for key, value in details.items()}
-    return shown | {key: Path(shown[key]).name for key in _PATHS if isinstance(shown.get(key), str)}
+def _strip_folders(details: Mapping) -> dict:
+    """Reduce paths to file names: the page may be published, and must not name folders of this machine."""
+    stripped = {}
+    for key, value in details.items():
+        if isinstance(value, Mapping):
+            value = _strip_folders(value)
+        elif key in _PATHS and isinstance(value, str):
+            value = Path(value).name
+        stripped[key] = value
+    return stripped
 
 
-def _pictures(
+def _read_images(
     scores: Scores,
-    categories: list[persons.Category],
+    galleries: Sequence[Gallery],
     heatmaps: Callable[[People], np.ndarray] | None,
     skeleton: Skeleton,
-) -> dict[int, Pictures]:
-    """By the persons' places, in ascending order."""
-    indices = sorted({int(index) for category in categories for index in category.persons})
-    pictures = {index: read_pictures(scores, index) for index in indices}
-    readable = [index for index, one in pictures.items() if one.problem is None]
+) -> dict[int, PersonImages]:
+    """Images of all people in the galleries, by index in ascending order."""
+    indices: set[int] = set()
+    for gallery in galleries:
+        indices.update(gallery.persons.tolist())
+    images = {index: read_person_images(scores, index) for index in sorted(indices)}
+    readable = [index for index, person in images.items() if person.problem is None]
     if heatmaps is None or not readable:
-        return pictures
+        return images
     maps = heatmaps(scores.people.select(np.array(readable)))
     if maps.ndim != 4 or maps.shape[:2] != (len(readable), len(skeleton)):
-        raise ValueError(
-            f"heatmaps: expected ({len(readable)}, {len(skeleton)}, h, w) for skeleton {skeleton.name}, got {maps.shape}"
-        )
+        expected = f"({len(readable)}, {len(skeleton)}, h, w) for skeleton {skeleton.name}"
+        raise ValueError(f"heatmaps: expected {expected}, got {maps.shape}")
     source = joint_mapping(skeleton, scores.people.skeleton)
     maps = np.where((source >= 0)[:, None, None], maps[:, source], np.float32("nan"))
-    return pictures | {index: replace(pictures[index], maps=own) for index, own in zip(readable, maps, strict=True)}
+    for index, person_maps in zip(readable, maps, strict=True):
+        images[index] = replace(images[index], maps=person_maps)
+    return images
 
 
 def _template() -> jinja2.Template:
@@ -138,7 +147,7 @@ def _template() -> jinja2.Template:
 
 
 def _assets() -> dict[str, Markup | str]:
-    """Style and script, and the script's digest: the page runs no other."""
+    """Style, script, and the digest of the only script that the page may run."""
     script = _asset("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {"style": Markup(_asset("style.css")), "script": Markup(script), "digest": digest}

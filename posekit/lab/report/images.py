@@ -1,0 +1,150 @@
+"""Images of one person, as data URIs inside the page."""
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from posekit.drawing.penalty import overlay_heatmap, penalty_map
+from posekit.drawing.pose import draw_comparison
+from posekit.errors import ImageError
+from posekit.geometry import Crop
+from posekit.heatmaps import STRIDE, encode
+from posekit.opencv import cv2
+from posekit.scoring.score import Scores
+
+LARGE, SMALL, THUMBNAIL = 384, 128, 176
+_QUALITY = 70
+# Blue, green, red: background where the image cannot be read, and marks on heatmaps.
+_BACKGROUND, _PEAK, _TRUTH = (44, 38, 36), (66, 210, 255), (255, 255, 0)
+
+
+@dataclass(frozen=True)
+class PersonImages:
+    """Draws the images of one person.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of all people.
+    index : int
+        Index of the person.
+    large : (LARGE, LARGE, 3) uint8
+        The person's crop, blue, green, red; a dark background where the image cannot be read.
+    maps : (K, h, w) float32
+        Activated heatmaps in the frame of the person's crop, joints as in the people scored; NaN where there is no heatmap.
+    problem : str, optional
+        Why the image cannot be read.
+    """
+
+    scores: Scores
+    index: int
+    large: np.ndarray
+    maps: np.ndarray
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the image file, without its folder."""
+        return Path(self.scores.people.image_paths[self.index]).name
+
+    def crop(self, size: int) -> Crop:
+        """Return the person's crop, `size` pixels wide."""
+        return Crop(self.scores.people[self.index].box, size)
+
+    def comparison(self) -> str:
+        """Draw the prediction, wrong joints marked, beside the truth."""
+        return data_uri(self._comparison(LARGE))
+
+    def thumbnail(self) -> str:
+        """Draw the prediction, wrong joints marked."""
+        return data_uri(self._comparison(THUMBNAIL)[-THUMBNAIL:, :THUMBNAIL])
+
+    def _comparison(self, tile: int) -> np.ndarray:
+        scores = self.scores
+        crop = self.crop(LARGE)
+        predicted = crop.forward(scores.predictions.joints[self.index])
+        truth = crop.forward(scores.people.joints[self.index])
+        predictions = {"prediction": (predicted, scores.pck.correct[self.index])}
+        return draw_comparison(self.large, predictions, truth, scores.pck.counted[self.index], scores.people.skeleton, tile)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether there is a heatmap of any joint."""
+        return bool(np.isfinite(self.maps).any())
+
+    def has_map(self, joint: int) -> bool:
+        """Whether there is a heatmap of the joint."""
+        return bool(np.isfinite(self.maps[joint]).all())
+
+    def heatmap(self, joint: int) -> str:
+        """Draw the joint's heatmap over the crop, on its own colour scale, with a cross at the truth."""
+        return self._mark_truth(joint, overlay_heatmap(self._backdrop, self.maps[joint]))
+
+    def penalty(self, joint: int) -> str:
+        """Draw the joint's penalty map over the crop, on its own colour scale, with a cross at the truth."""
+        return self._mark_truth(joint, overlay_heatmap(self._backdrop, self._penalties[joint]))
+
+    def highest_penalty(self, joint: int) -> float:
+        """Return the largest penalty of anchor loss in the joint's map."""
+        return float(self._penalties[joint].max())
+
+    def peaks(self, joint: int) -> str:
+        """Draw the peaks of the joint's heatmap as rings, larger for higher peaks, with a cross at the truth."""
+        image = self._backdrop.copy()
+        predictions = self.scores.predictions
+        assert predictions.heights is not None and predictions.peaks is not None  # otherwise no joint has several peaks
+        heights = predictions.heights[self.index, joint]
+        known = np.isfinite(heights)
+        sizes = np.sqrt(np.clip(heights[known] / heights[known].max(), 0, 1))
+        points = self.crop(SMALL).forward(predictions.peaks[self.index, joint][known])
+        for point, size in zip(points, sizes, strict=True):
+            cv2.circle(image, _pixel(point), round(2 + 8 * size), _PEAK, 2, cv2.LINE_AA)
+        return self._mark_truth(joint, image)
+
+    def _mark_truth(self, joint: int, image: np.ndarray) -> str:
+        if self.scores.pck.counted[self.index, joint]:
+            truth = self.crop(SMALL).forward(self.scores.people.joints[self.index, joint])
+            cv2.drawMarker(image, _pixel(truth), _TRUTH, cv2.MARKER_CROSS, 9, 1, cv2.LINE_AA)
+        return data_uri(image)
+
+    @cached_property
+    def _backdrop(self) -> np.ndarray:
+        """(SMALL, SMALL, 3) uint8: the crop, grey and dim, so that only the map is coloured."""
+        grey = cv2.cvtColor(cv2.resize(self.large, (SMALL, SMALL), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+        return cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.65), cv2.COLOR_GRAY2BGR)
+
+    @cached_property
+    def _penalties(self) -> np.ndarray:
+        """(K, h, w) float32; 0 for joints that do not count or have no heatmap."""
+        known = self.scores.pck.counted[self.index] & np.isfinite(self.maps).all((1, 2))
+        size = self.maps.shape[-1]
+        joints = self.crop(STRIDE * size).forward(self.scores.people.joints[self.index])
+        targets = encode(torch.from_numpy(joints)[None], torch.from_numpy(known)[None], size=size)[0].numpy()
+        return penalty_map(np.where(known[:, None, None], self.maps, 0).clip(0, 1), targets)
+
+
+def read_person_images(scores: Scores, index: int) -> PersonImages:
+    """Read a person's crop; the heatmaps are all NaN."""
+    person = scores.people[index]
+    no_maps = np.full((len(scores.people.skeleton), 1, 1), np.nan, np.float32)
+    try:
+        return PersonImages(scores, index, person.cut(Crop(person.box, LARGE)), no_maps)
+    except ImageError as error:
+        # The page may be published: it must not name folders of this machine.
+        problem = str(error).replace(person.image_path, Path(person.image_path).name)
+        return PersonImages(scores, index, np.full((LARGE, LARGE, 3), _BACKGROUND, np.uint8), no_maps, problem)
+
+
+def data_uri(image: np.ndarray) -> str:
+    """Encode an image (H, W, 3) uint8, blue, green, red, as WebP, two thirds the size of a JPEG."""
+    encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1]
+    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _pixel(point: np.ndarray) -> tuple[int, int]:
+    x, y = np.rint(np.clip(point, -1e4, 1e4))
+    return int(x), int(y)
