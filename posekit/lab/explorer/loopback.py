@@ -1,4 +1,4 @@
-"""Serving this machine alone: the socket, and a guard before the pages."""
+"""Access from this machine only: the listening socket, and middleware that guards the pages."""
 
 import os
 import socket
@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from posekit.errors import ConfigError
 
 ADDRESS = "127.0.0.1"
-# Names by which a browser on this machine may call it. A foreign name that leads here is an attack (DNS rebinding).
-NAMES = (ADDRESS, "localhost")
+# Host names that a browser on this machine may use. Any other name that resolves to it is an attack (DNS rebinding).
+HOST_NAMES = (ADDRESS, "localhost")
 
-# The page's scripts are compiled in the browser, hence unsafe-eval; nothing may come from, or go, elsewhere.
+# The page's scripts are compiled in the browser, hence unsafe-eval. Nothing may be loaded from or sent to other sites.
 _POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -21,7 +21,7 @@ _POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data:",
         "font-src 'self' data:",
-        f"connect-src 'self' {' '.join(f'ws://{name}:*' for name in NAMES)}",
+        f"connect-src 'self' {' '.join(f'ws://{name}:*' for name in HOST_NAMES)}",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -37,44 +37,45 @@ _HEADERS = {
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket that only this machine reaches.
+    """Return a listening socket that only this machine can reach.
 
     Parameters
     ----------
     port : int
-        0 for any that is free.
+        0 for any free port.
 
     Raises
     ------
     ConfigError
-        If the port cannot be had.
+        If the port is not available.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # elsewhere it would let two programs share a port; here it only lets one start again at once
+    if os.name == "posix":  # allows a restart at once; on Windows two programs could share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((ADDRESS, port))
         listening.listen()
     except OSError as error:
         listening.close()
-        raise ConfigError(f"--port {port}: cannot be had ({error.strerror}); choose another, or leave --port out") from None
+        raise ConfigError(f"--port {port}: not available ({error.strerror}); choose another, or omit --port") from None
     return listening
 
 
 class Guard:
-    """ASGI middleware that refuses what comes from other sites' pages, and large uploads, and tells browsers to load nothing else.
+    """ASGI middleware that refuses large uploads and requests from other sites' pages, and makes browsers load nothing else.
 
-    Whether the name by which the server is called is one of `NAMES` is left to starlette's ``TrustedHostMiddleware``.
+    Starlette's ``TrustedHostMiddleware`` must check the host name (`HOST_NAMES`).
 
     Parameters
     ----------
     app : ASGI application
-    largest : int
-        Bytes that a request may bring.
+    max_bytes : int
+        Largest allowed body of a request.
     """
 
-    def __init__(self, app: ASGIApp, largest: int):
-        self.app, self.largest = app, largest
+    def __init__(self, app: ASGIApp, max_bytes: int):
+        self.app = app
+        self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -84,23 +85,25 @@ class Guard:
         refusal = self._refusal(scope["type"], scope.get("method"), Headers(scope=scope))
         await (refusal or self.app)(scope, receive, _with_headers(send))
 
-    def _refusal(self, kind: str, method: str | None, headers: Headers) -> PlainTextResponse | None:
-        if headers.get("origin", f"http://{headers.get('host')}") != f"http://{headers.get('host')}":
+    def _refusal(self, scope_type: str, method: str | None, headers: Headers) -> PlainTextResponse | None:
+        own_origin = f"http://{headers.get('host')}"
+        if headers.get("origin", own_origin) != own_origin:
             return PlainTextResponse("the request comes from another site's page", status_code=403)
-        if kind == "websocket" or method in ("GET", "HEAD", "OPTIONS"):
+        if scope_type == "websocket" or method in ("GET", "HEAD", "OPTIONS"):
             return None
         length = headers.get("content-length", "")
         if not length.isdecimal():
-            return PlainTextResponse("the request does not tell its length", status_code=411)
-        too_large = int(length) > self.largest
-        return PlainTextResponse(f"more than {self.largest} bytes", status_code=413) if too_large else None
+            return PlainTextResponse("the request has no Content-Length", status_code=411)
+        if int(length) > self.max_bytes:
+            return PlainTextResponse(f"more than {self.max_bytes} bytes", status_code=413)
+        return None
 
 
 def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", ()), *added]}
+            headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
         await send(message)
 
-    return sending
+    return send_with_headers

@@ -1,29 +1,29 @@
-"""The page itself, made with NiceGUI: what each browser tab shows, and what happens when somebody moves something."""
+"""The page in one browser tab, built with NiceGUI, and its event handlers."""
 
 import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from nicegui import events, run, ui
 
 from posekit.drawing.maps import joint_name
 from posekit.errors import PosekitError
-from posekit.lab.explorer import pictures
-from posekit.lab.explorer.parts import Panel, Surface, caption, card, definition, fact
-from posekit.lab.explorer.pictures import CROP, REGIONS
-from posekit.lab.explorer.scene import LARGEST_FILE, ExplorerState, Facts, Rectangle, decode_upload, look_again, open_state
+from posekit.lab.explorer.images import CROP, REGIONS, MapImages, draw_maps, draw_person, draw_whole_image, frame_marks
+from posekit.lab.explorer.state import MAX_FILE_BYTES, ExplorerState, Facts, Rectangle, decode_upload, open_state, run_on_rectangle
+from posekit.lab.explorer.widgets import Panel, Surface, caption, card, definition, fact
 from posekit.prediction.predictor import Predictor
 
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 _INTRODUCTION = (
     ("q", "heatmap: the model's probability of the joint at each pixel"),
-    ("q*", "anchor: the best q in the circle around the true place"),
-    ("M", "true negatives, where the target is 0: these alone are modulated"),
-    ("penalty", "what anchor loss charges more than binary cross entropy (BCE): on hard pixels, which beat the anchor"),
+    ("q*", "anchor: the highest q in the circle around the true place"),
+    ("M", "true negatives, where the target is 0: only these are modulated"),
+    ("penalty", "anchor loss minus binary cross entropy (BCE), on hard pixels: those with q above q*"),
 )
 _REGIONS = {
     "negative": "M: modulated",
@@ -31,84 +31,97 @@ _REGIONS = {
     "circle": "circle: gives q*",
     "rim": "rest of target",
 }
-_OWN_PEAK = "No true place is given: the model's own peak stands for it{}. Click or drag on the picture to give it."
+_NOT_PLACED = "No true place yet: the model's own peak is used{}. Click or drag on the image to set it."
 _NO_PENALTY = ", so q* is the map's maximum and the penalty is 0 everywhere"
-_OUTSIDE = "The true place lies outside the crop: the map has no anchor, nothing is modulated."
-# Shorter drags on the photograph are taken for clicks, which mean nothing there.
-_LEAST_SIDE = 4.0
+_OUTSIDE = " It lies outside the crop: the map has no anchor, nothing is modulated."
+_MIN_SIDE = 4.0  # image pixels; a shorter drag is taken for a click and ignored
+
+Result = TypeVar("Result")
 
 
 class Page:
-    """The page in one browser tab; its scene is nobody else's.
+    """The page in one browser tab, with a state of its own.
 
     Parameters
     ----------
     predictor : Predictor
-    scene : ExplorerState, optional
-        What is shown first.
+    state : ExplorerState, optional
+        Shown first; without it the page asks for an image.
     """
 
-    def __init__(self, predictor: Predictor, scene: ExplorerState | None):
-        self.predictor, self.scene = predictor, scene
-        self.looking = asyncio.Lock()
-        self.stale = self.drawing = False
+    def __init__(self, predictor: Predictor, state: ExplorerState | None):
+        self.predictor = predictor
+        self._state = state
+        self.running = asyncio.Lock()
+        self.stale = False
+        self.drawing = False
         self.corner = (0.0, 0.0)
         self.size = (1, 1)
         ui.add_css(STYLE)
         self._header()
         with ui.element("div").classes("explorer"):
-            self._photograph_card()
+            self._image_card()
             self._person_card()
             self._maps_card()
 
-    # What there is on the page.
+    @property
+    def state(self) -> ExplorerState:
+        """The state shown. The widgets that need it are hidden until there is an image."""
+        assert self._state is not None
+        return self._state
+
+    # Layout.
 
     def _header(self) -> None:
         with ui.element("header").classes("top"):
             ui.html("Penalty explorer", sanitize=True, tag="h1")
             ui.label("what anchor loss does to one joint's heatmap").classes("soft")
 
-    def _photograph_card(self) -> None:
-        with card("photograph"):
-            caption("Photograph")
+    def _image_card(self) -> None:
+        with card("image"):
+            caption("Image")
             self.upload = ui.upload(
-                on_upload=self._uploaded, on_rejected=self._rejected, max_file_size=LARGEST_FILE, max_files=1, auto_upload=True
-            ).props("accept=image/* no-thumbnails")
-            self.upload.classes("upload")
-            choose = ui.button("Choose a photograph").props("outline no-caps icon=photo_camera").classes("wide")
+                on_upload=self._on_upload,
+                on_rejected=lambda: self.problem.set_text(f"not an image, or larger than {MAX_FILE_BYTES // 2**20} MB"),
+                max_file_size=MAX_FILE_BYTES,
+                max_files=1,
+                auto_upload=True,
+            )
+            self.upload.props("accept=image/* no-thumbnails").classes("upload")
+            choose = ui.button("Choose an image").props("outline no-caps icon=photo_camera").classes("wide")
             choose.on("click", js_handler=f"() => getElement({self.upload.id}).pickFiles()")
-            self.busy = ui.label("looking …").classes("soft").props("role=status")
+            self.busy = ui.label("running …").classes("soft").props("role=status")
             self.busy.set_visibility(False)
             self.problem = ui.label().classes("problem").props("role=alert")
             self.name = ui.label().classes("soft name")
-            self.photograph = Surface("The photograph: drag a rectangle around the person", self._enclose)
+            self.image = Surface("The image: drag a rectangle around the person", self._on_rectangle)
             with ui.element("div").classes("box") as self.box:
                 ui.label("Drag a rectangle around the person, or type it. The model sees a quarter more (dashed).").classes("soft")
                 with ui.element("div").classes("numbers"):
                     self.edges = [self._edge(name) for name in ("x", "y", "width", "height")]
-                whole = ui.button("The whole photograph", on_click=lambda: self._look_again(None))
-                whole.props("flat dense no-caps")
+                ui.button("Whole image", on_click=lambda: self._set_rectangle(None)).props("flat dense no-caps")
             with ui.element("dl").classes("introduction"):
                 for term, text in _INTRODUCTION:
                     definition(term, text)
 
     def _edge(self, name: str) -> ui.number:
         edge = ui.number(name, step=1, format="%.0f").props("dense outlined hide-bottom-space")
-        return edge.on("blur", self._typed, []).on("keydown.enter", self._typed, [])
+        return edge.on("blur", self._on_typed_rectangle, []).on("keydown.enter", self._on_typed_rectangle, [])
 
     def _person_card(self) -> None:
         with card("person") as self.person_card:
             caption("Person")
-            joints = {i: joint_name(self.predictor.info.skeleton, i) for i in range(len(self.predictor.info.skeleton))}
+            skeleton = self.predictor.info.skeleton
+            joints = {i: joint_name(skeleton, i) for i in range(len(skeleton))}
             self.joint = ui.select(joints, value=0, label="Joint", on_change=lambda e: self._change(joint=e.value))
             self.joint.props("outlined dense options-dense").classes("wide joint")
-            self.crop = Surface("The person: click, drag or press arrow keys to say where the joint truly is", self._place)
-            self.crop.listen_to_arrows(self._move)
+            self.crop = Surface("The person: click, drag or press arrow keys to set the joint's true place", self._on_place)
+            self.crop.listen_to_arrows(self._on_step)
             with ui.element("div").classes("legend"):
                 ui.label("+ true place")
                 ui.label("○ model's peak")
-                release = ui.button("Back to the model's peak", on_click=lambda: self._show(self.scene.release()))
-                self.release = release.props("flat dense no-caps")
+                self.release = ui.button("Use the model's peak", on_click=lambda: self._show(self.state.release()))
+                self.release.props("flat dense no-caps")
             self.truth = ui.label().classes("truth").props("aria-live=polite")
             self._loss_controls()
 
@@ -117,16 +130,16 @@ class Page:
             self.gamma_label = ui.label().classes("value")
             gamma = ui.slider(min=0, max=5, step=0.1, value=2, on_change=lambda e: self._change(gamma=e.value))
             gamma.props("aria-label='gamma'")
-            ui.label("0 is BCE; larger: hard pixels count more, easy ones less").classes("soft")
+            ui.label("0 is BCE; a larger gamma gives hard pixels more weight, easy ones less").classes("soft")
         with ui.element("div").classes("control anchor"):
             self.anchor_label = ui.label().classes("value")
-            self.own = ui.switch("the map's own", value=True, on_change=self._switched).props("dense")
-            self.anchor = ui.slider(min=0, max=1, step=0.01, value=0.5, on_change=self._anchored)
+            self.own = ui.switch("from the map", value=True, on_change=self._on_switch).props("dense")
+            self.anchor = ui.slider(min=0, max=1, step=0.01, value=0.5, on_change=self._on_anchor)
             self.anchor.props("aria-label='anchor q*'").bind_enabled_from(self.own, "value", backward=lambda own: not own)
 
     def _maps_card(self) -> None:
         with card("maps") as self.maps_card:
-            caption("What the loss sees")
+            caption("Loss")
             with ui.element("dl").classes("facts"):
                 self.facts = {
                     "anchor": fact("anchor", "anchor q*"),
@@ -136,146 +149,153 @@ class Page:
                     "cross_entropy": fact("cross_entropy", "BCE"),
                 }
             with ui.element("div").classes("panels"):
-                self.heatmap = Panel("heatmap", "Heatmap q", "how sure the model is")
                 colours = {REGIONS[region]: text for region, text in _REGIONS.items()}
-                self.mask = Panel("mask", "Mask M and circle", "what is modulated, and by what", colours)
-                self.modulator = Panel(
-                    "modulator", "Modulator (1&nbsp;+&nbsp;q&nbsp;−&nbsp;q*)<sup>γ</sup>", "each pixel's cross entropy, times this"
-                )
+                factor = "Modulator (1&nbsp;+&nbsp;q&nbsp;−&nbsp;q*)<sup>γ</sup>"
+                self.heatmap = Panel("heatmap", "Heatmap q", "the model's output")
+                self.mask = Panel("mask", "Mask M and circle", "which pixels are modulated", colours)
+                self.modulator = Panel("modulator", factor, "multiplies each pixel's cross entropy")
                 self.penalty = Panel("penalty", "Penalty map", "what anchor loss adds to BCE")
 
-    # What people do.
+    # Event handlers.
 
-    async def _uploaded(self, event: events.UploadEventArguments) -> None:
+    async def _on_upload(self, event: events.UploadEventArguments) -> None:
         self.upload.reset()
-        data, name = await event.file.read(), event.file.name
-        scene = await self._told(lambda: open_state(self.predictor, name, decode_upload(data, name)))
-        if scene:
-            kept = {} if self.scene is None else {field: getattr(self.scene, field) for field in ("joint", "gamma", "anchor")}
-            self.scene = replace(scene, **kept)
-            await self.show()
-
-    def _rejected(self) -> None:
-        self.problem.set_text(f"not a photograph, or larger than {LARGEST_FILE // 2**20} MB")
-
-    async def _look_again(self, rectangle: Rectangle | None) -> None:
-        seen = await self._told(lambda: look_again(self.predictor, self.scene, rectangle))
-        if seen:
-            self.scene = self.scene.with_look(seen, rectangle)
+        data = await event.file.read()
+        name = event.file.name
+        state = await self._run(lambda: open_state(self.predictor, name, decode_upload(data, name)))
+        if state is None:
+            return
+        if self._state is not None:
+            state = replace(state, joint=self.state.joint, gamma=self.state.gamma, anchor=self.state.anchor)
+        self._state = state
         await self.show()
 
-    async def _told(self, work: Callable):
-        """The result of work done beside the page, one piece after the other; None if it failed, which the page then says."""
-        async with self.looking:
-            self.busy.set_visibility(True)
-            try:
-                done, problem = await run.io_bound(work), ""
-            except PosekitError as error:
-                done, problem = None, str(error)
-            finally:
-                self.busy.set_visibility(False)
-            self.problem.set_text(problem)
-        return done
-
-    async def _enclose(self, x: float, y: float, phase: str) -> None:
-        height, width = self.scene.output.view.image.shape[:2]
-        x, y = x * width, y * height
+    async def _on_rectangle(self, x: float, y: float, phase: str) -> None:
+        height, width = self.state.output.view.image.shape[:2]
+        x *= width
+        y *= height
         if phase == "first":
             self.corner = (x, y)
         left, top = self.corner
         rectangle = (min(x, left), min(y, top), abs(x - left), abs(y - top))
-        if phase == "last":
-            await self._enclosed(rectangle)
+        if phase != "last":
+            self.image.mark(frame_marks(self.state, self.size, rectangle))
+        elif min(rectangle[2:]) < _MIN_SIDE:
+            self.image.mark(frame_marks(self.state, self.size))
         else:
-            self.photograph.mark(pictures.frames(self.scene, self.size, rectangle))
+            left, top, width, height = map(round, rectangle)
+            await self._set_rectangle((float(left), float(top), float(width), float(height)))
 
-    async def _enclosed(self, rectangle: Rectangle) -> None:
-        if min(rectangle[2:]) < _LEAST_SIDE:
-            self.photograph.mark(pictures.frames(self.scene, self.size))
-        else:
-            await self._look_again(tuple(float(round(value)) for value in rectangle))
+    async def _on_typed_rectangle(self) -> None:
+        x, y, width, height = (edge.value for edge in self.edges)
+        if None in (x, y, width, height) or (x, y, width, height) == self._rectangle():
+            return
+        await self._set_rectangle((float(x), float(y), float(width), float(height)))
 
-    async def _typed(self) -> None:
-        rectangle = tuple(edge.value for edge in self.edges)
-        if None not in rectangle and rectangle != self._edges():
-            await self._look_again(tuple(map(float, rectangle)))
+    async def _set_rectangle(self, rectangle: Rectangle | None) -> None:
+        output = await self._run(lambda: run_on_rectangle(self.predictor, self.state, rectangle))
+        if output is not None:
+            self._state = self.state.with_output(output, rectangle)
+        await self.show()
 
-    async def _place(self, x: float, y: float, phase: str) -> None:
-        await self._show(self.scene.place(np.array([x, y]) * self.scene.output.size - 0.5))
+    async def _run(self, work: Callable[[], Result]) -> Result | None:
+        """Run one piece of work at a time outside the event loop; show an error and return None if it fails."""
+        async with self.running:
+            self.busy.set_visibility(True)
+            self.problem.set_text("")
+            try:
+                return await run.io_bound(work)
+            except PosekitError as error:
+                self.problem.set_text(str(error))
+                return None
+            finally:
+                self.busy.set_visibility(False)
 
-    async def _move(self, right: int, down: int) -> None:
-        await self._show(self.scene.move((right, down)))
+    async def _on_place(self, x: float, y: float, phase: str) -> None:
+        await self._show(self.state.place(np.array([x, y]) * self.state.output.size - 0.5))
 
-    async def _change(self, **changed) -> None:
-        if self.scene is not None:
-            await self._show(replace(self.scene, **changed))
+    async def _on_step(self, right: int, down: int) -> None:
+        await self._show(self.state.move((right, down)))
 
-    async def _switched(self) -> None:
+    async def _on_switch(self) -> None:
         await self._change(anchor=None if self.own.value else self.anchor.value)
 
-    async def _anchored(self) -> None:
+    async def _on_anchor(self) -> None:
         if not self.own.value:  # otherwise the slider follows the map
             await self._change(anchor=self.anchor.value)
 
-    # What they see then.
+    async def _change(self, **changes: Any) -> None:
+        if self._state is not None:
+            await self._show(replace(self.state, **changes))
 
-    def _edges(self) -> Rectangle:
-        height, width = self.scene.output.view.image.shape[:2]
-        return self.scene.rectangle or (0.0, 0.0, float(width), float(height))
+    # Display.
+
+    def _rectangle(self) -> Rectangle:
+        height, width = self.state.output.view.image.shape[:2]
+        return self.state.rectangle or (0.0, 0.0, float(width), float(height))
 
     async def show(self) -> None:
-        """Show the scene: the photograph, its rectangle and the person in it, then what the loss sees."""
-        for part in (self.name, self.photograph.image, self.box, self.person_card, self.maps_card):
-            part.set_visibility(self.scene is not None)
-        if self.scene is None:
+        """Show the image, its rectangle, the person and the maps."""
+        for part in (self.name, self.image.image, self.box, self.person_card, self.maps_card):
+            part.set_visibility(self._state is not None)
+        if self._state is None:
             return
-        picture, self.size = pictures.photograph(self.scene)
-        self.photograph.show(picture, self.size)
-        self.photograph.mark(pictures.frames(self.scene, self.size))
-        self.name.set_text(self.scene.output.view.title)
-        for edge, value in zip(self.edges, self._edges(), strict=True):
+        image, self.size = draw_whole_image(self.state)
+        self.image.show(image, self.size)
+        self.image.mark(frame_marks(self.state, self.size))
+        self.name.set_text(self.state.output.view.title)
+        for edge, value in zip(self.edges, self._rectangle(), strict=True):
             edge.set_value(value)
-        self.crop.show(pictures.person(self.scene), (CROP, CROP))
-        await self._show(self.scene)
+        self.crop.show(draw_person(self.state), (CROP, CROP))
+        await self._show(self.state)
 
-    async def _show(self, scene: ExplorerState) -> None:
-        """Show a scene; if another comes while it is drawn, that one next, and those between never."""
-        self.scene, self.stale = scene, True
+    async def _show(self, state: ExplorerState) -> None:
+        """Show a state. States that arrive while another is drawn are skipped, except the last."""
+        self._state = state
+        self.stale = True
         if self.drawing:
             return
         self.drawing = True
         try:
             while self.stale:
-                self.stale, drawn = False, self.scene
-                self._display(drawn, await run.io_bound(pictures.draw, drawn))
+                self.stale = False
+                drawn = self.state
+                self._display(drawn, await run.io_bound(draw_maps, drawn))
         finally:
             self.drawing = False
 
-    def _display(self, scene: ExplorerState, shown: pictures.Shown) -> None:
-        self.crop.mark(shown.crop_marks)
-        self.heatmap.show(shown.heatmap, shown.heatmap_marks, shown.heatmap_bar)
-        self.mask.show(shown.mask, shown.map_marks)
-        self.modulator.show(shown.modulator, shown.map_marks, shown.modulator_bar)
-        self.penalty.show(shown.penalty, shown.penalty_marks, shown.penalty_bar)
-        self._say_truth(scene, shown.facts.anchor)
-        self._say_facts(scene, shown.facts)
+    def _display(self, state: ExplorerState, images: MapImages | None) -> None:
+        if images is None:  # the server is stopping
+            return
+        self.crop.mark(images.crop_marks)
+        self.heatmap.show(images.heatmap, images.heatmap_marks)
+        self.heatmap.show_bar(images.heatmap_bar)
+        self.mask.show(images.mask, images.map_marks)
+        self.modulator.show(images.modulator, images.map_marks)
+        self.modulator.show_bar(images.modulator_bar)
+        self.penalty.show(images.penalty, images.penalty_marks)
+        self.penalty.show_bar(images.penalty_bar)
+        self._display_truth(state, images.facts.anchor)
+        self._display_facts(state, images.facts)
 
-    def _say_truth(self, scene: ExplorerState, anchor: float) -> None:
-        self.release.set_visibility(scene.placed)
-        x, y = scene.judged.view.joints[scene.joint]
-        text = f"True place, given by you: {x:.1f}, {y:.1f} in the photograph."
-        if math.isnan(anchor):
-            text += f" {_OUTSIDE}"
-        self.truth.set_text(text if scene.placed else _OWN_PEAK.format(_NO_PENALTY if scene.anchor is None else ""))
-        self.truth.classes(**{"remove" if scene.placed else "add": "unknown"})
+    def _display_truth(self, state: ExplorerState, anchor: float) -> None:
+        self.release.set_visibility(state.placed)
+        if state.placed:
+            x, y = state.completed.view.joints[state.joint]
+            text = f"True place, set by you: {x:.1f}, {y:.1f} in the image."
+            self.truth.set_text(text + (_OUTSIDE if math.isnan(anchor) else ""))
+            self.truth.classes(remove="unknown")
+        else:
+            self.truth.set_text(_NOT_PLACED.format(_NO_PENALTY if state.anchor is None else ""))
+            self.truth.classes(add="unknown")
 
-    def _say_facts(self, scene: ExplorerState, facts: Facts) -> None:
-        self.gamma_label.set_text(f"γ = {scene.gamma:.1f}")
+    def _display_facts(self, state: ExplorerState, facts: Facts) -> None:
+        self.gamma_label.set_text(f"γ = {state.gamma:.1f}")
         self.anchor_label.set_text(f"q* = {number(facts.anchor)}")
         if self.own.value and not math.isnan(facts.anchor):
             self.anchor.set_value(round(facts.anchor, 2))
-        x, y = facts.at
-        self.facts["anchor"](number(facts.anchor), "given by you" if scene.anchor is not None else "the map's own")
+        x, y = facts.penalty_at
+        self.facts["anchor"](number(facts.anchor), "from the map" if state.anchor is None else "set by you")
         self.facts["penalty"](number(facts.penalty), f"at {x:.0f}, {y:.0f}" if facts.penalty else "nowhere")
         self.facts["hard"](f"{100 * facts.hard:.2f} %", "of M")
         self.facts["anchor_loss"](number(facts.anchor_loss), "per pixel")
@@ -283,5 +303,7 @@ class Page:
 
 
 def number(value: float) -> str:
-    """A number as the page writes it: four digits that count; 0, or a dash for none."""
-    return "–" if math.isnan(value) else f"{value:#.4g}" if value else "0"
+    """Format with four significant digits; "0" for 0, a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:#.4g}" if value else "0"

@@ -1,4 +1,4 @@
-"""Serving the page, until somebody presses Ctrl-C."""
+"""Server of the page, until Ctrl-C."""
 
 import contextlib
 import threading
@@ -12,46 +12,44 @@ from nicegui import ui
 from starlette.formparsers import MultiPartParser
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from posekit.lab.explorer.loopback import ADDRESS, NAMES, Guard
+from posekit.lab.explorer.loopback import ADDRESS, HOST_NAMES, Guard
 from posekit.lab.explorer.page import Page
-from posekit.lab.explorer.scene import LARGEST_FILE, ExplorerState
+from posekit.lab.explorer.state import MAX_FILE_BYTES, ExplorerState
 from posekit.prediction.predictor import Predictor
 
-# What a form needs beside the file it sends.
-_FORM = 2**16
-# Seconds that open pages are given when the server ends.
-_GRACE = 2
+_MAX_REQUEST_BYTES = MAX_FILE_BYTES + 2**16  # the file and the rest of its form
+_SHUTDOWN_SECONDS = 2  # for open pages
 
 
-def serve(predictor: Predictor, scene: ExplorerState | None, listening: socket, *, browser: bool) -> None:
+def serve(predictor: Predictor, state: ExplorerState | None, listening: socket, *, browser: bool) -> None:
     """Serve the page on a listening socket.
 
     Parameters
     ----------
     predictor : Predictor
-    scene : ExplorerState, optional
-        What the page shows first.
+    state : ExplorerState, optional
+        Shown first; without it the page asks for an image.
     listening : socket
-        As of `posekit.lab.explorer.loopback.listen`; it is closed at the end.
+        See `posekit.lab.explorer.loopback.listen`; closed at the end.
     browser : bool
         Whether to open the page in a browser.
     """
     # Uploads stay in memory: up to this size the parser writes no temporary file.
-    MultiPartParser.spool_max_size = LARGEST_FILE + _FORM
+    MultiPartParser.spool_max_size = _MAX_REQUEST_BYTES
 
     @ui.page("/", title="Penalty explorer")
     async def explorer() -> None:
-        await Page(predictor, scene).show()
+        await Page(predictor, state).show()
 
     app = FastAPI(openapi_url=None)
     ui.run_with(app, dark=None, language="en-GB", tailwind=False, show_welcome_message=False)
-    app.add_middleware(Guard, largest=LARGEST_FILE + _FORM)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=NAMES, www_redirect=False)
+    app.add_middleware(Guard, max_bytes=_MAX_REQUEST_BYTES)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOST_NAMES, www_redirect=False)
     address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
-    print(f"penalty explorer: {address} (Ctrl-C ends it)", flush=True)
+    print(f"penalty explorer: {address} (stop with Ctrl-C)", flush=True)
     if browser:
         threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
-    config = uvicorn.Config(app, log_level="warning", ws="wsproto", timeout_graceful_shutdown=_GRACE)
+    config = uvicorn.Config(app, log_level="warning", ws="wsproto", timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
     with listening, warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
-        warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # it looks at every object, torch's included
+        warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # it inspects every object, including torch's
         uvicorn.Server(config).run(sockets=[listening])

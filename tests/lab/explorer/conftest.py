@@ -1,4 +1,4 @@
-"""A scene made by hand, and the page in a real browser, served by the real command in a process of its own."""
+"""A state with known maps, and the page in a real browser, served by the command in a process of its own."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ from posekit.drawing.person_view import ModelOutput, PersonView
 from posekit.geometry import Box
 from posekit.heatmaps import encode
 from posekit.images import read_image, write_image
-from posekit.lab.explorer.scene import ExplorerState
+from posekit.lab.explorer.state import ExplorerState
 from posekit.losses.explain import anchor_maps
 from posekit.models import ModelInfo, save_weights
 from posekit.prediction.person_view import run_model
@@ -29,20 +29,20 @@ SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs
 
 
 @pytest.fixture
-def scene() -> ExplorerState:
+def state() -> ExplorerState:
     """Three joints, crops of 64 px, maps of 16; the left hand's map has a second, lower peak.
 
-    Crop pixel (x, y) is pixel (2 x + 20.5, 2 y + 10.5) of the photograph.
+    Crop pixel (x, y) is image pixel (2 x + 20.5, 2 y + 10.5).
     """
     y, x = np.mgrid[:16, :16].astype(np.float32)
     peaks = [(3, 4, 0.9), (12, 5, 0.8), (6, 13, 0.7)]
     maps = np.stack([top * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 4) for px, py, top in peaks])
     maps[1] = np.maximum(maps[1], 0.5 * np.exp(-((x - 4) ** 2 + (y - 10) ** 2) / 4))
     maps = maps.astype(np.float32)
-    predicted = np.array([(px, py) for px, py, _ in peaks], np.float32) * 4 + 1.5
+    predicted = np.array(peaks, np.float32)[:, :2] * 4 + 1.5
     image = np.random.default_rng(0).integers(0, 255, (150, 200, 3), dtype=np.uint8)
     box = Box(centre=(2 * 31.5 + 20.5, 2 * 31.5 + 10.5), side=128)
-    view = PersonView("a photograph", image, box, SPOTS, np.zeros((3, 2)), np.zeros(3, bool))
+    view = PersonView("an image", image, box, SPOTS, np.zeros((3, 2)), np.zeros(3, bool))
     return ExplorerState(ModelOutput(view, 64, maps, predicted, maps.max((1, 2)), {}))
 
 
@@ -52,7 +52,7 @@ FIRST, SECOND = "first.png", "<i>second & 'last'.png"
 
 @dataclass(frozen=True)
 class Served:
-    """The running command; its errors are written to a file, its working and its temporary folder were empty."""
+    """The running command, the file of its errors, and its working and temporary folders, empty at the start."""
 
     address: str
     process: subprocess.Popen
@@ -64,20 +64,21 @@ class Served:
         return urlsplit(self.address).netloc
 
     def request(self, path="/", method="GET", body=None, **headers):
-        """Status and text of an answer."""
+        """Return the status and text of a response."""
         connection = http.client.HTTPConnection(self.host, timeout=60)
         try:
             connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
         finally:
             connection.close()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Weights of a tiny model, and two photographs of which the second has more than a megabyte."""
-    folder, rng = tmp_path_factory.mktemp("explorer"), np.random.default_rng(0)
+    """Weights of a tiny model, and two images; the second has more than a megabyte."""
+    folder = tmp_path_factory.mktemp("explorer")
+    rng = np.random.default_rng(0)
     torch.manual_seed(3)
     info = ModelInfo(LSP14, SIZE, stacks=1, features=8, depth=2, head="sigmoid", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     save_weights(folder / "w.safetensors", info.build(), info)
@@ -88,7 +89,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def photos(folder):
+def image_paths(folder):
     return folder / FIRST, folder / SECOND
 
 
@@ -105,23 +106,23 @@ def serving(weights: Path, folder: Path, *arguments) -> Iterator[Served]:
         subprocess.Popen(command, cwd=folders[0], env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
     ):
         try:
-            told = process.stdout.readline()
-            assert "http://127.0.0.1:" in told, (folder / "errors.txt").read_text()
-            yield Served(told.split()[2], process, folder / "errors.txt", folders)
+            line = process.stdout.readline()
+            assert "http://127.0.0.1:" in line, (folder / "errors.txt").read_text()
+            yield Served(line.split()[2], process, folder / "errors.txt", folders)
         finally:
             process.kill()
 
 
 @pytest.fixture(scope="module")
-def served(folder, photos, tmp_path_factory):
-    """The page, with the first photograph."""
-    with serving(folder / "w.safetensors", tmp_path_factory.mktemp("served"), photos[0]) as running:
+def served(folder, image_paths, tmp_path_factory):
+    """The page, with the first image."""
+    with serving(folder / "w.safetensors", tmp_path_factory.mktemp("served"), image_paths[0]) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def served_empty(folder, tmp_path_factory):
-    """The page, without a photograph."""
+    """The page, without an image."""
     with serving(folder / "w.safetensors", tmp_path_factory.mktemp("empty")) as running:
         yield running
 
@@ -135,7 +136,7 @@ class Tab:
         self.wait(lambda: browser.find_elements("css selector", "input[type=file]"))
 
     def wait(self, condition):
-        """Wait until something holds; asking whether it does may fail while the page changes."""
+        """Wait until a condition holds; evaluating it may fail while the page changes."""
         from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
@@ -164,7 +165,8 @@ class Tab:
 
     def expect(self, expected):
         """Wait until the page shows these numbers."""
-        near = [pytest.approx(value, rel=6e-4, abs=6e-5 if i == 2 else 0) for i, value in enumerate(expected)]
+        near = [pytest.approx(value, rel=6e-4) for value in expected]
+        near[2] = pytest.approx(expected[2], rel=6e-4, abs=6e-5)
         try:
             self.wait(lambda: self.numbers() == near)
         finally:
@@ -172,9 +174,9 @@ class Tab:
 
     def choose(self, joint):
         self.find(".joint").click()
-        spoken = joint.replace("_", " ")
-        self.wait(lambda: [item for item in self.all(".q-item") if item.text == spoken])[0].click()
-        self.wait(lambda: spoken in self.find(".joint").text and not self.all(".q-item"))
+        name = joint.replace("_", " ")
+        self.wait(lambda: [item for item in self.all(".q-item") if item.text == name])[0].click()
+        self.wait(lambda: name in self.find(".joint").text and not self.all(".q-item"))
 
     def upload(self, path):
         self.find("input[type=file]").send_keys(str(path))
@@ -185,9 +187,9 @@ class Tab:
         return ActionChains(self.browser, duration=50)
 
     def at(self, x, y):
-        """Offset from the middle of the crop, as shown, of the centre of a pixel of the map."""
+        """Offset of the centre of a map pixel from the middle of the crop as shown."""
         size = self.find(".person .surface").size
-        return [round(((value + 0.5) / MAP - 0.5) * side) for value, side in ((x, size["width"]), (y, size["height"]))]
+        return round(((x + 0.5) / MAP - 0.5) * size["width"]), round(((y + 0.5) / MAP - 0.5) * size["height"])
 
     def click(self, x, y):
         self.actions().move_to_element_with_offset(self.find(".person .surface"), *self.at(x, y)).click().perform()
@@ -197,13 +199,13 @@ class Tab:
         self.actions().drag_and_drop_by_offset(self.find(f".{control} .q-slider__thumb"), pixels, 0).perform()
 
     def box(self):
-        """The rectangle as the page's fields tell it."""
+        """The rectangle in the page's fields."""
         return [float(field.get_attribute("value")) for field in self.all(".numbers input")]
 
 
 @pytest.fixture
 def tab(browser, served):
-    """A fresh page; at the end nothing was wrong in the console, and nothing came from elsewhere."""
+    """A fresh page; at the end there are no errors in the console, and nothing was loaded from elsewhere."""
     yield from opened(browser, served)
 
 
@@ -218,23 +220,22 @@ def opened(browser, served: Served) -> Iterator[Tab]:
     yield Tab(browser, served.address)
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     names = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert names and [name for name in names if not name.startswith((served.address, "data:"))] == []
+    assert names and all(name.startswith((served.address, "data:")) for name in names)
 
 
 @pytest.fixture(scope="module")
-def expected(folder, photos):
-    """Numbers as `Tab.numbers`, from `anchor_maps`; the true place is the centre of a pixel of the map, or the model's own peak."""
+def expected(folder, image_paths):
+    """Numbers as of `Tab.numbers`, from `anchor_maps`; the true place is the centre of a map pixel, or the model's own peak."""
     predictor = load(folder / "w.safetensors", device="cpu")
-    everything = np.zeros((14, 2)), np.zeros(14, bool)
 
-    def expect(joint, place=None, gamma=2.0, anchor=None, photo=photos[0], box=None):
-        image = read_image(photo)
+    def expect(joint, place=None, gamma=2.0, anchor=None, path=image_paths[0], box=None):
+        image = read_image(path)
         box = box or Box.from_xywh(0, 0, image.shape[1], image.shape[0], margin=1.0)
-        seen = run_model(predictor, PersonView("x", image, box, LSP14, *everything))
+        output = run_model(predictor, PersonView("x", image, box, LSP14, np.zeros((14, 2)), np.zeros(14, bool)))
         j = LSP14.index(joint)
-        point = seen.predicted[j] if place is None else np.array(place) * 4 + 1.5
+        point = output.predicted[j] if place is None else np.array(place) * 4 + 1.5
         target = encode(torch.as_tensor(point).reshape(1, 1, 2), torch.ones(1, 1, dtype=torch.bool), size=MAP)
-        maps = anchor_maps(torch.from_numpy(seen.maps)[None, [j]], target, gamma, anchor=anchor)
+        maps = anchor_maps(torch.from_numpy(output.maps)[None, [j]], target, gamma, anchor=anchor)
         hard = (maps.mask & (maps.probability > maps.anchor)).sum() / maps.mask.sum()
         values = maps.anchor, maps.penalty.max(), hard, maps.loss.mean(), maps.cross_entropy.mean()
         return [value.item() for value in values]

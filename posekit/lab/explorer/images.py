@@ -1,0 +1,222 @@
+"""Images of the page, as data URIs, and the SVG marks over them."""
+
+import base64
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from posekit.drawing.maps import Scale, backdrop
+from posekit.drawing.penalty import overlay_heatmap
+from posekit.drawing.pose import draw_pose
+from posekit.drawing.style import BLUE, PALE, RED, SKY
+from posekit.lab.explorer.state import ExplorerState, Facts, Rectangle, person_box
+from posekit.opencv import cv2
+
+# Pixels: sides of the crop and of the maps over it, and the longer side of the whole image.
+CROP, MAP, WHOLE = 512, 320, 512
+_BAR_SHAPE = (12, 256)
+_QUALITY = 85
+_YELLOW = "#f0e442"  # Okabe and Ito's
+REGIONS = {"negative": BLUE, "rim": PALE, "circle": _YELLOW, "hard": RED}
+_OPACITIES = {"negative": 0.45, "rim": 0.75, "circle": 0.85, "hard": 0.9}
+_MIN_MODULATOR_TOP = 2.0  # the modulator's colour scale ends here or higher
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """Colours as they look on a grey image, and the values at the left end, the middle and the right end."""
+
+    image: str
+    values: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class MapImages:
+    """Images of the joint's maps, and marks.
+
+    Parameters
+    ----------
+    heatmap, mask, modulator, penalty : str
+        The joint's maps over the crop (MAP, MAP), data URIs.
+    heatmap_bar, modulator_bar, penalty_bar : ColourBar
+    facts : Facts
+    crop_marks : str
+        SVG content for the crop: the joint's true place and the model's peak.
+    heatmap_marks : str
+        The same for the heatmap.
+    map_marks : str
+        The true place alone, which leaves the peaks of the other maps visible.
+    penalty_marks : str
+        The true place and the highest penalty, if any.
+    """
+
+    heatmap: str
+    mask: str
+    modulator: str
+    penalty: str
+    heatmap_bar: ColourBar
+    modulator_bar: ColourBar
+    penalty_bar: ColourBar
+    facts: Facts
+    crop_marks: str
+    heatmap_marks: str
+    map_marks: str
+    penalty_marks: str
+
+
+def draw_maps(state: ExplorerState) -> MapImages:
+    """Draw the joint's maps and marks."""
+    maps = state.maps
+    probability = maps.probability[0, state.joint].numpy()
+    penalty = maps.penalty[0, state.joint].numpy()
+    modulator = maps.modulator[0, state.joint].numpy()
+    scale = Scale("modulator", max(float(modulator.max()), _MIN_MODULATOR_TOP), middle=1.0)
+    background = backdrop(state.output.view.cropped(MAP))
+    truth = _truth_mark(state, MAP)
+    return MapImages(
+        heatmap=data_uri(overlay_heatmap(background, probability)),
+        mask=data_uri(_draw_mask(state, background)),
+        modulator=data_uri(_overlay_diverging(background, modulator, scale)),
+        penalty=data_uri(overlay_heatmap(background, penalty)),
+        heatmap_bar=_heat_bar(float(probability.max())),
+        modulator_bar=_modulator_bar(scale),
+        penalty_bar=_heat_bar(float(penalty.max())),
+        facts=state.facts,
+        crop_marks=_peak_mark(state, CROP) + _truth_mark(state, CROP),
+        heatmap_marks=_peak_mark(state, MAP) + truth,
+        map_marks=truth,
+        penalty_marks=truth + _penalty_mark(state),
+    )
+
+
+def draw_person(state: ExplorerState) -> str:
+    """Draw the crop with the predicted keypoints."""
+    view = state.output.view
+    return data_uri(draw_pose(view.cropped(CROP), _to_crop(state, state.output.predicted, CROP), view.skeleton))
+
+
+def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
+    """Resize the whole image to a longer side of `WHOLE` pixels; returns it with its (width, height)."""
+    image = state.output.view.image
+    height, width = image.shape[:2]
+    factor = WHOLE / max(height, width)
+    size = (max(1, round(factor * width)), max(1, round(factor * height)))
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return data_uri(cv2.resize(image, size, interpolation=interpolation)), size
+
+
+def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | None = None) -> str:
+    """Return SVG content for the whole image: the rectangle around the person, and, dashed, the model's box.
+
+    Parameters
+    ----------
+    state : ExplorerState
+    size : (int, int)
+        Width and height of the image as shown.
+    drawn : (x, y, width, height), optional
+        A rectangle being drawn, in image pixels; then it alone is shown.
+    """
+    image = state.output.view.image
+    height, width = image.shape[:2]
+    factor = size[0] / width
+    if drawn:
+        return _rectangle_mark(drawn, factor, "")
+    box = person_box(image, state.rectangle)
+    left, top = (centre + 0.5 - box.side / 2 for centre in box.centre)
+    rectangle = _rectangle_mark(state.rectangle or (0, 0, width, height), factor, "")
+    return rectangle + _rectangle_mark((left, top, box.side, box.side), factor, 'stroke-dasharray="7 5"')
+
+
+def data_uri(image: np.ndarray) -> str:
+    """Encode an image (H, W, 3) uint8, blue, green, red, as JPEG, the fastest to encode during a drag."""
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _draw_mask(state: ExplorerState, background: np.ndarray) -> np.ndarray:
+    from matplotlib.colors import to_rgb
+
+    negative = state.maps.mask[0, state.joint].numpy()
+    circle = state.maps.circle[0, state.joint].numpy()
+    layers = np.zeros((*negative.shape, 4), np.float32)
+    regions = {"negative": negative, "rim": ~negative, "circle": circle, "hard": state.hard}
+    for name, region in regions.items():  # later regions lie within earlier ones
+        layers[region] = (*to_rgb(REGIONS[name])[::-1], _OPACITIES[name])
+    layers = cv2.resize(layers, background.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    return _blend(background, layers[..., :3], layers[..., 3])
+
+
+def _overlay_diverging(background: np.ndarray, values: np.ndarray, scale: Scale) -> np.ndarray:
+    from matplotlib import colormaps
+
+    enlarged = cv2.resize(values.astype(np.float32), background.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    colours = colormaps[scale.colours](scale.norm()(enlarged))[..., 2::-1]
+    return _blend(background, colours, scale.opacity(enlarged))
+
+
+def _blend(background: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Lay colours (H, W, 3) of 0 to 1 over an image with opacity (H, W)."""
+    opacity = opacity[..., None]
+    return np.rint((1 - opacity) * background + opacity * 255 * colours).astype(np.uint8)
+
+
+def _heat_bar(top: float) -> ColourBar:
+    return ColourBar(_heat_colours(), (0.0, top / 2, top))
+
+
+@cache
+def _heat_colours() -> str:
+    ramp = np.tile(np.linspace(0, 1, _BAR_SHAPE[1], dtype=np.float32), (_BAR_SHAPE[0], 1))
+    return data_uri(overlay_heatmap(_grey_bar(), ramp))
+
+
+def _modulator_bar(scale: Scale) -> ColourBar:
+    """Bar with evenly spaced colours, from the scale's first to its last."""
+    values = np.asarray(scale.norm().inverse(np.linspace(0, 1, _BAR_SHAPE[1])), np.float32)
+    ramp = np.tile(values, (_BAR_SHAPE[0], 1))
+    return ColourBar(data_uri(_overlay_diverging(_grey_bar(), ramp, scale)), (0.0, 1.0, scale.top))
+
+
+def _grey_bar() -> np.ndarray:
+    return np.full((*_BAR_SHAPE, 3), 70, np.uint8)
+
+
+def _to_crop(state: ExplorerState, points: np.ndarray, side: int) -> np.ndarray:
+    """Scale pixels of the model's crop to pixels of a crop of that side."""
+    return (np.asarray(points, np.float64) + 0.5) * side / state.output.size - 0.5
+
+
+def _truth_mark(state: ExplorerState, side: int) -> str:
+    x, y = _to_crop(state, state.truth, side) + 0.5  # SVG coordinates start at the image's edge
+    arm, stroke = (14, 3.0) if side == CROP else (8, 2.0)
+    cross = f"M{x - arm:.1f} {y:.1f}h{2 * arm}M{x:.1f} {y - arm:.1f}v{2 * arm}"
+    return _outlined("path", f'd="{cross}"', stroke, "#fff")
+
+
+def _peak_mark(state: ExplorerState, side: int) -> str:
+    radius, stroke = (10, 3.0) if side == CROP else (6, 2.0)
+    return _ring(_to_crop(state, state.output.predicted[state.joint], side), radius, stroke, SKY)
+
+
+def _penalty_mark(state: ExplorerState) -> str:
+    if state.facts.penalty == 0:
+        return ""
+    point = state.output.view.crop(MAP).forward(np.array(state.facts.penalty_at))
+    return _ring(point, 15, 2.0, "#fff", 'stroke-dasharray="6 4"')
+
+
+def _ring(point: np.ndarray, radius: int, stroke: float, colour: str, style: str = "") -> str:
+    x, y = point + 0.5
+    return _outlined("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {style}', stroke, colour)
+
+
+def _rectangle_mark(rectangle: Rectangle, factor: float, style: str) -> str:
+    x, y, width, height = (factor * value for value in rectangle)
+    return _outlined("rect", f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" {style}', 3.0, "#fff")
+
+
+def _outlined(shape: str, attributes: str, stroke: float, colour: str) -> str:
+    """Draw a shape with a black outline, visible on any background."""
+    outline = f'<{shape} {attributes} fill="none" stroke="#000" stroke-width="{stroke + 2.5}"/>'
+    return outline + f'<{shape} {attributes} fill="none" stroke="{colour}" stroke-width="{stroke}"/>'
