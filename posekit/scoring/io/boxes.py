@@ -130,7 +130,8 @@ def _from_json(path: Path, text: str) -> Iterator[DetectedBox]:
     entries = annotation.get("annotations") if annotation else content
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path}: expected {_JSON}, or a COCO annotation")
-    people = [category.get("id") for category in _dicts(annotation, "categories") if category.get("name") == "person"] or [_PERSON]
+    categories = _dicts(annotation, "categories")
+    people = [category.get("id") for category in categories if category.get("name") == "person"] or [_PERSON]
     names = _image_names(annotation) or _names_in_folder(path, entries)
     for i, entry in enumerate(entries):
         if "category_id" not in entry or entry["category_id"] in people:

@@ -64,8 +64,10 @@ class ImagePeople:
     def cells(self) -> list[list]:
         """Cells of each person, (P, K x 3): x, y and score of each joint, rounded; "" for NaN."""
         numbers = np.concatenate([self.joints, self.scores[..., None]], -1).round(_PLACES)
-        rows = numbers.reshape(len(self.boxes), len(_PARTS) * self.scores.shape[1]).tolist()
-        return [["" if math.isnan(number) else number for number in row] for row in rows]
+        cells = []
+        for row in numbers.reshape(len(self.boxes), len(_PARTS) * self.scores.shape[1]).tolist():
+            cells.append(["" if math.isnan(number) else number for number in row])
+        return cells
 
 
 def write_long(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
