@@ -30,7 +30,7 @@ def measure_pyramid(setting: Setting) -> Iterator[Measurement]:
     predictor = _untrained(setting)
     crops = PyramidDataset(people, size=setting.size, scales=PYRAMID.scales)
     images = collate([crops[index] for index in range(len(people))]).images
-    images = torch.cat([images, images.flip(2)]).split(predictor.persons_at_once * len(PYRAMID))
+    images = torch.cat([images, images.flip(2)]).split(predictor.people_per_batch * len(PYRAMID))
     works = {
         "ours": lambda: predictor.predict_people(people, progress=False),
         "plain": lambda: [_forward(predictor, batch) for batch in images],

@@ -3,7 +3,7 @@
 import importlib
 import os
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posekit.geometry import Box
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from posekit.prediction.predictor import Predictor, load
     from posekit.prediction.test_time import TestTimeAugmentation
 
-# Before torch loads OpenMP. Threads that spin for long while they wait slow a busy machine down up to twentyfold; threads that
-# hardly spin cost a tenth of the speed on a free one. `tools/benchmark.py --only busy` measures both.
+# Before torch loads OpenMP. Threads that spin long while they wait can slow a busy machine down twentyfold; threads that spin
+# briefly cost a tenth of the speed on a free machine. `tools/benchmark.py --only busy` measures both.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -25,7 +25,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 __all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "TestTimeAugmentation", "__version__", "load"]
 
-# Names that are imported when they are first used: `import posekit.losses` needs nothing but torch.
+# Modules of the public names, imported at first use: `import posekit.losses` needs nothing but torch.
 _LAZY = {
     "Box": "posekit.geometry",
     "OnnxDetector": "posekit.prediction.detect.onnx_detector",
@@ -37,7 +37,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'posekit' has no attribute {name!r}")

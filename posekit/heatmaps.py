@@ -1,6 +1,6 @@
-"""Joints to heatmaps and back, for whole batches, on any device.
+"""Encode joints as heatmaps and decode them, for whole batches, on any device.
 
-Joints are in crop pixels; a map is `stride` times smaller than its crop. Both frames have integers at
+Joints are in crop pixels; a map is `stride` times smaller than its crop. In both frames integers are
 pixel centres, so that ``map = (crop + 0.5) / stride - 0.5``, and mirroring a crop mirrors its maps exactly.
 """
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# The hourglass: 256 px crops, 64 px maps.
 STRIDE = 4
+"""Crop pixels per map pixel of all networks: 256 px crops give 64 px maps."""
 _CUT_SIGMAS = 3.0
 
 
@@ -25,7 +25,7 @@ def encode(
     joints_BK2 : (B, K, 2) float
         x, y in crop pixels.
     labelled_BK : (B, K) bool
-        Maps of joints that are not labelled are zero everywhere.
+        Joints that are not labelled get maps of zeros.
     size : int
         Side of the maps in map pixels.
     stride : int
@@ -33,24 +33,25 @@ def encode(
     sigma : float
         In map pixels.
     subpixel : bool
-        Centre the Gaussian exactly on the joint ("unbiased"), instead of on the nearest map pixel
-        as the hourglass does.
+        Centre the Gaussian exactly on the joint ("unbiased"); otherwise on the nearest map pixel, as
+        in the hourglass paper.
 
     Returns
     -------
-    (B, K, size, size) float32, on the joints' device. A joint outside the crop leaves what of its
-    Gaussian reaches in, which may be nothing.
+    (B, K, size, size) float32, on the joints' device. Of a joint outside the crop, the map has the
+    part of the Gaussian that reaches into it, possibly none.
     """
     centres = (joints_BK2.float() + 0.5) / stride - 0.5
     if not subpixel:
         centres = centres.round()
-    # Coordinates of joints that are not labelled mean nothing, NaN included.
+    # Coordinates of joints that are not labelled may be anything, even NaN.
     centres = centres.masked_fill(~labelled_BK[..., None], -1e4)
     grid = torch.arange(size, device=centres.device, dtype=torch.float32)
     profiles = torch.exp((grid - centres[..., None]).square() / (-2 * sigma**2))  # (B, K, 2, size)
     maps = profiles[:, :, 1, :, None] * profiles[:, :, 0, None, :]
-    # A hair below the value at 3 sigma, so that rounding does not drop pixels at exactly that distance.
-    return F.threshold_(maps, math.exp(-(_CUT_SIGMAS**2) / 2) * (1 - 1e-4), 0.0)
+    # Slightly below the value at 3 sigma, so that rounding does not drop pixels at exactly that distance.
+    lowest = math.exp(-(_CUT_SIGMAS**2) / 2) * (1 - 1e-4)
+    return F.threshold(maps, lowest, 0.0, inplace=True)
 
 
 def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
@@ -61,9 +62,9 @@ def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) 
     maps_BKHW : (B, K, H, W) float
         Activated maps (probabilities for a sigmoid head).
     method : {"argmax", "quarter", "dark"}
-        The highest pixel; with a quarter pixel toward the larger neighbour on each axis (hourglass);
-        with a Taylor step on the logarithm of the smoothed map (Zhang et al., "Distribution-Aware
-        Coordinate Representation for Human Pose Estimation", CVPR 2020).
+        The highest pixel; shifted a quarter pixel toward the larger neighbour on each axis
+        (hourglass); or shifted by a Taylor step on the logarithm of the smoothed map (Zhang et al.,
+        "Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020).
     stride : int
         Crop pixels per map pixel.
 
@@ -72,52 +73,53 @@ def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) 
     joints : (B, K, 2) float32
         x, y in crop pixels.
     scores : (B, K) float32
-        Height of the map's highest pixel.
+        Value of the map's highest pixel.
 
     Raises
     ------
     ValueError
         If the maps are not (B, K, H, W) or the method is unknown.
     """
-    maps = _checked(maps_BKHW, method)
+    maps = _check(maps_BKHW, method)
     flat = maps.flatten(2)
-    places = _highest(flat)
-    return _points(maps, places, method, stride), flat.gather(-1, places[..., None])[..., 0]
+    places = _argmax(flat)
+    scores = flat.gather(-1, places[..., None])[..., 0]
+    return _crop_points(maps, places, method, stride), scores
 
 
 def find_peaks(maps_BKHW: Tensor, *, count: int = 8, method: str = "quarter", stride: int = STRIDE) -> tuple[Tensor, Tensor]:
     """Find the highest local maxima of each map; the first is the joint that `decode` finds.
 
-    A local maximum is a pixel that none of its eight neighbours exceeds: on a plateau all pixels are.
+    A local maximum is a pixel that none of its eight neighbours exceeds; on a plateau, every pixel is one.
 
     Parameters
     ----------
     maps_BKHW, method, stride
         As for `decode`.
     count : int
-        How many to find in each map.
+        Number of maxima to find in each map.
 
     Returns
     -------
     peaks : (B, K, count, 2) float32
-        x, y in crop pixels, the highest first; NaN where the map has no more.
+        x, y in crop pixels, the highest first; NaN if the map has fewer.
     heights : (B, K, count) float32
         NaN likewise.
     """
-    maps = _checked(maps_BKHW, method)
+    maps = _check(maps_BKHW, method)
     flat = maps.flatten(2)
     lower = maps < F.max_pool2d(maps, 3, stride=1, padding=1)
     ranked = flat.masked_fill(lower.flatten(2), -torch.inf)
-    ranked = ranked.scatter(-1, _highest(flat)[..., None], torch.inf)  # of several equal ones, the one that `decode` takes
+    ranked = ranked.scatter(-1, _argmax(flat)[..., None], torch.inf)  # of several equal ones, the one that `decode` takes
     ranks, places = ranked.topk(min(count, flat.shape[-1]))
-    none = ranks == -torch.inf
-    points = _points(maps, places, method, stride).masked_fill(none[..., None], torch.nan)
-    heights = flat.gather(-1, places).masked_fill(none, torch.nan)
-    lacking = count - places.shape[-1]
-    return F.pad(points, (0, 0, 0, lacking), value=torch.nan), F.pad(heights, (0, lacking), value=torch.nan)
+    missing = ranks == -torch.inf
+    points = _crop_points(maps, places, method, stride).masked_fill(missing[..., None], torch.nan)
+    heights = flat.gather(-1, places).masked_fill(missing, torch.nan)
+    padding = count - places.shape[-1]
+    return F.pad(points, (0, 0, 0, padding), value=torch.nan), F.pad(heights, (0, padding), value=torch.nan)
 
 
-def _checked(maps: Tensor, method: str) -> Tensor:
+def _check(maps: Tensor, method: str) -> Tensor:
     if maps.ndim != 4:
         raise ValueError(f"maps: expected (B, K, H, W), got {tuple(maps.shape)}")
     if method not in _OFFSETS:
@@ -125,17 +127,18 @@ def _checked(maps: Tensor, method: str) -> Tensor:
     return maps.float()
 
 
-def _highest(flat: Tensor) -> Tensor:
-    """(B, K) place of the highest of the last axis of (B, K, N): of several equal ones the first, the first NaN before all."""
+def _argmax(flat: Tensor) -> Tensor:
+    """Argmax over the last axis: the first of several equal values, or the first NaN."""
     if flat.is_cpu and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
-        return torch.from_numpy(flat.detach().numpy().argmax(-1))  # the same, five times as fast
+        return torch.from_numpy(flat.detach().numpy().argmax(-1))  # five times as fast
     return flat.argmax(-1)
 
 
-def _points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
-    """(B, K, ..., 2) crop pixels of places (B, K, ...) in the flattened maps."""
+def _crop_points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
+    """Return (B, K, ..., 2) crop pixels of places (B, K, ...) in the flattened maps."""
     rows = places // maps.shape[-1]
-    peaks = torch.stack([torch.sub(places, rows, alpha=maps.shape[-1]), rows], -1)
+    columns = torch.sub(places, rows, alpha=maps.shape[-1])
+    peaks = torch.stack([columns, rows], -1)
     return (peaks + _OFFSETS[method](maps, peaks) + 0.5) * stride - 0.5
 
 
@@ -146,21 +149,25 @@ def _no_offset(maps: Tensor, peaks: Tensor) -> Tensor:
 def _quarter_offset(maps: Tensor, peaks: Tensor) -> Tensor:
     height, width = maps.shape[-2:]
     x, y = peaks.unbind(-1)
-    # 1, but 0 on a border: then the pixel is compared with itself.
-    right, down = (x % max(width - 1, 1)).clamp_(max=1), (y % max(height - 1, 1)).clamp_(max=1)
-    steps, places = torch.stack([right, down * width], -1), torch.add(x, y, alpha=width)[..., None]
+    # 1, but 0 at a border, where the pixel is then compared with itself.
+    right = (x % max(width - 1, 1)).clamp_(max=1)
+    down = (y % max(height - 1, 1)).clamp_(max=1)
+    steps = torch.stack([right, down * width], -1)
+    places = torch.add(x, y, alpha=width)[..., None]
     flat = maps.flatten(2)
-    after, before = (flat.gather(-1, near.flatten(2)).view(near.shape) for near in (places + steps, places - steps))
+    after = flat.gather(-1, (places + steps).flatten(2)).view(steps.shape)
+    before = flat.gather(-1, (places - steps).flatten(2)).view(steps.shape)
     return torch.sign(after - before).mul_(0.25)
 
 
 def _dark_offset(maps: Tensor, peaks: Tensor, blur_sigma: float = 1.0, blur_radius: int = 3) -> Tensor:
     taps = torch.arange(-blur_radius, blur_radius + 1, device=maps.device, dtype=maps.dtype)
     taps = torch.exp(taps.square() / (-2 * blur_sigma**2))
-    # Only the 3×3 pixels around the peak are needed of the smoothed map; in this form the blur can be exported to ONNX.
+    # Smooth only the 3×3 pixels around the peak; this form of the blur can be exported to ONNX.
     band = torch.stack([F.pad(taps, (shift, 2 - shift)) for shift in range(3)])
     patch = torch.log((band @ _patches(maps, peaks, 1 + blur_radius) @ band.T).clamp_min(1e-10))
-    dx, dy = (patch[..., 1, 2] - patch[..., 1, 0]) / 2, (patch[..., 2, 1] - patch[..., 0, 1]) / 2
+    dx = (patch[..., 1, 2] - patch[..., 1, 0]) / 2
+    dy = (patch[..., 2, 1] - patch[..., 0, 1]) / 2
     dxx = patch[..., 1, 2] - 2 * patch[..., 1, 1] + patch[..., 1, 0]
     dyy = patch[..., 2, 1] - 2 * patch[..., 1, 1] + patch[..., 0, 1]
     dxy = (patch[..., 2, 2] - patch[..., 2, 0] - patch[..., 0, 2] + patch[..., 0, 0]) / 4
@@ -175,16 +182,16 @@ _OFFSETS = {"quarter": _quarter_offset, "dark": _dark_offset, "argmax": _no_offs
 
 
 def _patches(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:
-    """(B, K, ..., 2 radius + 1, 2 radius + 1) pixels around each of the peaks (B, K, ..., 2); borders are repeated outward."""
+    """Return (B, K, ..., 2 radius + 1, 2 radius + 1) pixels around the peaks (B, K, ..., 2); borders are repeated outward."""
     height, width = maps.shape[-2:]
-    around = torch.arange(-radius, radius + 1, device=maps.device)
-    columns = (peaks[..., 0, None] + around).clamp(0, width - 1)
-    rows = (peaks[..., 1, None] + around).clamp(0, height - 1)
+    offsets = torch.arange(-radius, radius + 1, device=maps.device)
+    columns = (peaks[..., 0, None] + offsets).clamp(0, width - 1)
+    rows = (peaks[..., 1, None] + offsets).clamp(0, height - 1)
     places = rows[..., :, None] * width + columns[..., None, :]
     return maps.flatten(2).gather(-1, places.flatten(2)).view(*places.shape)
 
 
 def _distance_to_border(maps: Tensor, peaks: Tensor) -> Tensor:
-    """(B, K, ..., 2) pixels between each peak and the nearer border, along x and y."""
+    """Return (B, K, ..., 2) pixels between each peak and the nearer border, along x and y."""
     last = torch.tensor([maps.shape[-1] - 1, maps.shape[-2] - 1], device=maps.device)
     return torch.minimum(peaks, last - peaks)

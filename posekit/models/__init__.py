@@ -1,4 +1,4 @@
-"""Networks, how their input is normalised, and the files their weights are stored in."""
+"""Networks, the normalisation of their input, and their weights files."""
 
 from posekit.models.foreign import convert_weights, load_foreign
 from posekit.models.hourglass import StackedHourglass

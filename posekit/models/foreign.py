@@ -21,7 +21,11 @@ from posekit.skeletons import MPII16
 
 @dataclass(frozen=True)
 class _Naming:
-    """How a project names its tensors: what tells it apart, and rules (pattern, replacement) applied in order."""
+    """How a project names its tensors.
+
+    `sign` is a name that only its networks have, `wrapper` matches prefixes to remove, and `rules` (pattern, replacement) are
+    applied in order.
+    """
 
     project: str
     sign: str
@@ -30,11 +34,14 @@ class _Naming:
     mean: tuple[float, float, float]
 
 
-# A residual's layers stand in a row: BN, ReLU, convolution, three times.
-_RESIDUAL_RULES = tuple(
-    (rf"\.{layer}{i + 1}(\.conv)?\.(?=\w+$)", f".branch.{3 * i + place}.")
-    for i in range(3)
-    for layer, place in (("bn", 0), ("conv", 2))
+# A residual's layers in order: BN, ReLU, convolution, three times.
+_RESIDUAL_RULES = (
+    (r"\.bn1(\.conv)?\.(?=\w+$)", ".branch.0."),
+    (r"\.conv1(\.conv)?\.(?=\w+$)", ".branch.2."),
+    (r"\.bn2(\.conv)?\.(?=\w+$)", ".branch.3."),
+    (r"\.conv2(\.conv)?\.(?=\w+$)", ".branch.5."),
+    (r"\.bn3(\.conv)?\.(?=\w+$)", ".branch.6."),
+    (r"\.conv3(\.conv)?\.(?=\w+$)", ".branch.8."),
 )
 _PYTORCH_POSE = _Naming(
     project="bearpaw/pytorch-pose",
@@ -89,7 +96,7 @@ _INPUT_SIZE = 256
 
 
 def load_foreign(path: str | Path) -> tuple[StackedHourglass, ModelInfo]:
-    """Load a published PyTorch hourglass for MPII's 16 joints; which one, its tensors' names tell.
+    """Load a published PyTorch hourglass for MPII's 16 joints, recognised by its tensors' names.
 
     Parameters
     ----------
@@ -99,25 +106,25 @@ def load_foreign(path: str | Path) -> tuple[StackedHourglass, ModelInfo]:
     Returns
     -------
     model : StackedHourglass
-        In eval mode; it computes what the authors' code computes.
+        In eval mode; its outputs are those of the authors' code.
     info : ModelInfo
 
     Raises
     ------
     WeightsError
-        If the file is missing or damaged, holds objects other than tensors and plain values, or no such network.
+        If the file is missing or damaged, holds objects other than tensors and plain values, or another network.
     """
-    found = _read_state_dict(path)
+    state = _read_state_dict(path)
     for naming in (_PYTORCH_POSE, _PRINCETON):
-        tensors = {re.sub(naming.wrapper, "", name): tensor for name, tensor in found.items()}
+        tensors = {re.sub(naming.wrapper, "", name): tensor for name, tensor in state.items()}
         if naming.sign in tensors:
             return _restore(_translate(tensors, naming), naming, str(path))
     projects = f"{_PYTORCH_POSE.project} and {_PRINCETON.project}"
-    raise WeightsError(f"{path}: its tensors' names are of no network that can be converted; those of {projects} can")
+    raise WeightsError(f"{path}: unknown tensor names; only networks of {projects} can be converted")
 
 
 def convert_weights(source: str | Path, target: str | Path) -> ModelInfo:
-    """Write posekit's weights file of a published checkpoint; see `load_foreign`.
+    """Convert a published checkpoint to a weights file of posekit; see `load_foreign`.
 
     Raises
     ------
@@ -138,36 +145,34 @@ def _read_state_dict(path: str | Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path}: no checkpoint, or it holds other objects than tensors, which are not unpickled: they could run any code. "
+            f"{path}: not a checkpoint, or it holds objects other than tensors, which are not unpickled: they could run any code. "
             "If you trust it, save its state_dict alone"
         ) from error
-    except Exception as error:  # a damaged file makes PyTorch raise whatever its bytes lead to
+    except Exception as error:  # a damaged file makes PyTorch raise all kinds of errors
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"{path}: the checkpoint cannot be read ({reason})") from error
-    tensors = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not _is_state_dict(tensors):
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping):
         raise WeightsError(f"{path}: holds no state dict (tensors by name)")
-    return tensors
-
-
-def _is_state_dict(content: object) -> bool:
-    items = content.items() if isinstance(content, Mapping) else [(None, None)]
-    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in items)
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(f"{path}: holds no state dict: its entry {name!r} is not a tensor")
+    return dict(state)
 
 
 def _translate(tensors: Mapping[str, Tensor], naming: _Naming) -> dict[str, Tensor]:
     depth = len({name.split(".")[3] for name in tensors if name.startswith("hg.0.hg.")})
-    return {_rename(_nested(name, depth), naming.rules): tensor for name, tensor in tensors.items()}
+    renamed = {}
+    for name, tensor in tensors.items():
+        name = _nest(name, depth)
+        for pattern, replacement in naming.rules:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    return renamed
 
 
-def _rename(name: str, rules: tuple[tuple[str, str], ...]) -> str:
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def _nested(name: str, depth: int) -> str:
-    """pytorch-pose lists an hourglass's levels, the innermost first; posekit nests them, the outermost first."""
+def _nest(name: str, depth: int) -> str:
+    """Turn pytorch-pose's list of an hourglass's levels, the innermost first, into posekit's nesting, the outermost first."""
     level = re.match(r"^(hg\.\d+\.)hg\.(\d+)\.([0-3])\.", name)
     if not level:
         return name
@@ -182,7 +187,7 @@ def _restore(tensors: dict[str, Tensor], naming: _Naming, path: str) -> tuple[St
         raise WeightsError(f"{path}: an incomplete {naming.project} network ({error})") from error
     joints = len(tensors["outputs.0.bias"])
     if joints != len(info.skeleton):
-        raise WeightsError(f"{path}: predicts {joints} joints; only networks for MPII's {len(info.skeleton)} can be converted")
+        raise WeightsError(f"{path}: predicts {joints} joints, only networks for MPII's {len(info.skeleton)} can be converted")
     if naming is _PRINCETON:
         tensors = {name: tensor for name, tensor in tensors.items() if not _is_unused_skip(name, tensors)}
     for name in [name for name in tensors if name.endswith("running_mean")]:  # PyTorch before 0.4.1 did not count batches
@@ -191,7 +196,6 @@ def _restore(tensors: dict[str, Tensor], naming: _Naming, path: str) -> tuple[St
 
 
 def _infer_info(tensors: Mapping[str, Tensor], naming: _Naming) -> ModelInfo:
-    channels = [tensors[name].shape[0] for name in ("stem.0.bias", "stem.3.branch.8.bias", "stem.5.branch.8.bias")]
     return ModelInfo(
         skeleton=MPII16,
         input_size=_INPUT_SIZE,
@@ -202,12 +206,15 @@ def _infer_info(tensors: Mapping[str, Tensor], naming: _Naming) -> ModelInfo:
         mean=naming.mean,
         std=(1.0, 1.0, 1.0),
         blocks=len({name.split(".")[3] for name in tensors if name.startswith("hourglasses.0.across.")}),
-        stem=tuple(channels),
+        stem=(len(tensors["stem.0.bias"]), len(tensors["stem.3.branch.8.bias"]), len(tensors["stem.5.branch.8.bias"])),
         notes={"converted_from": naming.project},
     )
 
 
 def _is_unused_skip(name: str, tensors: Mapping[str, Tensor]) -> bool:
-    """Princeton's residuals all have a convolution on the skip, and use it only where it changes the number of channels."""
+    """Return whether a tensor is of a skip that keeps the number of channels: Princeton's networks store such layers unused."""
     layer = name.rpartition(".")[0]
-    return layer.endswith(".skip") and len(tensors[layer + ".weight"]) == tensors[layer + ".weight"].shape[1]
+    if not layer.endswith(".skip"):
+        return False
+    outputs, inputs = tensors[layer + ".weight"].shape[:2]
+    return outputs == inputs

@@ -10,7 +10,7 @@ from posekit.choices import ENCODER_SIZES
 from posekit.models.encoder import EfficientNetLite0
 
 HEADS = ("sigmoid", "linear")
-# Deviation of the output weights: small, so that every pixel starts near the prior.
+# Standard deviation of the output weights: small, so that every pixel starts near the prior.
 _OUTPUT_STD = 0.01
 
 
@@ -20,13 +20,13 @@ class Residual(nn.Module):
     Parameters
     ----------
     inputs, outputs : int
-        Channels. Where they differ, a 1x1 convolution stands on the skip; the middle has ``outputs // 2``.
+        Channels. If they differ, the skip is a 1x1 convolution. The middle has ``outputs // 2`` channels.
     """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         middle = outputs // 2
-        # In place is safe: neither batch normalisation nor the convolutions need what is overwritten.
+        # ReLU may work in place: neither batch normalisation nor the convolutions need the overwritten values.
         self.branch = nn.Sequential(
             nn.BatchNorm2d(inputs),
             nn.ReLU(inplace=True),
@@ -50,7 +50,7 @@ def _residuals(count: int, features: int) -> nn.Sequential:
 
 
 class Hourglass(nn.Module):
-    """One hourglass: halves its map `depth` times and comes back, with a skip at every size.
+    """One hourglass: halves its map `depth` times and doubles it again, with a skip at every size.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Hourglass(nn.Module):
 
 
 class EncodedStem(nn.Module):
-    """What an encoder sees, at a quarter of the images' size and below, each map brought to the hourglass's channels.
+    """An encoder's maps, at a quarter of the images' size and below, each with the hourglass's number of channels.
 
     Parameters
     ----------
@@ -92,18 +92,18 @@ class EncodedStem(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to (B, features, H/4, W/4), (B, features, H/8, W/8), …"""
-        return [entry(found) for entry, found in zip(self.entries, self.encoder(images), strict=True)]
+        return [entry(x) for entry, x in zip(self.entries, self.encoder(images), strict=True)]
 
 
 class EncodedHourglass(nn.Module):
-    """An hourglass whose way down an encoder has gone already.
+    """Hourglass whose encoder half is an external backbone.
 
     Parameters
     ----------
     sizes : int
-        Maps that the encoder gives, each half as large as the one before.
+        Number of the encoder's maps, each half as large as the one before.
     depth : int
-        Times that the first map is halved in all: where the encoder ends early, an `Hourglass` at its bottom goes on.
+        Number of times that the first map is halved. If the encoder halves it less often, an `Hourglass` does the rest.
     features : int
         Channels, the same at every size.
     blocks : int
@@ -120,59 +120,54 @@ class EncodedHourglass(nn.Module):
         """Maps (B, features, H, W), (B, features, H/2, W/2), … to one like the first."""
         *larger, smallest = maps
         x = self.inner(smallest)
-        for up, found in zip(self.up, reversed(larger), strict=True):
-            x = found + F.interpolate(up(x), scale_factor=2.0, mode="nearest")
+        for up, skip in zip(self.up, reversed(larger), strict=True):
+            x = skip + F.interpolate(up(x), scale_factor=2.0, mode="nearest")
         return x
 
 
 def default_stem(features: int) -> tuple[int, int, int]:
-    """The stem's channels in proportion to `features`: 64, 128, 256 for 256."""
+    """Return the stem's channels in proportion to `features`: 64, 128, 256 for 256."""
     return features // 4, features // 2, features
 
 
 def require_encoder(name: str, depth: int) -> None:
-    """Check that there is an encoder of that name, or the name is empty, and that an hourglass of that depth can have it.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Raise `ValueError` if the encoder is unknown (an empty name is none), or halves its maps more often than `depth`."""
     if name and name not in ENCODER_SIZES:
         raise ValueError(f"encoder: expected one of {', '.join(ENCODER_SIZES)}, got {name!r}")
     if name and depth < ENCODER_SIZES[name] - 1:
-        raise ValueError(f"depth: expected {ENCODER_SIZES[name] - 1} or more, as often as {name} halves its first map, got {depth}")
+        raise ValueError(f"depth: expected {ENCODER_SIZES[name] - 1} or more with the encoder {name}, got {depth}")
 
 
 class StackedHourglass(nn.Module):
-    """Heatmap logits from crops: one set per stack, each to be supervised.
+    """Heatmap logits from crops: one set per stack, each of which is supervised.
 
     Parameters
     ----------
     joints : int
         Heatmaps per stack.
     stacks : int
-        Hourglasses one after another; each sees the predictions of the one before.
+        Hourglasses in sequence; each takes in the predictions of the one before.
     features : int
         Channels at a quarter of the input's size, a multiple of 4.
     depth : int
-        Times that each hourglass halves its map.
+        Number of times that each hourglass halves its map.
     head : {"sigmoid", "linear"}
-        What `activate` does to the logits.
+        How `activate` turns logits into heatmaps.
     prior : float
-        Probability that every pixel starts from (sigmoid head).
+        Initial probability of every pixel (sigmoid head).
     blocks : int
         Residuals at every place of an hourglass, and after it. 1 in the published 2- and 8-stack networks.
     encoder : str
-        One of `posekit.choices.ENCODER_SIZES`, to be the stem and the first hourglass's way down; empty: none.
+        One of `posekit.choices.ENCODER_SIZES`: the stem and the encoder half of the first hourglass. Empty for none.
     stem : (int, int, int), optional
         Channels after the first convolution and after the first two residuals. In proportion to `features` by
         default, (F/4, F/2, F): the 64, 128, 256 of the widely published PyTorch networks, whose parameter
-        counts (6.7 M with 2 stacks, 25.6 M with 8) are quoted as the hourglass's. The authors' own is 64, 128, 128.
+        counts (6.7 M with 2 stacks, 25.6 M with 8) are quoted as the hourglass's. The authors used 64, 128, 128.
 
     Raises
     ------
     ValueError
-        If `features` is not a multiple of 4, `head` or `encoder` is unknown, or `depth` is less than the encoder's.
+        If `features` is not a multiple of 4, `head` or `encoder` is unknown, or `depth` is too small for the encoder.
     """
 
     def __init__(
@@ -194,30 +189,36 @@ class StackedHourglass(nn.Module):
         if head not in HEADS:
             raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
         require_encoder(encoder, depth)
-        self.head, self.multiple = head, 4 * 2**depth
+        self.head = head
+        self.multiple = 4 * 2**depth
         self.encoded = bool(encoder)
+        self.stem: nn.Module
+        first: nn.Module
         if encoder:
             self.stem = EncodedStem(encoder, features)
             first = EncodedHourglass(ENCODER_SIZES[encoder], depth, features, blocks)
         else:
             self.stem = _plain_stem(stem or default_stem(features), features)
             first = Hourglass(depth, features, blocks)
-        self.hourglasses = nn.ModuleList([first, *(Hourglass(depth, features, blocks) for _ in range(stacks - 1))])
+        later = [Hourglass(depth, features, blocks) for _ in range(stacks - 1)]
+        self.hourglasses = nn.ModuleList([first, *later])
         self.features = nn.ModuleList(_feature_head(features, blocks) for _ in range(stacks))
-        self.outputs = nn.ModuleList(nn.Conv2d(features, joints, 1) for _ in range(stacks))
+        outputs = [nn.Conv2d(features, joints, 1) for _ in range(stacks)]
+        self.outputs = nn.ModuleList(outputs)
         self.merge_features = nn.ModuleList(nn.Conv2d(features, features, 1) for _ in range(stacks - 1))
         self.merge_outputs = nn.ModuleList(nn.Conv2d(joints, features, 1) for _ in range(stacks - 1))
-        self._initialise(math.log(prior / (1 - prior)) if head == "sigmoid" else 0.0)
+        self._initialise(outputs, math.log(prior / (1 - prior)) if head == "sigmoid" else 0.0)
 
-    def _initialise(self, output_bias: float) -> None:
+    def _initialise(self, outputs: Sequence[nn.Conv2d], output_bias: float) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for output in self.outputs:
+        for output in outputs:
             nn.init.normal_(output.weight, std=_OUTPUT_STD)
-            nn.init.constant_(output.bias, output_bias)
+            if output.bias is not None:
+                nn.init.constant_(output.bias, output_bias)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Predict heatmaps.
@@ -229,27 +230,27 @@ class StackedHourglass(nn.Module):
 
         Returns
         -------
-        list of (B, K, H/4, W/4) : logits, one per stack; the last is the network's answer.
+        list of (B, K, H/4, W/4) : logits, one per stack; the last is the network's prediction.
 
         Raises
         ------
         ValueError
-            If the images' shape does not fit.
+            If the images have another shape.
         """
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % self.multiple or images.shape[3] % self.multiple:
             raise ValueError(f"images: expected (B, 3, H, W), H and W multiples of {self.multiple}, got {tuple(images.shape)}")
-        found = self.stem(images)
-        x = found[0] if self.encoded else found
-        logits = []
+        maps = self.stem(images)
+        x = maps[0] if self.encoded else maps
+        logits: list[Tensor] = []
         for stack, hourglass in enumerate(self.hourglasses):
-            features = self.features[stack](hourglass(x if stack else found))
+            features = self.features[stack](hourglass(x if stack else maps))
             logits.append(self.outputs[stack](features))
             if stack < len(self.merge_features):
                 x = x + self.merge_features[stack](features) + self.merge_outputs[stack](logits[-1])
         return logits
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Heatmaps from logits, any shape: probabilities (sigmoid head), or the logits themselves (linear head)."""
+        """Turn logits of any shape into heatmaps: probabilities (sigmoid head), or the logits themselves (linear head)."""
         return logits.sigmoid() if self.head == "sigmoid" else logits
 
 

@@ -1,4 +1,4 @@
-"""From crops to what a network is fed."""
+"""Normalise crops into network input."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def normalise(
     images_BHWC: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float], channel_gains_B3: Tensor | None = None
 ) -> Tensor:
-    """Make network input of crops, on their device.
+    """Normalise crops, on their device.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def normalise(
     mean, std : three floats
         Of red, green and blue in [0, 1].
     channel_gains_B3 : (B, 3) float32, optional
-        Factors on red, green and blue (augmentation); 1 without. What becomes brighter than white stays so.
+        Factors on red, green and blue (augmentation), by default 1. Results brighter than white are not clipped.
 
     Returns
     -------
@@ -27,20 +27,21 @@ def normalise(
     Raises
     ------
     ValueError
-        If the crops' shape or dtype is another.
+        If the crops have another shape or dtype.
     """
     if images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3 or images_BHWC.dtype != torch.uint8:
         raise ValueError(f"images: expected (B, H, W, 3) uint8, got {tuple(images_BHWC.shape)} {images_BHWC.dtype}")
-    factor, shift = _rows(mean, std, images_BHWC.shape[2], images_BHWC.device)
+    factor, shift = _row(mean, std, images_BHWC.shape[2], images_BHWC.device)
     if channel_gains_B3 is not None:
         factor = factor * channel_gains_B3.repeat(1, images_BHWC.shape[2])[:, None]
-    # Whole rows of pixels: arithmetic along a last axis of three channels takes several times as long.
+    # Arithmetic along whole rows of pixels is several times as fast as along a last axis of three channels.
     rows = images_BHWC.flatten(2).float().mul_(factor).sub_(shift)
     return rows.view(images_BHWC.shape).permute(0, 3, 1, 2)
 
 
 @cache  # copying them to a GPU would make every step wait
-def _rows(mean: tuple, std: tuple, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and shift of a row of pixels, (3 width,)."""
-    mean, std = (torch.tensor(values, device=device).repeat(width) for values in (mean, std))
-    return 1 / (255 * std), mean / std
+def _row(mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return factor and shift of a row of pixels, (3 width,)."""
+    mean_row = torch.tensor(mean, device=device).repeat(width)
+    std_row = torch.tensor(std, device=device).repeat(width)
+    return 1 / (255 * std_row), mean_row / std_row

@@ -1,4 +1,4 @@
-"""Residual networks that classify: those for pictures of 32x32, and by name also ResNet-50.
+"""Residual networks for classification: those for images of 32x32, and ResNet-50.
 
 Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
 """
@@ -18,19 +18,20 @@ _OUTPUT_STD = 0.01
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions added to their input, which has no weights of its own on the way (option A).
+    """Two 3x3 convolutions added to their input; the shortcut has no weights (option A).
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels, at least as many out as in. What is new on the shortcut is zero.
+        Channels; `outputs` is at least `inputs`. The shortcut's additional channels are zero.
     stride : int
         Of the first convolution; the shortcut takes every `stride`-th pixel.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
         super().__init__()
-        self.stride, self.new = stride, outputs - inputs
+        self.stride = stride
+        self.new = outputs - inputs
         self.branch = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -48,7 +49,7 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """ResNet for 32x32: a convolution, three sizes of blocks (16, 32 and 64 channels), the mean, a linear layer.
+    """ResNet for images of 32x32: a convolution, blocks of three widths (16, 32 and 64 channels), the mean, a linear layer.
 
     With 10 classes ResNet-20, -32, -56 and -110 have 0.27, 0.46, 0.85 and 1.73 million parameters, as in the paper's table 6.
 
@@ -57,15 +58,15 @@ class SmallResNet(nn.Module):
     classes : int
         At least 2.
     depth : int
-        Layers with weights: 6 n + 2 for n blocks of each size.
+        Layers with weights: 6 n + 2 for n blocks of each width.
     prior : float, optional
-        Probability (of a sigmoid) that every class starts from, so that the many background classes do not drown the target's
-        in the first steps. One in `classes` by default. It changes nothing for a softmax.
+        Initial probability of every class under a sigmoid, so that the many background classes do not dominate the first steps.
+        One in `classes` by default. It has no effect on a softmax.
 
     Raises
     ------
     ValueError
-        If the depth is another, there are fewer classes, or the prior is not between 0 and 1.
+        If the depth is not 6 n + 2, there are fewer than 2 classes, or the prior is not between 0 and 1.
     """
 
     def __init__(self, classes: int, depth: int = 20, prior: float | None = None):
@@ -73,7 +74,11 @@ class SmallResNet(nn.Module):
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f"depth: expected 6 n + 2 layers, such as 20 or 110, got {depth}")
         channels = _WIDTHS[0]
-        layers = [nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        ]
         for width in _WIDTHS:
             for block in range(depth // 6):
                 layers.append(Block(channels, width, 2 if width > _WIDTHS[0] and block == 0 else 1))
@@ -108,33 +113,33 @@ def start_from_prior(output: nn.Linear, prior: float | None = None) -> None:
 
 
 def build_classifier(name: str, classes: int, *, prior: float | None = None) -> nn.Module:
-    """A classifier by its name, with fresh weights: normalised (B, 3, H, W) RGB to (B, classes) logits.
+    """Build a classifier with fresh weights: normalised (B, 3, H, W) RGB to (B, classes) logits.
 
     Parameters
     ----------
     name : str
-        ``resnet20``, ``resnet32``, ``resnet56``, ``resnet110`` for pictures of 32x32; ``resnet50``, torchvision's, for ImageNet.
+        ``resnet20``, ``resnet32``, ``resnet56``, ``resnet110`` for images of 32x32; torchvision's ``resnet50`` for ImageNet.
     classes : int
         At least 2.
     prior : float, optional
-        As of `SmallResNet`.
+        As for `SmallResNet`.
 
     Raises
     ------
     ConfigError
-        If there is no such network, or the package that it comes from is not installed.
+        If the name is unknown, or torchvision is not installed.
     ValueError
-        As of `SmallResNet`.
+        As for `SmallResNet`.
     """
     if name in SMALL:
         return SmallResNet(classes, SMALL[name], prior)
     if name != "resnet50":
-        raise ConfigError(f"no classifier {name!r}; there are {', '.join(CLASSIFIERS)}")
+        raise ConfigError(f"classifier {name!r}: choose from {', '.join(CLASSIFIERS)}")
     try:
         from torchvision.models import resnet50
     except ImportError as error:
         raise ConfigError(
-            f'{name} comes from torchvision, which cannot be imported ({error}); pip install "posekit[imagenet]"'
+            f'{name} needs torchvision, which cannot be imported ({error}); pip install "posekit[imagenet]"'
         ) from error
     model = resnet50(weights=None, num_classes=classes)
     start_from_prior(model.fc, prior)

@@ -151,7 +151,8 @@ class ModelInfo(WeightsInfo):
         require_encoder(self.encoder, self.depth)
         if self.stem is None:
             object.__setattr__(self, "stem", default_stem(self.features))
-        _require(len(self.stem) == 3 and all(map(_is_count, self.stem)), "stem", self.stem, "three whole numbers of 1 or more")
+        stem = self.stem or ()
+        _require(len(stem) == 3 and all(map(_is_count, stem)), "stem", self.stem, "three whole numbers of 1 or more")
         _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
         for views, calibration in self.calibrations.items():
             joints = len(calibration.peaks)

@@ -1,4 +1,4 @@
-"""What runs the network: torch, or ONNX Runtime, which is faster on a CPU. From crops to maps, or to joints and scores."""
+"""Back ends that run the network, from crops to maps or to joints and scores: torch, or ONNX Runtime, faster on a CPU."""
 
 import hashlib
 import importlib.metadata
@@ -10,37 +10,37 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from posekit import heatmaps
 from posekit.choices import BACKENDS, PRECISIONS
 from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.machine import why_not_compiled
-from posekit.models import ModelInfo, encoder, folding, hourglass, inputs
+from posekit.models import ModelInfo, StackedHourglass, encoder, folding, hourglass, inputs
 from posekit.prediction import cache
 from posekit.prediction.onnx import export
-from posekit.prediction.onnx.export import activated_maps, decoded, to_onnx
+from posekit.prediction.onnx.export import decode_maps, predict_maps, to_onnx
 from posekit.prediction.onnx.session import OnnxSession
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Number format of each precision."""
-# What the ONNX form is made by, and run by.
+# Packages that make and run a model's ONNX form.
 _PACKAGES = ("onnx", "onnxruntime")
 _FORM = "the model's ONNX form"
-# Crops until it is made: with fewer, less time is won than the making takes.
-_WORTH = 32
-# Numbers in a layer's result, of as many crops as go through at once on a CPU: 8 MB, which the next layer finds in the cache.
-_CACHED = 2**21
+# Crops after which the ONNX form is made: for fewer, making it takes longer than it saves.
+_MIN_CROPS = 32
+# Values in a layer's output for one chunk of crops on a CPU: 8 MB, which stay in the processor's cache for the next layer.
+_CHUNK_VALUES = 2**21
 
 
 class Backend(ABC):
-    """Runs a network on one or more crops (B, S, S, 3) uint8: red, green, blue; S is the model's input size.
+    """Runs a network on crops (B, S, S, 3) uint8: red, green, blue; S is the model's input size, B at least 1.
 
     Attributes
     ----------
-    name : {"torch", "compiled", "onnx"}
-        With the precision behind it, where that is not float32: "torch bf16".
+    name : str
+        "torch", "compiled" or "onnx", followed by the precision if it is not float32, as in "torch bf16".
     info : ModelInfo
     """
 
@@ -49,31 +49,35 @@ class Backend(ABC):
 
     @abstractmethod
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """Activated maps (B, K, H, W) float32."""
+        """Return activated maps (B, K, H, W) float32."""
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """Joints (B, K, 2) in crop pixels and scores (B, K); `decode` as for `posekit.heatmaps.decode`."""
-        return decoded(self.maps(crops_BSS3), self.info, decode)
+        """Return joints (B, K, 2) in crop pixels and scores (B, K); `decode` as for `posekit.heatmaps.decode`."""
+        return decode_maps(self.maps(crops_BSS3), self.info, decode)
 
 
 class TorchBackend(Backend):
-    """Runs a network in torch: batch normalisation folded away, channels last.
+    """Runs a network in torch, with batch normalisation folded away and channels last.
 
     Parameters
     ----------
     model : StackedHourglass
-        In eval mode, on any device; it stays as it is.
+        In eval mode, on any device; it is not changed.
     info : ModelInfo
     precision : {"no", "bf16", "fp16"}
-        What the network multiplies in; "no" is float32. Its maps are activated in float32.
+        Number format of the network; "no" is float32. Its maps are activated in float32.
     compiled : bool
-        Let torch.compile make machine code for this network, during the first crops.
+        Let torch.compile generate machine code for this network during the first crops.
     """
 
-    def __init__(self, model: nn.Module, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
-        self.name = " ".join(("compiled" if compiled else "torch", *([precision] if precision != "no" else ())))
-        self.info, self._dtype = info, DTYPES[precision]
-        self._model = folding.fold(model).to(dtype=self._dtype, memory_format=torch.channels_last)
+    def __init__(self, model: StackedHourglass, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
+        self.name = "compiled" if compiled else "torch"
+        if precision != "no":
+            self.name += f" {precision}"
+        self.info = info
+        self._dtype = DTYPES[precision]
+        self._model = folding.fold(model)
+        self._model.to(dtype=self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stub
         if compiled:
             self._model.compile()
 
@@ -86,15 +90,15 @@ class TorchBackend(Backend):
         ConfigError
             If torch.compile does not work on this machine.
         """
-        pieces = _pieces(crops_BSS3, self.info)
+        chunks = _chunks(crops_BSS3, self.info)
         try:
-            return torch.cat([activated_maps(self._model, self.info, piece, self._dtype) for piece in pieces])
+            return torch.cat([predict_maps(self._model, self.info, chunk, self._dtype) for chunk in chunks])
         except RuntimeError as error:
             reason = why_not_compiled(error)
             if reason is None:
                 raise
             raise ConfigError(
-                f"torch.compile does not work here ({reason}); install what it lacks, or choose the back end torch"
+                f"torch.compile does not work here ({reason}); install what it needs, or choose the back end torch"
             ) from error
 
 
@@ -104,9 +108,9 @@ class OnnxBackend(Backend):
     Parameters
     ----------
     data : bytes
-        An ONNX file as of `posekit.prediction.onnx.export.to_onnx`.
+        An ONNX file from `posekit.prediction.onnx.export.to_onnx`.
     name : str
-        How it is called in errors.
+        Name of the file in errors.
 
     Raises
     ------
@@ -128,21 +132,21 @@ class OnnxBackend(Backend):
         return maps
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """See `Backend`; in the graph, if it decodes in that way."""
+        """See `Backend`; decoded in the graph if that is the graph's way of decoding."""
         if decode != self._session.decode:
             return super().joints(crops_BSS3, decode)
         joints, scores = self._run(crops_BSS3, ["joints", "scores"])
         return joints, scores
 
     def _run(self, crops_BSS3: Tensor, outputs: list[str]) -> list[Tensor]:
-        found = [self._session.run(piece, outputs) for piece in _pieces(crops_BSS3, self.info)]
-        return list(map(torch.cat, zip(*found, strict=True)))
+        results = [self._session.run(chunk, outputs) for chunk in _chunks(crops_BSS3, self.info)]
+        return [torch.cat(parts) for parts in zip(*results, strict=True)]
 
 
 class AutoBackend(Backend):
-    """The fastest on a CPU: torch for the first few crops, then the ONNX form, made once and kept in the user's cache folder.
+    """The fastest on a CPU: torch for the first crops, then the ONNX form, made once and kept in the user's cache folder.
 
-    Where that folder cannot be written, torch goes on, and stderr tells.
+    If that folder cannot be written, torch runs all crops, and stderr gives the reason.
 
     Parameters
     ----------
@@ -151,53 +155,54 @@ class AutoBackend(Backend):
     info : ModelInfo
     """
 
-    def __init__(self, model: nn.Module, info: ModelInfo):
-        self.info, self._model, self._seen, self._lock = info, model, 0, threading.Lock()
-        kept = cache.read(_key(model, info))
-        self._current, self._settled = (OnnxBackend(kept, _FORM), True) if kept else (TorchBackend(model, info), False)
-
-    @property
-    def name(self) -> str:
-        """Of what runs now."""
-        return self._current.name
+    def __init__(self, model: StackedHourglass, info: ModelInfo):
+        self.info = info
+        self._model = model
+        self._crops = 0
+        self._lock = threading.Lock()
+        form = cache.read(_key(model, info))
+        self._settled = bool(form)
+        self._use(OnnxBackend(form, _FORM) if form else TorchBackend(model, info))
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
         """See `Backend`."""
-        return self._best(len(crops_BSS3)).maps(crops_BSS3)
+        return self._choose(len(crops_BSS3)).maps(crops_BSS3)
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
         """See `Backend`."""
-        return self._best(len(crops_BSS3)).joints(crops_BSS3, decode)
+        return self._choose(len(crops_BSS3)).joints(crops_BSS3, decode)
 
-    def _best(self, crops: int) -> Backend:
-        with self._lock:  # whoever predicts in several threads makes it once
-            self._seen += crops
-            if not self._settled and self._seen >= _WORTH:
+    def _choose(self, crops: int) -> Backend:
+        with self._lock:  # several threads may predict at once, but the ONNX form is made once
+            self._crops += crops
+            if not self._settled and self._crops >= _MIN_CROPS:
                 self._settled = True
-                self._current = self._grown()
-        return self._current
+                try:
+                    cache.require_writable()
+                    self._use(OnnxBackend(onnx_form(self._model, self.info), _FORM))
+                except OutputError as error:
+                    _print(f"torch is used, ONNX Runtime would be faster: {error}")
+            return self._backend
 
-    def _grown(self) -> Backend:
-        try:
-            cache.require_writable()
-        except OutputError as error:
-            _tell(f"torch goes on, ONNX Runtime would be faster: {error}")
-            return self._current
-        return OnnxBackend(onnx_form(self._model, self.info), _FORM)
-
-
-def _pieces(crops_BSS3: Tensor, info: ModelInfo) -> tuple[Tensor, ...]:
-    each = info.features * (info.input_size // heatmaps.STRIDE) ** 2
-    return crops_BSS3.split(max(1, _CACHED // each)) if crops_BSS3.device.type == "cpu" else (crops_BSS3,)
+    def _use(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name = backend.name
 
 
-def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.device, precision: str = "no") -> Backend:
-    """The back end of that name for a model.
+def _chunks(crops_BSS3: Tensor, info: ModelInfo) -> tuple[Tensor, ...]:
+    if crops_BSS3.device.type != "cpu":
+        return (crops_BSS3,)
+    values_per_crop = info.features * (info.input_size // heatmaps.STRIDE) ** 2
+    return crops_BSS3.split(max(1, _CHUNK_VALUES // values_per_crop))
+
+
+def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: torch.device, precision: str = "no") -> Backend:
+    """Return a back end for a model.
 
     Parameters
     ----------
     name : {"auto", "torch", "compiled", "onnx"}
-        "auto" is torch on a GPU or in lower precision, and on a CPU the faster ONNX Runtime where it is installed.
+        "auto" is torch on a GPU or in lower precision. On a CPU it is ONNX Runtime, which is faster, if that is installed.
     model : StackedHourglass
         In eval mode, on the device.
     info : ModelInfo
@@ -208,7 +213,7 @@ def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.dev
     Raises
     ------
     ConfigError
-        If there is no such back end or precision, or it cannot be had here.
+        If the back end or precision is unknown, or unavailable on this machine.
     """
     if name not in BACKENDS:
         raise ConfigError(f"backend {name!r}: choose from {', '.join(BACKENDS)}")
@@ -219,7 +224,8 @@ def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.dev
     if name == "onnx":
         _require_float32(precision)
         _require_cpu(device.type)
-        _require_packages()
+        for package in _PACKAGES:
+            export.require(package)
         return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
     if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, _PACKAGES)):
         return AutoBackend(model, info)
@@ -227,14 +233,13 @@ def open_backend(name: str, model: nn.Module, info: ModelInfo, device: torch.dev
 
 
 def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -> OnnxBackend:
-    """The back end for a file of ``tools/export.py``.
+    """Return the back end for a file from ``tools/export.py``.
 
     Parameters
     ----------
     path : str or Path
     name : {"auto", "onnx"}
-    device : str
-        "auto" or "cpu".
+    device : {"auto", "cpu"}
     precision : {"no"}
 
     Raises
@@ -242,7 +247,7 @@ def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -
     WeightsError
         If the file cannot be read or used.
     ConfigError
-        If back end, device or precision is another, or a package is missing.
+        If back end, device or precision has another value, or a package is missing.
     """
     if name not in ("auto", "onnx"):
         raise ConfigError(f"backend {name!r}: {path} is run by onnx; give the .safetensors file, or leave the back end out")
@@ -252,11 +257,6 @@ def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -
         return OnnxBackend(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _require_packages() -> None:
-    for package in _PACKAGES:
-        export.require(package)
 
 
 def _require_cpu(device: str) -> None:
@@ -272,26 +272,26 @@ def _require_float32(precision: str) -> None:
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; "auto" is a GPU if there is one.
+    """Return the device of that name; "auto" is a GPU if there is one.
 
     Raises
     ------
     ConfigError
-        If the name is no device's, or this machine lacks it.
+        If there is no such device on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
+    except (RuntimeError, AssertionError) as error:  # torch asserts if it was built without CUDA
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda or cuda:N") from error
     return device
 
 
-def onnx_form(model: nn.Module, info: ModelInfo) -> bytes:
-    """Make the ONNX form of a model, and keep it in the cache folder if that is possible; stderr tells.
+def onnx_form(model: StackedHourglass, info: ModelInfo) -> bytes:
+    """Export a model to ONNX and keep the result in the cache folder if possible; stderr says where.
 
     Raises
     ------
@@ -301,26 +301,26 @@ def onnx_form(model: nn.Module, info: ModelInfo) -> bytes:
     data = to_onnx(model, info)
     try:
         cache.write(_key(model, info), data)
-        _tell(f"the model's ONNX form, which is faster, is kept in {cache.folder()}")
+        _print(f"{_FORM}, which is faster, is kept in {cache.folder()}")
     except OutputError as error:
-        _tell(f"the model's ONNX form is not kept: {error}")
+        _print(f"{_FORM} is not kept: {error}")
     return data
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
 def _version(package: str) -> str:
-    """Without importing it, where that is possible: that takes long, and may not be needed."""
+    """Return a package's version, without the slow import of the package where possible."""
     try:
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # another distribution, such as onnxruntime-gpu
+    except importlib.metadata.PackageNotFoundError:  # from another distribution, such as onnxruntime-gpu
         return export.require(package).__version__
 
 
-def _key(model: nn.Module, info: ModelInfo) -> str:
-    """Hash of the weights and of all that makes the ONNX form of them, this package's code included."""
+def _key(model: StackedHourglass, info: ModelInfo) -> str:
+    """Hash everything that a model's ONNX form depends on: weights, description, package versions and posekit's own code."""
     digest = hashlib.sha256(info.to_json().encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode())

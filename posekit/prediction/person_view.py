@@ -1,4 +1,4 @@
-"""Persons of a data set to look at, and showing one to a model."""
+"""Make `PersonView`s of annotated people, and run a model on one."""
 
 import numpy as np
 import torch
@@ -6,18 +6,17 @@ import torch
 from posekit import heatmaps
 from posekit.drawing.person_view import ModelOutput, PersonView
 from posekit.errors import WeightsError
-from posekit.geometry import Crop
 from posekit.people import People
 from posekit.prediction.predictor import Predictor
 
 
 def annotated_view(people: People, index: int) -> PersonView:
-    """A person of a data set; of packed people, in the pixels of the pack.
+    """Return the view of one person of a data set; for packed people, in pixels of the pack.
 
     Raises
     ------
     ImageError
-        If the photograph cannot be read.
+        If the image cannot be read.
     """
     image, person = people[index].read()
     title = f"{people.name} {people.split}, person {index}"
@@ -25,7 +24,7 @@ def annotated_view(people: People, index: int) -> PersonView:
 
 
 def run_model(predictor: Predictor, view: PersonView) -> ModelOutput:
-    """Show a person to a model.
+    """Run a model on one person.
 
     Raises
     ------
@@ -34,17 +33,16 @@ def run_model(predictor: Predictor, view: PersonView) -> ModelOutput:
     WeightsError
         If the model's heatmaps are not finite.
     BoxError
-        If the box lies wholly outside the photograph.
+        If the box lies wholly outside the image.
     """
     info = predictor.info
     if view.skeleton.joints != info.skeleton.joints:
-        raise ValueError(f"view: has the skeleton {view.skeleton.name}, the model {info.skeleton.name}")
+        raise ValueError(f"view: expected the model's skeleton {info.skeleton.name}, got {view.skeleton.name}")
     height, width = view.image.shape[:2]
     view.box.require_overlap(width, height)
-    crops = [Crop(view.box.scaled(scale), info.input_size).warp_rgb(view.image) for scale in predictor.views.scales]
-    images = torch.from_numpy(np.stack(crops))
-    maps = predictor.predict_maps(images).cpu()
+    crops = torch.from_numpy(np.stack(predictor.crop(view.image, view.box)))
+    maps = predictor.predict_maps(crops).cpu()
     if not maps.isfinite().all():
-        raise WeightsError("the model's heatmaps are not finite numbers: its training failed; take other weights")
+        raise WeightsError("the model's heatmaps are not finite numbers: its training failed; choose other weights")
     points, scores = heatmaps.decode(maps, method=predictor.decode, stride=info.input_size // maps.shape[-1])
     return ModelOutput(view, info.input_size, maps[0].numpy(), points[0].numpy(), scores[0].numpy(), info.target_options)

@@ -1,9 +1,10 @@
-"""`Predictor`: from photographs to poses, with nothing but a weights file."""
+"""`Predictor`: from images to poses, with nothing but a weights file."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +18,11 @@ from posekit.data.sample import Failure
 from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
-from posekit.models import load_weights
+from posekit.models import StackedHourglass, load_weights
 from posekit.opencv import cv2
 from posekit.people import People
-from posekit.prediction.backends import find_device, open_backend, read_onnx
-from posekit.prediction.onnx.export import decoded
+from posekit.prediction.backends import Backend, find_device, open_backend, read_onnx
+from posekit.prediction.onnx.export import decode_maps
 from posekit.prediction.pose import Pose
 from posekit.prediction.test_time import PLAIN, TestTimeAugmentation, averaged_maps
 from posekit.scoring.io.predictions import Predictions
@@ -32,34 +33,34 @@ _PEAKS = 8
 
 
 class Predictor:
-    """Finds the joints of people whose boxes are given.
+    """Finds the keypoints of people whose boxes are given.
 
     Parameters
     ----------
     weights : str or Path
-        A .safetensors file, as ``tools/train.py`` writes it; an .onnx file of ``tools/export.py``; or the name of weights that
-        come with posekit (`posekit.weights.shipped`).
+        A .safetensors file from ``tools/train.py``, an .onnx file from ``tools/export.py``, or the name of weights that come with
+        posekit (`posekit.weights.shipped`).
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"dark", "quarter", "argmax"}
-        How a heatmap becomes a point; see `posekit.heatmaps.decode`. The papers score by "quarter", and so do training, `posekit
+        How a heatmap becomes a point; see `posekit.heatmaps.decode`. Papers score with "quarter", and so do training, `posekit
         eval` and `posekit compare`.
     views : TestTimeAugmentation
-        TestTimeAugmentation of each person whose heatmaps are averaged: `posekit.prediction.test_time.PYRAMID` is the paper's six
-        scales with flipping.
+        Views of each person whose heatmaps are averaged. `posekit.prediction.test_time.PYRAMID` is the paper's: six scales with
+        flipping.
     batch_size : int
-        Crops that go through the model at once; at least all views of one person.
+        Crops per batch; all views of one person are always in one batch.
     workers : int
-        Processes that read photographs in `predict_people`.
+        Processes that read images in `predict_people`.
     backend : {"auto", "torch", "compiled", "onnx"}
-        What runs the network; see `posekit.prediction.backends`. "auto" takes the fastest that is there at once.
+        What runs the network; see `posekit.prediction.backends`. "auto" is the fastest one that needs no waiting.
     precision : {"no", "bf16", "fp16"}
-        What torch multiplies in; "no" is float32. Lower precision is faster on most GPUs (fp16 on GPUs alone).
+        Number format in which torch multiplies; "no" is float32. Lower precision is faster on most GPUs; fp16 needs a GPU.
 
     Attributes
     ----------
-    model : torch.nn.Module or None
-        As it was trained; None of an .onnx file.
+    model : StackedHourglass or None
+        The network as trained; None for an .onnx file.
     backend : posekit.prediction.backends.Backend
     info : posekit.models.ModelInfo
         Skeleton, input size, normalisation and head, from the weights file.
@@ -70,7 +71,7 @@ class Predictor:
     WeightsError
         If the weights file cannot be read.
     ConfigError
-        If there is no such device, decoding, back end or precision.
+        If the device, decoding, back end or precision is unknown or unavailable.
     """
 
     def __init__(
@@ -88,59 +89,68 @@ class Predictor:
         if decode not in DECODE_METHODS:
             raise ConfigError(f"decode {decode!r}: choose from {', '.join(DECODE_METHODS)}")
         self.device = find_device(device)
+        self.model: StackedHourglass | None = None
+        self.backend: Backend
         if Path(weights).suffix == ".onnx":
-            self.model, self.backend = None, read_onnx(weights, backend, device, precision)
+            self.backend = read_onnx(weights, backend, device, precision)
         else:
             self.model, info = load_weights(weights, self.device)
             self.backend = open_backend(backend, self.model.eval(), info, self.device, precision)
         self.info = self.backend.info
-        self.decode, self.views, self.workers = decode, views, workers
-        self.persons_at_once = max(1, batch_size // len(views))
+        self.decode = decode
+        self.views = views
+        self.workers = workers
+        self.people_per_batch = max(1, batch_size // len(views))
         self.flip_order = torch.as_tensor(self.info.skeleton.flip_order.copy(), device=self.device)
 
     @property
     def calibrated(self) -> bool:
-        """Whether its scores are probabilities: the weights tell what the peaks of these views are worth."""
+        """Whether scores are probabilities: the weights hold a calibration for these views."""
         return self.views.key in self.info.calibrations
 
     @property
-    def choices(self) -> dict:
-        """What its predictions depend on besides the weights, for ``metrics.json``."""
+    def choices(self) -> dict[str, Any]:
+        """What the predictions depend on besides the weights, for ``metrics.json``."""
         info = self.info
-        network = ("encoder", "stacks", "features", "depth", "head")
-        model = {**{name: getattr(info, name) for name in network}, **info.notes}
         return {
             "decode": self.decode,
             "views": str(self.views),
             "input_size": info.input_size,
             "backend": self.backend.name,
             "scores": "probabilities" if self.calibrated else "peaks",
-            "model": model,
+            "model": {
+                "encoder": info.encoder,
+                "stacks": info.stacks,
+                "features": info.features,
+                "depth": info.depth,
+                "head": info.head,
+                **info.notes,
+            },
         }
 
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None, *, refine: int = 0) -> list[Pose]:
-        """Find the joints of each boxed person in one photograph.
+        """Find the keypoints of each boxed person in one image.
 
         Parameters
         ----------
         image : path, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) array of uint8 or uint16
             Channels in OpenCV's order (blue, green, red, alpha).
         boxes : sequence of Box, optional
-            Image pixels. Without them the whole picture is one person's box.
+            Image pixels. By default one box around the whole image.
         refine : int
-            How many times each box is taken anew from the joints found in it (`Pose.refined_box`), and looked in again. This
-            helps where boxes are not quite about their people.
+            Number of further predictions of each person, each from the box around the keypoints found so far
+            (`Pose.refined_box`). This helps where the boxes are inaccurate.
 
         Returns
         -------
-        list of Pose : one for each box, in order: of all looks the one whose joints score best.
+        list of Pose : one for each box, in order. After refinement, the one with the highest mean score.
 
         Raises
         ------
         ImageError
-            If the image cannot be read or is no picture.
+            If the image cannot be read, or the array is not an image.
         BoxError
-            If a box lies wholly outside the picture.
+            If a box lies wholly outside the image.
         """
         return self.predict_images([image], None if boxes is None else [boxes], refine=refine)[0]
 
@@ -151,84 +161,97 @@ class Predictor:
         *,
         refine: int = 0,
     ) -> list[list[Pose]]:
-        """Find the joints of each boxed person in several photographs, whose sizes may differ; crops of all of them go in batches.
+        """Find the keypoints of each boxed person in several images of any sizes; crops from all of them share batches.
 
         Parameters
         ----------
         images : sequence of paths or arrays
-            As for one; all are in memory at once.
+            As for `__call__`; all are held in memory at once.
         boxes : sequence of sequences of Box, optional
-            Those of each photograph, which may be none. Without them each whole photograph is one person's box.
+            Boxes of each image, possibly none. By default one box around each whole image.
         refine : int
-            As for one.
+            As for `__call__`.
 
         Returns
         -------
-        list of lists of Pose : of each photograph, as of one.
+        list of lists of Pose : for each image, as from `__call__`.
 
         Raises
         ------
         ImageError, BoxError
-            As for one.
+            As for `__call__`.
         ValueError
-            If there are not as many sequences of boxes as photographs.
+            If the number of sequences of boxes is not the number of images.
         TypeError
-            If one of them is no Box.
+            If a box is not a `Box`.
         """
-        images = [picture(image) for image in images]
-        boxes = [[Box.of_picture(image)] for image in images] if boxes is None else boxes
-        pairs = [(image, box) for image, theirs in zip(images, boxes, strict=True) for box in theirs]
-        for image, box in pairs:
-            if not isinstance(box, Box):
-                raise TypeError(f"boxes: expected posekit.geometry.Box, got {box!r}; Box.from_xywh makes one of a rectangle")
-            box.require_overlap(*image.shape[1::-1])
-        best = poses = self._predict_pairs(pairs)
+        pixels = [load_image(image) for image in images]
+        if boxes is None:
+            boxes = [[Box.of_image(image)] for image in pixels]
+        people = []
+        for image, image_boxes in zip(pixels, boxes, strict=True):
+            for box in image_boxes:
+                if not isinstance(box, Box):
+                    raise TypeError(f"boxes: expected posekit.geometry.Box, got {box!r}; Box.from_xywh converts a rectangle")
+                box.require_overlap(*image.shape[1::-1])
+                people.append((image, box))
+        poses = self._predict_boxes(people)
+        best = poses
         for _ in range(refine):
-            pairs = [(image, _refined(pose, image)) for (image, _), pose in zip(pairs, poses, strict=True)]
-            poses = self._predict_pairs(pairs)
-            best = [max(looks, key=lambda pose: pose.scores.mean()) for looks in zip(best, poses, strict=True)]
-        each = iter(best)
-        return [list(islice(each, len(theirs))) for theirs in boxes]
+            people = [(image, _refine_box(pose, image)) for (image, _), pose in zip(people, poses, strict=True)]
+            poses = self._predict_boxes(people)
+            best = [max(pair, key=lambda pose: pose.scores.mean()) for pair in zip(best, poses, strict=True)]
+        remaining = iter(best)
+        return [list(islice(remaining, len(image_boxes))) for image_boxes in boxes]
 
-    def _predict_pairs(self, pairs: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
-        batches = (pairs[start : start + self.persons_at_once] for start in range(0, len(pairs), self.persons_at_once))
-        return [pose for batch in batches for pose in self._predict_batch(batch)]
+    def crop(self, image_bgr: np.ndarray, box: Box) -> list[np.ndarray]:
+        """Cut one person's crops for `predict_crops`: (S, S, 3) uint8, red, green, blue, one for each scale of `views`."""
+        return [Crop(box.scaled(scale), self.info.input_size).warp_rgb(image_bgr) for scale in self.views.scales]
 
-    def _predict_batch(self, pairs: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
-        size = self.info.input_size
-        crops = np.stack([Crop(box.scaled(scale), size).warp_rgb(image) for image, box in pairs for scale in self.views.scales])
-        joints, peaks = (result.cpu().numpy().astype(np.float64) for result in self.predict_crops(torch.from_numpy(crops)))
-        rows = zip(pairs, joints, self._scores(peaks), peaks, strict=True)
-        return [
-            Pose(Crop(box, size).inverse(points), score, box, self.info.skeleton, peak) for (_, box), points, score, peak in rows
-        ]
+    def _predict_boxes(self, people: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
+        poses = []
+        for start in range(0, len(people), self.people_per_batch):
+            batch = people[start : start + self.people_per_batch]
+            crops: list[np.ndarray] = []
+            for image, box in batch:
+                crops += self.crop(image, box)
+            joints, heights = self.predict_crops(torch.from_numpy(np.stack(crops)))
+            crop_keypoints = joints.cpu().numpy().astype(np.float64)
+            peaks = heights.cpu().numpy().astype(np.float64)
+            scores = self._scores(peaks)
+            for i, (_, box) in enumerate(batch):
+                keypoints = Crop(box, self.info.input_size).inverse(crop_keypoints[i])
+                poses.append(Pose(keypoints, scores[i], box, self.info.skeleton, peaks[i]))
+        return poses
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
-        """What the peaks are worth, as far as that is known of these views."""
-        return self.info.calibrations[self.views.key](peaks_NK) if self.calibrated else np.clip(peaks_NK, 0, 1)
+        """Turn peaks into probabilities where the weights hold a calibration, else limit them to 0 … 1."""
+        if self.calibrated:
+            return self.info.calibrations[self.views.key](peaks_NK)
+        return np.clip(peaks_NK, 0, 1)
 
     def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Find the joints in crops.
+        """Find the keypoints in crops.
 
         Parameters
         ----------
         images_NHWC : (B V, S, S, 3) uint8
-            Red, green, blue; S the model's input size. Each person's crops at the V scales of `views`, one after the other.
+            Red, green, blue; S is the model's input size. Each person's crops at the V scales of `views`, one after the other.
 
         Returns
         -------
-        joints : (B, K, 2) float32
-            Pixels of the crop of scale 1, on the model's device.
-        scores : (B, K) float32
-            Peaks of the activated maps.
+        keypoints : (B, K, 2) float32
+            Pixels of the crop at scale 1, on the model's device.
+        peaks : (B, K) float32
+            Heights of the activated maps' peaks.
         """
         if self.views == PLAIN:
             return self.backend.joints(images_NHWC.to(self.device, non_blocking=True), self.decode)
-        return decoded(self.predict_maps(images_NHWC), self.info, self.decode)
+        return decode_maps(self.predict_maps(images_NHWC), self.info, self.decode)
 
     @torch.inference_mode()
     def predict_maps(self, images_NHWC: torch.Tensor) -> torch.Tensor:
-        """Activated heatmaps of crops, averaged over each person's views.
+        """Predict activated heatmaps from crops, averaged over each person's views.
 
         Parameters
         ----------
@@ -241,40 +264,44 @@ class Predictor:
         """
         return averaged_maps(self.backend.maps, images_NHWC.to(self.device, non_blocking=True), self.views, self.flip_order)
 
-    def _peaks(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        maps = self.predict_maps(images)
-        return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=images.shape[1] // maps.shape[-2])
+    def _predict_peaks(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        maps = self.predict_maps(images_NHWC)
+        stride = images_NHWC.shape[1] // maps.shape[-2]
+        return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=stride)
 
     def predict_people(self, people: People, *, progress: bool = True) -> Predictions:
-        """Find the joints of all annotated people, from their boxes, for evaluation.
+        """Find the keypoints of all annotated people, from their boxes, for evaluation.
 
-        Whoever cannot be read gets NaN, is named on stderr, and counted there.
+        People who cannot be read get NaN; stderr names them and their number.
 
         Parameters
         ----------
         people : People
         progress : bool
-            Whether to show a progress bar.
+            Show a progress bar.
 
         Returns
         -------
-        Predictions : in the model's skeleton, image pixels, one row for each person, in order; with the peaks of the heatmaps.
+        Predictions : in the model's skeleton and image pixels, one row for each person, in order, with the heatmaps' peaks.
 
         Raises
         ------
         DataError
             If the people's skeleton shares no joint with the model's.
         ImageError
-            If not one of the people could be read.
+            If none of the people could be read.
         """
         people = people.mapped_to(self.info.skeleton)
         n, k = people.labelled.shape
-        peaks, heights = np.full((n, k, _PEAKS, 2), np.nan), np.full((n, k, _PEAKS), np.nan)
+        peaks = np.full((n, k, _PEAKS, 2), np.nan)
+        heights = np.full((n, k, _PEAKS), np.nan)
         failures: list[Failure] = []
+        batches = predict_batches(self._loader(people), people, self._predict_peaks)
         with tqdm(total=n, desc="predict", unit="person", disable=not progress) as bar:
-            for index, *found, failed in predict_batches(self._loader(people), people, self._peaks):
-                peaks[index], heights[index] = found
-                failures += failed
+            for index, batch_peaks, batch_heights, batch_failures in batches:
+                peaks[index] = batch_peaks
+                heights[index] = batch_heights
+                failures += batch_failures
                 bar.update(len(index))
         report_failures(failures, people)
         return Predictions(
@@ -289,17 +316,17 @@ class Predictor:
         )
 
     def heatmaps(self, people: People) -> np.ndarray:
-        """Activated heatmaps of annotated people, averaged over the views, to be looked at.
+        """Predict activated heatmaps of annotated people, averaged over the views, for display.
 
         Returns
         -------
-        (N, K, H, W) float32 : in the frame of the crop of the person's box, four times smaller; of a black crop where a
-            photograph cannot be read.
+        (N, K, H, W) float32 : in the frame of the crop of the person's box, four times smaller. Where an image cannot be read,
+            the heatmaps of a black crop.
         """
         return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
 
     def map_batches(self, people: People) -> Iterator[tuple[np.ndarray, torch.Tensor, tuple[Failure, ...]]]:
-        """Activated heatmaps as of `heatmaps`, a batch of people at a time, for whoever cannot keep them all.
+        """Predict the heatmaps of `heatmaps` one batch at a time, where all of them do not fit in memory.
 
         Yields
         ------
@@ -308,7 +335,7 @@ class Predictor:
         maps : (B, K, H, W) float32
             On the model's device.
         failures : tuple of Failure
-            One for each of the B whose crop could not be made: it is black.
+            One for each of the B people whose crop could not be made and is black.
 
         Raises
         ------
@@ -322,49 +349,53 @@ class Predictor:
 
     def _loader(self, people: People) -> DataLoader:
         dataset = PyramidDataset(people, size=self.info.input_size, scales=self.views.scales)
-        return make_loader(dataset, EpochBatches(len(people), self.persons_at_once), workers=self.workers)
+        return make_loader(dataset, EpochBatches(len(people), self.people_per_batch), workers=self.workers)
 
 
-def load(weights: str | Path = DEFAULT, **options) -> Predictor:
-    """Make a `Predictor` from a weights file, or from weights that come with posekit; `options` are those of `Predictor`.
+def load(weights: str | Path = DEFAULT, **options: Any) -> Predictor:
+    """Make a `Predictor` from a weights file or from weights that come with posekit.
+
+    Parameters
+    ----------
+    weights : str or Path
+        As for `Predictor`.
+    **options
+        Of `Predictor`.
 
     Raises
     ------
-    WeightsError
-        If there is no such file and no such name.
+    WeightsError, ConfigError
+        As for `Predictor`.
     """
     return Predictor(weights, **options)
 
 
-def _refined(pose: Pose, image: np.ndarray) -> Box:
-    """The pose's refined box, or where that lies outside the picture, the box it was found in."""
+def _refine_box(pose: Pose, image: np.ndarray) -> Box:
+    """The pose's refined box, or its own where that lies outside the image."""
     box = pose.refined_box()
     return box if box.overlaps(*image.shape[1::-1]) else pose.box
 
 
-def picture(image: str | Path | np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8, blue, green, red, from a file or an array; `ImageError` if it is none."""
-    return as_bgr8(image) if isinstance(image, np.ndarray) else read_image(image)
-
-
-def as_bgr8(image: np.ndarray) -> np.ndarray:
-    """A picture in memory as 8-bit colour, as `posekit.images.read_image` gives a file.
+def load_image(image: str | Path | np.ndarray) -> np.ndarray:
+    """Return an image as 8-bit colour.
 
     Grey is repeated over the channels, 16 bits are reduced to 8, an alpha channel is dropped.
 
     Parameters
     ----------
-    image : (H, W) or (H, W, 1 | 3 | 4) uint8 or uint16
+    image : path, or (H, W) or (H, W, 1 | 3 | 4) array of uint8 or uint16
 
     Returns
     -------
-    (H, W, 3) uint8
+    (H, W, 3) uint8 : blue, green, red.
 
     Raises
     ------
     ImageError
-        If the array has another shape or dtype. Of a float array nobody can tell what white is.
+        If the file cannot be read, or the array has another shape or dtype. Float arrays are ambiguous: white is 1 or 255.
     """
+    if not isinstance(image, np.ndarray):
+        return read_image(image)
     if image.dtype not in (np.uint8, np.uint16):
         raise ImageError(
             f"image array of {image.dtype}: expected uint8 or uint16. If 1.0 is white, give (255 * image).astype(np.uint8)"
@@ -381,18 +412,18 @@ def as_bgr8(image: np.ndarray) -> np.ndarray:
 
 
 def report_failures(failures: Sequence[Failure], people: People) -> None:
-    """Name on stderr whoever could not be read, and count them.
+    """Print to stderr which people could not be read, and how many.
 
     Raises
     ------
     ImageError
-        If not one of the people could be read.
+        If none of the people could be read.
     """
     for failure in failures:
         print(f"not predicted: {failure.message}", file=sys.stderr)
     if failures and len(failures) == len(people):
         raise ImageError(
-            f"{people.name} {people.split}: not one of {len(people)} people could be read; first {failures[0].message}"
+            f"{people.name} {people.split}: none of the {len(people)} people could be read; first: {failures[0].message}"
         )
     if failures:
         print(f"{len(failures)} of {len(people)} people not predicted", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Several views of one person, and the average of what a model sees in them."""
+"""Test-time augmentation: heatmaps averaged over several views of one person."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from posekit.errors import ConfigError
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
-    """Which views of each person are averaged; the default is the plain crop alone.
+    """Views of each person whose heatmaps are averaged; by default the plain crop alone.
 
     Parameters
     ----------
     scales : tuple of float
         Factors on the side of the person's box.
     flip : bool
-        Whether each view is also looked at in the mirror.
+        Add the mirror image of each view.
 
     Raises
     ------
     ConfigError
-        If there is no scale, or one is not within 0.1 … 10.
+        If there is no scale, or one is outside 0.1 … 10.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -32,15 +32,18 @@ class TestTimeAugmentation:
 
     def __post_init__(self):
         if not self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
-            raise ConfigError(f"scales {list(self.scales)}: expected one or more factors on the box's side from 0.1 to 10")
+            raise ConfigError(f"scales {list(self.scales)}: expected one or more factors from 0.1 to 10")
 
     def __len__(self):
         return len(self.scales) * (1 + self.flip)
 
     @property
     def key(self) -> str:
-        """What a weights file calls these views: "1", "1 mirrored", …"""
-        return " ".join([*(f"{scale:g}" for scale in self.scales), *(["mirrored"] if self.flip else [])])
+        """Name of these views in a weights file: "1", "1 mirrored", …"""
+        names = [f"{scale:g}" for scale in self.scales]
+        if self.flip:
+            names.append("mirrored")
+        return " ".join(names)
 
     def __str__(self):
         scales = ", ".join(f"{scale:g}" for scale in self.scales)
@@ -57,7 +60,7 @@ PYRAMID = TestTimeAugmentation((0.8, 0.9, 1.0, 1.1, 1.2, 1.3), flip=True)
 def averaged_maps(
     predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, views: TestTimeAugmentation, flip_order: Tensor
 ) -> Tensor:
-    """Heatmaps averaged over the views, all of which go through the model at once.
+    """Average heatmaps over the views, all of which go through the model in one batch.
 
     Parameters
     ----------
@@ -71,20 +74,25 @@ def averaged_maps(
 
     Returns
     -------
-    (B, K, H, W) : in the frame of the crop of scale 1. Where that reaches beyond a smaller view, this view adds 0.
+    (B, K, H, W) : in the frame of the crop at scale 1. A view smaller than that adds 0 outside itself.
     """
-    count = len(images_NSSC)
-    maps = predict(torch.cat([images_NSSC, images_NSSC.flip(2)]) if views.flip else images_NSSC)
     if views.flip:
+        count = len(images_NSSC)
+        maps = predict(torch.cat([images_NSSC, images_NSSC.flip(2)]))
         maps = (maps[:count] + maps[count:].flip(-1)[:, flip_order]) / 2
-    by_scale = maps.unflatten(0, (-1, len(views.scales))).unbind(1)
-    return sum(_in_base_frame(view, scale) for view, scale in zip(by_scale, views.scales, strict=True)) / len(views.scales)
+    else:
+        maps = predict(images_NSSC)
+    maps_BVKHW = maps.unflatten(0, (-1, len(views.scales)))
+    total = torch.zeros_like(maps_BVKHW[:, 0])
+    for view, scale in enumerate(views.scales):
+        total += _resample(maps_BVKHW[:, view], scale)
+    return total / len(views.scales)
 
 
-def _in_base_frame(maps: Tensor, scale: float) -> Tensor:
-    """Resample the maps of a crop whose side is `scale` times the base's; both have the same centre."""
+def _resample(maps: Tensor, scale: float) -> Tensor:
+    """Resample the maps of a crop whose side is `scale` times that of the crop at scale 1, around the same centre."""
     if scale == 1:
         return maps
-    turn = torch.tensor([[1 / scale, 0, 0], [0, 1 / scale, 0]], device=maps.device, dtype=maps.dtype)
-    grid = F.affine_grid(turn.expand(len(maps), 2, 3), list(maps.shape), align_corners=False)
+    matrix = torch.tensor([[1 / scale, 0, 0], [0, 1 / scale, 0]], device=maps.device, dtype=maps.dtype)
+    grid = F.affine_grid(matrix.expand(len(maps), 2, 3), list(maps.shape), align_corners=False)
     return F.grid_sample(maps, grid, align_corners=False)

@@ -1,4 +1,4 @@
-"""Weights that come with posekit, each beside its card (NAME.md): what it was trained on, how good it is, where it fails."""
+"""Weights that come with posekit. Beside each lies its card (NAME.md): training data, accuracy and limits."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ from posekit.errors import WeightsError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "lspet-hg2"
-"""What is taken where nobody names any."""
+"""Name of the weights that are used by default."""
 PEOPLE = FOLDER / "lspet-people.safetensors"
-"""No pose model: the network that finds people (`posekit.tasks.person_finder.finder.CentreFinder`)."""
+"""Weights of the network that finds people (`posekit.tasks.person_finder.finder.CentreFinder`), not of a pose model."""
 
 
 def shipped() -> list[str]:
-    """Names of the pose models that come with posekit."""
+    """Return the names of the pose models that come with posekit."""
     return sorted(path.stem for path in FOLDER.glob("*.safetensors") if path != PEOPLE)
 
 
 def locate(weights: str | Path) -> Path:
-    """The file of some weights: that of the path, or of the name of some that come with posekit.
+    """Return the path of a weights file, given by path or by a name of `shipped`.
 
     Raises
     ------
     WeightsError
-        If it is neither; the message tells the names.
+        If there is no such file or name.
     """
     path = Path(weights)
     if path.is_file():
@@ -30,6 +30,7 @@ def locate(weights: str | Path) -> Path:
     if str(weights) in shipped():
         return FOLDER / f"{weights}.safetensors"
     raise WeightsError(
-        f"{weights}: no such weights file. Give a .safetensors file: tools/train.py writes best.safetensors and final.safetensors "
-        f"into its --out folder; an .onnx file of tools/export.py; or a name of what comes with posekit: {', '.join(shipped())}"
+        f"{weights}: no such weights file. Give a .safetensors file (tools/train.py writes best.safetensors and final.safetensors "
+        f"into its --out folder), an .onnx file from tools/export.py, or a name of weights that come with posekit: "
+        f"{', '.join(shipped())}"
     )

@@ -11,7 +11,8 @@ from posekit.cli import predict as command
 from posekit.cli.predict import main
 from posekit.prediction.detect.pose_detector import PoseDetector
 from posekit.prediction.pose import Pose
-from posekit.prediction.video.files import VideoReader, VideoWriter
+from posekit.prediction.video.reader import VideoReader
+from posekit.prediction.video.writer import VideoWriter
 from posekit.skeletons import LSP14
 
 K = len(LSP14)

@@ -1,4 +1,4 @@
-"""Folding changes what is computed, not what comes out."""
+"""Folding changes the network, not its outputs."""
 
 import copy
 
@@ -11,7 +11,7 @@ from posekit.models.folding import fold
 
 
 def trained(module, seed=0):
-    """Give every normalisation statistics and factors as training would, negative and vanishing ones too."""
+    """Give every normalisation the statistics and factors that training may give it, negative and vanishing ones too."""
     generator = torch.Generator().manual_seed(seed)
     for norm in (part for part in module.modules() if isinstance(part, nn.BatchNorm2d)):
         norm.running_mean.normal_(generator=generator)
@@ -25,7 +25,7 @@ def trained(module, seed=0):
 
 @torch.no_grad()
 @pytest.mark.parametrize("options", [{}, {"blocks": 2}, {"stem": (4, 12, 8)}, {"head": "linear", "stacks": 3}], ids=str)
-def test_every_stack_sees_the_same(options):
+def test_every_stack_gives_the_same_outputs(options):
     torch.manual_seed(0)
     model = trained(StackedHourglass(joints=5, features=16, depth=2, **{"stacks": 2, **options}))
     folded = fold(model)
@@ -50,7 +50,7 @@ def test_no_normalisation_is_left():
     [nn.Conv2d(6, 7, 3, padding=1), nn.Conv2d(6, 7, 1, padding=1), nn.Conv2d(6, 6, 1, groups=2), nn.Conv2d(6, 7, 1, bias=False)],
     ids=["3x3", "padded", "groups", "without bias"],
 )
-def test_a_convolution_that_cannot_take_the_shift_is_left_as_it_is(convolution):
+def test_a_convolution_that_cannot_take_the_shift_is_not_changed(convolution):
     block = trained(nn.Sequential(nn.BatchNorm2d(6), nn.ReLU(inplace=True), convolution))
     folded = fold(block)
     assert isinstance(folded[0], nn.BatchNorm2d)
@@ -61,7 +61,8 @@ def test_a_convolution_that_cannot_take_the_shift_is_left_as_it_is(convolution):
 @torch.no_grad()
 def test_known_values():
     """relu(2 x + 3) and relu(-2 x + 3), each times 10, plus 5."""
-    norm, convolution = nn.BatchNorm2d(2, eps=0), nn.Conv2d(2, 2, 1)
+    norm = nn.BatchNorm2d(2, eps=0)
+    convolution = nn.Conv2d(2, 2, 1)
     norm.weight.data = torch.tensor([2.0, -2.0])
     norm.bias.data.fill_(3.0)
     convolution.weight.data = 10 * torch.eye(2)[:, :, None, None]
@@ -69,11 +70,11 @@ def test_known_values():
     folded = fold(nn.Sequential(norm, nn.ReLU(), convolution).eval())
     assert len(folded) == 2
     x = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0])
-    found = folded(x.expand(1, 2, 1, 5))[0, :, 0]
-    torch.testing.assert_close(found, torch.tensor([[5.0, 15, 35, 55, 75], [75, 55, 35, 15, 5]]))
+    outputs = folded(x.expand(1, 2, 1, 5))[0, :, 0]
+    torch.testing.assert_close(outputs, torch.tensor([[5.0, 15, 35, 55, 75], [75, 55, 35, 15, 5]]))
 
 
-def test_the_model_stays_as_it_was():
+def test_the_model_is_not_changed():
     model = trained(StackedHourglass(joints=5, stacks=1, features=12, depth=1))
     before = copy.deepcopy(model.state_dict())
     fold(model)
@@ -83,5 +84,5 @@ def test_the_model_stays_as_it_was():
 
 
 def test_a_model_in_training_is_refused():
-    with pytest.raises(ValueError, match=r"training mode; call \.eval"):
+    with pytest.raises(ValueError, match="training mode"):
         fold(StackedHourglass(joints=5, stacks=1, features=8, depth=1))

@@ -14,9 +14,10 @@ def count(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def by_hand(depth, classes):
+def count_by_hand(depth, classes):
     """Weights of the convolutions, two numbers per channel for each normalisation, the last layer."""
-    total, channels = 3 * 16 * 9 + 2 * 16, 16
+    total = 3 * 16 * 9 + 2 * 16
+    channels = 16
     for width in (16, 32, 64):
         for _ in range((depth - 2) // 6):
             total += 9 * channels * width + 9 * width * width + 4 * width
@@ -32,7 +33,7 @@ def by_hand(depth, classes):
 def test_parameter_counts_are_the_published_ones(name, published, exact):
     with torch.device("meta"):
         parameters = count(build_classifier(name, 10))
-    assert parameters == exact == by_hand(int(name[6:]), 10)
+    assert parameters == exact == count_by_hand(int(name[6:]), 10)
     assert float(f"{parameters / 1e6:.2g}") == published
 
 
@@ -41,10 +42,10 @@ def test_depth_counts_the_layers_with_weights(depth):
     with torch.device("meta"):
         model = SmallResNet(100, depth)
     assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules()) == depth
-    assert count(model) == by_hand(depth, 100)
+    assert count(model) == count_by_hand(depth, 100)
 
 
-def test_one_logit_per_class_of_unequal_sizes_too():
+def test_one_logit_per_class_for_any_image_size():
     model = build_classifier("resnet20", 7)
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 7)
     assert model(torch.randn(2, 3, 33, 40)).shape == (2, 7)
@@ -62,7 +63,7 @@ def test_maps_are_halved_twice():
 
 def test_shortcut_takes_every_other_pixel_and_adds_empty_channels():
     block = Block(2, 6, stride=2)
-    nn.init.zeros_(block.branch[4].weight)  # nothing comes through the branch
+    nn.init.zeros_(block.branch[4].weight)  # the branch adds nothing
     x = torch.rand(1, 2, 5, 4)
     y = block(x)
     assert y.shape == (1, 6, 3, 2)
@@ -70,7 +71,7 @@ def test_shortcut_takes_every_other_pixel_and_adds_empty_channels():
     assert (y[:, [0, 1, 4, 5]] == 0).all()
 
 
-def test_convolutions_start_as_he_says():
+def test_convolutions_have_he_initialisation():
     torch.manual_seed(0)
     for module in SmallResNet(10).modules():
         if isinstance(module, nn.Conv2d):
@@ -94,8 +95,8 @@ def test_the_same_seed_gives_the_same_network():
 
 
 @pytest.mark.parametrize("depth", [2, 18, 21])
-def test_depths_that_do_not_divide_into_blocks_are_refused(depth):
-    with pytest.raises(ValueError, match="6 n \\+ 2"):
+def test_impossible_depths_are_refused(depth):
+    with pytest.raises(ValueError, match=f"depth: .*{depth}"):
         SmallResNet(10, depth)
 
 
@@ -105,8 +106,8 @@ def test_impossible_options_are_refused(options, message):
         build_classifier("resnet20", **options)
 
 
-def test_unknown_names_are_answered_with_those_there_are():
-    with pytest.raises(ConfigError, match="no classifier 'resnet18'; there are resnet20, resnet32, resnet56, resnet110, resnet50"):
+def test_unknown_names_list_the_choices():
+    with pytest.raises(ConfigError, match=r"'resnet18'.* resnet20, resnet32, resnet56, resnet110, resnet50"):
         build_classifier("resnet18", 10)
 
 

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def info():
 def model(info):
     torch.manual_seed(0)
     model = info.build().to(memory_format=torch.channels_last)
-    model(torch.randn(4, 3, 32, 32))  # moves the running statistics
+    model(torch.randn(4, 3, 32, 32))  # changes the running statistics
     return model
 
 
@@ -48,7 +49,7 @@ def path(tmp_path, model, info):
 
 
 def rewrite(path, *, change_tensors=lambda tensors: None, **metadata_changes):
-    """Write the file anew with other tensors or another description; a field set to None is left out."""
+    """Rewrite the file with other tensors or another description; a field set to None is left out."""
     description = json.loads(describe().to_json()) | metadata_changes
     text = json.dumps({name: value for name, value in description.items() if value is not None})
     tensors = load_file(path)
@@ -64,8 +65,8 @@ def message(call, *arguments):
 
 
 def test_a_file_alone_rebuilds_model_and_description(path, model, info):
-    loaded, found = load_weights(path)
-    assert found == info == read_info(path)
+    loaded, loaded_info = load_weights(path)
+    assert loaded_info == info == read_info(path)
     assert not loaded.training
     images = torch.randn(2, 3, 32, 32)
     expected = model.to(memory_format=torch.contiguous_format).eval()(images)[-1]
@@ -82,12 +83,12 @@ def test_a_file_alone_rebuilds_model_and_description(path, model, info):
         {"skeleton": Skeleton("cat", ("nose", "tail"), (("nose", "tail"),)), "notes": {}},
     ],
 )
-def test_other_networks_and_skeletons_come_back_too(tmp_path, changes):
+def test_other_networks_and_skeletons_are_rebuilt(tmp_path, changes):
     info = describe(**changes)
     model = info.build().eval()
     save_weights(tmp_path / "w.safetensors", model, info)
-    loaded, found = load_weights(str(tmp_path / "w.safetensors"))
-    assert found == info
+    loaded, loaded_info = load_weights(str(tmp_path / "w.safetensors"))
+    assert loaded_info == info
     assert torch.equal(loaded(torch.ones(1, 3, 32, 32))[-1], model(torch.ones(1, 3, 32, 32))[-1])
 
 
@@ -110,30 +111,21 @@ def test_a_loaded_model_does_not_depend_on_its_file(path):
 
 
 def test_notes_are_added_without_losing_others(info):
-    found = info.with_notes(pck=70.5, seed=1)
-    assert found.notes == {**info.notes, "pck": 70.5, "seed": 1}
+    changed = info.with_notes(pck=70.5, seed=1)
+    assert changed.notes == {**info.notes, "pck": 70.5, "seed": 1}
     assert info.notes["pck"] == 61.25
 
 
 @pytest.mark.parametrize("call", [load_weights, read_info])
-@pytest.mark.parametrize(
-    "content, problem",
-    [
-        (b"", "damaged, or not a safetensors file"),
-        (b"<html>404: not found</html>" * 40, "damaged, or not a safetensors file"),
-        (slice(0, 5), "damaged, or not a safetensors file"),
-        (slice(0, 2000), "damaged, or not a safetensors file"),
-        (slice(0, -1), "damaged, or not a safetensors file"),
-    ],
-)
-def test_damaged_files(path, call, content, problem):
+@pytest.mark.parametrize("content", [b"", b"<html>404: not found</html>" * 40, slice(0, 5), slice(0, 2000), slice(0, -1)], ids=str)
+def test_damaged_files(path, call, content):
     path.write_bytes(path.read_bytes()[content] if isinstance(content, slice) else content)
-    assert message(call, path).startswith(f"{path}: {problem}")
+    assert message(call, path).startswith(f"{path}: ")
 
 
 def test_missing_files_and_folders(tmp_path):
-    assert message(load_weights, tmp_path / "no.safetensors").startswith(f"{tmp_path / 'no.safetensors'}: no such weights file")
-    assert message(load_weights, tmp_path).startswith(f"{tmp_path}: no such weights file")
+    for path in (tmp_path / "no.safetensors", tmp_path):
+        assert message(load_weights, path).startswith(f"{path}: ")
 
 
 class Bomb:
@@ -143,70 +135,71 @@ class Bomb:
 
 def test_pickles_are_not_opened(tmp_path):
     torch.save({"weights": Bomb()}, tmp_path / "bomb.safetensors")
-    assert "not a safetensors file" in message(load_weights, tmp_path / "bomb.safetensors")
+    assert message(load_weights, tmp_path / "bomb.safetensors").startswith(f"{tmp_path / 'bomb.safetensors'}: ")
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_other_safetensors(path, metadata):
     save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
-    assert message(load_weights, path).startswith(f"{path}: not posekit's weights")
+    error = message(load_weights, path)
+    assert error.startswith(f"{path}: ") and "'posekit'" in error
 
 
 @pytest.mark.parametrize(
     "changes, problem",
     [
-        ({"version": 2}, "its format is 2, this posekit reads 1"),
+        ({"version": 2}, "2"),
         ({"version": None}, "KeyError: 'version'"),
         ({"features": None}, "features"),
-        ({"colour": "red"}, "unexpected keyword argument 'colour'"),
-        ({"stacks": "two"}, "stacks: expected a whole number of 1 or more, got 'two'"),
-        ({"stacks": 0}, "stacks: expected a whole number of 1 or more, got 0"),
-        ({"depth": True}, "depth: expected a whole number"),
-        ({"features": 9}, "multiple of 4"),
-        ({"input_size": 40}, "input_size: expected a multiple of 16"),
-        ({"head": "softmax"}, "head: expected one of sigmoid, linear"),
-        ({"mean": [0.5, 0.5]}, "mean: expected three numbers"),
-        ({"mean": [0.5, 0.5, float("nan")]}, "mean: expected three numbers"),
+        ({"colour": "red"}, "'colour'"),
+        ({"stacks": "two"}, "stacks: "),
+        ({"stacks": 0}, "stacks: "),
+        ({"depth": True}, "depth: "),
+        ({"features": 9}, "features: "),
+        ({"input_size": 40}, "input_size: "),
+        ({"head": "softmax"}, "'softmax'"),
+        ({"mean": [0.5, 0.5]}, "mean: "),
+        ({"mean": [0.5, 0.5, float("nan")]}, "mean: "),
         ({"mean": ["a", "b", "c"]}, "TypeError"),
-        ({"std": [0.5, 0.5, 0]}, "std: expected three numbers above 0"),
+        ({"std": [0.5, 0.5, 0]}, "std: "),
         ({"std": 0.5}, "TypeError"),
-        ({"stem": [4, 8]}, "stem: expected three whole numbers"),
-        ({"skeleton": {"name": "x"}}, "not a skeleton description"),
-        ({"skeleton": 14}, "not a skeleton description"),
-        ({"notes": "none"}, "notes: expected a mapping"),
+        ({"stem": [4, 8]}, "stem: "),
+        ({"skeleton": {"name": "x"}}, "skeleton"),
+        ({"skeleton": 14}, "skeleton"),
+        ({"notes": "none"}, "notes: "),
     ],
 )
 def test_damaged_descriptions(path, changes, problem):
     rewrite(path, **changes)
-    found = message(load_weights, path)
-    assert found.startswith(f"{path}: its description of the model cannot be used (")
-    assert problem in found
+    error = message(load_weights, path)
+    assert error.startswith(f"{path}: ")
+    assert problem in error
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "null"])
-def test_descriptions_that_are_none(path, text):
+def test_texts_that_are_not_descriptions(path, text):
     save_file(load_file(path), path, metadata={"posekit": text})
-    assert "its description of the model cannot be used" in message(load_weights, path)
+    assert message(load_weights, path).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize(
     "change, problem",
     [
-        (lambda t: t.pop("outputs.1.bias"), "it lacks 1 tensors, such as outputs.1.bias"),
-        (lambda t: t.update(extra=torch.zeros(1)), "it has 1 unexpected tensors, such as extra"),
-        (lambda t: t.update({"outputs.1.bias": torch.zeros(16)}), "outputs.1.bias should be (14,), it is (16,)"),
-        (lambda t: t.update({"outputs.1.bias": torch.zeros(14, dtype=torch.int32)}), "should be torch.float32, it is torch.int32"),
+        (lambda t: t.pop("outputs.1.bias"), "outputs.1.bias"),
+        (lambda t: t.update(extra=torch.zeros(1)), "extra"),
+        (lambda t: t.update({"outputs.1.bias": torch.zeros(16)}), "(16,)"),
+        (lambda t: t.update({"outputs.1.bias": torch.zeros(14, dtype=torch.int32)}), "torch.int32"),
     ],
 )
 def test_tensors_that_do_not_fit(path, change, problem):
     rewrite(path, change_tensors=change)
-    found = message(load_weights, path)
-    assert found.startswith(f"{path}: the weights do not fit the model")
-    assert problem in found
+    error = message(load_weights, path)
+    assert error.startswith(f"{path}: ")
+    assert problem in error
 
 
 def test_another_models_description_is_not_written(tmp_path, model):
-    with pytest.raises(ValueError, match="not the description of this model"):
+    with pytest.raises(ValueError, match="info: "):
         save_weights(tmp_path / "w.safetensors", model, describe(stacks=1))
     assert list(tmp_path.iterdir()) == []
 
@@ -217,7 +210,7 @@ def test_a_failed_write_keeps_the_old_file(path, model, info, monkeypatch):
 
     before = path.read_bytes()
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"w\.safetensors: cannot be written \(No space left on device\)") as caught:
+    with pytest.raises(OutputError, match=r"w\.safetensors: .*No space left on device") as caught:
         save_weights(path, model, info.with_notes(pck=99))
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -228,7 +221,7 @@ def test_folders_are_made_and_files_in_their_place_are_named(tmp_path, model, in
     save_weights(tmp_path / "new" / "run" / "w.safetensors", model, info)
     assert read_info(tmp_path / "new" / "run" / "w.safetensors") == info
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"file/w\.safetensors: cannot be written"):
+    with pytest.raises(OutputError, match=r"file/w\.safetensors"):
         save_weights(tmp_path / "file" / "w.safetensors", model, info)
 
 
@@ -243,7 +236,7 @@ def test_folders_are_made_and_files_in_their_place_are_named(tmp_path, model, in
         ({}, {}),
     ],
 )
-def test_how_targets_were_drawn_is_taken_from_the_notes_where_it_makes_sense(notes, options):
+def test_target_options_come_from_valid_notes(notes, options):
     assert describe(notes=notes).target_options == options
 
 
@@ -268,5 +261,5 @@ def test_training_cannot_start_from_another_network(tmp_path):
     source = ModelInfo(LSP14, 64, 2, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3)
     save_weights(tmp_path / "w.safetensors", source.build(), source)
     wide = replace(source, features=16, stem=None)
-    with pytest.raises(WeightsError, match=r"of another network than the one to train: .*give model the same sizes"):
+    with pytest.raises(WeightsError, match=re.escape(str(tmp_path / "w.safetensors"))):
         start_from(wide.build(), tmp_path / "w.safetensors", joints=LSP14.joints)

@@ -1,4 +1,4 @@
-"""A small hourglass whose heatmaps have clear peaks, and a cache folder of each test's own."""
+"""A small hourglass whose heatmaps have clear peaks, and a cache folder for each test."""
 
 import sys
 
@@ -20,7 +20,7 @@ def cache_home(tmp_path, monkeypatch):
 
 @pytest.fixture(params=["sigmoid", "linear"])
 def small(request):
-    """Model and its description; statistics and factors are as training could have left them."""
+    """A model and its description, with statistics and factors as after training."""
     return make_small(request.param)
 
 
@@ -52,11 +52,11 @@ def weights(sigmoid, tmp_path):
 
 @pytest.fixture
 def crops():
-    """Of any number."""
+    """Make any number of random crops."""
     return lambda count: torch.randint(256, (count, SIZE, SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
 def without(monkeypatch):
-    """Make a package one that is not installed."""
+    """Make a package look as if it were not installed."""
     return lambda package: monkeypatch.setitem(sys.modules, package, None)

@@ -62,7 +62,7 @@ def test_without_a_compiler_one_line_says_so(sigmoid, crops):
     torch.compiler.reset()
     with (
         config.patch({"cpp.cxx": ("no-such-compiler",)}),
-        pytest.raises(ConfigError, match=r"torch.compile does not work here \(.*no-such-compiler.*choose the back end torch$"),
+        pytest.raises(ConfigError, match="no-such-compiler"),
     ):
         open_backend("compiled", *sigmoid, CPU).maps(crops(1))
 
@@ -102,7 +102,8 @@ def test_auto_makes_the_onnx_form_once_it_is_worth_it(sigmoid, crops, cache_home
     torch.testing.assert_close(backend.maps(crops(2)), TorchBackend(*sigmoid).maps(crops(2)), atol=1e-4, rtol=0)
     assert backend.name == "onnx"
     assert len(entries(cache_home)) == 1
-    assert capsys.readouterr().err == f"the model's ONNX form, which is faster, is kept in {cache_home / 'posekit'}\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(cache_home / "posekit") in line
     monkeypatch.setattr(backends, "to_onnx", None)
     for name in ("auto", "onnx"):
         assert open_backend(name, *sigmoid, CPU).name == "onnx"
@@ -136,10 +137,8 @@ def test_a_cache_folder_that_cannot_be_written_loses_nothing(sigmoid, crops, cac
     for _ in range(2):
         assert len(backend.maps(crops(40))) == 40
     assert backend.name == "torch"
-    (told,) = capsys.readouterr().err.splitlines()
-    assert str(cache_home) in told
-    assert "cannot be written" in told
-    assert "XDG_CACHE_HOME" in told
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(cache_home) in line and "XDG_CACHE_HOME" in line
     assert open_backend("onnx", *sigmoid, CPU).name == "onnx", "asked for, it is made for this run"
     assert "not kept" in capsys.readouterr().err
 
@@ -167,7 +166,7 @@ def test_nobody_without_a_home_is_stopped(monkeypatch, sigmoid):
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", nowhere)
-    with pytest.raises(OutputError, match="set XDG_CACHE_HOME"):
+    with pytest.raises(OutputError, match="XDG_CACHE_HOME"):
         cache.require_writable()
     assert open_backend("auto", *sigmoid, CPU).name == "torch"
 
@@ -178,25 +177,25 @@ def test_without_the_packages_torch_is_the_default(sigmoid, package, monkeypatch
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == package else find(name))
     without(package)
     assert isinstance(open_backend("auto", *sigmoid, CPU), TorchBackend)
-    with pytest.raises(ConfigError, match=rf'{package}.*pip install -e "\.\[onnx\]"'):
+    with pytest.raises(ConfigError, match=rf"{package}.*\[onnx\]"):
         open_backend("onnx", *sigmoid, CPU)
 
 
 def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
-    with pytest.raises(ConfigError, match="backend 'tensorrt': choose from auto, torch, compiled, onnx"):
+    with pytest.raises(ConfigError, match=r"'tensorrt'.* auto, torch, compiled, onnx"):
         open_backend("tensorrt", *sigmoid, CPU)
-    with pytest.raises(ConfigError, match="onnx runs on the CPU, not on cuda"):
+    with pytest.raises(ConfigError, match=r"onnx.*cuda"):
         open_backend("onnx", *sigmoid, torch.device("cuda"))
-    with pytest.raises(ConfigError, match=r"'torch'.*give the \.safetensors file"):
+    with pytest.raises(ConfigError, match=r"'torch'.*model\.onnx"):
         posekit.load(onnx_file, backend="torch")
-    with pytest.raises(ConfigError, match="onnx runs on the CPU, not on meta"):
+    with pytest.raises(ConfigError, match=r"onnx.*meta"):
         posekit.load(onnx_file, device="meta")
-    with pytest.raises(ConfigError, match="precision 'int8': choose from no, bf16, fp16"):
+    with pytest.raises(ConfigError, match=r"'int8'.* no, bf16, fp16"):
         open_backend("torch", *sigmoid, CPU, "int8")
-    with pytest.raises(ConfigError, match="fp16: needs a GPU"):
+    with pytest.raises(ConfigError, match="fp16"):
         open_backend("torch", *sigmoid, CPU, "fp16")
     for opened in (lambda: open_backend("onnx", *sigmoid, CPU, "bf16"), lambda: posekit.load(onnx_file, precision="bf16")):
-        with pytest.raises(ConfigError, match="onnx runs in float32, not in bf16"):
+        with pytest.raises(ConfigError, match=r"onnx.*bf16"):
             opened()
 
 
@@ -247,16 +246,16 @@ def another_skeleton(graph):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (external, "keeps weights in another file"),
-        (hidden_external, "keeps weights in another file"),
-        (custom, "operators of 'com.microsoft'"),
-        (own_function, "operators of 'mine'"),
-        (unknown_operator, "damaged, or not an ONNX file"),
-        (lambda graph: graph.ClearField("metadata_props"), "not posekit's ONNX form"),
-        (lambda graph: graph.graph.output.pop(), "expected crops, joints, scores, maps"),
-        (another_skeleton, "its format is 99"),
-        (lambda graph: setattr(graph.metadata_props[1], "value", "eval"), "decodes by 'eval'"),
-        (lambda graph: graph.graph.initializer.pop(), "damaged|cannot be opened"),
+        (external, "another file"),
+        (hidden_external, "another file"),
+        (custom, "'com.microsoft'"),
+        (own_function, "'mine'"),
+        (unknown_operator, "Explode"),
+        (lambda graph: graph.ClearField("metadata_props"), "'posekit'"),
+        (lambda graph: graph.graph.output.pop(), "crops, joints, scores, maps"),
+        (another_skeleton, "99"),
+        (lambda graph: setattr(graph.metadata_props[1], "value", "eval"), "'eval'"),
+        (lambda graph: graph.graph.initializer.pop(), ""),
     ],
 )
 def test_files_of_strangers_are_examined(form, tmp_path, change, message):
@@ -271,7 +270,7 @@ def test_files_of_strangers_are_examined(form, tmp_path, change, message):
 def test_a_truncated_file(form, tmp_path, cut):
     path = tmp_path / "cut.onnx"
     path.write_bytes(form[:cut])
-    with pytest.raises(WeightsError, match=r"cut\.onnx: (damaged|not posekit's|its inputs)") as error:
+    with pytest.raises(WeightsError, match=r"cut\.onnx: ") as error:
         posekit.load(path)
     assert len(str(error.value).splitlines()) == 1
 
@@ -279,12 +278,12 @@ def test_a_truncated_file(form, tmp_path, cut):
 def test_a_file_that_says_it_has_more_joints_than_it_has(sigmoid, form, tmp_path, crops):
     claim = replace(sigmoid[1], skeleton=MPII16).to_json()
     data = changed(form, lambda graph: setattr(graph.metadata_props[0], "value", claim))
-    with pytest.raises(WeightsError, match=r"it: maps should be \(2, 16\)"):
+    with pytest.raises(WeightsError, match=r"it: maps: .*\(2, 16\)"):
         OnnxBackend(data, "it").maps(crops(2))
 
 
 def test_crops_of_another_size_are_refused(form):
-    with pytest.raises(WeightsError, match="it: fails"):
+    with pytest.raises(WeightsError, match=r"^it: "):
         OnnxBackend(form, "it").maps(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
 
 
@@ -293,9 +292,9 @@ def test_many_crops_go_through_in_pieces_and_come_back_in_order(sigmoid, form, c
     for backend in (TorchBackend(*sigmoid), OnnxBackend(form, "it")):
         maps, (joints, scores) = backend.maps(crops(7)), backend.joints(crops(7), decode)
         with monkeypatch.context() as patch:
-            patch.setattr(backends, "_CACHED", 3 * 8 * 16 * 16 + 1)
-            assert [len(piece) for piece in backends._pieces(crops(7), backend.info)] == [3, 3, 1]
+            patch.setattr(backends, "_CHUNK_VALUES", 3 * 8 * 16 * 16 + 1)
+            assert [len(piece) for piece in backends._chunks(crops(7), backend.info)] == [3, 3, 1]
             torch.testing.assert_close(backend.maps(crops(7)), maps)
             torch.testing.assert_close(backend.joints(crops(7), decode), (joints, scores), atol=1e-3, rtol=0)
-    together = [len(piece) for piece in backends._pieces(crops(7), sigmoid[1])]
+    together = [len(piece) for piece in backends._chunks(crops(7), sigmoid[1])]
     assert together == [7], "a small network takes them at once"

@@ -1,3 +1,4 @@
+import re
 from itertools import chain
 
 import numpy as np
@@ -12,18 +13,18 @@ from posekit.geometry import Box, Crop
 from posekit.metrics.calibration import Calibration
 from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
-from posekit.people import People
 from posekit.prediction import predictor
 from posekit.prediction.pose import Pose
 from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 from posekit.skeletons import LSP14, Skeleton
+from tests.fixtures.people import make_people
 
 SPOTS = Skeleton(name="spots", joints=("nose", "left_hand", "right_hand"), limbs=(("left_hand", "right_hand"),))
 SIZE = 128
 
 
 class SpotFinder(nn.Module):
-    """Right by construction: joint k is the brightest spot of channel k of BGR (models get RGB). Only the last stack is right."""
+    """Finds the brightest spot of each channel, BGR (models get RGB). Only the last stack is right."""
 
     def forward(self, images):
         maps = F.avg_pool2d(images.flip(1), 4)
@@ -41,7 +42,7 @@ def spot_predictor(monkeypatch):
 
 
 def spots(height, width, points, sigma=4.0):
-    """A picture with a blue, a green and a red spot at `points` (3, 2), x and y."""
+    """An image with a blue, a green and a red spot at `points` (3, 2), x and y."""
     y, x = np.mgrid[:height, :width]
     channels = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
     return (255 * np.stack(channels, -1)).round().astype(np.uint8)
@@ -63,7 +64,7 @@ def test_finds_the_spots_in_image_pixels(spot_predictor, decode, box):
 
 
 @pytest.mark.parametrize(("height", "width"), [(150, 90), (90, 150)])
-def test_whole_picture_is_the_box_where_none_is_given(spot_predictor, height, width):
+def test_the_default_box_is_the_whole_image(spot_predictor, height, width):
     points = np.array([[10.0, 12.0], [width - 12.0, height - 14.0], [width / 2, height / 2]])
     (pose,) = spot_predictor(decode="dark")(spots(height, width, points, sigma=5))
     assert pose.box.side == 150
@@ -71,32 +72,36 @@ def test_whole_picture_is_the_box_where_none_is_given(spot_predictor, height, wi
     assert np.abs(pose.keypoints - points).max() < 1
 
 
-def test_many_boxes_go_through_in_batches_and_come_back_in_order(spot_predictor):
+def test_batches_keep_the_order_of_the_boxes(spot_predictor):
     image = spots(150, 200, POINTS)
     boxes = [Box((85 + i, 85 - i), 120 + i) for i in range(7)]
-    together, apart = spot_predictor(batch_size=32)(image, boxes), spot_predictor(batch_size=3)(image, boxes)
-    assert [pose.box for pose in apart] == boxes
-    for one, other in zip(together, apart, strict=True):
-        np.testing.assert_allclose(one.keypoints, other.keypoints, rtol=0, atol=1e-4)  # sums of other lengths round otherwise
+    expected = spot_predictor(batch_size=32)(image, boxes)
+    poses = spot_predictor(batch_size=3)(image, boxes)
+    assert [pose.box for pose in poses] == boxes
+    for pose, other in zip(poses, expected, strict=True):
+        np.testing.assert_allclose(pose.keypoints, other.keypoints, rtol=0, atol=1e-4)  # batch sizes round differently
     assert spot_predictor()(image, []) == []
 
 
-def test_photographs_of_different_sizes_go_through_together(spot_predictor, monkeypatch):
-    """Each as it would alone: two people, nobody, one; the last one's box is off, and the second look finds it."""
+def test_images_of_different_sizes_share_batches(spot_predictor, monkeypatch):
+    """Two people, none, and one, whose inaccurate box the refinement corrects."""
     images = [spots(150, 200, POINTS), spots(90, 60, POINTS), spots(220, 170, POINTS + 20)]
     boxes = [[Box((85, 85), 128), Box((90, 80), 100)], [], [Box((125, 125), 120)]]
-    find, seen = spot_predictor(), []
-    alone = [find(image, theirs, refine=1) for image, theirs in zip(images, boxes, strict=True)]
-    predict_crops = find.predict_crops
-    monkeypatch.setattr(find, "predict_crops", lambda crops: seen.append(len(crops)) or predict_crops(crops))
-    together = find.predict_images(images, boxes, refine=1)
-    assert seen == [3, 3] and [len(poses) for poses in together] == [2, 0, 1]
-    for pose, other in zip(chain(*together), chain(*alone), strict=True):
-        assert np.abs(pose.keypoints - other.keypoints).max() < 1e-4 and pose.box.side == pytest.approx(other.box.side)
-    assert [poses[0].box for poses in find.predict_images(images)] == [find(image)[0].box for image in images]
+    predictor = spot_predictor()
+    expected = [predictor(image, image_boxes, refine=1) for image, image_boxes in zip(images, boxes, strict=True)]
+    batch_sizes = []
+    predict_crops = predictor.predict_crops
+    monkeypatch.setattr(predictor, "predict_crops", lambda crops: batch_sizes.append(len(crops)) or predict_crops(crops))
+    poses = predictor.predict_images(images, boxes, refine=1)
+    assert batch_sizes == [3, 3]
+    assert [len(image_poses) for image_poses in poses] == [2, 0, 1]
+    for pose, other in zip(chain(*poses), chain(*expected), strict=True):
+        assert np.abs(pose.keypoints - other.keypoints).max() < 1e-4
+        assert pose.box.side == pytest.approx(other.box.side)
+    assert [poses[0].box for poses in predictor.predict_images(images)] == [predictor(image)[0].box for image in images]
 
 
-def test_every_photograph_needs_its_boxes(spot_predictor):
+def test_every_image_needs_its_boxes(spot_predictor):
     with pytest.raises(ValueError, match="shorter"):
         spot_predictor().predict_images([spots(90, 60, POINTS)] * 2, [[Box((30, 40), 60)]])
     assert spot_predictor().predict_images([]) == []
@@ -120,10 +125,10 @@ def test_reads_a_file(spot_predictor, tmp_path):
     ],
     ids=["16-bit", "alpha", "strided"],
 )
-def test_other_forms_of_the_same_picture_give_the_same_pose(spot_predictor, convert):
+def test_other_forms_of_the_same_image_give_the_same_pose(spot_predictor, convert):
     image = spots(150, 200, POINTS)
-    find = spot_predictor()
-    np.testing.assert_array_equal(find(convert(image))[0].keypoints, find(image)[0].keypoints)
+    predictor = spot_predictor()
+    np.testing.assert_array_equal(predictor(convert(image))[0].keypoints, predictor(image)[0].keypoints)
 
 
 @pytest.mark.parametrize("convert", [lambda image: image, lambda image: image[..., None]], ids=["HW", "HW1"])
@@ -136,14 +141,14 @@ def test_grey_is_repeated_over_the_channels(spot_predictor, convert):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((9, 9, 3)), "float64.*astype"),
+        (np.zeros((9, 9, 3)), "float64"),
         (np.zeros((9, 9, 3), bool), "bool"),
         (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
-        (np.zeros((0, 9, 3), np.uint8), "not empty"),
+        (np.zeros((0, 9, 3), np.uint8), r"\(0, 9, 3\)"),
         (np.zeros(9, np.uint8), r"\(9, 1\)|\(9,\)"),
     ],
 )
-def test_arrays_that_are_no_picture(spot_predictor, image, message):
+def test_arrays_that_are_not_images(spot_predictor, image, message):
     with pytest.raises(ImageError, match=message):
         spot_predictor()(image)
 
@@ -153,32 +158,36 @@ def test_a_missing_file_is_named(spot_predictor, tmp_path):
         spot_predictor()(tmp_path / "nowhere.jpg")
 
 
-def test_a_box_outside_the_picture(spot_predictor):
-    with pytest.raises(BoxError, match="outside the picture of 200x150"):
+def test_a_box_outside_the_image(spot_predictor):
+    with pytest.raises(BoxError, match="200x150"):
         spot_predictor()(spots(150, 200, POINTS), [Box((100, 80), 50), Box((400, 80), 50)])
 
 
-def test_refining_looks_again_where_the_joints_were_found(spot_predictor):
-    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
-    predict = spot_predictor(decode="dark")
-    (once,), (twice,) = predict(image, [box]), predict(image, [box], refine=1)
-    assert twice.box == once.refined_box() == Box.around(once.keypoints, margin=1.4)
-    assert np.abs(twice.keypoints - POINTS).max() < 0.5
-    (third,), (best,) = predict(image, [twice.refined_box()]), predict(image, [box], refine=2)
-    assert best.scores.mean() == max(pose.scores.mean() for pose in (once, twice, third))
+def test_refinement_predicts_again_around_the_keypoints(spot_predictor):
+    image = spots(150, 200, POINTS)
+    box = Box((100, 70), 180)
+    predictor = spot_predictor(decode="dark")
+    (first,) = predictor(image, [box])
+    (second,) = predictor(image, [box], refine=1)
+    assert second.box == first.refined_box() == Box.around(first.keypoints, margin=1.4)
+    assert np.abs(second.keypoints - POINTS).max() < 0.5
+    (third,) = predictor(image, [second.refined_box()])
+    (best,) = predictor(image, [box], refine=2)
+    assert best.scores.mean() == max(pose.scores.mean() for pose in (first, second, third))
 
 
-def test_a_further_look_that_sees_less_is_forgotten(spot_predictor, monkeypatch):
-    image, box = spots(150, 200, POINTS), Box((100, 70), 180)
-    (once,) = spot_predictor()(image, [box])
-    monkeypatch.setattr(type(once), "refined_box", lambda pose: Box((15, 135), 20))  # an empty corner
-    (kept,) = spot_predictor()(image, [box], refine=2)
-    assert kept.box == box
-    np.testing.assert_array_equal(kept.keypoints, once.keypoints)
+def test_refinement_keeps_the_better_pose(spot_predictor, monkeypatch):
+    image = spots(150, 200, POINTS)
+    box = Box((100, 70), 180)
+    (first,) = spot_predictor()(image, [box])
+    monkeypatch.setattr(Pose, "refined_box", lambda pose: Box((15, 135), 20))  # an empty corner
+    (best,) = spot_predictor()(image, [box], refine=2)
+    assert best.box == box
+    np.testing.assert_array_equal(best.keypoints, first.keypoints)
 
 
-def test_refining_never_leaves_the_picture(spot_predictor):
-    """Of a box that is nearly all outside, the joints found may lie there too."""
+def test_refined_boxes_stay_in_the_image(spot_predictor):
+    """Keypoints of a box that is mostly outside may lie outside too."""
     (pose,) = spot_predictor()(np.zeros((150, 200, 3), np.uint8), [Box((-60, -60), 125)], refine=3)
     assert pose.box.overlaps(200, 150)
 
@@ -192,12 +201,14 @@ def test_predict_crops_stays_in_crop_pixels(spot_predictor):
 
 
 def people(images, centres, sides, skeleton=SPOTS):
-    n, k = len(images), len(skeleton)
-    return People(
-        name="spots", split="valid", skeleton=skeleton, image_paths=np.array(images, dtype=str), joints=np.zeros((n, k, 2)),
-        labelled=np.ones((n, k), bool), visible=np.ones((n, k), bool), centres=np.array(centres, float).reshape(n, 2),
-        sides=np.array(sides, float), head_sizes=np.full(n, np.nan), box_source="made for the test",
-    )  # fmt: skip
+    return make_people(
+        name="spots",
+        split="valid",
+        skeleton=skeleton,
+        image_paths=np.array(images, dtype=str),
+        centres=np.array(centres, float).reshape(-1, 2),
+        sides=np.array(sides, float),
+    )
 
 
 @pytest.mark.parametrize("views", [TestTimeAugmentation(flip=True), TestTimeAugmentation((0.9, 1.0, 1.2)), PYRAMID], ids=str)
@@ -206,21 +217,21 @@ def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
     cv2.imwrite(str(image), spots(150, 200, POINTS))
     boxes = [Box((85, 85), 128), Box((95, 80), 110), Box((80.5, 95), 120.25)]
     predictor = spot_predictor(decode="dark", views=views, batch_size=2 * len(views))
-    assert predictor.persons_at_once == 2
-    predictor.flip_order = torch.arange(3)  # colours, which the spot finder goes by, do not change sides in the mirror
+    assert predictor.people_per_batch == 2
+    predictor.flip_order = torch.arange(3)  # the spot finder finds colours, which a mirror does not exchange
     poses = predictor(image, boxes)
     assert np.abs(np.stack([pose.keypoints for pose in poses]) - POINTS).max() < 1
     crowd = people([image] * 3, [box.centre for box in boxes], [box.side for box in boxes])
-    found = predictor.predict_people(crowd, progress=False)
-    np.testing.assert_allclose(found.joints, [pose.keypoints for pose in poses], atol=1e-6)
-    np.testing.assert_array_equal(found.peaks[:, :, 0], found.joints)
+    predictions = predictor.predict_people(crowd, progress=False)
+    np.testing.assert_allclose(predictions.joints, [pose.keypoints for pose in poses], atol=1e-6)
+    np.testing.assert_array_equal(predictions.peaks[:, :, 0], predictions.joints)
     maps = predictor.heatmaps(crowd)
     assert maps.shape == (3, 3, SIZE // 4, SIZE // 4)
-    np.testing.assert_allclose(maps.max((2, 3)), found.scores, atol=1e-6)
+    np.testing.assert_allclose(maps.max((2, 3)), predictions.scores, atol=1e-6)
 
 
 def test_the_mirrored_view_exchanges_left_and_right(spot_predictor):
-    """The spot finder goes by colours, which stay in the mirror: exchanged, both hands show in both hands' maps, half as high."""
+    """The spot finder finds colours, which a mirror does not exchange: each hand's map shows both hands, half as high."""
     (pose,) = spot_predictor(views=TestTimeAugmentation(flip=True))(spots(150, 200, POINTS), [Box((85, 85), 128)])
     assert pose.scores[0] > 0.7  # the nose has no opposite
     assert (pose.scores[1:] < 0.6).all()
@@ -235,19 +246,19 @@ def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tm
         [(85, 85), (85, 85), (95, 80), (900, 80), (80, 95)],
         [128, 128, 110, 50, 120],
     )
-    found = spot_predictor(batch_size=2, workers=workers).predict_people(crowd, progress=False)
-    assert (found.dataset, found.split, found.skeleton) == ("spots", "valid", SPOTS)
-    np.testing.assert_array_equal(found.index, np.arange(5))
-    np.testing.assert_array_equal(np.isnan(found.joints).any((1, 2)), [False, True, False, True, False])
-    np.testing.assert_array_equal(np.isnan(found.scores).all(1), [False, True, False, True, False])
-    assert np.abs(found.joints[[0, 2, 4]] - POINTS).max() <= 1
-    told = capsys.readouterr().err
-    assert "gone.png" in told
-    assert "outside the picture" in told
-    assert "2 of 5 people not predicted" in told
+    predictions = spot_predictor(batch_size=2, workers=workers).predict_people(crowd, progress=False)
+    assert (predictions.dataset, predictions.split, predictions.skeleton) == ("spots", "valid", SPOTS)
+    np.testing.assert_array_equal(predictions.index, np.arange(5))
+    np.testing.assert_array_equal(np.isnan(predictions.joints).any((1, 2)), [False, True, False, True, False])
+    np.testing.assert_array_equal(np.isnan(predictions.scores).all(1), [False, True, False, True, False])
+    assert np.abs(predictions.joints[[0, 2, 4]] - POINTS).max() <= 1
+    errors = capsys.readouterr().err.splitlines()
+    assert "person 1:" in errors[0] and "gone.png" in errors[0]
+    assert "person 3:" in errors[1] and "(900, 80)" in errors[1]
+    assert "2 of 5" in errors[2]
 
 
-def test_maps_come_in_batches_with_whose_they_are(spot_predictor, tmp_path):
+def test_batches_of_maps_name_their_people(spot_predictor, tmp_path):
     image = tmp_path / "spots.png"
     cv2.imwrite(str(image), spots(150, 200, POINTS))
     crowd = people(
@@ -255,29 +266,30 @@ def test_maps_come_in_batches_with_whose_they_are(spot_predictor, tmp_path):
         [(85, 85), (95, 80), (85, 85), (900, 80), (80, 95)],
         [128, 110, 128, 50, 120],
     )
-    finder = spot_predictor(batch_size=4, views=TestTimeAugmentation((1.2, 1.0)))
-    batches = list(finder.map_batches(crowd))
+    predictor = spot_predictor(batch_size=4, views=TestTimeAugmentation((1.2, 1.0)))
+    batches = list(predictor.map_batches(crowd))
     assert [index.tolist() for index, _, _ in batches] == [[0, 1], [2, 3], [4]]
     assert [[failure.index for failure in failures] for _, _, failures in batches] == [[], [2, 3], []]
     assert "gone.png" in batches[1][2][0].message
-    together = finder.heatmaps(crowd)
-    np.testing.assert_array_equal(np.concatenate([maps for _, maps, _ in batches]), together)
-    assert (together[[0, 1, 4]].max((2, 3)) > 0.5).all() and (together[[2, 3]] < 0.01).all()
-    assert list(finder.map_batches(people([], [], []))) == []
+    all_maps = predictor.heatmaps(crowd)
+    np.testing.assert_array_equal(np.concatenate([maps for _, maps, _ in batches]), all_maps)
+    assert (all_maps[[0, 1, 4]].max((2, 3)) > 0.5).all()
+    assert (all_maps[[2, 3]] < 0.01).all()
+    assert list(predictor.map_batches(people([], [], []))) == []
 
 
-def test_people_and_boxes_agree(spot_predictor, tmp_path):
+def test_predictions_of_people_and_of_boxes_agree(spot_predictor, tmp_path):
     image = tmp_path / "spots.png"
     cv2.imwrite(str(image), spots(150, 200, POINTS))
     crowd = people([image] * 3, [(85, 85), (95, 80), (80.5, 95)], [128, 110, 120.25])
-    found = spot_predictor().predict_people(crowd, progress=False)
-    one_by_one = np.stack([spot_predictor()(image, [person.box])[0].keypoints for person in crowd])
-    np.testing.assert_allclose(found.joints, one_by_one, atol=1e-9)
+    predictions = spot_predictor().predict_people(crowd, progress=False)
+    expected = [spot_predictor()(image, [person.box])[0].keypoints for person in crowd]
+    np.testing.assert_allclose(predictions.joints, expected, atol=1e-9)
 
 
-def test_nobody_readable_is_an_error(spot_predictor, tmp_path):
+def test_unreadable_people_only_are_an_error(spot_predictor, tmp_path):
     crowd = people([tmp_path / "gone.png"], [(5, 5)], [9])
-    with pytest.raises(ImageError, match=r"spots valid: not one of 1 .*gone\.png"):
+    with pytest.raises(ImageError, match=r"spots valid: .*gone\.png"):
         spot_predictor().predict_people(crowd, progress=False)
 
 
@@ -289,27 +301,27 @@ def test_predictions_are_in_the_models_skeleton(spot_predictor, tmp_path):
     image = tmp_path / "spots.png"
     cv2.imwrite(str(image), spots(150, 200, POINTS))
     reversed_spots = Skeleton(name="stops", joints=SPOTS.joints[::-1])
-    found = spot_predictor().predict_people(people([image], [(85, 85)], [128], reversed_spots), progress=False)
-    assert found.skeleton == SPOTS
-    assert np.abs(found.joints[0] - POINTS).max() <= 1
-    with pytest.raises(DataError, match="shares no joint"):
+    predictions = spot_predictor().predict_people(people([image], [(85, 85)], [128], reversed_spots), progress=False)
+    assert predictions.skeleton == SPOTS
+    assert np.abs(predictions.joints[0] - POINTS).max() <= 1
+    with pytest.raises(DataError, match=r"lsp14.*spots|spots.*lsp14"):
         spot_predictor().predict_people(people([image], [(85, 85)], [128], LSP14), progress=False)
 
 
-def test_load_says_what_is_possible(tmp_path):
-    with pytest.raises(WeightsError, match=r"lspet-none: no such weights file.*\.safetensors"):
+def test_load_names_unknown_weights(tmp_path):
+    with pytest.raises(WeightsError, match=r"lspet-none: .*lspet-small"):
         posekit.load("lspet-none")
-    with pytest.raises(WeightsError, match="no such weights file"):
+    with pytest.raises(WeightsError, match=re.escape(str(tmp_path))):
         posekit.load(tmp_path)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
-def test_a_device_that_is_not_there(device):
-    with pytest.raises(ConfigError, match=r"cannot be used.*choose auto, cpu, cuda"):
+def test_a_missing_device_is_named(device):
+    with pytest.raises(ConfigError, match=re.escape(repr(device))):
         predictor.find_device(device)
 
 
-def test_auto_is_a_device_that_works():
+def test_auto_finds_a_working_device():
     assert predictor.find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -323,11 +335,11 @@ def test_coco_entry():
     assert entry["category_id"] == 1
     assert entry["keypoints"] == [80.3, 61.8, 0.9, 105.0, 90.5, 0.6, 62.6, 110.2, 0.3]
     assert entry["score"] == pytest.approx(0.6)
-    # The frame of COCO's bbox: pixels' edges, so that centre 84.5 and side 60 begin at 55.
+    # In COCO's frame, where integers are pixel edges, centre 84.5 and side 60 begin at 55.
     assert entry["box"] == [55, 40, 60, 60]
 
 
-def test_coco_entry_of_a_joint_without_a_place():
+def test_coco_entry_of_a_keypoint_without_a_place():
     points = POINTS.copy()
     points[1] = np.nan
     entry = pose(points, [0.9, 0.6, np.nan]).to_coco(1)
@@ -335,7 +347,7 @@ def test_coco_entry_of_a_joint_without_a_place():
     assert entry["score"] == pytest.approx(0.3)
 
 
-def test_pose_draws_what_scores_enough():
+def test_pose_draws_keypoints_that_score_enough():
     image = np.zeros((150, 200, 3), np.uint8)
     assert (pose().draw(image)[110, 60:65] > 0).any()
     assert not (pose().draw(image, min_score=0.5)[110, 60:65] > 0).any()
@@ -343,26 +355,26 @@ def test_pose_draws_what_scores_enough():
 
 
 def test_pose_checks_its_shapes():
-    with pytest.raises(ValueError, match=r"expected keypoints \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"\(3, 2\).*\(2, 2\)"):
         pose(POINTS[:2])
 
 
-def test_a_real_photograph_is_cut_as_the_crop_says(real_data, spot_predictor):
-    """The brightest blue the predictor reports is where the photograph is brightest, within the smoothing of the maps."""
+def test_crops_of_a_real_image_are_those_of_crop(real_data, spot_predictor):
+    """The keypoints lie where the crop of each channel is brightest, averaged over 4x4 pixels as the spot finder does."""
     image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
     box = Box((255.5, 255.5), SIZE)
-    (found,) = spot_predictor(decode="argmax")(image, [box])
+    (pose,) = spot_predictor(decode="argmax")(image, [box])
     crop = Crop(box, SIZE).warp(image).astype(float)
     blocks = crop.reshape(32, 4, 32, 4, 3).mean((1, 3)).reshape(-1, 3)
     place = blocks.argmax(0)
     corner = np.array(box.centre) - (SIZE - 1) / 2
     expected = np.stack([place % 32, place // 32], -1) * 4 + 1.5 + corner
-    np.testing.assert_allclose(found.keypoints, expected, atol=0.01)
+    np.testing.assert_allclose(pose.keypoints, expected, atol=0.01)
 
 
 @pytest.mark.parametrize("head", ["sigmoid", "linear"])
 def test_a_weights_file_is_enough(real_data, tmp_path, head):
-    """What comes out of the file is the model that went in: its last stack, its head, its way back to the photograph."""
+    """The predictor of a weights file gives the poses of the saved model: its last stack, its head, in image pixels."""
     torch.manual_seed(0)
     model = StackedHourglass(joints=14, stacks=2, features=8, depth=2, head=head).eval()
     nn.init.normal_(model.outputs[-1].weight)  # peaks that stand out
@@ -372,28 +384,29 @@ def test_a_weights_file_is_enough(real_data, tmp_path, head):
     image = cv2.imread(str(real_data / "photos" / "man_running.jpg"))
     box = Box((250.0, 260.0), 400.0)
     predictor = posekit.load(tmp_path / "w.safetensors", device="cpu", decode="quarter")
-    (found,) = predictor(real_data / "photos" / "man_running.jpg", [box])
+    (pose,) = predictor(real_data / "photos" / "man_running.jpg", [box])
 
     crop = Crop(box, 64)
     rgb = torch.from_numpy(crop.warp(image)[..., ::-1] / 255.0).permute(2, 0, 1).float()
     inputs = (rgb - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     with torch.inference_mode():
         maps = model.activate(model(inputs[None])[-1])[0]
-    np.testing.assert_allclose(found.peaks, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(found.scores, np.clip(found.peaks, 0, 1))
+    np.testing.assert_allclose(pose.peaks, maps.flatten(1).max(1).values.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(pose.scores, np.clip(pose.peaks, 0, 1))
     place = maps.flatten(1).argmax(1).numpy()
     peaks = crop.inverse(np.stack([place % 16, place // 16], -1) * 4 + 1.5)
-    assert np.abs(found.keypoints - peaks).max() <= 400 / 64 * 1.01, "a quarter map pixel is one crop pixel"
-    assert found.skeleton == LSP14
+    assert np.abs(pose.keypoints - peaks).max() <= 400 / 64 * 1.01, "a quarter map pixel is one crop pixel"
+    assert pose.skeleton == LSP14
 
 
-def test_scores_are_the_probabilities_that_the_weights_tell_for_these_views(tmp_path, real_data):
+def test_calibrated_scores_are_probabilities_for_the_calibrated_views_only(tmp_path, real_data):
     calibration = Calibration([[0.0, 1.0]] * 14, [[0.25, 0.75]] * 14)
     info = ModelInfo(LSP14, 64, 1, 8, 2, "sigmoid", (0.5,) * 3, (0.2,) * 3, calibrations={"1": calibration})
     save_weights(tmp_path / "w.safetensors", info.build(), info)
-    photo, box = real_data / "photos" / "man_running.jpg", Box((300.0, 300.0), 400.0)
+    photo = real_data / "photos" / "man_running.jpg"
+    box = Box((300.0, 300.0), 400.0)
     (plain,) = posekit.load(tmp_path / "w.safetensors", device="cpu")(photo, [box])
     np.testing.assert_allclose(plain.scores, 0.25 + plain.peaks / 2)
     for others in (TestTimeAugmentation(flip=True), TestTimeAugmentation((1.1,))):
-        (found,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=others)(photo, [box])
-        np.testing.assert_array_equal(found.scores, found.peaks)
+        (pose,) = posekit.load(tmp_path / "w.safetensors", device="cpu", views=others)(photo, [box])
+        np.testing.assert_array_equal(pose.scores, pose.peaks)

@@ -1,6 +1,7 @@
-"""TestTimeAugmentation of one person: what is averaged lies in one frame, and the mirror exchanges left and right."""
+"""Heatmaps are averaged in one frame, and the mirror exchanges left and right."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -17,8 +18,8 @@ EVERY = torch.ones(2, 3, dtype=torch.bool)
 MIDDLE = (SIZE - 1) / 2
 
 
-def seen(scale: float, mirrored: bool) -> torch.Tensor:
-    """A perfect model's maps of the crop at a scale, in the mirror or not."""
+def perfect_maps(scale: float, mirrored: bool) -> torch.Tensor:
+    """A perfect model's maps of the crop at a scale, mirrored or not."""
     joints = (JOINTS - MIDDLE) / scale + MIDDLE
     if mirrored:
         joints = joints[:, FLIP_ORDER]
@@ -26,38 +27,41 @@ def seen(scale: float, mirrored: bool) -> torch.Tensor:
     return encode(joints, EVERY, size=SIZE // 4, subpixel=True)
 
 
-def perfect_model(views: TestTimeAugmentation, log: list):
+def perfect_model(views: TestTimeAugmentation, batches: list):
     def predict(images):
-        log.append(images)
-        rounds = (False, True) if views.flip else (False,)
-        return torch.cat([torch.stack([seen(scale, m) for scale in views.scales], 1).flatten(0, 1) for m in rounds])
+        batches.append(images)
+        maps = []
+        for mirrored in (False, True)[: 1 + views.flip]:
+            by_scale = [perfect_maps(scale, mirrored) for scale in views.scales]
+            maps.append(torch.stack(by_scale, 1).flatten(0, 1))
+        return torch.cat(maps)
 
     return predict
 
 
 @pytest.mark.parametrize("views", [PLAIN, TestTimeAugmentation(flip=True), TestTimeAugmentation((0.8, 1.25)), PYRAMID], ids=str)
 def test_views_of_a_perfect_model_agree(views):
-    log = []
+    batches = []
     images = torch.zeros(2 * len(views.scales), SIZE, SIZE, 3, dtype=torch.uint8)
-    maps = averaged_maps(perfect_model(views, log), images, views, FLIP_ORDER)
+    maps = averaged_maps(perfect_model(views, batches), images, views, FLIP_ORDER)
     assert maps.shape == (2, 3, SIZE // 4, SIZE // 4)
     joints, _ = decode(maps, method="dark")
-    assert (joints - JOINTS).abs().max() < 0.6  # of four crop pixels to the map pixel
-    assert len(log) == 1  # all at once
-    assert len(log[0]) == 2 * len(views)
+    assert (joints - JOINTS).abs().max() < 0.6  # a map pixel is four crop pixels
+    assert [len(batch) for batch in batches] == [2 * len(views)]
 
 
-def test_one_view_is_the_model_itself():
+def test_one_view_gives_the_maps_of_the_model():
     plain = averaged_maps(perfect_model(PLAIN, []), torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8), PLAIN, FLIP_ORDER)
-    assert torch.equal(plain, seen(1.0, False))
+    assert torch.equal(plain, perfect_maps(1.0, False))
 
 
-def test_the_mirrored_views_are_the_pictures_in_the_mirror():
-    log, images = [], torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
+def test_flipped_views_are_mirrored_crops():
+    batches = []
+    images = torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
     views = TestTimeAugmentation(flip=True)
-    averaged_maps(perfect_model(views, log), images, views, FLIP_ORDER)
-    assert torch.equal(log[0][:2], images)
-    assert torch.equal(log[0][2:, :, 0], images[:, :, -1])
+    averaged_maps(perfect_model(views, batches), images, views, FLIP_ORDER)
+    assert torch.equal(batches[0][:2], images)
+    assert torch.equal(batches[0][2:, :, 0], images[:, :, -1])
 
 
 def test_flipping_averages_left_with_the_mirrors_right():
@@ -69,7 +73,7 @@ def test_flipping_averages_left_with_the_mirrors_right():
     assert found.sum() == 0.75
 
 
-def test_a_smaller_view_adds_nothing_beyond_its_border():
+def test_a_smaller_view_adds_zero_outside_itself():
     found = averaged_maps(
         lambda images: torch.ones(2, 1, 8, 8), torch.zeros(2, 8, 8, 3), TestTimeAugmentation((0.5, 1.0)), torch.tensor([0])
     )
@@ -78,11 +82,11 @@ def test_a_smaller_view_adds_nothing_beyond_its_border():
 
 
 @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, -1.0), (math.nan,), (50.0,)])
-def test_odd_scales_are_refused(scales):
-    with pytest.raises(ConfigError, match=r"factors on the box's side from 0\.1 to 10"):
+def test_impossible_scales_are_refused(scales):
+    with pytest.raises(ConfigError, match=re.escape(f"scales {list(scales)}")):
         TestTimeAugmentation(scales)
 
 
-def test_views_say_what_they_are():
+def test_views_describe_themselves():
     assert str(PLAIN) == "1: the box's side times 1"
     assert str(PYRAMID).startswith("12: the box's side times 0.8, 0.9, 1, 1.1, 1.2, 1.3, each also mirrored; the average")

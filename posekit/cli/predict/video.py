@@ -19,9 +19,10 @@ from posekit.files import writable_folder
 from posekit.geometry import Box
 from posekit.opencv import cv2
 from posekit.prediction.predictor import Predictor
-from posekit.prediction.video.files import CODECS, Frame, VideoReader, VideoWriter
+from posekit.prediction.video.reader import Frame, VideoReader
 from posekit.prediction.video.smoothing import Smoother
 from posekit.prediction.video.tracking import Tracked, Tracker, new_boxes
+from posekit.prediction.video.writer import CODECS, VideoWriter
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK = (30, 30, 30)
@@ -44,7 +45,7 @@ class VideoSummary:
     fps : float
         Frames that were read, predicted, drawn and written a second.
     codec : str
-        Of the annotated video, one of `posekit.prediction.video.files.CODECS`.
+        Of the annotated video, one of `posekit.prediction.video.writer.CODECS`.
     overlay, poses : Path
         The annotated video, and the JSON lines.
     """

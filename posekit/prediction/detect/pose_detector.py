@@ -1,6 +1,6 @@
-"""Finding people in a whole picture with nothing but what comes with posekit.
+"""Find the people in a whole image with the networks that come with posekit.
 
-A detector is whatever goes from a picture to the boxes of its people: `PoseDetector`, or
+A detector is any callable from an image to the boxes of its people: `PoseDetector`, or
 `posekit.prediction.detect.onnx_detector.OnnxDetector`.
 """
 
@@ -13,27 +13,29 @@ from posekit.geometry import Box
 from posekit.metrics import square_iou
 from posekit.prediction.pose import Pose
 from posekit.prediction.pose_similarity import body_oks, distinct
-from posekit.prediction.predictor import Predictor, picture
+from posekit.prediction.predictor import Predictor, load_image
 
 BOX_MARGIN = 1.25
-"""A proposed box is so much larger than the tight box of the joints."""
+"""Side of a proposed box over the longer side of the keypoints' tight box."""
 CANDIDATES = 100
-"""So many of the boxes proposed are looked into at most."""
-# A proposed box of this intersection over union with the square about a pose speaks for it, with half of its score.
-_ABOUT, _SAY = 0.5, 0.5
-# What a person is worth at least, where scores are probabilities, and where they are peaks: settled on scenes pasted together from
-# people whom neither network had seen, so that five of six are, and in every third scene one who is not there.
-_PROBABLE, _PEAK = 0.65, 0.25
-# Poses of this OKS and more are of the same person: of those who stand close together, one is lost rather than one counted twice.
-_SAME = 0.2
+"""Largest number of proposed boxes that are used."""
+# A proposed box supports a pose if their squares have at least this intersection over union, with this share of its score.
+_SUPPORT_IOU = 0.5
+_SUPPORT_WEIGHT = 0.5
+# Least confidence in a person, where scores are probabilities and where they are peaks. Chosen on scenes composed of people whom
+# neither network had seen, so that five of six are found, and one false person in every third scene.
+_MIN_PROBABILITY = 0.65
+_MIN_PEAK = 0.25
+# Poses with at least this OKS are of the same person: better to lose one of two people close together than to count one twice.
+_SAME_OKS = 0.2
 
 
 class PoseDetector:
-    """Finds people: a network that knows where people are proposes boxes, the pose model looks whether it sees someone there.
+    """Finds people: a network proposes boxes, and the pose model confirms or rejects them.
 
-    It looks into each box proposed and at the whole picture. A pose is worth its mean score, and half the score of the box that was
-    proposed where it lies: the one tells whether there are joints, the other whether they are a body's. Of poses that are much
-    alike the one worth most is kept.
+    The pose model runs in each proposed box and in the whole image. The confidence in a pose is its mean score plus half the score
+    of the box proposed there: the first shows that there are joints, the second that they form a body. Of similar poses the most
+    confident one is kept.
 
     Parameters
     ----------
@@ -46,46 +48,52 @@ class PoseDetector:
     def __init__(self, predictor: Predictor, candidates: Callable[[np.ndarray], Sequence[tuple[Box, float]]]):
         self._predictor = predictor
         self._candidates = candidates
-        self._least = _PROBABLE if predictor.calibrated else _PEAK
+        self._min_confidence = _MIN_PROBABILITY if predictor.calibrated else _MIN_PEAK
 
     def __call__(self, image: str | Path | np.ndarray) -> list[Box]:
-        """Boxes of people, image pixels, those first who are worth most.
+        """Return the boxes of people, image pixels, the most confident first.
 
         Parameters
         ----------
         image : path or array
-            As `Predictor` takes it.
+            As for `Predictor`.
 
         Raises
         ------
         ImageError
-            If the image cannot be read or is no picture.
+            If the image cannot be read, or the array is not an image.
         """
-        image = picture(image)
-        candidates = [(Box.of_picture(image), 0.0), *self._candidates(image)[:CANDIDATES]]
-        poses = self._predictor(image, [box for box, _ in candidates])
-        worth = np.array([pose.scores.mean() for pose in poses]) + _SAY * _support(poses, candidates)
-        order = np.argsort(-worth, kind="stable")[: (worth >= self._least).sum()]
-        people = [poses[index] for index in order]
-        return [people[index].box for index in distinct(_agreement(people) >= _SAME)]
+        pixels = load_image(image)
+        candidates = [(Box.of_image(pixels), 0.0), *self._candidates(pixels)[:CANDIDATES]]
+        poses = self._predictor(pixels, [box for box, _ in candidates])
+        confidence = np.array([pose.scores.mean() for pose in poses]) + _SUPPORT_WEIGHT * _box_scores(poses, candidates)
+        order = np.argsort(-confidence, kind="stable")
+        people = [poses[i] for i in order if confidence[i] >= self._min_confidence]
+        return [people[i].box for i in distinct(_similarity(people) >= _SAME_OKS)]
 
 
-def _support(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """(N,) highest score of the boxes that were proposed where each pose lies; 0 where none was."""
-    points = np.array([pose.keypoints for pose in poses])
-    low, high = points.min(1), points.max(1)
+def _box_scores(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> np.ndarray:
+    """Return the highest score (N,) of the boxes proposed where each pose lies; 0 if there is none."""
+    keypoints = np.array([pose.keypoints for pose in poses])
+    low = keypoints.min(1)
+    high = keypoints.max(1)
     tight = np.column_stack([(low + high) / 2, (high - low).max(1)])
     proposed = np.array([(*box.centre, box.side / BOX_MARGIN) for box, _ in candidates])
-    return ((square_iou(tight, proposed) >= _ABOUT) * [score for _, score in candidates]).max(1)
+    scores = np.array([score for _, score in candidates])
+    return ((square_iou(tight, proposed) >= _SUPPORT_IOU) * scores).max(1)
 
 
-def _agreement(poses: Sequence[Pose]) -> np.ndarray:
-    """(N, N) OKS of each with each, or where it is higher, that with left and right exchanged: a front may be taken for a back."""
+def _similarity(poses: Sequence[Pose]) -> np.ndarray:
+    """Return the OKS (N, N) of all pairs, with left and right exchanged where that is higher: models confuse front and back."""
     if not poses:
         return np.zeros((0, 0))
-    count, skeleton = len(poses), poses[0].skeleton
-    points = np.array([pose.keypoints for pose in poses])
-    ones, others = points.repeat(count, 0), np.tile(points, (count, 1, 1))
-    extents, compared = np.ptp(others, axis=1).max(1), np.ones(ones.shape[:2], bool)
-    both = (body_oks(ones, each, compared, extents, skeleton) for each in (others, others[:, skeleton.flip_order]))
-    return np.maximum(*both).reshape(count, count)
+    count = len(poses)
+    skeleton = poses[0].skeleton
+    keypoints = np.array([pose.keypoints for pose in poses])
+    first = keypoints.repeat(count, 0)
+    second = np.tile(keypoints, (count, 1, 1))
+    extents = np.ptp(second, axis=1).max(1)
+    compared = np.ones(first.shape[:2], bool)
+    plain = body_oks(first, second, compared, extents, skeleton)
+    mirrored = body_oks(first, second[:, skeleton.flip_order], compared, extents, skeleton)
+    return np.maximum(plain, mirrored).reshape(count, count)

@@ -1,1 +1,1 @@
-"""Export of models to ONNX, and running ONNX files."""
+"""Export models to ONNX, and run ONNX files."""

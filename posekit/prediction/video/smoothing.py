@@ -1,47 +1,54 @@
-"""One-Euro filter: little jitter where joints are still, little lag where they are fast."""
+"""One-Euro filter: little jitter where keypoints are still, little lag where they are fast."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from posekit.prediction.pose import Pose
 from posekit.prediction.video.tracking import Tracked
 
 
 class OneEuro:
-    """The filter of Casiez, Roussel and Vogel (CHI 2012), on each coordinate of K points apart.
+    """The filter of Casiez, Roussel and Vogel (CHI 2012), applied to each coordinate of K points.
 
     Parameters
     ----------
     min_cutoff : float
-        Hz, of the low-pass filter where a point is still: lower is steadier.
+        Cutoff of the low-pass filter for a still point, Hz: lower is steadier.
     beta : float
-        Hz by which the cutoff rises for each unit of length a second of speed: higher lags less.
+        Rise of the cutoff with speed, Hz for each unit of length per second: higher lags less.
     speed_cutoff : float
-        Hz, of the low-pass filter of the speed.
+        Cutoff of the low-pass filter of the speed, Hz.
     longest_gap : float
-        Seconds after which a point that was missing starts anew.
+        Seconds after which a missing point starts anew.
     """
 
     def __init__(self, *, min_cutoff: float = 1.5, beta: float = 7.0, speed_cutoff: float = 1.0, longest_gap: float = 0.5):
-        self._min_cutoff, self._beta, self._speed_cutoff, self._longest_gap = min_cutoff, beta, speed_cutoff, longest_gap
-        self._points = self._speed = self._times = None
+        self._min_cutoff = min_cutoff
+        self._beta = beta
+        self._speed_cutoff = speed_cutoff
+        self._longest_gap = longest_gap
+        self._time = -math.inf
+        self._points: np.ndarray | None = None
+        self._speed = np.empty((0, 2))
+        self._times = np.empty(0)
 
-    def __call__(self, points_K2: np.ndarray, time: float) -> np.ndarray:
+    def __call__(self, points_K2: ArrayLike, time: float) -> np.ndarray:
         """Filter the points of the next frame.
 
         Parameters
         ----------
         points_K2 : (K, 2) float
-            In any one unit of length; a point that is not finite is missing.
+            In any unit of length, always the same; a point that is not finite is missing.
         time : float
             Seconds.
 
         Returns
         -------
-        (K, 2) float64 : NaN where a point is missing; a point that comes back within the longest gap is filtered on from where it
-            was, with the time that has passed.
+        (K, 2) float64 : NaN where a point is missing. A point that returns within the longest gap is filtered from its last
+            position, over the time passed since.
 
         Raises
         ------
@@ -49,10 +56,11 @@ class OneEuro:
             If `time` is not later than that of the frame before, or the number of points changes.
         """
         points = np.asarray(points_K2, dtype=np.float64)
-        seen = np.isfinite(points).all(1)
+        seen = np.all(np.isfinite(points), axis=1)
         if self._points is None:
-            self._points, self._speed = np.full(points.shape, np.nan), np.zeros(points.shape)
-            self._times, self._time = np.full(len(points), -np.inf), -np.inf
+            self._points = np.full(points.shape, np.nan)
+            self._speed = np.zeros(points.shape)
+            self._times = np.full(len(points), -np.inf)
         if points.shape != self._points.shape:
             raise ValueError(f"points: expected {self._points.shape} as before, got {points.shape}")
         if time <= self._time:
@@ -60,50 +68,57 @@ class OneEuro:
         self._time = time
         passed = time - self._times
         known = seen & (passed <= self._longest_gap)
-        self._points[seen & ~known], self._speed[seen & ~known] = points[seen & ~known], 0.0
-        self._advance(known, points[known], passed[known, None])
+        new = seen & ~known
+        self._points[new] = points[new]
+        self._speed[new] = 0.0
+        self._points[known], self._speed[known] = self._filter(
+            points[known], self._points[known], self._speed[known], passed[known, None]
+        )
         self._times[seen] = time
         return np.where(seen[:, None], self._points, np.nan)
 
-    def _advance(self, known_K: np.ndarray, points_N2: np.ndarray, passed_N1: np.ndarray) -> None:
-        before, speed = self._points[known_K], self._speed[known_K]
-        speed += _share(self._speed_cutoff, passed_N1) * ((points_N2 - before) / passed_N1 - speed)
+    def _filter(
+        self, points_N2: np.ndarray, before_N2: np.ndarray, speed_N2: np.ndarray, passed_N1: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the filtered points and their new speed."""
+        speed = speed_N2 + _share(self._speed_cutoff, passed_N1) * ((points_N2 - before_N2) / passed_N1 - speed_N2)
         cutoff = self._min_cutoff + self._beta * np.abs(speed)
-        self._points[known_K] = before + _share(cutoff, passed_N1) * (points_N2 - before)
-        self._speed[known_K] = speed
+        return before_N2 + _share(cutoff, passed_N1) * (points_N2 - before_N2), speed
 
 
-def _share(cutoff, passed):
-    """Of a new value in an exponential low-pass filter of that cutoff frequency, after that time."""
+def _share(cutoff: float | np.ndarray, passed: np.ndarray) -> np.ndarray:
+    """Share of a new value in an exponential low-pass filter with that cutoff, after that time."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * passed))
 
 
 class Smoother:
-    """Filters the joints of tracked people, each with a `OneEuro` of their own.
+    """Filters the keypoints of tracked people, each person with a `OneEuro`.
 
-    Lengths are counted in sides of the box in which a person was first seen, so that people of any size are treated alike.
+    Lengths are in sides of the box in which a person was first seen, so that people of all sizes are treated alike.
 
     Parameters
     ----------
     min_score : float
-        Joints that score less are taken as missing: they come out as they are, and pull no others away.
+        Keypoints that score less count as missing: they are returned unchanged.
     **options
         Of `OneEuro`, in box sides.
     """
 
     def __init__(self, *, min_score: float = 0.1, **options: float):
-        self._min_score, self._options = min_score, options
-        self._people: dict[int, tuple[float, OneEuro]] = {}
+        self._min_score = min_score
+        self._options = options
+        self._filters: dict[int, tuple[float, OneEuro]] = {}
 
     def __call__(self, tracked: Sequence[Tracked], time: float) -> list[Tracked]:
-        """The people of the next frame with filtered keypoints; `time` in seconds, later than that of the frame before."""
-        return [replace(person, pose=self._filtered(person, time)) for person in tracked]
-
-    def _filtered(self, person: Tracked, time: float) -> Pose:
-        pose = person.pose
-        if person.id not in self._people:
-            self._people[person.id] = pose.box.side, OneEuro(**self._options)
-        unit, one_euro = self._people[person.id]
-        measured = np.where((pose.scores >= self._min_score)[:, None], pose.keypoints, np.nan)
-        filtered = unit * one_euro(measured / unit, time)
-        return replace(pose, keypoints=np.where(np.isfinite(filtered), filtered, pose.keypoints))
+        """Return the people of the next frame with filtered keypoints; `time` in seconds, later than that of the frame before."""
+        people = []
+        for person in tracked:
+            pose = person.pose
+            if person.id not in self._filters:
+                self._filters[person.id] = (pose.box.side, OneEuro(**self._options))
+            unit, one_euro = self._filters[person.id]
+            measured = np.where((pose.scores >= self._min_score)[:, None], pose.keypoints, np.nan)
+            filtered = unit * one_euro(measured / unit, time)
+            keypoints = np.where(np.isfinite(filtered), filtered, pose.keypoints)
+            people.append(replace(person, pose=replace(pose, keypoints=keypoints)))
+        return people

@@ -1,4 +1,4 @@
-"""People followed from frame to frame: who is who, and where to look next."""
+"""Track people from frame to frame: their identities, and the boxes where they are expected next."""
 
 import math
 from collections.abc import Sequence
@@ -12,26 +12,28 @@ from posekit.metrics import square_iou
 from posekit.prediction.pose import Pose
 from posekit.prediction.pose_similarity import DOUBLE, body_oks
 
-# Least OKS of a pose with where its person is expected: each joint about 1.8 sigma away.
+# Least OKS between a pose and the person's expected joints: each joint about 1.8 sigma away.
 _SAME_PERSON = 0.2
-# A detector's box of this intersection over union with one that is looked at anyway tells nothing new.
+# A detector's box with at least this intersection over union with a followed person's is of that person.
 _SAME_BOX = 0.7
-# Seconds over which an unseen person's motion dies away.
+# Seconds over which the motion of an unseen person decays.
 _COASTING_S = 1.0
-# Share of each new measurement in the motion.
+# Weight of each new measurement in the motion.
 _NEW_MOTION = 0.5
-# By how much the tolerance for a person out of sight grows in a second, in tolerances.
-_DOUBT_PER_S = 3.0
-# Share of its joints that are sure in a pose that begins a person, brings one back or is confident; and in one that only tells
-# where someone in sight is.
-_FOUND, _FOLLOWED = 0.5, 0.25
-# Share of the person's usual mean score below which a pose is not confident, and share of each new score in the usual one.
-_USUAL, _NEW_LEVEL = 0.5, 0.1
+# Growth of the tolerance for an unseen person per second, in tolerances.
+_TOLERANCE_PER_S = 3.0
+# Least share of sure joints in a pose that starts or finds a person again or is confident; and in one that updates a person seen
+# in the frame before.
+_SURE_NEW = 0.5
+_SURE_FOLLOWED = 0.25
+# A pose is not confident below this share of the person's usual mean score, to which each new score contributes with this weight.
+_CONFIDENT_SHARE = 0.5
+_NEW_SCORE = 0.1
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A person of one frame.
+    """One person in one frame.
 
     Parameters
     ----------
@@ -39,8 +41,8 @@ class Tracked:
         Counted from 1; stays with the person.
     pose : Pose
     confident : bool
-        False where too few joints score enough, or the scores have dropped to less than half of what this person usually has:
-        hidden, cut off, or no longer there.
+        False if too few joints score enough, or the mean score has dropped below half of the person's usual one: hidden, cut off,
+        or no longer in the image.
     """
 
     id: int
@@ -52,108 +54,112 @@ class Tracked:
 class _Track:
     """One followed person.
 
-    `joints` (K, 2) are image pixels at `time`, NaN where a joint was never sure: those that are not sure move with the body.
+    `joints` (K, 2) are image pixels at `time`, NaN where a joint was never sure. Joints that are not sure move with the body.
     """
 
     id: int
     joints: np.ndarray
     time: float
-    level: float
+    usual_score: float
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     missed: int = 0
 
     def expected(self, time: float) -> np.ndarray:
-        """Joints (K, 2) at a later time, if the whole body keeps moving, slower and slower."""
+        """Return the joints (K, 2) at a later time, if the whole body keeps moving, slower and slower."""
         return self.joints + self.velocity * _COASTING_S * -math.expm1(-(time - self.time) / _COASTING_S)
 
     def tolerance(self, time: float) -> float:
-        """How many times further than usual the person may be from where they are expected."""
-        return 1 + _DOUBT_PER_S * (time - self.time)
+        """Return how many times farther than usual the person may be from the expected place."""
+        return 1 + _TOLERANCE_PER_S * (time - self.time)
 
-    def see(self, pose: Pose, sure_K: np.ndarray, time: float) -> None:
-        """Take over a pose of enough sure joints."""
+    def update(self, pose: Pose, sure_K: np.ndarray, time: float) -> None:
+        """Move to a pose with enough sure joints."""
         common = sure_K & np.isfinite(self.joints).all(1)
         if common.any() and time > self.time:
-            moved = np.median(pose.keypoints[common] - self.joints[common], axis=0) / (time - self.time)
-            self.velocity = self.velocity + _NEW_MOTION * (moved - self.velocity)
+            velocity = np.median(pose.keypoints[common] - self.joints[common], axis=0) / (time - self.time)
+            self.velocity = self.velocity + _NEW_MOTION * (velocity - self.velocity)
         self.joints = np.where(sure_K[:, None], pose.keypoints, self.expected(time))
-        self.level += _NEW_LEVEL * (pose.scores.mean() - self.level)
-        self.time, self.missed = time, 0
+        self.usual_score += _NEW_SCORE * (pose.scores.mean() - self.usual_score)
+        self.time = time
+        self.missed = 0
 
 
 class Tracker:
-    """Keeps people apart from frame to frame.
+    """Keeps the identities of people from frame to frame.
 
-    Each person is expected where the motion of the whole body leads. Poses are matched to people by OKS with that (Hungarian
-    method: the best sum over all): first to those who were seen in the frame before, then to those who are out of sight, the
-    shortest time first; the tolerance grows with that time. Who is out of sight for more than `keep` frames is forgotten, and
-    gets a new id later. Whoever enters where someone was just lost is taken for that person: only places are compared, not looks.
+    A person is expected where the motion of the whole body leads. Poses are matched to people by OKS with the expected joints
+    (Hungarian method: the best sum over all pairs): first to those seen in the frame before, then to unseen ones, the most
+    recently seen first; the tolerance grows with the time unseen. After more than `keep` frames unseen a person is forgotten, and
+    gets a new id later. Someone who appears where a person has just been lost gets that person's id: only places are compared,
+    not appearance.
 
     Parameters
     ----------
     min_score : float
-        Score at which a joint is sure. Others tell nothing about where the person is.
+        Score from which a joint is sure. Only sure joints locate a person.
     keep : int
-        Frames for which an id is kept without a pose that has enough sure joints.
+        Frames for which an id is kept without a pose with enough sure joints.
 
     Attributes
     ----------
     lost : list of int
-        Ids of people who are followed, but had no pose in the last frame.
+        Ids of people who are followed but had no pose in the last frame.
     """
 
     def __init__(self, *, min_score: float = 0.1, keep: int = 30):
-        self._min_score, self._keep = min_score, keep
+        self._min_score = min_score
+        self._keep = keep
         self._tracks: list[_Track] = []
-        self._last_id, self._time = 0, -math.inf
-        self._looked_in: list[Box] = []
+        self._last_id = 0
+        self._time = -math.inf
+        self._boxes: list[Box] = []
         self._frame_size: tuple[float, float] = (math.inf, math.inf)
         self.lost: list[int] = []
 
     @property
     def following(self) -> bool:
-        """Whether anyone was seen in the last frame."""
+        """Whether any person was seen in the last frame."""
         return any(not track.missed for track in self._tracks)
 
     def boxes(self, frame_size: tuple[int, int], time: float) -> list[Box]:
-        """Where to look for the people who are followed, in order of their ids.
+        """Return the boxes in which to predict the followed people, in order of their ids.
 
         Parameters
         ----------
         frame_size : (int, int)
             Width and height in pixels.
         time : float
-            Seconds; of the frame in which to look.
+            Seconds, of the frame to predict.
 
         Returns
         -------
-        list of Box : the sure joints' tight box times 1.25, moved with the person. Who has left is looked for at the edge.
+        list of Box : the sure joints' tight box times 1.25, moved with the person. For people who left, it stays at the edge.
         """
         self._frame_size = frame_size
         expected = [self._expected(track, time) for track in self._tracks]
-        self._looked_in = [Box.around(joints[np.isfinite(joints).all(1)]) for joints in expected]
-        return list(self._looked_in)
+        self._boxes = [Box.around(joints[np.isfinite(joints).all(1)]) for joints in expected]
+        return list(self._boxes)
 
     def _expected(self, track: _Track, time: float) -> np.ndarray:
-        """Joints (K, 2) where the person is expected; the middle of who has left the picture stays at its edge."""
+        """Return the expected joints (K, 2); the centre of a person who left the image stays at its edge."""
         joints = track.expected(time)
-        middle = np.array(Box.around(joints[np.isfinite(joints).all(1)]).centre)
-        return joints + np.clip(middle, 0, np.subtract(self._frame_size, 1)) - middle
+        centre = np.array(Box.around(joints[np.isfinite(joints).all(1)]).centre)
+        return joints + np.clip(centre, 0, np.subtract(self._frame_size, 1)) - centre
 
     def update(self, poses: Sequence[Pose], time: float) -> list[Tracked]:
-        """Tell who is who in the next frame.
+        """Assign ids to the poses of the next frame.
 
         Parameters
         ----------
         poses : sequence of Pose
-            In any order; all of one skeleton. Of doubles, the one of the higher mean score counts.
+            In any order, all of one skeleton. Of two poses of one person, the one with the higher mean score counts.
         time : float
-            Seconds; later than that of the update before.
+            Seconds; later than at the last update.
 
         Returns
         -------
-        list of Tracked : in order of the ids. A pose that fits nobody begins a person if half of its joints are sure and its box
-            is none of those in which `boxes` follows someone; otherwise it is left out.
+        list of Tracked : in order of the ids. A pose that matches no person starts a new one if half of its joints are sure and
+            its box is not one of those from `boxes`; otherwise it is left out.
 
         Raises
         ------
@@ -163,65 +169,71 @@ class Tracker:
         if time <= self._time:
             raise ValueError(f"time {time}: expected later than that of the frame before, {self._time}")
         self._time = time
-        pairs, rest = self._matched_in_turn(self._without_doubles(poses), time)
+        pairs, unmatched = self._match(self._without_doubles(poses), time)
         for track in self._tracks:
             track.missed += 1
-        tracked = [self._continued(track, pose, time) for track, pose in pairs]
-        new = [pose for pose in rest if pose.box not in self._looked_in and self._sure(pose).mean() >= _FOUND]
-        tracked += [self._begun(pose, time) for pose in new]
+        people = [self._continue(track, pose, time) for track, pose in pairs]
+        for pose in unmatched:
+            if pose.box not in self._boxes and pose.sure(self._min_score).mean() >= _SURE_NEW:
+                people.append(self._start(pose, time))
         self._tracks = [track for track in self._tracks if track.missed <= self._keep]
-        self.lost = sorted({track.id for track in self._tracks} - {person.id for person in tracked})
-        return sorted(tracked, key=lambda person: person.id)
-
-    def _sure(self, pose: Pose) -> np.ndarray:
-        return (pose.scores >= self._min_score) & np.isfinite(pose.keypoints).all(1)
+        present = {person.id for person in people}
+        self.lost = sorted(track.id for track in self._tracks if track.id not in present)
+        return sorted(people, key=lambda person: person.id)
 
     def _without_doubles(self, poses: Sequence[Pose]) -> list[Pose]:
         kept: list[Pose] = []
         for pose in sorted(poses, key=lambda pose: -pose.scores.mean()):
-            if all(_similarity(pose, self._sure(pose), other.keypoints) < DOUBLE for other in kept):
+            sure = pose.sure(self._min_score)
+            if all(_similarity(pose, sure, other.keypoints) < DOUBLE for other in kept):
                 kept.append(pose)
         return kept
 
-    def _matched_in_turn(self, poses: list[Pose], time: float) -> tuple[list[tuple[_Track, Pose]], list[Pose]]:
+    def _match(self, poses: list[Pose], time: float) -> tuple[list[tuple[_Track, Pose]], list[Pose]]:
+        """Return pairs of a track and its pose, and the poses that match no track."""
         pairs = []
         for missed in sorted({track.missed for track in self._tracks}):
-            found, poses = self._matched([track for track in self._tracks if track.missed == missed], poses, time)
-            pairs += found
+            tracks = [track for track in self._tracks if track.missed == missed]
+            similarity = np.zeros((len(tracks), len(poses)))
+            for i, track in enumerate(tracks):
+                expected = self._expected(track, time)
+                for j, pose in enumerate(poses):
+                    similarity[i, j] = _similarity(pose, pose.sure(self._min_score), expected, track.tolerance(time))
+            matched = set()
+            for i, j in zip(*linear_sum_assignment(-similarity), strict=True):
+                if similarity[i, j] >= _SAME_PERSON:
+                    pairs.append((tracks[i], poses[j]))
+                    matched.add(j)
+            poses = [pose for j, pose in enumerate(poses) if j not in matched]
         return pairs, poses
 
-    def _matched(self, tracks: list[_Track], poses: list[Pose], time: float) -> tuple[list[tuple[_Track, Pose]], list[Pose]]:
-        """Pairs of a person and their pose, and the poses that are left."""
-        similar = np.zeros((len(tracks), len(poses)))
-        for (i, j), _ in np.ndenumerate(similar):
-            track = tracks[i]
-            similar[i, j] = _similarity(poses[j], self._sure(poses[j]), self._expected(track, time), track.tolerance(time))
-        pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-similar), strict=True) if similar[i, j] >= _SAME_PERSON]
-        taken = {j for _, j in pairs}
-        return [(tracks[i], poses[j]) for i, j in pairs], [pose for j, pose in enumerate(poses) if j not in taken]
+    def _continue(self, track: _Track, pose: Pose, time: float) -> Tracked:
+        sure = pose.sure(self._min_score)
+        share = sure.mean()
+        confident = bool(share >= _SURE_NEW and pose.scores.mean() >= _CONFIDENT_SHARE * track.usual_score)
+        if share >= (_SURE_FOLLOWED if track.missed == 1 else _SURE_NEW):  # 1: seen in the frame before
+            track.update(pose, sure, time)
+        return Tracked(track.id, pose, confident)
 
-    def _continued(self, track: _Track, pose: Pose, time: float) -> Tracked:
-        sure, usual = self._sure(pose), track.level
-        if sure.mean() >= (_FOLLOWED if track.missed == 1 else _FOUND):  # 1: in sight in the frame before
-            track.see(pose, sure, time)
-        return Tracked(track.id, pose, bool(sure.mean() >= _FOUND and pose.scores.mean() >= _USUAL * usual))
-
-    def _begun(self, pose: Pose, time: float) -> Tracked:
+    def _start(self, pose: Pose, time: float) -> Tracked:
         self._last_id += 1
-        joints = np.where(self._sure(pose)[:, None], pose.keypoints, np.nan)
+        joints = np.where(pose.sure(self._min_score)[:, None], pose.keypoints, np.nan)
         self._tracks.append(_Track(self._last_id, joints, time, pose.scores.mean()))
         return Tracked(self._last_id, pose, True)
 
 
-def new_boxes(found: Sequence[Box], followed: Sequence[Box]) -> list[Box]:
-    """Of the boxes of a detector, those that are not about the same (IoU above 0.7) as one in which someone is followed."""
-    squares = (np.array([(*box.centre, box.side) for box in boxes]).reshape(-1, 3) for boxes in (found, followed))
-    new = (square_iou(*squares) <= _SAME_BOX).all(1)
-    return [box for box, alone in zip(found, new, strict=True) if alone]
+def new_boxes(detected: Sequence[Box], followed: Sequence[Box]) -> list[Box]:
+    """Return the detected boxes whose IoU with each followed person's box is at most 0.7."""
+    similar = square_iou(_squares(detected), _squares(followed)) > _SAME_BOX
+    return [box for box, row in zip(detected, similar, strict=True) if not row.any()]
+
+
+def _squares(boxes: Sequence[Box]) -> np.ndarray:
+    return np.array([(*box.centre, box.side) for box in boxes]).reshape(-1, 3)
 
 
 def _similarity(pose: Pose, sure_K: np.ndarray, expected_K2: np.ndarray, tolerance: float = 1.0) -> float:
-    """OKS of a pose's sure joints with where they are expected; 0 where there is none in common."""
+    """Return the OKS of a pose's sure joints with the expected ones; 0 without common joints."""
     known = np.isfinite(expected_K2).all(1)
     common = sure_K & known
     if not common.any():
