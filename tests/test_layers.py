@@ -106,9 +106,13 @@ def _problem(room: str, parts: tuple[str, ...], module: str, *, at_module_level:
 
 
 def _module_level(node: ast.AST) -> Iterator[ast.AST]:
-    """Everything that runs when the module is imported: bodies of `if`, `try` and classes too, not of functions."""
+    """Everything that runs when the module is imported: bodies of `if`, `try` and classes too, not of functions.
+
+    What stands under ``if TYPE_CHECKING`` never runs.
+    """
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        types_only = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        if not types_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
             yield from _module_level(child)
 
@@ -183,6 +187,7 @@ def test_offenders_are_named(tmp_path, file, source, problem):
         ("metrics/table.py", "from .pck import pck\nfrom ..errors import DataError"),
         ("prediction/predictor.py", "from posekit.scoring.io.predictions import Predictions"),
         ("drawing/loss.py", "def draw():\n    from matplotlib import pyplot"),
+        ("drawing/loss.py", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
         ("tasks/pose/build.py", "from posekit.training.engine import Engine\nfrom posekit.tasks.pose.task import PoseTask"),
         ("lab/compare/plan.py", "from posekit import __version__\nfrom posekit.tasks import TASKS"),
         ("cli/visualize/explore.py", "def f():\n    from posekit.lab.explorer.server import serve"),
