@@ -1,4 +1,4 @@
-"""What the tests of commands share: a model that is right by construction, and pictures for it."""
+"""Fixtures of the tests of commands: a model that is right by construction, and images for it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,13 +31,13 @@ class SpotFinder(nn.Module):
 
 @pytest.fixture
 def spots() -> np.ndarray:
-    """(3, 2): where the spots of a picture are, of `SPOTS`' joints."""
+    """(3, 2) image pixels of the joints of `SPOTS`."""
     return np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
 
 
 @pytest.fixture
 def spot_weights(monkeypatch, tmp_path) -> Path:
-    """Path of a weights file that stands for `SpotFinder`."""
+    """Path of a weights file that loads as `SpotFinder`."""
     info = ModelInfo(SPOTS, 128, stacks=1, features=4, depth=1, head="sigmoid", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     monkeypatch.setattr(predictor, "load_weights", lambda path, device: (SpotFinder(), info))
     path = tmp_path / "spots.safetensors"
@@ -47,14 +47,14 @@ def spot_weights(monkeypatch, tmp_path) -> Path:
 
 @pytest.fixture
 def write_spots(spots) -> Callable[..., Path]:
-    """Write a picture of 200 x 150 pixels with three spots; gives its path."""
+    """Function that writes an image of 200 x 150 pixels with three spots, and returns its path."""
 
     def write(path, points=spots, height=150, width=200, sigma=4.0):
         y, x = np.mgrid[:height, :width]
         channels = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = (255 * np.stack(channels, -1)).round().astype(np.uint8)
-        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+        image = (255 * np.stack(channels, -1)).round().astype(np.uint8)
+        path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
         return path
 
     return write

@@ -1,6 +1,7 @@
-"""Whom and what `posekit predict` looks at."""
+"""Inputs of `posekit predict`: files, folders, patterns, boxes and large images."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,13 @@ import pytest
 from PIL import Image
 
 from posekit.cli.predict import main
-from posekit.cli.predict.inputs import find_photographs
+from posekit.cli.predict.inputs import find_images
 from posekit.errors import ConfigError, ImageError
 from posekit.images import read_image
 
 
-def names(found):
-    return [path.name for path in found]
+def names(paths):
+    return [path.name for path in paths]
 
 
 def touch(folder, *files):
@@ -23,83 +24,85 @@ def touch(folder, *files):
         (folder / name).touch()
 
 
-def test_a_folder_is_its_photographs_as_people_count(tmp_path):
+def test_a_folder_gives_its_images_in_natural_order(tmp_path):
     touch(tmp_path, "a10.JPG", "a9.jpg", "b.png", ".hidden.jpg", "notes.txt", "below/c.jpg", "film.mp4", "iphone.heic")
     touch(tmp_path, "a9.overlay.png", "a9.person-1.crop.png", "a9.person-1.heatmaps.png")
     (tmp_path / "folder.jpg").mkdir()
-    assert names(find_photographs([str(tmp_path)])) == ["a9.jpg", "a10.JPG", "b.png", "iphone.heic"]
+    assert names(find_images([str(tmp_path)])) == ["a9.jpg", "a10.JPG", "b.png", "iphone.heic"]
 
 
-def test_patterns_that_no_shell_expanded(tmp_path):
+def test_patterns_are_expanded(tmp_path):
     touch(tmp_path, "x/1.jpg", "x/y/10.jpg", "x/y/2.jpg", "x/y/2.txt")
-    assert names(find_photographs([f"{tmp_path}/x/**/*.jpg"])) == ["1.jpg", "2.jpg", "10.jpg"]
-    assert names(find_photographs([f"{tmp_path}/x/y/?.*"])) == ["2.jpg", "2.txt"]
-    with pytest.raises(ImageError, match=r"\*\.webp: no file fits this pattern"):
-        find_photographs([f"{tmp_path}/*.webp"])
+    assert names(find_images([f"{tmp_path}/x/**/*.jpg"])) == ["1.jpg", "2.jpg", "10.jpg"]
+    assert names(find_images([f"{tmp_path}/x/y/?.*"])) == ["2.jpg", "2.txt"]
+    with pytest.raises(ImageError, match=r"\*\.webp"):
+        find_images([f"{tmp_path}/*.webp"])
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
     touch(tmp_path, "shot[1].jpg", "shot1.jpg")
-    assert names(find_photographs([str(tmp_path / "shot[1].jpg")])) == ["shot[1].jpg"]
+    assert names(find_images([str(tmp_path / "shot[1].jpg")])) == ["shot[1].jpg"]
 
 
-def test_what_is_named_twice_is_looked_at_once(tmp_path):
+def test_a_file_given_twice_is_listed_once(tmp_path):
     touch(tmp_path, "b.jpg", "a.jpg")
-    assert names(find_photographs([str(tmp_path / "b.jpg"), str(tmp_path)])) == ["b.jpg", "a.jpg"]
+    assert names(find_images([str(tmp_path / "b.jpg"), str(tmp_path)])) == ["b.jpg", "a.jpg"]
 
 
-def test_a_folder_without_photographs_says_how_to_look_below(tmp_path):
+def test_the_error_of_a_folder_without_images_gives_the_pattern_for_subfolders(tmp_path):
     touch(tmp_path, "below/a.jpg")
-    with pytest.raises(ImageError, match=r"no photographs in this folder; .*/\*\*/\*\.jpg"):
-        find_photographs([str(tmp_path)])
+    with pytest.raises(ImageError, match=re.escape(f"{tmp_path}/**/*.jpg")):
+        find_images([str(tmp_path)])
 
 
 def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
-    def closed(self):
+    def refuse(self):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", closed)
-    with pytest.raises(ImageError, match=r"cannot be read \(Permission denied\)"):
-        find_photographs([str(tmp_path)])
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ImageError, match=f"{re.escape(str(tmp_path))}.*Permission denied"):
+        find_images([str(tmp_path)])
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a.jpg", "HTTPS://example.org/a.jpg", "s3://bucket/a.jpg", "rtsp://camera"])
-def test_addresses_are_refused_before_any_work(url, tmp_path, capsys):
-    with pytest.raises(ConfigError, match="local files"):
-        find_photographs([str(tmp_path), url])
+def test_urls_are_refused_before_any_work(url, tmp_path, capsys):
+    with pytest.raises(ConfigError, match=re.escape(url)):
+        find_images([str(tmp_path), url])
     assert main([url, "--weights", "nowhere.safetensors", "--out", str(tmp_path / "out")], prog="posekit predict") == 2
-    assert f"{url}: posekit reads local files; download it first" in capsys.readouterr().err
+    assert url in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
 def predict(spot_weights, tmp_path):
-    """Run the command on the spots' model; gives its exit status, and what JSON it wrote."""
+    """Run the command with the spots' model; returns the exit status and the contents of predictions.json."""
 
     def predict(*arguments):
-        options = ["--weights", str(spot_weights), "--device", "cpu", "--refine", "0", "--out", str(tmp_path / "out")]
-        status = main([*map(str, arguments), *options])
+        arguments = [*map(str, arguments), "--weights", str(spot_weights), "--device", "cpu", "--refine", "0"]
+        if not any(argument.startswith("--box") for argument in arguments):
+            arguments += ["--detect", "none"]
+        status = main([*arguments, "--out", str(tmp_path / "out")])
         listing = tmp_path / "out" / "predictions.json"
         return status, json.loads(listing.read_text()) if listing.exists() else None
 
     return predict
 
 
-def points(person):
+def keypoints(person):
     return np.reshape(person["keypoints"], (-1, 3))[:, :2]
 
 
-def test_paths_with_spaces_and_all_letters(predict, write_spots, tmp_path):
-    photo = write_spots(tmp_path / "mes été" / "Läufer № 7 跑步者.png")
-    status, content = predict(photo.parent, "--save", "json,overlay,heatmaps,crops")
+def test_paths_with_spaces_and_any_letters(predict, write_spots, tmp_path):
+    image = write_spots(tmp_path / "mes été" / "Läufer № 7 跑步者.png")
+    status, content = predict(image.parent, "--save", "json,overlay,heatmaps,crops")
     assert status == 0
-    assert content["images"][0]["file_name"] == str(photo)
+    assert content["images"][0]["file_name"] == str(image)
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
         "Läufer № 7 跑步者.overlay.png", "Läufer № 7 跑步者.person-1.crop.png", "Läufer № 7 跑步者.person-1.heatmaps.png",
     ]  # fmt: skip
 
 
-def test_coordinates_are_those_of_the_picture_as_shown(predict, write_spots, spots, tmp_path):
+def test_coordinates_are_those_of_the_image_as_shown(predict, write_spots, spots, tmp_path):
     upright = Image.open(write_spots(tmp_path / "upright.png"))
     exif = Image.Exif()
     exif[0x0112] = 6  # shown, it is turned clockwise: what is stored was turned the other way
@@ -107,84 +110,86 @@ def test_coordinates_are_those_of_the_picture_as_shown(predict, write_spots, spo
     status, content = predict(tmp_path / "turned.jpg", "--box=30,30,105,105")
     assert status == 0
     assert (content["images"][0]["width"], content["images"][0]["height"]) == (200, 150)
-    assert np.abs(points(content["annotations"][0]) - spots).max() <= 1
+    assert np.abs(keypoints(content["annotations"][0]) - spots).max() <= 1
     assert read_image(tmp_path / "out" / "turned.overlay.png").shape == (150, 200, 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (2, 1)])
-def test_the_smallest_pictures(predict, size, tmp_path):
+def test_the_smallest_images(predict, size, tmp_path):
     Image.new("RGB", size, (90, 0, 0)).save(tmp_path / "small.png")
-    status, content = predict(tmp_path / "small.png", "--detect", "none", "--save", "json,overlay,heatmaps,crops")
+    status, content = predict(tmp_path / "small.png", "--save", "json,overlay,heatmaps,crops")
     assert status == 0
     assert (content["images"][0]["width"], content["images"][0]["height"]) == size
     assert read_image(tmp_path / "out" / "small.person-1.crop.png").shape == (*size[::-1], 3)
 
 
-def test_each_photograph_has_its_own_boxes_from_a_file(predict, write_spots, spots, tmp_path, capsys):
-    photos = [write_spots(tmp_path / "in" / f"{number:012d}.png", spots - 2 * number) for number in range(3)]
+def test_each_image_has_its_own_boxes_from_a_file(predict, write_spots, spots, tmp_path, capsys):
+    images = [write_spots(tmp_path / "in" / f"{number:012d}.png", spots - 2 * number) for number in range(3)]
+    boxes = tmp_path / "boxes.json"
     results = [
-        {"file_name": photos[2].name, "category_id": 1, "bbox": [30, 30, 105, 105], "score": 0.9},
-        {"file_name": photos[0].name, "category_id": 1, "bbox": [32, 30, 105, 105], "score": 0.7},
-        {"file_name": photos[0].name, "category_id": 1, "bbox": [31, 30, 105, 105], "score": 0.6},
-        {"file_name": photos[1].name, "category_id": 1, "bbox": [31, 30, 105, 105], "score": 0.4},
+        {"file_name": images[2].name, "category_id": 1, "bbox": [30, 30, 105, 105], "score": 0.9},
+        {"file_name": images[0].name, "category_id": 1, "bbox": [32, 30, 105, 105], "score": 0.7},
+        {"file_name": images[0].name, "category_id": 1, "bbox": [31, 30, 105, 105], "score": 0.6},
+        {"file_name": images[1].name, "category_id": 1, "bbox": [31, 30, 105, 105], "score": 0.4},
     ]
-    (tmp_path / "boxes.json").write_text(json.dumps(results))
-    status, content = predict(photos[0].parent, "--boxes", tmp_path / "boxes.json")
+    boxes.write_text(json.dumps(results))
+    status, content = predict(images[0].parent, "--boxes", boxes)
     assert status == 0
-    assert [image["file_name"] for image in content["images"]] == list(map(str, photos))
+    assert [image["file_name"] for image in content["images"]] == list(map(str, images))
     assert [person["image_id"] for person in content["annotations"]] == [1, 1, 3]
     # Wider by a quarter: 13.125 to each side.
     assert [person["box"][0] for person in content["annotations"]] == [18.875, 17.875, 16.875]
-    assert np.abs(points(content["annotations"][2]) - (spots - 4)).max() <= 1
-    status, content = predict(photos[0].parent, "--boxes", tmp_path / "boxes.json", "--min-box-score", 0.65)
+    assert np.abs(keypoints(content["annotations"][2]) - (spots - 4)).max() <= 1
+    status, content = predict(images[0].parent, "--boxes", boxes, "--min-box-score", 0.65)
     assert [person["image_id"] for person in content["annotations"]] == [1, 3]
 
 
-def test_bad_files_with_boxes_stop_before_any_work(predict, write_spots, tmp_path, capsys):
-    photo = write_spots(tmp_path / "x.png")
+def test_an_invalid_file_of_boxes_stops_before_any_work(predict, write_spots, tmp_path, capsys):
+    image = write_spots(tmp_path / "x.png")
     (tmp_path / "boxes.csv").write_text("image,x,y,w,h\nx.png,1,2,3,much\n")
-    assert predict(photo, "--boxes", tmp_path / "boxes.csv") == (1, None)
-    assert "boxes.csv: line 2: expected numbers" in capsys.readouterr().err
+    assert predict(image, "--boxes", tmp_path / "boxes.csv") == (1, None)
+    error = capsys.readouterr().err
+    assert "boxes.csv: line 2" in error and "much" in error
     assert not (tmp_path / "out").exists()
 
 
-def test_one_box_for_all_and_a_file_do_not_go_together(capsys):
-    with pytest.raises(SystemExit):
+def test_box_and_boxes_exclude_each_other(capsys):
+    with pytest.raises(SystemExit, match="2"):
         main(["x.png", "--weights", "w", "--box", "1,2,3,4", "--boxes", "b.csv"])
-    assert "not allowed with" in capsys.readouterr().err
+    assert "--boxes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_large_photographs_are_seen_smaller_where_that_is_enough(predict, write_spots, spots, tmp_path, monkeypatch, ending):
+def test_large_images_are_read_at_a_sufficient_smaller_size(predict, write_spots, spots, tmp_path, monkeypatch, ending):
     truth = 8 * spots + 3.5
-    photo = write_spots(tmp_path / f"large.{ending}", truth, 1200, 1600, sigma=32.0)
-    options = photo, "--box", "240,240,840,840", "--decode", "dark"
-    _, whole = predict(*options)
+    image = write_spots(tmp_path / f"large.{ending}", truth, 1200, 1600, sigma=32.0)
+    options = (image, "--box", "240,240,840,840", "--decode", "dark")
+    _, full_size = predict(*options)
     monkeypatch.setattr("posekit.images.LARGE", 200_000)
     monkeypatch.setattr("posekit.cli.predict.people.LARGE", 200_000)
     status, content = predict(*options)
     assert status == 0
-    assert content["images"] == whole["images"]
+    assert content["images"] == full_size["images"]
     assert (content["images"][0]["width"], content["images"][0]["height"]) == (1600, 1200)
-    (person,), (seen_whole,) = content["annotations"], whole["annotations"]
+    (person,) = content["annotations"]
     assert person["box"] == pytest.approx([135, 135, 1050, 1050])
-    assert np.abs(points(person) - truth).max() < 0.1
-    assert np.abs(points(seen_whole) - truth).max() < 0.1
+    assert np.abs(keypoints(person) - truth).max() < 0.1
+    assert np.abs(keypoints(full_size["annotations"][0]) - truth).max() < 0.1
     # 1,050 pixels for a crop of 128: a quarter of them is enough.
     assert read_image(tmp_path / "out" / "large.overlay.png").shape == (300, 400, 3)
 
 
-def test_small_people_in_large_photographs_are_seen_in_full(predict, write_spots, spots, tmp_path, monkeypatch):
+def test_large_images_with_small_people_are_read_at_full_size(predict, write_spots, spots, tmp_path, monkeypatch):
     monkeypatch.setattr("posekit.images.LARGE", 20_000)
     monkeypatch.setattr("posekit.cli.predict.people.LARGE", 20_000)
     status, content = predict(write_spots(tmp_path / "x.png"), "--box=30,30,105,105", "--save", "json,overlay,crops")
     assert status == 0
-    assert np.abs(points(content["annotations"][0]) - spots).max() <= 1
+    assert np.abs(keypoints(content["annotations"][0]) - spots).max() <= 1
     assert read_image(tmp_path / "out" / "x.overlay.png").shape == (75, 100, 3)
     assert read_image(tmp_path / "out" / "x.person-1.crop.png").shape == (133, 133, 3)
 
 
-def test_real_detections_find_their_photographs(real_data, predict):
+def test_real_detections_are_matched_to_their_images(real_data, predict):
     folder = real_data / "coco"
     status, content = predict(folder, "--boxes", folder / "test_coco_det_AP_H_56.json", "--min-box-score", 0.9)
     assert status == 0

@@ -1,100 +1,115 @@
-"""What `posekit predict` reads: which photographs, and whom to look for in each."""
+"""Inputs of `posekit predict`: images, videos, and the boxes of people in each image."""
 
-import argparse
 import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from posekit.cli.predict import PICTURES
 from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box
 from posekit.scoring.io.boxes import boxes_of, read_boxes
 
-# Some of these OpenCV cannot decode, but whoever has them in a folder wants to hear of it.
-_PHOTOGRAPHS = {
+# OpenCV cannot decode all of these; skipping those files in a folder silently would hide that.
+_IMAGES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".gif", ".avif", ".heic", ".heif",
     ".ppm", ".pgm", ".pbm", ".pnm",
 }  # fmt: skip
-OVERLAY, HEATMAPS, CROP = ".overlay.png", ".heatmaps.png", ".crop.png"
-"""Ends of the names of pictures that the command writes; in a folder, they are not photographs to predict."""
-
 _VIDEOS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"}
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?[]")
 
 
 def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
-    """What may be photographs, and videos: files called so, and the numbers of webcams."""
-    videos = [int(text) if text.isdecimal() else text for text in inputs if _is_video(text)]
-    return [text for text in inputs if not _is_video(text)], videos
+    """Split inputs into images and videos.
+
+    Returns
+    -------
+    images : list of str
+        Images, folders and patterns.
+    videos : list of str or int
+        Video files, and the numbers of webcams.
+    """
+    images = []
+    videos: list[str | int] = []
+    for text in inputs:
+        if text.isdecimal() and not Path(text).exists():
+            videos.append(int(text))
+        elif Path(text).suffix.lower() in _VIDEOS and not _URL.match(text):
+            videos.append(text)
+        else:
+            images.append(text)
+    return images, videos
 
 
-def _is_video(text: str) -> bool:
-    return not _URL.match(text) and (Path(text).suffix.lower() in _VIDEOS or (text.isdecimal() and not Path(text).exists()))
-
-
-def find_photographs(inputs: Sequence[str]) -> list[Path]:
-    """Paths of photographs, each once: files as they are, folders and patterns by what is in them, sorted as people count.
+def find_images(inputs: Sequence[str]) -> list[Path]:
+    """Expand folders and patterns to image files, in natural order; each file is listed once.
 
     Parameters
     ----------
     inputs : sequence of str
-        A file need not exist: whoever reads it tells.
+        A file need not exist: reading it raises the error.
 
     Raises
     ------
     ConfigError
-        If one is an address in the network.
+        If an input is a URL.
     ImageError
-        If a folder has no photographs or cannot be read, or no file fits a pattern.
+        If a folder has no images or cannot be read, or no file matches a pattern.
     """
     for text in inputs:
         if _URL.match(text):
-            raise ConfigError(f"{text}: posekit reads local files; download it first, and give the file's path")
-    found: dict[Path, Path] = {}
+            raise ConfigError(f"{text}: posekit reads local files; download it and give the file's path")
+    images: dict[Path, Path] = {}
     for text in inputs:
         try:
-            for path in _expanded(text):
-                found.setdefault(path.absolute(), path)
+            for path in _expand(text):
+                images.setdefault(path.absolute(), path)
         except OSError as error:
             raise ImageError(f"{text}: cannot be read ({error.strerror})") from error
-    return list(found.values())
+    return list(images.values())
 
 
-def find_boxes(photographs: Sequence[Path], args: argparse.Namespace) -> list[Sequence[Box] | None]:
-    """Each photograph's boxes, as --box or --boxes give them; None where they do not.
+def find_boxes(
+    images: Sequence[Path], boxes: Sequence[Box] | None, boxes_file: Path | None, *, min_score: float
+) -> Sequence[Sequence[Box] | None]:
+    """Return each image's boxes: those of the file, or the same `boxes` for every image, or None.
 
     Raises
     ------
     DataError
-        If the file with boxes cannot be used.
+        If the file cannot be used.
     """
-    if args.boxes_file is None:
-        return [args.boxes] * len(photographs)
-    return boxes_of(photographs, read_boxes(args.boxes_file, min_score=args.min_box_score), str(args.boxes_file))
+    if boxes_file is None:
+        return [boxes] * len(images)
+    return boxes_of(images, read_boxes(boxes_file, min_score=min_score), str(boxes_file))
 
 
-def _expanded(text: str) -> list[Path]:
+def _expand(text: str) -> list[Path]:
     path = Path(text)
     if path.is_dir():
-        return _photographs_in(path)
+        return _images_in(path)
     if path.exists() or not _PATTERN.search(text):
         return [path]
-    found = sorted(filter(Path.is_file, map(Path, glob.glob(text, recursive=True))), key=_natural)  # noqa: PTH207, of any root
-    if not found:
-        raise ImageError(f"{text}: no file fits this pattern")
-    return found
+    matches = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207, Path.glob needs a root
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise ImageError(f"{text}: no file matches this pattern")
+    return sorted(files, key=_natural_key)
 
 
-def _photographs_in(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    found = [path for path in files if path.suffix.lower() in _PHOTOGRAPHS and not path.name.endswith((OVERLAY, HEATMAPS, CROP))]
-    if not found:
-        raise ImageError(f'{folder}: no photographs in this folder; those in folders below it are "{folder}/**/*.jpg", in quotes')
-    return sorted(found, key=_natural)
+def _images_in(folder: Path) -> list[Path]:
+    images = []
+    for path in folder.iterdir():
+        is_output = path.name.endswith(tuple(PICTURES.values()))
+        if path.is_file() and path.suffix.lower() in _IMAGES and not path.name.startswith(".") and not is_output:
+            images.append(path)
+    if not images:
+        raise ImageError(f'{folder}: no images in this folder; for its subfolders give "{folder}/**/*.jpg", in quotes')
+    return sorted(images, key=_natural_key)
 
 
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    """A key by which 9 comes before 10."""
+def _natural_key(path: Path) -> list[tuple[int, int | str]]:
+    """Sort key by which 9 comes before 10."""
     parts = re.split(r"(\d+)", str(path).casefold())
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]

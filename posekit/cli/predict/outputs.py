@@ -1,18 +1,16 @@
-"""What `posekit predict` writes: pictures as it goes, tables and JSON of all photographs at the end."""
+"""Outputs of `posekit predict`: pictures during the run, and files of all images at its end."""
 
-import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from posekit import __version__
 from posekit.cli.naming import numbered
-from posekit.cli.predict.inputs import CROP, HEATMAPS, OVERLAY
-from posekit.cli.predict.people import Found
+from posekit.cli.predict import LISTINGS, PICTURES
+from posekit.cli.predict.people import ImagePrediction
 from posekit.drawing.figures import save_figure
 from posekit.drawing.heatmaps import heatmap_figure
 from posekit.drawing.numbers import draw_numbers
@@ -27,30 +25,29 @@ from posekit.scoring.io.coco_dataset import coco_category, joints_extent, write_
 from posekit.scoring.io.deeplabcut import write_deeplabcut
 from posekit.scoring.io.image_poses import ImagePeople, write_images_hdf5, write_long, write_wide
 
-LISTINGS = {
-    "json": "predictions.json",
-    "dataset": "dataset.json",
-    "csv": "predictions.csv",
-    "wide": "predictions.wide.csv",
-    "dlc": "predictions.dlc.csv",
-    "h5": "predictions.h5",
-}
-"""Kinds of files that hold all photographs, and their names."""
-PICTURES = {"overlay": OVERLAY, "heatmaps": HEATMAPS, "crops": CROP}
-"""Kinds of pictures, and how their names end."""
 _PERSON = ".person-"
+_TABLES = {"csv": write_long, "wide": write_wide, "dlc": write_deeplabcut, "h5": write_images_hdf5}
 
 
 class Outputs:
-    """Files of the chosen kinds in one folder, none of which is an input.
+    """Files of the chosen kinds in one folder; an input is never overwritten.
 
     Parameters
     ----------
+    folder : Path
+    kinds : sequence of str
+        Of `LISTINGS` and `PICTURES`.
+    images : sequence of Path
+        All images that will be predicted.
     predictor : Predictor
-    photographs : sequence of Path
-        All that will be looked at.
-    args : argparse.Namespace
-        The command's: `save`, `out`, `weights`, `boxes`, `boxes_file`, `min_score`.
+    weights : str
+        The predictor's, as the user named them.
+    boxes_file : Path, optional
+        The file that boxes were read from, an input.
+    min_score : float
+        Joints with lower scores are left out of overlays and the data set.
+    show_boxes : bool
+        Whether overlays show the boxes.
 
     Raises
     ------
@@ -58,130 +55,148 @@ class Outputs:
         If the folder cannot be written, or a file of a chosen kind is an input.
     """
 
-    def __init__(self, predictor: Predictor, photographs: Sequence[Path], args: argparse.Namespace):
-        self._predictor, self._args = predictor, args
-        folder = writable_folder(args.out)
-        inputs = {_key(Path(path)) for path in (*photographs, args.weights, args.boxes_file) if path is not None}
-        self._listings = {kind: folder / name for kind, name in LISTINGS.items() if kind in args.save}
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Sequence[str],
+        images: Sequence[Path],
+        predictor: Predictor,
+        *,
+        weights: str,
+        boxes_file: Path | None = None,
+        min_score: float,
+        show_boxes: bool,
+    ):
+        self._folder = writable_folder(folder)
+        self._kinds = kinds
+        self._predictor = predictor
+        self._min_score = min_score
+        self._show_boxes = show_boxes
+        self._listings = {kind: self._folder / name for kind, name in LISTINGS.items() if kind in kinds}
+        inputs = {_key(path) for path in (*images, Path(weights))}
+        if boxes_file is not None:
+            inputs.add(_key(boxes_file))
         for path in self._listings.values():
             if _key(path) in inputs:
                 raise OutputError(f"{path} is an input and would be overwritten; choose another folder with --out")
-        self._stems = dict(zip(photographs, _free_stems(photographs, folder, inputs), strict=True))
-        self._results = _empty_results(predictor, str(args.weights))
+        self._stems = _free_stems(images, self._folder, inputs)
         self._people: list[ImagePeople] = []
+        self._results: dict = {
+            "info": {"posekit": __version__, "weights": weights, "decode": predictor.decode},
+            "images": [],
+            "annotations": [],
+            "categories": [coco_category(predictor.info.skeleton)],
+        }
 
-    @property
-    def counts(self) -> tuple[int, int]:
-        """How many people, and how many photographs."""
-        return sum(len(photograph.boxes) for photograph in self._people), len(self._people)
-
-    def add(self, found: Found) -> None:
-        """Write the pictures of a photograph, and keep its people for `finish`."""
-        people = found.as_people(self._predictor.info.skeleton)
-        _add_results(self._results, people, found.poses)
-        self._people.append(people)
-        stem, wanted = self._stems[found.path], self._args.save
-        if "overlay" in wanted:
-            write_image(stem.with_name(stem.name + OVERLAY), self._overlay(found.no_larger()))
-        for number, pose in enumerate(found.shown if {"heatmaps", "crops"} & set(wanted) else (), 1):
+    def add(self, prediction: ImagePrediction) -> None:
+        """Write the pictures of an image, and keep its people for `finish`."""
+        self._add_people(prediction)
+        stem = self._stems[prediction.path]
+        if "overlay" in self._kinds:
+            write_image(stem.with_name(stem.name + PICTURES["overlay"]), self._overlay(prediction.reduced_to_limit()))
+        for number, pose in enumerate(prediction.poses, 1):
             name = f"{stem.name}{_PERSON}{number}"
-            if "crops" in wanted:
-                write_image(stem.with_name(name + CROP), _cut(found.photograph.image, pose))
-            if "heatmaps" in wanted:
-                self._write_heatmaps(stem.with_name(name + HEATMAPS), f"{found.path.name}, person {number}", found, pose)
+            if "crops" in self._kinds:
+                write_image(stem.with_name(name + PICTURES["crops"]), _crop(prediction.reduced.image, pose))
+            if "heatmaps" in self._kinds:
+                title = f"{prediction.path.name}, person {number}"
+                self._write_heatmaps(stem.with_name(name + PICTURES["heatmaps"]), title, prediction.reduced.image, pose)
 
-    def finish(self, *, whole: bool) -> None:
-        """Write the files that hold all photographs; with no photograph, those of before are kept.
+    def _add_people(self, prediction: ImagePrediction) -> None:
+        """Add the people to the listings, in pixels of the image file."""
+        poses = prediction.poses_in_file()
+        k = len(self._predictor.info.skeleton)
+        width, height = prediction.reduced.width, prediction.reduced.height
+        people = ImagePeople(
+            image=str(prediction.path),
+            width=width,
+            height=height,
+            joints=np.array([pose.keypoints for pose in poses], np.float64).reshape(-1, k, 2),
+            scores=np.array([pose.scores for pose in poses], np.float64).reshape(-1, k),
+            boxes=tuple(pose.box for pose in poses),
+        )
+        self._people.append(people)
+        images = self._results["images"]
+        images.append({"id": len(images) + 1, "file_name": people.image, "width": width, "height": height})
+        annotations = self._results["annotations"]
+        for pose in poses:
+            result = {**pose.to_coco(len(images)), **joints_extent(pose.keypoints)}
+            annotations.append({"id": len(annotations) + 1, **result})
 
-        If the work was stopped, these are kept too, and what was done stands beside them, as NAME.partial; which is told.
+    def finish(self, *, complete: bool) -> None:
+        """Write the files of all images; without any image, existing files are kept.
+
+        If the run was interrupted, existing files are kept too: NAME.partial is written beside them, and reported.
         """
         if not self._people:
             return
         for kind, path in self._listings.items():
-            path = path if whole or not path.exists() else path.with_name(f"{path.stem}.partial{path.suffix}")
+            if not complete and path.exists():
+                path = path.with_name(f"{path.stem}.partial{path.suffix}")
             with atomic_write(path) as unfinished:
-                self._writer(kind)(unfinished)
-            if not whole:
-                print(f"stopped: {path} holds {len(self._people)} of {len(self._stems)} photographs", file=sys.stderr)
+                self._write_listing(kind, unfinished)
+            if not complete:
+                print(f"interrupted: {path} holds {len(self._people)} of {len(self._stems)} images", file=sys.stderr)
 
-    def paths(self) -> list[Path]:
-        """What was written, as patterns where these are many."""
-        return [
-            *self._listings.values(),
-            *(self._args.out / f"*{end}" for kind, end in PICTURES.items() if kind in self._args.save),
-        ]
+    def print_summary(self) -> None:
+        """Print how many people were found, and which files were written."""
+        people = sum(len(image.boxes) for image in self._people)
+        print(f"people: {people}, images: {len(self._people)}")
+        if not people:
+            print("no people found; give a person's box with --box, or use whole images with --detect none", file=sys.stderr)
+        written = list(map(str, self._listings.values()))
+        written += [str(self._folder / f"*{ending}") for kind, ending in PICTURES.items() if kind in self._kinds]
+        print("wrote " + ", ".join(written))
 
-    def _writer(self, kind: str) -> Callable[[Path], None]:
+    def _write_listing(self, kind: str, path: Path) -> None:
+        skeleton = self._predictor.info.skeleton
         if kind == "json":
-            return partial(_write_json, self._results)
-        writers = {
-            "dataset": partial(write_dataset, min_score=self._args.min_score),
-            "csv": write_long,
-            "wide": write_wide,
-            "dlc": write_deeplabcut,
-            "h5": write_images_hdf5,
-        }
-        return lambda path: writers[kind](path, self._people, self._predictor.info.skeleton)
+            path.write_text(json.dumps(self._results, indent=1, allow_nan=False), encoding="utf-8")
+        elif kind == "dataset":
+            write_dataset(path, self._people, skeleton, min_score=self._min_score)
+        else:
+            _TABLES[kind](path, self._people, skeleton)
 
-    def _overlay(self, found: Found) -> np.ndarray:
-        image, framed = found.photograph.image, self._args.boxes is not None or self._args.boxes_file is not None
-        for pose in found.shown:
-            image = pose.draw(image, min_score=self._args.min_score, show_box=framed)
-        if len(found.poses) < 2:
+    def _overlay(self, prediction: ImagePrediction) -> np.ndarray:
+        image = prediction.reduced.image
+        for pose in prediction.poses:
+            image = pose.draw(image, min_score=self._min_score, show_box=self._show_boxes)
+        if len(prediction.poses) < 2:
             return image
-        return draw_numbers(image, [pose.top(self._args.min_score) for pose in found.shown])
+        return draw_numbers(image, [pose.top(self._min_score) for pose in prediction.poses])
 
-    def _write_heatmaps(self, path: Path, title: str, found: Found, pose: Pose) -> None:
+    def _write_heatmaps(self, path: Path, title: str, image: np.ndarray, pose: Pose) -> None:
         k = len(pose.skeleton)
-        nothing = np.zeros((k, 2)), np.zeros(k, bool)
-        view = PersonView(title, found.photograph.image, pose.box, pose.skeleton, *nothing, "")
+        view = PersonView(title, image, pose.box, pose.skeleton, np.zeros((k, 2)), np.zeros(k, bool), "")
         save_figure(heatmap_figure(run_model(self._predictor, view)), path)
 
 
 def _key(path: Path) -> str:
-    return str(path.resolve()).casefold()  # some file systems do not tell A from a
+    return str(path.resolve()).casefold()  # some file systems ignore case
 
 
-def _free_stems(photographs: Sequence[Path], folder: Path, inputs: Collection[str]) -> list[Path]:
-    """What the names of each photograph's pictures begin with: its name, or NAME-2 … where that is taken or an input's."""
-    people = [path for path in inputs if _PERSON in path]
-    stems: dict[str, Path] = {}
+def _free_stems(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, Path]:
+    """Start of the names of each image's pictures: its own name, or NAME-2 … if that is taken or would overwrite an input."""
+    person_inputs = [key for key in inputs if _PERSON in key]
+    taken = set()
+    stems = {}
+    for image in images:
+        for name in numbered(image.stem):
+            key = _key(folder / name)
+            overwrites = key + PICTURES["overlay"] in inputs or any(path.startswith(key + _PERSON) for path in person_inputs)
+            if key not in taken and not overwrites:
+                break
+        taken.add(key)
+        stems[image] = folder / name
+    return stems
 
-    def free(key: str) -> bool:
-        return not (key in stems or key + OVERLAY in inputs or any(path.startswith(key + _PERSON) for path in people))
 
-    for photograph in photographs:
-        stem = next(folder / name for name in numbered(photograph.stem) if free(_key(folder / name)))
-        stems[_key(stem)] = stem
-    return list(stems.values())
-
-
-def _cut(image: np.ndarray, pose: Pose) -> np.ndarray:
-    """The pixels of the photograph within the person's box."""
-    low, high = (np.array(pose.box.centre) + sign * pose.box.side / 2 + 0.5 for sign in (-1, 1))
-    size = image.shape[1::-1]
-    left, top = np.clip(np.floor(low), 0, np.array(size) - 1).astype(int)
-    right, bottom = np.clip(np.ceil(high), (left + 1, top + 1), size).astype(int)
+def _crop(image: np.ndarray, pose: Pose) -> np.ndarray:
+    """The image inside the person's box, at least one pixel."""
+    height, width = image.shape[:2]
+    centre = np.array(pose.box.centre)
+    first = np.floor(centre - pose.box.side / 2 + 0.5)
+    last = np.ceil(centre + pose.box.side / 2 + 0.5)
+    left, top = np.clip(first, 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(last, (left + 1, top + 1), (width, height)).astype(int)
     return image[top:bottom, left:right]
-
-
-def _empty_results(predictor: Predictor, weights: str) -> dict:
-    return {
-        "info": {"posekit": __version__, "weights": weights, "decode": predictor.decode},
-        "images": [],
-        "annotations": [],
-        "categories": [coco_category(predictor.info.skeleton)],
-    }
-
-
-def _add_results(content: dict, people: ImagePeople, poses: Sequence[Pose]) -> None:
-    image_id = len(content["images"]) + 1
-    size = {"width": people.width, "height": people.height}
-    content["images"].append({"id": image_id, "file_name": people.image, **size})
-    for pose in poses:
-        entry = {**pose.to_coco(image_id), **joints_extent(pose.keypoints)}
-        content["annotations"].append({"id": len(content["annotations"]) + 1, **entry})
-
-
-def _write_json(content: dict, path: Path) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")

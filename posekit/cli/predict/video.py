@@ -1,4 +1,4 @@
-"""A video's people, frame by frame: an annotated video and a file of JSON lines."""
+"""Predict a video's people frame by frame; write an annotated video and a file of JSON lines."""
 
 import errno
 import json
@@ -18,32 +18,34 @@ from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
 from posekit.opencv import cv2
-from posekit.prediction.predictor import Predictor
+from posekit.prediction.pose import Pose
 from posekit.prediction.video.reader import Frame, VideoReader
 from posekit.prediction.video.smoothing import Smoother
 from posekit.prediction.video.tracking import Tracked, Tracker, new_boxes
 from posekit.prediction.video.writer import CODECS, VideoWriter
 
+PosePredictor = Callable[[np.ndarray, list[Box]], list[Pose]]
+
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_DARK = (30, 30, 30)
+_OUTLINE = (30, 30, 30)
 
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What came of a video.
+    """Result of a video.
 
     Parameters
     ----------
     frames : int
-        Written.
+        Frames written.
     people : int
-        Ids that were given.
+        People with different ids.
     skipped : int
         Frames that could not be decoded.
     uncertain : int
-        Frames in which someone is uncertain or lost.
+        Frames in which a person is uncertain or lost.
     fps : float
-        Frames that were read, predicted, drawn and written a second.
+        Frames per second, from reading to writing.
     codec : str
         Of the annotated video, one of `posekit.prediction.video.writer.CODECS`.
     overlay, poses : Path
@@ -59,22 +61,20 @@ class VideoSummary:
     overlay: Path
     poses: Path
 
-    def __str__(self):
-        lines = [
-            f"frames: {self.frames}, people: {self.people}, frames in which someone is uncertain or lost: {self.uncertain}, "
-            f"skipped: {self.skipped}; {self.fps:.1f} frames/s",
-            f"wrote {self.overlay} and {self.poses}",
-        ]
-        return "\n".join(lines)
+    def __str__(self) -> str:
+        return (
+            f"frames: {self.frames}, people: {self.people}, frames with an uncertain or lost person: {self.uncertain}, "
+            f"skipped: {self.skipped}; {self.fps:.1f} frames/s\nwrote {self.overlay}, {self.poses}"
+        )
 
 
 def output_name(source: str | Path | int) -> str:
-    """How the files of a video begin: the file's stem, or "webcam" and the index."""
+    """Start of the names of a video's outputs: the file's stem, or "webcam" and the index."""
     return f"webcam{source}" if isinstance(source, int) else Path(source).stem
 
 
 def predict_video(
-    predictor: Predictor,
+    predictor: PosePredictor,
     source: str | Path | int,
     out: str | Path,
     *,
@@ -86,39 +86,39 @@ def predict_video(
     min_score: float = 0.1,
     progress: bool = True,
 ) -> VideoSummary:
-    """Follow the people of a video; write ``OUT/NAME.overlay.mp4`` and ``OUT/NAME.poses.jsonl``.
+    """Predict and track the people of a video; write ``OUT/NAME.overlay.mp4`` and ``OUT/NAME.poses.jsonl``.
 
-    Each line of the latter is one frame: ``frame`` (counted from 0), ``time`` (seconds), ``people``, and ``lost`` (ids of those who
-    are followed, but not found in this frame). Each of the people has ``id``, ``confident`` (false where the scores have
+    Each line of the latter is one frame: ``frame`` (counted from 0), ``time`` (seconds), ``people``, and ``lost`` (ids of
+    tracked people who are not found in this frame). Each of the people has ``id``, ``confident`` (false if the scores have
     dropped), ``score`` (mean), ``keypoints`` ([x, y] for each joint of the model's skeleton, image pixels), ``scores`` and ``box``
-    (x, y, width, height as COCO has it: where the model looked). Both files hold whole frames whenever the work stops.
-    In the video, whoever is uncertain is framed and numbered in purple, with a question mark; those who are lost are named below.
+    (the model's box: x, y, width, height as in COCO). Both files hold complete frames whenever the work stops. In the video,
+    uncertain people are framed and numbered in purple, with a question mark; lost people are listed below.
 
-    Frames that cannot be decoded are named on stderr and skipped.
+    Frames that cannot be decoded are reported on stderr and skipped.
 
     Parameters
     ----------
-    predictor : Predictor
-        Any callable from an image and its boxes to one Pose for each.
+    predictor : callable
+        Image, boxes -> one Pose for each box, such as `posekit.prediction.predictor.Predictor`.
     source : str, Path or int
         A video file, or the index of a webcam: NAME is the file's stem, or "webcam" and the index.
     out : str or Path
-        A folder; it is made.
+        Folder to write; created if needed.
     boxes : sequence of Box, optional
-        Where people are in the first frame, image pixels. They are looked at again whenever nobody is in sight.
+        People in the first frame, image pixels. The boxes are searched again whenever no person is tracked.
     detect : callable, optional
-        From an image (H, W, 3) uint8 to the boxes of people: asked in the first frame and every `every` frames. Without
-        `boxes` and `detect`, the whole picture is looked at whenever nobody is in sight.
+        Image (H, W, 3) uint8 -> boxes of people: called in the first frame and every `every` frames. Without `boxes` and
+        `detect`, the whole image is searched whenever no person is tracked.
     every : int
-        Frames from one call of `detect` to the next.
+        Number of frames between calls of `detect`.
     smooth : bool
         Filter the keypoints; see `posekit.prediction.video.smoothing`.
     sure : float
-        Joints that score less do not tell who is who, nor that somebody is there.
+        Joints with lower scores are ignored in tracking.
     min_score : float
-        Joints that score less are not drawn.
+        Joints with lower scores are not drawn.
     progress : bool
-        Whether to show a progress bar; only on a terminal.
+        Show a progress bar, if stderr is a terminal.
 
     Returns
     -------
@@ -127,88 +127,120 @@ def predict_video(
     Raises
     ------
     ImageError
-        If the source cannot be opened or not one of its frames decoded.
+        If the source cannot be opened, or none of its frames decoded.
     OutputError
-        If something cannot be written.
+        If an output cannot be written.
     """
     name = output_name(source)
-    overlay, poses = (writable_folder(out) / f"{name}.{kind}" for kind in ("overlay.mp4", "poses.jsonl"))
-    follower = _Follower(predictor, boxes, detect, every, smooth, sure)
-    began = time.perf_counter()
-    with VideoReader(source) as video, VideoWriter(overlay, video.fps, source=source) as writer, _Lines(poses) as lines:
+    folder = writable_folder(out)
+    overlay = folder / f"{name}.overlay.mp4"
+    poses = folder / f"{name}.poses.jsonl"
+    tracker = _VideoTracker(predictor, boxes, detect, every=every, smooth=smooth, sure=sure)
+    start = time.perf_counter()
+    with VideoReader(source) as video, VideoWriter(overlay, video.fps, source=source) as writer, _JsonLines(poses) as lines:
         try:
             for frame in tqdm(video, total=video.count, desc=name, unit="frame", disable=None if progress else True):
-                tracked = follower.follow(frame)
-                lines.add(_to_dict(frame, tracked, follower.lost))
-                writer.write(_drawn(frame.image, tracked, follower.lost, min_score))
+                tracked = tracker.track(frame)
+                lines.add(_frame_to_dict(frame, tracked, tracker.lost))
+                writer.write(_annotate(frame.image, tracked, tracker.lost, min_score))
         finally:
-            _name_skipped(video)
-    skipped = sum(map(len, video.skipped))
-    fps = writer.frames / (time.perf_counter() - began)
-    _name_codec(writer)
-    return VideoSummary(writer.frames, follower.people, skipped, follower.uncertain, fps, writer.codec, overlay, poses)
+            _report_skipped(video)
+    assert writer.codec is not None  # VideoReader raises if there is no frame
+    _report_codec(writer.path, writer.codec)
+    return VideoSummary(
+        frames=writer.frames,
+        people=tracker.people,
+        skipped=sum(map(len, video.skipped)),
+        uncertain=tracker.uncertain,
+        fps=writer.frames / (time.perf_counter() - start),
+        codec=writer.codec,
+        overlay=overlay,
+        poses=poses,
+    )
 
 
-class _Follower:
-    """Predicts, frame by frame, and tells who is who."""
+class _VideoTracker:
+    """Predicts and tracks the people of a video, frame by frame.
 
-    def __init__(self, predictor, boxes, detect, every, smooth, sure):
-        self._predictor, self._boxes, self._detect, self._every = predictor, boxes, detect, every
+    Attributes
+    ----------
+    uncertain : int
+        Number of frames so far in which a person is uncertain or lost.
+    """
+
+    def __init__(
+        self,
+        predictor: PosePredictor,
+        boxes: Sequence[Box] | None,
+        detect: Callable[[np.ndarray], Sequence[Box]] | None,
+        *,
+        every: int,
+        smooth: bool,
+        sure: float,
+    ):
+        self._predictor = predictor
+        self._boxes = boxes
+        self._detect = detect
+        self._every = every
         self._tracker = Tracker(min_score=sure)
         self._smoother = Smoother(min_score=sure) if smooth else None
         self._ids: set[int] = set()
-        self._frames = self.uncertain = 0
+        self._frames = 0
+        self.uncertain = 0
 
     @property
     def people(self) -> int:
-        """Ids that were given."""
+        """Number of people so far, with different ids."""
         return len(self._ids)
 
     @property
     def lost(self) -> list[int]:
-        """Ids of those who are followed, but were not found in the last frame."""
+        """Ids of people who are tracked, but were not found in the last frame."""
         return self._tracker.lost
 
-    def follow(self, frame: Frame) -> list[Tracked]:
-        """The people of the next frame."""
+    def track(self, frame: Frame) -> list[Tracked]:
+        """Return the people of the next frame."""
         height, width = frame.image.shape[:2]
         boxes = self._tracker.boxes((width, height), frame.time)
-        boxes += new_boxes(self._looked_for(frame.image), boxes)
-        tracked = self._tracker.update(self._predictor(frame.image, boxes) if boxes else [], frame.time)
+        boxes += new_boxes(self._candidates(frame.image), boxes)
+        poses = self._predictor(frame.image, boxes) if boxes else []
+        tracked = self._tracker.update(poses, frame.time)
         self._ids |= {person.id for person in tracked}
-        self.uncertain += bool(self.lost) or not all(person.confident for person in tracked)
+        if self.lost or not all(person.confident for person in tracked):
+            self.uncertain += 1
         return self._smoother(tracked, frame.time) if self._smoother else tracked
 
-    def _looked_for(self, image: np.ndarray) -> list[Box]:
-        """Boxes in which someone may be who is not followed."""
-        due = self._frames % self._every == 0
+    def _candidates(self, image: np.ndarray) -> list[Box]:
+        """Boxes that may hold people who are not tracked yet."""
+        detected: list[Box] = []
+        if self._detect and self._frames % self._every == 0:
+            detected = list(self._detect(image))
         self._frames += 1
-        found = list(self._detect(image)) if self._detect and due else []
         if self._tracker.following:
-            return found
+            return detected
         if self._boxes is None and self._detect is None:
-            return [Box.of_picture(image)]
-        return [*(self._boxes or ()), *found]
+            return [Box.of_image(image)]
+        return [*(self._boxes or ()), *detected]
 
 
-class _Lines:
-    """A file of JSON lines that holds whole lines, whatever happens."""
+class _JsonLines:
+    """A file of JSON lines, each complete even after an error."""
 
     def __init__(self, path: Path):
         self._path = path
 
-    def __enter__(self):
+    def __enter__(self) -> "_JsonLines":
         try:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise self._error(error) from error
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
 
     def add(self, content: dict) -> None:
-        """Append a line; one that does not fit on the disk is taken back."""
+        """Append a line; if the disk is full, remove the part that was written."""
         line = (json.dumps(content, allow_nan=False) + "\n").encode()
         end = self._file.tell()
         try:
@@ -222,12 +254,12 @@ class _Lines:
         return OutputError(f"{self._path}: cannot be written ({error.strerror or error}); choose another place")
 
 
-def _to_dict(frame: Frame, tracked: Sequence[Tracked], lost: Sequence[int]) -> dict:
-    people = [_person(person) for person in tracked]
+def _frame_to_dict(frame: Frame, tracked: Sequence[Tracked], lost: Sequence[int]) -> dict:
+    people = [_person_to_dict(person) for person in tracked]
     return {"frame": frame.index, "time": round(frame.time, 6), "people": people, "lost": list(lost)}
 
 
-def _person(person: Tracked) -> dict:
+def _person_to_dict(person: Tracked) -> dict:
     pose = person.pose
     coco = pose.to_coco(0)
     return {
@@ -244,42 +276,52 @@ def _number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def _drawn(image: np.ndarray, tracked: Sequence[Tracked], lost: Sequence[int], min_score: float) -> np.ndarray:
+def _annotate(image: np.ndarray, tracked: Sequence[Tracked], lost: Sequence[int], min_score: float) -> np.ndarray:
+    """Draw skeletons and ids on a copy of the image."""
+    image = image.copy()
     for person in tracked:
         image = person.pose.draw(image, min_score=min_score)
         if not person.confident:
-            _frame(image, person.pose.box)
-    image = image if tracked else image.copy()
+            _draw_box(image, person.pose.box)
     for person in tracked:
-        text, colour = (f"{person.id}", MIDDLE) if person.confident else (f"{person.id}?", WRONG)
-        _write(image, text, person.pose.top(min_score), colour)
+        text = f"{person.id}" if person.confident else f"{person.id}?"
+        _draw_text(image, text, person.pose.top(min_score), MIDDLE if person.confident else WRONG)
     if lost:
-        _write(image, f"lost: {', '.join(map(str, lost))}", (12, image.shape[0] - 12), WRONG)
+        _draw_text(image, f"lost: {', '.join(map(str, lost))}", (12, image.shape[0] - 12), WRONG)
     return image
 
 
-def _frame(image: np.ndarray, box: Box) -> None:
-    corners = ([round(value + sign * box.side / 2) for value in box.centre] for sign in (-1, 1))
-    cv2.rectangle(image, *corners, WRONG, max(1, image.shape[0] // 360), cv2.LINE_AA)
+def _draw_box(image: np.ndarray, box: Box) -> None:
+    x, y = box.centre
+    half = box.side / 2
+    top_left = (round(x - half), round(y - half))
+    bottom_right = (round(x + half), round(y + half))
+    cv2.rectangle(image, top_left, bottom_right, WRONG, max(1, image.shape[0] // 360), cv2.LINE_AA)
 
 
-def _write(image: np.ndarray, text: str, place: tuple[float, float], colour: tuple[int, int, int]) -> None:
+def _draw_text(image: np.ndarray, text: str, anchor: tuple[float, float], colour: tuple[int, int, int]) -> None:
+    """Draw text just above the anchor, moved into the image if necessary."""
     height, width = image.shape[:2]
     scale = max(height / 900, 0.4)
-    (wide, high), _ = cv2.getTextSize(text, _FONT, scale, 1)
-    corner = round(min(max(place[0], 0), max(width - wide, 0))), round(min(max(place[1] - high / 2, high), height - 1))
-    for tone, stroke in ((_DARK, 4), (colour, 2)):
-        cv2.putText(image, text, corner, _FONT, scale, tone, max(1, round(stroke * scale)), cv2.LINE_AA)
+    (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, 1)
+    x, y = anchor
+    left = round(min(max(x, 0), max(width - text_width, 0)))
+    bottom = round(min(max(y - text_height / 2, text_height), height - 1))
+    for stroke_colour, stroke in ((_OUTLINE, 4), (colour, 2)):
+        thickness = max(1, round(stroke * scale))
+        cv2.putText(image, text, (left, bottom), _FONT, scale, stroke_colour, thickness, cv2.LINE_AA)
 
 
-def _name_skipped(video: VideoReader) -> None:
-    for lost in video.skipped:
-        which = f"frame {lost[0]}" if len(lost) == 1 else f"frames {lost[0]} to {lost[-1]}"
-        print(f"skipped: {video.name}: {which} cannot be decoded", file=sys.stderr)
+def _report_skipped(video: VideoReader) -> None:
+    for skipped in video.skipped:
+        frames = f"frame {skipped[0]}" if len(skipped) == 1 else f"frames {skipped[0]} to {skipped[-1]}"
+        print(f"skipped: {video.name}: {frames} cannot be decoded", file=sys.stderr)
 
 
-def _name_codec(writer: VideoWriter) -> None:
-    best, *_ = CODECS.values()
-    used = CODECS[writer.codec]
-    if used != best:
-        print(f"{writer.path} is {used}, for this OpenCV cannot write {best}: players open it, browsers do not", file=sys.stderr)
+def _report_codec(path: Path, codec: str) -> None:
+    preferred = next(iter(CODECS))
+    if codec != preferred:
+        print(
+            f"{path}: written as {CODECS[codec]}, as this OpenCV cannot write {CODECS[preferred]}; browsers may not play it",
+            file=sys.stderr,
+        )

@@ -1,0 +1,126 @@
+"""The work of `posekit predict`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from posekit.cli.predict import DEFAULT_KINDS, PEAK_THRESHOLD, PROBABILITY_THRESHOLD
+from posekit.cli.predict.check import check_installation
+from posekit.cli.predict.inputs import find_boxes, find_images, split_videos
+from posekit.cli.predict.outputs import Outputs
+from posekit.cli.predict.people import predict_image
+from posekit.cli.predict.video import output_name, predict_video
+from posekit.errors import BoxError, ConfigError, ImageError
+from posekit.geometry import Box
+from posekit.prediction.detect.onnx_detector import OnnxDetector
+from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.predictor import Predictor, load
+
+Detector = Callable[[np.ndarray], Sequence[Box]]
+
+
+def run(args: argparse.Namespace) -> None:
+    """Predict all inputs and write the outputs, or check the installation."""
+    options = {name: getattr(args, name) for name in ("device", "decode", "backend", "precision")}
+    if args.check:
+        for line in check_installation(args.weights, **options):
+            print(line)
+        return
+    if not args.inputs:
+        raise ConfigError("nothing to predict: give images, folders or videos as INPUT, or --check")
+    inputs, videos = split_videos(args.inputs)
+    if videos:
+        _require_video_options(args, videos, only_videos=not inputs)
+    images = find_images(inputs)
+    boxes = find_boxes(images, args.boxes, args.boxes_file, min_score=args.min_box_score)
+    predictor = load(args.weights, **options)
+    threshold = PROBABILITY_THRESHOLD if predictor.calibrated else PEAK_THRESHOLD
+    min_score = threshold if args.min_score is None else args.min_score
+    detect = _open_detector(predictor, args)
+    predicted = 0
+    for video in videos:
+        try:
+            summary = predict_video(
+                predictor,
+                video,
+                args.out,
+                boxes=args.boxes,
+                detect=detect,
+                smooth=args.smooth,
+                sure=threshold,
+                min_score=min_score,
+            )
+            print(summary)
+            predicted += 1
+        except ImageError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+    if images:
+        outputs = Outputs(
+            args.out,
+            args.save or DEFAULT_KINDS,
+            images,
+            predictor,
+            weights=args.weights,
+            boxes_file=args.boxes_file,
+            min_score=min_score,
+            show_boxes=bool(args.boxes or args.boxes_file),
+        )
+        _predict_images(predictor, images, boxes, detect, args.refine, outputs)
+    elif not predicted:
+        raise ImageError("no video could be read")
+
+
+def _require_video_options(args: argparse.Namespace, videos: Sequence[str | int], *, only_videos: bool) -> None:
+    if args.save and only_videos:
+        raise ConfigError("--save is for images: a video's outputs are NAME.overlay.mp4 and NAME.poses.jsonl; leave it out")
+    if args.boxes_file:
+        raise ConfigError("--boxes holds boxes of images; for a video give --box with the boxes in its first frame")
+    names = [output_name(video) for video in videos]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two videos have the output name {name}: predict them into two folders, with --out")
+
+
+def _open_detector(predictor: Predictor, args: argparse.Namespace) -> Detector | None:
+    if args.boxes or args.boxes_file or args.detect == "none":
+        return None
+    if args.detect in (None, "self"):
+        from posekit.tasks.person_finder.finder import CentreFinder
+
+        return PoseDetector(predictor, CentreFinder(device=str(predictor.device)))
+    return OnnxDetector(args.detect, min_score=args.min_box_score)
+
+
+def _predict_images(
+    predictor: Predictor,
+    images: Sequence[Path],
+    boxes: Sequence[Sequence[Box] | None],
+    detect: Detector | None,
+    refine: int,
+    outputs: Outputs,
+) -> None:
+    failures = 0
+    complete = False
+    try:
+        hide_bar = True if len(images) == 1 else None  # None: shown only on a terminal
+        for path, image_boxes in zip(tqdm(images, unit="image", disable=hide_bar), boxes, strict=True):
+            try:
+                prediction = predict_image(predictor, path, image_boxes, detect=detect, refine=refine)
+            except (ImageError, BoxError) as error:
+                failures += 1
+                message = str(error) if str(path) in str(error) else f"{path}: {error}"
+                tqdm.write(f"skipped: {message}", file=sys.stderr)
+                continue
+            outputs.add(prediction)
+        complete = True
+    finally:  # an interrupted run keeps the images it has predicted
+        outputs.finish(complete=complete)
+    if failures:
+        print(f"{failures} of {len(images)} images skipped", file=sys.stderr)
+    if failures == len(images):
+        raise ImageError("no image could be predicted")
+    outputs.print_summary()
