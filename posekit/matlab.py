@@ -2,14 +2,13 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from posekit.errors import DataError
 
-# Raised by scipy for damaged files.
+# Raised by scipy for damaged files, besides its own MatReadError.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -18,7 +17,6 @@ _DAMAGE = (
     LookupError,
     UnboundLocalError,
     NotImplementedError,
-    MatReadError,
     zlib.error,
 )
 
@@ -31,10 +29,7 @@ def variable_names(path: Path) -> set[str]:
     DataError
         If the file cannot be read.
     """
-    try:
-        return {name for name, *_ in whosmat(path, appendmat=False)}
-    except _DAMAGE as error:
-        raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download or save it again") from error
+    return {name for name, *_ in _call_scipy("whosmat", path)}
 
 
 def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
@@ -50,7 +45,13 @@ def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
         if name not in available:
             listed = ", ".join(sorted(available)) or "none"
             raise DataError(f"{path}: no variable {name} in it; it has {listed}; is it the right file?")
+    return _call_scipy("loadmat", path, variable_names=names)
+
+
+def _call_scipy(function: str, path: Path, **options: Any) -> Any:
+    import scipy.io  # here, because the commands' help must not wait for it
+
     try:
-        return loadmat(path, appendmat=False, variable_names=names)
-    except _DAMAGE as error:
+        return getattr(scipy.io, function)(path, appendmat=False, **options)
+    except (*_DAMAGE, scipy.io.matlab.MatReadError) as error:
         raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download or save it again") from error
