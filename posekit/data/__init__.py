@@ -1,4 +1,4 @@
-"""Data sets: annotation files in, `posekit.data.sample.People` out."""
+"""Data sets: read annotation files as `posekit.people.People`."""
 
 from pathlib import Path
 
@@ -10,34 +10,35 @@ from posekit.errors import ConfigError
 from posekit.people import People
 from posekit.skeletons import Skeleton
 
-# Kinds whose photographs are there, and besides them what is packed.
 WITH_IMAGES = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
+"""Readers of data sets with image files."""
 DATASETS = {**WITH_IMAGES, "packed": open_packed}
+"""Readers of all data sets."""
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:
-    """Read a data set's annotated people. No photograph is opened.
+    """Read a data set's annotated people; no image is opened.
 
     Parameters
     ----------
     data : str
-        ``mpii``, ``lsp`` (LSP and LSPET, told apart by the file), ``coco``, or ``packed`` (what `posekit prepare pack` writes).
+        ``mpii``, ``lsp`` (LSP or LSPET, depending on the file), ``coco``, or ``packed`` (written by `posekit prepare pack`).
     root : str or Path
         The data set's folder, or its annotation file.
     split : str
-        ``train``, ``valid`` or ``test`` where the data set has it; ``all``; ``random:FRACTION:SEED``,
-        a share of the photographs, and ``random-rest:FRACTION:SEED``, the others.
+        ``train``, ``valid`` or ``test`` if the data set has it; ``all``; ``random:FRACTION:SEED``,
+        a share of the images, and ``random-rest:FRACTION:SEED``, the others.
     skeleton : Skeleton, optional
-        Joints that are wanted, matched by name; those the data set lacks are not labelled.
+        Wanted joints, matched by name; joints missing in the data set are not labelled.
 
     Raises
     ------
     ConfigError
-        If there is no such data set or split; the message lists those there are.
+        If there is no such data set or split; the message lists the choices.
     DataError
         If the annotation cannot be read or used.
     """
     if data not in DATASETS:
-        raise ConfigError(f"no data set {data!r}; there are {', '.join(DATASETS)}")
+        raise ConfigError(f"no data set {data!r}; choose from {', '.join(DATASETS)}")
     people = DATASETS[data](root, split)
     return people if skeleton is None else people.mapped_to(skeleton)

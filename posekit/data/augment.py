@@ -1,4 +1,4 @@
-"""Augmentation: the parameters are drawn apart from applying them, and all geometry is one affine warp."""
+"""Augmentation: drawing parameters is separate from applying them, and all geometry is one affine warp."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from posekit.people import Person
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far the training crops vary.
+    """Ranges and probabilities of the augmentation.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class AugmentConfig:
     colour : float
         Each channel is multiplied by 1 - colour … 1 + colour.
     cutout_probability : float
-        Share of the crops of which a rectangle is hidden.
+        Share of the crops in which a rectangle is hidden.
     """
 
     scale: float = 0.25
@@ -54,12 +54,12 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Cutout:
-    """What hides a part of a crop.
+    """A rectangle that hides a part of a crop.
 
     Parameters
     ----------
     centre, sides : (float, float)
-        x and y, in sides of the crop.
+        x and y, relative to the crop's side.
     colour : (int, int, int)
         Red, green, blue.
     """
@@ -71,7 +71,7 @@ class Cutout:
 
 @dataclass(frozen=True)
 class CropParams:
-    """How one crop differs from the plain one; the default is the plain one.
+    """Augmentation of one crop; the defaults leave it unchanged.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class CropParams:
     channel_gains : (float, float, float)
         Factors on red, green and blue.
     cutout : Cutout, optional
-        What hides a part of it.
+        Hidden rectangle.
     """
 
     scale: float = 1.0
@@ -93,60 +93,72 @@ class CropParams:
     cutout: Cutout | None = None
 
     def crop(self, box: Box, size: int) -> Crop:
-        """The crop of a person's box with these parameters, `size` pixels wide."""
+        """Return the crop of a person's box with these parameters, `size` pixels wide."""
         return Crop(box.scaled(self.scale), size, rotation=self.rotation, mirror=self.mirror)
 
 
 PLAIN = CropParams()
-_COVERED = 0.1, 0.35
+_CUTOUT_SIDES = (0.1, 0.35)
 
 
 def draw(rng: np.random.Generator, ranges: AugmentConfig) -> CropParams:
     """Draw the parameters of one crop; the same generator state gives the same parameters."""
-    scale, angle, rotated, mirrored, *colours = rng.random(7).tolist()  # one call takes a fraction of seven calls' time
+    scale, rotation, rotate, mirror, red, green, blue = rng.random(7).tolist()  # one call is much faster than seven
+    cutout = None
+    if ranges.cutout_probability and rng.random() < ranges.cutout_probability:
+        cutout = _draw_cutout(rng)
+    low_gain = 1 - ranges.colour
+    high_gain = 1 + ranges.colour
     return CropParams(
-        scale=_between(1 - ranges.scale, 1 + ranges.scale, scale),
-        rotation=_between(-ranges.rotation, ranges.rotation, angle) * (rotated < ranges.rotation_probability),
-        mirror=mirrored < ranges.mirror_probability,
-        channel_gains=tuple(_between(1 - ranges.colour, 1 + ranges.colour, share) for share in colours),
-        cutout=_draw_cutout(rng) if ranges.cutout_probability and rng.random() < ranges.cutout_probability else None,
+        scale=_interpolate(1 - ranges.scale, 1 + ranges.scale, scale),
+        rotation=_interpolate(-ranges.rotation, ranges.rotation, rotation) * (rotate < ranges.rotation_probability),
+        mirror=mirror < ranges.mirror_probability,
+        channel_gains=(
+            _interpolate(low_gain, high_gain, red),
+            _interpolate(low_gain, high_gain, green),
+            _interpolate(low_gain, high_gain, blue),
+        ),
+        cutout=cutout,
     )
 
 
 def _draw_cutout(rng: np.random.Generator) -> Cutout:
     x, y, width, height = rng.random(4).tolist()
-    sides = _between(*_COVERED, width), _between(*_COVERED, height)
-    return Cutout((x, y), sides, tuple(rng.integers(256, size=3).tolist()))
+    red, green, blue = rng.integers(256, size=3).tolist()
+    sides = (_interpolate(*_CUTOUT_SIDES, width), _interpolate(*_CUTOUT_SIDES, height))
+    return Cutout((x, y), sides, (red, green, blue))
 
 
-def _between(low: float, high: float, share: float) -> float:
+def _interpolate(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
 
 
 def apply(image: np.ndarray, person: Person, params: CropParams, *, size: int, flip_order: np.ndarray, index: int) -> Sample:
-    """Cut one person's crop out of the photograph, with these parameters.
+    """Cut one person's crop out of an image, with these parameters.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
-        The person's photograph, blue, green, red.
+        Blue, green, red.
     person : Person
     params : CropParams
     size : int
         Side of the crop in pixels.
     flip_order : (K,) int
-        The skeleton's, to exchange left and right in a mirrored crop.
+        The skeleton's `flip_order`, which exchanges left and right in a mirrored crop.
     index : int
-        The person's place in its `People`.
+        Index of the person in its `People`.
 
     Raises
     ------
     BoxError
-        If the person's box lies wholly outside the photograph.
+        If the person's box lies wholly outside the image.
     """
-    person.box.require_overlap(image.shape[1], image.shape[0])
+    height, width = image.shape[:2]
+    person.box.require_overlap(width, height)
     crop = params.crop(person.box, size)
-    order, pixels = crop.joint_order(flip_order), crop.warp_rgb(image)
+    order = crop.joint_order(flip_order)
+    pixels = crop.warp_rgb(image)
     if params.cutout is not None:
         _hide(pixels, params.cutout)
     return Sample(
@@ -159,9 +171,13 @@ def apply(image: np.ndarray, person: Person, params: CropParams, *, size: int, f
 
 
 def _hide(crop: np.ndarray, cutout: Cutout) -> None:
-    (x, y), (width, height), size = cutout.centre, cutout.sides, len(crop)
-    rows, columns = (
-        slice(max(0, round(size * (middle - side / 2))), max(0, round(size * (middle + side / 2))))
-        for middle, side in ((y, height), (x, width))
-    )
+    x, y = cutout.centre
+    width, height = cutout.sides
+    rows = _pixels(y, height, len(crop))
+    columns = _pixels(x, width, len(crop))
     crop[rows, columns] = cutout.colour
+
+
+def _pixels(centre: float, side: float, size: int) -> slice:
+    first = max(0, round(size * (centre - side / 2)))
+    return slice(first, max(0, round(size * (centre + side / 2))))

@@ -1,7 +1,8 @@
 """Batches of crops as tensors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -9,37 +10,41 @@ import torch
 from posekit.arrays import require_array
 from posekit.data.sample import Failure
 
+Self = TypeVar("Self", bound="TensorBatch")
+
 
 class TensorBatch:
-    """What batches share: a dataclass with ``images`` first, other tensors, ``index`` and ``failures``."""
+    """Base of the batches: dataclasses with ``images`` first, further tensors, ``index`` and ``failures``."""
 
-    def __len__(self):
+    images: torch.Tensor
+    index: torch.Tensor
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __len__(self) -> int:
         return len(self.index)
 
-    def __reduce__(self):
-        # From a loader's worker each tensor comes through shared memory of its own, which costs a millisecond.
-        small = (getattr(self, each.name) for each in fields(self)[1:])
-        return _received, (type(self), self.images, *(part.cpu().numpy() if _is_tensor(part) else part for part in small))
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Each tensor from a loader's worker has shared memory of its own, which costs a millisecond: only the images use it.
+        values = [getattr(self, field.name) for field in fields(self)[1:]]
+        arrays = [value.cpu().numpy() if isinstance(value, torch.Tensor) else value for value in values]
+        return _rebuild, (type(self), self.images, *arrays)
 
-    def to(self, device: torch.device | str) -> "TensorBatch":
-        """The same batch on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+    def to(self: Self, device: torch.device | str) -> Self:
+        """Copy the batch to another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> "TensorBatch":
-        """The same batch in page-locked memory (what a DataLoader calls when it pins)."""
-        return self._each(torch.Tensor.pin_memory)
+    def pin_memory(self: Self) -> Self:
+        """Copy the batch to page-locked memory; called by a DataLoader that pins."""
+        return self._map(torch.Tensor.pin_memory)
 
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "TensorBatch":
-        parts = {each.name: getattr(self, each.name) for each in fields(self)}
-        return replace(self, **{name: change(part) for name, part in parts.items() if _is_tensor(part)})
-
-
-def _is_tensor(part) -> bool:
-    return isinstance(part, torch.Tensor)
+    def _map(self: Self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: function(value) for name, value in values.items() if isinstance(value, torch.Tensor)}
+        return replace(self, **tensors)
 
 
-def _received(kind: type[TensorBatch], images: torch.Tensor, *rest) -> TensorBatch:
-    return kind(images, *(torch.from_numpy(part) if isinstance(part, np.ndarray) else part for part in rest))
+def _rebuild(batch_class: Callable[..., TensorBatch], images: torch.Tensor, *values: Any) -> TensorBatch:
+    return batch_class(images, *(torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in values))
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,11 @@ class Batch(TensorBatch):
         Crop pixels.
     labelled : (B, K) bool
     channel_gains : (B, 3) float32
-        Factors on red, green and blue, which `posekit.models.normalise` applies.
+        Factors on red, green and blue, applied by `posekit.models.normalise`.
     index : (B,) int64
-        The persons' places in their `People`.
+        Indices of the people in their `People`.
     failures : tuple of Failure
-        Those of the B whose crop could not be made: it is black, and no joint is labelled, so that it costs nothing.
+        Crops that could not be made: they are black and have no labelled joint, so they do not affect the loss.
     """
 
     images: torch.Tensor

@@ -1,8 +1,9 @@
-"""Annotated people written as files that other programs read: COCO keypoints, and the hourglass authors' HDF5."""
+"""Write annotated people in formats of other programs: COCO keypoints, and the hourglass authors' HDF5."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,22 +17,20 @@ from posekit.metrics import tight_area
 from posekit.people import People
 from posekit.skeletons import MPII16, Skeleton
 
-# `posekit.geometry.Box.from_xywh` draws its box so much larger than the bbox.
-_MARGIN = 1.25
+_MARGIN = 1.25  # of `posekit.geometry.Box.from_xywh`
 _CATEGORY = 1
-# The hourglass's files count pixels from 1, and a person's scale is the box's side over 200 px.
-_FIRST_PIXEL, _SCALE_PX = 1, 200
-# 0, 0 says that a joint is not labelled; a labelled one there (the evaluation file has four) goes this many pixels beside.
-_BESIDE_PX = 1e-7
+_FIRST_PIXEL = 1  # the hourglass's files count pixels from 1
+_SCALE_PX = 200  # the hourglass's unit of a box's side
+# (0, 0) marks an unlabelled joint; a labelled joint there (the evaluation file has four) is moved by this many pixels.
+_SHIFT_PX = 1e-7
 
 
-def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photographs: ImageHeaders) -> None:
+def write_coco(path: str | Path, people: People, image_ids: np.ndarray, headers: ImageHeaders) -> None:
     """Write people as a keypoint annotation in COCO's format, which `posekit.data.open_people` reads as ``coco``.
 
-    Joints, what is labelled and visible, and boxes come back as they are. Coordinates are 0-based pixel
-    indices, not rounded. ``bbox`` is the square box divided by 1.25, as readers put that margin around it
-    again; ``area`` is the segment's where it is known, otherwise that of the labelled joints' tight box,
-    as OKS takes it here. ``head_size`` (PCKh's, in pixels; no part of the format) is there where it is known.
+    Reading the file gives the same joints, flags and boxes. Coordinates are 0-based pixel indices, not rounded. ``bbox`` is the
+    square box divided by 1.25, a margin that readers add again; ``area`` is the segment's if known, otherwise that of the
+    labelled joints' tight box, as in posekit's OKS. ``head_size`` (PCKh's, in pixels; not part of the format) is written if known.
 
     Parameters
     ----------
@@ -39,10 +38,9 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
         An existing file is replaced.
     people : People
     image_ids : (N,) int64
-        The number of each person's photograph. `posekit.scoring.io.coco.image_ids` gives the numbers that
-        COCO results written here have, so that the two fit together.
-    photographs : ImageHeaders
-        Whence width and height come; 0 where they are not known.
+        Id of each person's image. `posekit.scoring.io.coco.image_ids` gives the ids used in COCO results, so that both files match.
+    headers : ImageHeaders
+        For width and height; 0 where unknown.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
     bbox = "the person's square box divided by 1.25"
     content = {
         "info": {"description": f"{people.name} {people.split}, converted by posekit {__version__}", "bbox": bbox},
-        "images": list(_coco_images(people, image_ids, photographs)),
+        "images": list(_coco_images(people, image_ids, headers)),
         "annotations": list(_coco_persons(people, image_ids)),
         "categories": [_coco_category(people.skeleton)],
     }
@@ -60,34 +58,39 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, photogra
         unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
 
-def _coco_images(people: People, image_ids: np.ndarray, photographs: ImageHeaders) -> Iterator[dict]:
-    for image, number in dict(zip(people.image_paths.tolist(), image_ids.tolist(), strict=True)).items():
-        width, height = photographs.sizes.get(image, (0, 0))
-        yield {"id": number, "file_name": Path(image).name, "width": width, "height": height}
+def _coco_images(people: People, image_ids: np.ndarray, headers: ImageHeaders) -> Iterator[dict[str, Any]]:
+    id_of = dict(zip(people.image_paths.tolist(), image_ids.tolist(), strict=True))
+    for path, image_id in id_of.items():
+        width, height = headers.sizes.get(path, (0, 0))
+        yield {"id": image_id, "file_name": Path(path).name, "width": width, "height": height}
 
 
-def _coco_persons(people: People, image_ids: np.ndarray) -> Iterator[dict]:
-    flags = people.labelled.astype(int) + people.visible  # 0: not labelled, 1: labelled, but hidden, 2: visible
+def _coco_persons(people: People, image_ids: np.ndarray) -> Iterator[dict[str, Any]]:
+    flags = people.labelled.astype(int) + people.visible  # 0: not labelled, 1: labelled but hidden, 2: visible
     sides = people.sides / _MARGIN
-    corners = people.centres + 0.5 - sides[:, None] / 2  # COCO measures boxes from the pixels' edges
+    corners = people.centres + 0.5 - sides[:, None] / 2  # COCO measures boxes at pixel edges
     areas = np.where(np.isfinite(people.areas), people.areas, tight_area(people.joints, people.labelled))
-    for i, (number, (x, y), side, area) in enumerate(zip(*map(np.ndarray.tolist, (image_ids, corners, sides, areas)), strict=True)):
-        points = zip(people.joints[i].tolist(), flags[i].tolist(), strict=True)
+    for i in range(len(people)):
+        keypoints: list[float] = []
+        for (x, y), flag in zip(people.joints[i].tolist(), flags[i].tolist(), strict=True):
+            keypoints += [x, y, flag]
         person = {
-            "id": i + 1,  # COCO's evaluation takes a 0 for nobody
-            "image_id": number,
+            "id": i + 1,  # COCO's evaluation reads a 0 as no person
+            "image_id": int(image_ids[i]),
             "category_id": _CATEGORY,
-            "keypoints": [value for (px, py), flag in points for value in (px, py, flag)],
+            "keypoints": keypoints,
             "num_keypoints": int(people.labelled[i].sum()),
-            "bbox": [x, y, side, side],
-            "area": area,
+            "bbox": [*corners[i].tolist(), float(sides[i]), float(sides[i])],
+            "area": float(areas[i]),
             "iscrowd": 0,
         }
         head_size = float(people.head_sizes[i])
-        yield person | ({"head_size": head_size} if np.isfinite(head_size) else {})
+        if np.isfinite(head_size):
+            person["head_size"] = head_size
+        yield person
 
 
-def _coco_category(skeleton: Skeleton) -> dict:
+def _coco_category(skeleton: Skeleton) -> dict[str, Any]:
     return {
         "id": _CATEGORY,
         "name": "person",
@@ -98,40 +101,40 @@ def _coco_category(skeleton: Skeleton) -> dict:
 
 
 def write_hourglass(path: str | Path, people: People) -> None:
-    """Write MPII's people in the form of the hourglass authors' ``train.h5`` and ``valid.h5``.
+    """Write people with MPII's joints in the form of the hourglass authors' ``train.h5`` and ``valid.h5``.
 
     ======================  =====================================================================================
-    ``part`` (N, 16, 2)     joints, counted from 1; 0, 0 is a joint that is not labelled
+    ``part`` (N, 16, 2)     joints, counted from 1; (0, 0) is a joint that is not labelled
     ``visible`` (N, 16)     1 or 0
-    ``center``, ``scale``   of the box, from 1 and in 200 px: adjusted for the crop already, as in their files
-    ``normalize`` (N,)      head size for PCKh; NaN where it is not known
-    ``imgname`` (N,)        the photograph's file name
-    ``person`` (N,)         the person's rectangle in the ``.mat``, from 0: for the official validation set only
+    ``center``, ``scale``   of the box, from 1 and in 200 px; already adjusted for the crop, as in their files
+    ``normalize`` (N,)      head size for PCKh; NaN where unknown
+    ``imgname`` (N,)        the image's file name
+    ``person`` (N,)         the person's rectangle in the ``.mat``, from 0; only for the official validation set
     ======================  =====================================================================================
 
-    Their ``index`` (the photograph's place in the ``.mat``) and ``torsoangle`` are not there: people do not carry them.
+    Their ``index`` (of the image in the ``.mat``) and ``torsoangle`` are not written: `People` does not hold them.
 
     Parameters
     ----------
     path : str or Path
-        An existing file is replaced. Readers know the split by its name, ``train.h5`` or ``valid.h5``.
+        An existing file is replaced. Readers take the split from its name, ``train.h5`` or ``valid.h5``.
     people : People
 
     Raises
     ------
     ConfigError
-        If they do not have MPII's 16 joints.
+        If the people do not have MPII's 16 joints.
     OutputError
         If the file cannot be written.
     """
     if people.skeleton.joints != MPII16.joints:
         raise ConfigError(
-            f"{people.name}: the hourglass's HDF5 holds MPII's 16 joints in their order, and skeleton {people.skeleton.name} has "
-            f"{len(people.skeleton)}; write COCO's JSON instead"
+            f"{people.name}: the hourglass's HDF5 holds MPII's 16 joints, but skeleton {people.skeleton.name} has "
+            f"{len(people.skeleton)} others; write COCO's JSON instead"
         )
     names = [Path(image).name for image in people.image_paths.tolist()]
     joints = people.joints + _FIRST_PIXEL
-    joints[(joints == 0).all(-1)] = _BESIDE_PX
+    joints[(joints == 0).all(-1)] = _SHIFT_PX
     columns = {
         "part": np.where(people.labelled[..., None], joints, 0.0),
         "visible": people.visible.astype(np.float64),

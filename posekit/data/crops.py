@@ -1,4 +1,4 @@
-"""From annotated people to batches of crops: what the loader's workers do."""
+"""Load annotated people as batches of crops, in the data loader's workers."""
 
 import math
 import multiprocessing
@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from posekit.data.batch import Batch
 from posekit.data.sample import Failure, Sample
 from posekit.errors import BoxError, DataError, ImageError
 from posekit.geometry import Crop
-from posekit.people import People, Person
+from posekit.people import People
 
-_LARGEST_BAD_SHARE = 0.01
+_TOLERATED_SHARE = 0.01
 _EMPTY = Batch(
     images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
     joints=torch.zeros(0, 0, 2),
@@ -31,8 +32,8 @@ _EMPTY = Batch(
 class CropDataset(Dataset):
     """One crop per person.
 
-    What a crop looks like depends on the seed, the epoch and the person alone, not on workers or on what
-    was read before, so that a run can be resumed at any batch.
+    A crop depends only on the seed, the epoch and the person, not on workers or on what was read before, so that a run can be
+    resumed at any batch.
 
     Parameters
     ----------
@@ -40,61 +41,37 @@ class CropDataset(Dataset):
     size : int
         Side of the crops in pixels.
     ranges : augment.AugmentConfig, optional
-        Plain crops without.
+        Augmentation; none by default.
     seed : int
 
     Raises
     ------
     ConfigError
-        If people are packed with a margin too small for the crops.
+        If the people are packed with a margin too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.AugmentConfig | None = None, seed: int = 0):
         people.require_margin(1.0 if ranges is None else ranges.reach)
-        self.people, self.size, self.ranges, self.seed = people, size, ranges, seed
+        self.people = people
+        self.size = size
+        self.ranges = ranges
+        self.seed = seed
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Sample:
-        """Crop of one person: `key` is the person's index, or (epoch, index). A photograph that cannot be read makes it black."""
+        """Return one person's crop, black if the image cannot be read; `key` is the person's index, or (epoch, index)."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        view = augment.PLAIN
+        params = augment.PLAIN
         if self.ranges is not None:
-            view = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
-        return self._samples(index, [view])[0]
-
-    def _samples(self, index: int, views: Sequence[augment.CropParams]) -> list[Sample]:
-        person = self.people[index]
-        try:
-            image, shown = person.read(self._resolution(person, views))
-            order = self.people.skeleton.flip_order
-            return [augment.apply(image, shown, view, size=self.size, flip_order=order, index=index) for view in views]
-        except ImageError as error:
-            failure = f"person {index}: {error}"
-        except BoxError:
-            (x, y), side = person.box.centre, person.box.side
-            failure = f"person {index}: {person.image_path}: box with centre ({x:g}, {y:g}) and side {side:g} lies wholly outside the picture"
-        return [self._blank(index, failure)] * len(views)
-
-    def _resolution(self, person: Person, views: Sequence[augment.CropParams]) -> float:
-        """Pixels that training needs along each of the photograph's; what is evaluated is cut from the whole photograph."""
-        return math.inf if self.ranges is None else self.size / (person.box.side * min(view.scale for view in views))
-
-    def _blank(self, index: int, failure: str) -> Sample:
-        # In its place in the batch, so that every batch has the same size and every process takes every step.
-        joints = len(self.people.skeleton)
-        return Sample(
-            image=np.zeros((self.size, self.size, 3), np.uint8),
-            joints=np.zeros((joints, 2), np.float32),
-            labelled=np.zeros(joints, bool),
-            index=index,
-            failure=failure,
-        )
+            params = augment.draw(np.random.default_rng([self.seed, epoch, index]), self.ranges)
+        (sample,) = _make_samples(self.people, index, [params], self.size, is_training=self.ranges is not None)
+        return sample
 
 
-class PyramidDataset(CropDataset):
-    """Plain crops of each person at several scales, which share one reading of the photograph.
+class PyramidDataset(Dataset):
+    """Plain crops of each person at several scales; the image is read once.
 
     Parameters
     ----------
@@ -103,21 +80,59 @@ class PyramidDataset(CropDataset):
         Side of the crops in pixels.
     scales : sequence of float
         Factors on the side of the person's box.
+
+    Raises
+    ------
+    ConfigError
+        If the people are packed with a margin too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, scales: Sequence[float]):
-        super().__init__(people, size=size)
         people.require_margin(max(scales))
-        self.views = [augment.CropParams(scale=scale) for scale in scales]
+        self.people = people
+        self.size = size
+        self.params = [augment.CropParams(scale=scale) for scale in scales]
+
+    def __len__(self) -> int:
+        return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:
-        """One person's crops, in the order of the scales; all are black if the photograph cannot be read."""
-        return self._samples(key[1] if isinstance(key, tuple) else key, self.views)
+        """Return one person's crops in the order of the scales, all black if the image cannot be read."""
+        index = key[1] if isinstance(key, tuple) else key
+        return _make_samples(self.people, index, self.params, self.size, is_training=False)
 
 
-def collate(samples: Sequence[Sample] | Sequence[list[Sample]]) -> Batch:
-    """Stack samples into a batch, which may be empty; several of one person come one after the other."""
-    samples = [sample for item in samples for sample in (item if isinstance(item, list) else [item])]
+def _make_samples(
+    people: People, index: int, params: Sequence[augment.CropParams], size: int, *, is_training: bool
+) -> list[Sample]:
+    person = people[index]
+    resolution = math.inf  # evaluation reads the whole image
+    if is_training:
+        resolution = size / (person.box.side * min(crop.scale for crop in params))
+    flip_order = people.skeleton.flip_order
+    try:
+        image, shown = person.read(resolution)
+        return [augment.apply(image, shown, crop, size=size, flip_order=flip_order, index=index) for crop in params]
+    except ImageError as error:
+        failure = f"person {index}: {error}"
+    except BoxError:
+        failure = f"person {index}: {person.image_path}: {person.box} lies wholly outside the image"
+    # A failed crop keeps its place, so that every batch has the same size and every process takes every step.
+    blank = Sample(
+        image=np.zeros((size, size, 3), np.uint8),
+        joints=np.zeros((len(people.skeleton), 2), np.float32),
+        labelled=np.zeros(len(people.skeleton), bool),
+        index=index,
+        failure=failure,
+    )
+    return [blank] * len(params)
+
+
+def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
+    """Stack samples into a batch, which may be empty; an item may be a list of one person's samples."""
+    samples: list[Sample] = []
+    for item in items:
+        samples += item if isinstance(item, list) else [item]
     if not samples:
         return _EMPTY
     return Batch(
@@ -130,93 +145,99 @@ def collate(samples: Sequence[Sample] | Sequence[list[Sample]]) -> Batch:
     )
 
 
-def identity_collate(batch):
+def identity_collate(batch: Any) -> Any:
     """Collate function of data sets that make whole batches themselves."""
     return batch
 
 
 class EpochBatches:
-    """Batches of (epoch, index) in an order that depends on seed and epoch alone; can start at any batch.
+    """Batches of (epoch, index) whose order depends only on seed and epoch; can start at any batch.
 
     Parameters
     ----------
     people : int
-        How many there are.
+        Number of people.
     batch_size : int
         Per process. The last, incomplete batch of a shuffled epoch is left out, unless it is the only one.
     seed : int
     shuffle : bool
-        Without it everyone comes once, in order.
+        Otherwise all people come once, in order.
     rank, world : int
-        This process, and how many there are: they share each epoch's people.
+        This process, and the number of processes, which share each epoch's people.
 
     Attributes
     ----------
     epoch, start : int
-        What the next iteration yields: batches `start` … of `epoch`.
+        The next iteration yields the batches from `start` on of `epoch`.
     """
 
     def __init__(self, people: int, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world: int = 1):
-        self.people, self.batch_size, self.seed, self.shuffle = people, batch_size, seed, shuffle
-        self.rank, self.world = rank, world
-        self.epoch = self.start = 0
+        self.people = people
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+        self.start = 0
 
     def _count(self) -> int:
-        together = self.batch_size * self.world
-        return max(self.people // together, 1) if self.shuffle else -(-self.people // together)
+        global_batch = self.batch_size * self.world
+        return max(self.people // global_batch, 1) if self.shuffle else math.ceil(self.people / global_batch)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count() - self.start
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = np.arange(self.people)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        mine = order[self.rank :: self.world]
+        own = order[self.rank :: self.world].tolist()
         for batch in range(self.start, self._count()):
-            chosen = mine[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, int(index)) for index in chosen]
+            indices = own[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in indices]
 
 
 def make_loader(
     dataset: Dataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False, collate: Callable = collate
 ) -> DataLoader:
-    """A loader whose workers leave it to the process that they work for to stop them."""
+    """Make a loader whose workers are stopped only by the process that they work for."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=_outlive_signals,
+        worker_init_fn=_ignore_signals,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
     )
 
 
-def _outlive_signals(worker: int) -> None:
-    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They go on until the main process has stopped in good order.
+def _ignore_signals(worker: int) -> None:
+    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They keep running until the main process has stopped properly.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where SIGTERM ends them at once
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where SIGTERM ends workers at once
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_heed_parent, daemon=True).start()
+        threading.Thread(target=_exit_on_parent_signal, daemon=True).start()
 
 
-def _heed_parent() -> None:
-    parent = multiprocessing.parent_process().pid
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        pass
-    os._exit(0)
+def _exit_on_parent_signal() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent.pid:
+            pass
+        os._exit(0)
 
 
 def predict_batches(
     loader: DataLoader, people: People, predict: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[Failure, ...]]]:
-    """Run a model over plain crops and bring what it finds into the photographs.
+    """Run a model on plain crops and map its points to image pixels.
 
     Parameters
     ----------
     loader : DataLoader
-        Plain (not augmented) crops of `people`, the same number V for each.
+        Plain crops of `people`, the same number V for each person.
     people : People
     predict : callable
         (B V, S, S, 3) uint8 crops -> points (B, ..., 2) in pixels of the crop of the person's box, and scores (B, ...).
@@ -224,36 +245,43 @@ def predict_batches(
     Yields
     ------
     index : (B,) int64
-        Places in `people`.
+        Indices in `people`.
     points : (B, ..., 2) float64
         Image pixels; NaN for crops that could not be made.
     scores : (B, ...) float64
-        NaN likewise.
+        NaN for crops that could not be made.
     failures : tuple of Failure
         One for each person.
     """
     for batch in loader:
         if not len(batch):
             continue
-        points, scores = (found.cpu().double().numpy() for found in predict(batch.images))
-        size, views = batch.images.shape[1], len(batch) // len(points)
-        index, failures = batch.index.numpy()[::views], batch.failures[::views]
-        points = np.array([Crop(people[i].box, size).inverse(found) for i, found in zip(index, points, strict=True)])
+        crop_points, crop_scores = predict(batch.images)
+        scores = crop_scores.cpu().double().numpy()
+        size = batch.images.shape[1]
+        crops_per_person = len(batch) // len(crop_points)
+        index = batch.index.numpy()[::crops_per_person]
+        failures = batch.failures[::crops_per_person]
+        points = []
+        for i, person_points in zip(index, crop_points.cpu().double().numpy(), strict=True):
+            points.append(Crop(people[i].box, size).inverse(person_points))
+        image_points = np.array(points)
         failed = np.isin(index, [failure.index for failure in failures])
-        points[failed] = scores[failed] = np.nan
-        yield index, points, scores, failures
+        image_points[failed] = np.nan
+        scores[failed] = np.nan
+        yield index, image_points, scores, failures
 
 
 def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:
-    """Go on with what can be read, as long as it is nearly everyone.
+    """Tolerate a few samples that cannot be read.
 
     Raises
     ------
     DataError
-        If more than 1 % of the `people` failed; the message names the last of them.
+        If more than 1 % of the `people` failed; the message names the last failure.
     """
-    if len(failures) > _LARGEST_BAD_SHARE * people:
+    if len(failures) > _TOLERATED_SHARE * people:
         raise DataError(
-            f"{len(failures)} of {people} {purpose} samples cannot be read, more than 1 %; the last: {failures[-1].message}. "
-            "Check the data set's folder."
+            f"{len(failures)} of {people} {purpose} samples cannot be read, more than 1 %; the last: {failures[-1].message}; "
+            "check the data set's folder"
         )

@@ -1,11 +1,11 @@
-"""Leeds Sports Pose (LSP) and its extension (LSPET): ``joints.mat`` and numbered photographs.
+"""Leeds Sports Pose (LSP) and its extension (LSPET): ``joints.mat`` and numbered images.
 
-Two files of one name that differ in all but the joints: LSP's array is (3, 14, N) and its third entry
-says that a joint is occluded; LSPET's is (14, 3, N) and its third entry says that a joint is labelled
-(the coordinates of the others are rubbish). The shape tells which it is.
+The two files have the same name and joints but differ otherwise: LSP's array is (3, 14, N) and its third entry means that a
+joint is occluded; LSPET's is (14, 3, N) and its third entry means that a joint is labelled (other coordinates are meaningless).
+They are distinguished by shape.
 
-Pixels are taken to count from 0: in the real LSPET the labelled joints begin at 0 and, but for five broken
-ones, end before the last pixel's centre (W - 1, H - 1). LSP, by the same authors, is read alike.
+Pixels are assumed to count from 0: in the real LSPET the labelled joints start at 0 and, except for five broken
+ones, end before the last pixel's centre (W - 1, H - 1). LSP, by the same authors, is read in the same way.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from posekit.people import People
 from posekit.skeletons import LSP14
 
 _K = len(LSP14)
-_OFFICIAL_COUNT = 2000  # persons of LSP, of whom the first half is for training and the second for testing
+_OFFICIAL_COUNT = 2000  # people in LSP: the first half is for training, the second for testing
 
 
 def open_lsp(root: str | Path, split: str = "all") -> People:
@@ -38,29 +38,29 @@ def open_lsp(root: str | Path, split: str = "all") -> People:
     Returns
     -------
     People
-        Named ``lsp`` or ``lspet``. The files hold no boxes: they are drawn around the labelled joints.
-        LSPET does not say whether a labelled joint can be seen; all are called visible.
+        Named ``lsp`` or ``lspet``. The files hold no boxes: they are made around the labelled joints.
+        LSPET has no visibility; all labelled joints count as visible.
 
     Raises
     ------
     ConfigError
-        If the split is malformed or the file does not have it.
+        If the split is malformed or not in the file.
     DataError
         If the file cannot be read, has another shape, or holds impossible coordinates.
     """
     wanted = parse_split(split)
     path = Path(root) if Path(root).is_file() else Path(root) / "joints.mat"
     if not path.is_file():
-        raise DataError(f"{path}: no such file; LSP and LSPET are a folder with joints.mat and images/")
+        raise DataError(f"{path}: no such file; expected a folder with joints.mat and images/")
     return _annotations(path).choose(wanted)
 
 
 def _annotations(path: Path) -> Annotations:
-    joints, labelled, visible, extended = _read(path)
+    name, joints, labelled, visible = _read(path)
     count = len(joints)
-    digits = 5 if extended else 4
+    digits = 5 if name == "lspet" else 4
     people = People(
-        name="lspet" if extended else "lsp",
+        name=name,
         split="all",
         skeleton=LSP14,
         image_paths=np.array([str(path.parent / "images" / f"im{i + 1:0{digits}d}.jpg") for i in range(count)], dtype=str),
@@ -73,28 +73,28 @@ def _annotations(path: Path) -> Annotations:
         box_source="labelled joints: the longer side of their tight box times 1.25",
     )
     reasons = np.where(labelled.any(1), "", "no labelled joint")
-    return Annotations(_with_boxes(people), reasons, path.name, _official(count, extended))
+    return Annotations(_with_boxes(people), reasons, path.name, _official_splits(name, count))
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    """Joints (N, 14, 2), labelled and visible (N, 14), and whether it is LSPET's file."""
+def _read(path: Path) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """Name of the data set, joints (N, 14, 2), labelled and visible (N, 14)."""
     array = load_variables(path, "joints")["joints"]
-    # MATLAB drops a last axis of length 1.
-    shape = (*array.shape, 1)[:3]
+    shape = (*array.shape, 1)[:3]  # MATLAB drops a last axis of length 1
     if len(array.shape) > 3 or shape[:2] not in ((3, _K), (_K, 3)) or array.dtype.kind not in "iufb":
         raise DataError(
             f"{path}: joints is {array.dtype} {array.shape}; expected numbers (3, {_K}, N) as in LSP or ({_K}, 3, N) as in LSPET"
         )
-    extended = shape[0] == _K
-    persons = array.astype(np.float64).reshape(shape).transpose((2, 0, 1) if extended else (2, 1, 0))
-    if extended:
+    array = array.astype(np.float64).reshape(shape)
+    if shape[0] == _K:
+        persons = array.transpose(2, 0, 1)
         labelled = persons[..., 2] == 1
-        return persons[..., :2], labelled, labelled, True
-    return persons[..., :2], np.ones(persons.shape[:2], dtype=bool), persons[..., 2] == 0, False
+        return "lspet", persons[..., :2], labelled, labelled
+    persons = array.transpose(2, 1, 0)
+    return "lsp", persons[..., :2], np.ones(persons.shape[:2], dtype=bool), persons[..., 2] == 0
 
 
 def _with_boxes(people: People) -> People:
-    """The same people with boxes around their labelled joints; persons without any keep the box they have."""
+    """Put boxes around the labelled joints; people without any keep their box."""
     boxes = [Box.around(person.joints[person.labelled]) if person.labelled.any() else person.box for person in people]
     return replace(
         people,
@@ -103,8 +103,8 @@ def _with_boxes(people: People) -> People:
     )
 
 
-def _official(count: int, extended: bool) -> dict[str, np.ndarray]:
-    if extended:
+def _official_splits(name: str, count: int) -> dict[str, np.ndarray]:
+    if name == "lspet":
         return {"train": np.arange(count)}
     if count == _OFFICIAL_COUNT:
         return {"train": np.arange(count // 2), "test": np.arange(count // 2, count)}

@@ -1,4 +1,4 @@
-"""One person's crop, as a data loader's worker returns it."""
+"""One person's crop, as returned by a data loader's worker."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from posekit.arrays import require_array
 
 @dataclass(frozen=True)
 class Sample:
-    """One person's crop, as a loader's worker returns it.
+    """One person's crop.
 
     Parameters
     ----------
@@ -19,11 +19,11 @@ class Sample:
         Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
     labelled : (K,) bool
     index : int
-        The person's place in its `People`.
+        Index of the person in its `People`.
     channel_gains : (float, float, float)
-        Factors on red, green and blue that the crop is to be seen with: the device applies them.
+        Factors on red, green and blue, applied later on the device.
     failure : str, optional
-        Why the crop could not be made. It is then black, with no joint labelled.
+        Why the crop could not be made; it is then black, with no joint labelled.
     """
 
     image: np.ndarray
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that could not be made: the place of its person or image in the data set, and why."""
+    """A sample that could not be made: index of its person or image in the data set, and the reason."""
 
     index: int
     message: str

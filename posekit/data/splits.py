@@ -1,8 +1,8 @@
-"""The people of an annotation file, and the split of them that is asked for.
+"""Splits of an annotation file's people.
 
-A split is ``train``, ``valid``, ``test`` (where the data set has official ones), ``all``, or one of a
-complementary pair: ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED``. The random ones divide
-photographs, not persons, so that two persons of one photograph never lie on both sides.
+A split is ``train``, ``valid``, ``test`` (if the data set has official splits), ``all``, or one of a
+complementary pair: ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED``. Random splits divide images,
+not people, so that two people in one image are never on different sides.
 """
 
 import re
@@ -25,18 +25,18 @@ _FILE_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation"
 
 @dataclass(frozen=True)
 class Split:
-    """What a split's text says.
+    """A parsed split.
 
     Parameters
     ----------
     text : str
-        As it was written.
+        The text it was parsed from.
     kind : str
         ``train``, ``valid``, ``test``, ``all``, ``random`` or ``random-rest``.
     fraction : float
-        Share of the photographs that ``random`` takes, between 0 and 1.
+        Share of the images in ``random``, between 0 and 1.
     seed : int
-        Which of the random divisions.
+        Number of the random division.
     """
 
     text: str
@@ -46,12 +46,12 @@ class Split:
 
 
 def parse_split(text: str) -> Split:
-    """Read a split's text.
+    """Parse a split.
 
     Raises
     ------
     ConfigError
-        If it is none of the forms; the message lists them.
+        If it has none of the forms; the message lists them.
     """
     if text in (*OFFICIAL_SPLITS, "all"):
         return Split(text, text)
@@ -65,51 +65,55 @@ def parse_split(text: str) -> Split:
 
 
 def split_of_file(path: Path) -> str:
-    """Which split a file's name says it holds: ``train``, ``valid``, ``test``, or ``all`` if it says none or several."""
+    """Return the split in a file's name: ``train``, ``valid``, ``test``, or ``all`` if there is none or more than one."""
     words = re.findall(r"[a-z]+", path.name.split(".")[0].lower())
-    said = {_FILE_SPLITS[word] for word in words if word in _FILE_SPLITS}
-    return said.pop() if len(said) == 1 else "all"
+    splits = {_FILE_SPLITS[word] for word in words if word in _FILE_SPLITS}
+    return splits.pop() if len(splits) == 1 else "all"
 
 
-def random_photographs(images: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Draw a share of the photographs; the same on every platform and in every order of the file.
+def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Draw a share of the images; the same on every platform and for every order of the file.
 
-    Photographs are ranked by a hash of the seed and of their path below the folder they share, and
-    the first ones are taken: for one seed a smaller fraction is a part of a larger one.
+    Images are ranked by a hash of the seed and of their path below their common folder, and the first ones are taken: for one
+    seed, a smaller fraction is a subset of a larger one.
 
     Parameters
     ----------
-    images : (N,) str
-        The photograph of each person.
+    image_paths : (N,) str
+        Image of each person.
     fraction : float
-        Between 0 and 1. At least one photograph is drawn, and where there are two, one is left.
+        Between 0 and 1. At least one image is drawn, and at least one of several is left.
+    seed : int
 
     Returns
     -------
-    (N,) bool : whether the person's photograph is drawn.
+    (N,) bool : whether the person's image is drawn.
     """
-    paths = {image: Path(image) for image in dict.fromkeys(images.tolist())}
-    shared = commonpath([path.parent for path in paths.values()]) if paths else ""
-    rank = {image: blake2b(f"{seed}/{path.relative_to(shared).as_posix()}".encode()).digest() for image, path in paths.items()}
+    paths = list(dict.fromkeys(image_paths.tolist()))
+    folder = commonpath([Path(path).parent for path in paths]) if paths else ""
+
+    def rank(path: str) -> bytes:
+        return blake2b(f"{seed}/{Path(path).relative_to(folder).as_posix()}".encode()).digest()
+
     count = max(1, min(round(fraction * len(paths)), len(paths) - 1))
-    drawn = set(sorted(rank, key=rank.get)[:count])
-    return np.array([image in drawn for image in images.tolist()], dtype=bool)
+    drawn = set(sorted(paths, key=rank)[:count])
+    return np.array([path in drawn for path in image_paths.tolist()], dtype=bool)
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Everyone that an annotation file speaks of, before a split is chosen.
+    """All people of an annotation file, before a split is chosen.
 
     Parameters
     ----------
     people : People
-        Persons who are to be left out are among them, with any box.
+        Includes people who will be left out, with arbitrary boxes.
     reasons : (N,) str
-        Why a person is left out; empty for those who stay.
+        Why a person is left out; empty for the others.
     source : str
-        The annotation file, as errors name it.
+        Annotation file, for error messages.
     official : mapping of str to (M,) int
-        The persons of the official splits, in their order.
+        Indices of the people in each official split, in its order.
     """
 
     people: People
@@ -118,39 +122,40 @@ class Annotations:
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def choose(self, split: Split) -> People:
-        """The split's people; those left out are counted in its `left_out`.
+        """Return the split's people; people left out are counted in its `left_out`.
 
         Raises
         ------
         ConfigError
-            If the data set has no such official split; the message names those it has, and the random ones.
+            If the data set has no such official split; the message lists its splits.
         DataError
-            If nobody is left.
+            If no people are left.
         """
-        chosen = self._indices(split)
-        reasons = self.reasons[chosen]
-        left_out = dict(Counter(filter(None, reasons.tolist())))
-        if not (reasons == "").any():
-            counts = "".join(f"; {n} left out: {reason}" for reason, n in left_out.items())
-            raise DataError(f"{self.people.name} {split.text}: no person to use{counts}. Give another file or split.")
-        return replace(self.people.select(chosen[reasons == ""], split.text), left_out=left_out)
+        indices = self._indices(split)
+        reasons = self.reasons[indices]
+        is_kept = reasons == ""
+        left_out = dict(Counter(reasons[~is_kept].tolist()))
+        if not is_kept.any():
+            counts = "".join(f"; {count} left out: {reason}" for reason, count in left_out.items())
+            raise DataError(f"{self.people.name} {split.text}: no people to use{counts}; give another file or split")
+        return replace(self.people.select(indices[is_kept], split.text), left_out=left_out)
 
     def _indices(self, split: Split) -> np.ndarray:
         if split.kind == "all":
             return np.arange(len(self.people))
         if split.kind.startswith("random"):
-            drawn = random_photographs(self.people.image_paths, split.fraction, split.seed)
+            drawn = random_images(self.people.image_paths, split.fraction, split.seed)
             return np.flatnonzero(drawn == (split.kind == "random"))
         if split.kind in self.official:
             return self.official[split.kind]
         raise ConfigError(
-            f"{self.people.name}: {self.source} holds no official {split.kind} split; take {', '.join([*self.official, 'all'])}, "
+            f"{self.people.name}: {self.source} has no official {split.kind} split; use {', '.join([*self.official, 'all'])}, "
             "or random:FRACTION:SEED and random-rest:FRACTION:SEED, such as random:0.9:1 and random-rest:0.9:1"
         )
 
 
 def join(parts: Sequence[Annotations]) -> Annotations:
-    """Annotations of several files of one data set, one after the other."""
+    """Concatenate the annotations of several files of one data set."""
     if len(parts) == 1:
         return parts[0]
     people = replace(concatenate([part.people for part in parts]), name=parts[0].people.name)

@@ -1,4 +1,4 @@
-"""Augmentation: what is drawn, and that picture and joints stay together."""
+"""Augmentation: the drawn parameters, and that image and joints stay together."""
 
 from dataclasses import replace
 
@@ -11,26 +11,33 @@ from posekit.geometry import Box
 from posekit.people import Person
 from posekit.skeletons import LSP14
 
-RIGHT_WRIST, LEFT_WRIST = LSP14.index("right_wrist"), LSP14.index("left_wrist")
+RIGHT_WRIST = LSP14.index("right_wrist")
+LEFT_WRIST = LSP14.index("left_wrist")
 
 
 def dotted_person(box_side=180.0):
-    """A black photograph with a bright blob at the right wrist and a dim one at the left."""
+    """A black image with a bright blob at the right wrist and a dim one at the left."""
     image = np.zeros((200, 240, 3), dtype=np.uint8)
     joints = np.full((14, 2), 100.0)
-    joints[RIGHT_WRIST], joints[LEFT_WRIST] = (80, 90), (150, 120)
-    image[88:93, 78:83], image[118:123, 148:153] = 250, 120
-    every = np.ones(14, dtype=bool)
-    return image, Person("photo.jpg", joints, every, every, Box((115.0, 105.0), box_side))
+    joints[RIGHT_WRIST] = (80, 90)
+    image[88:93, 78:83] = 250
+    joints[LEFT_WRIST] = (150, 120)
+    image[118:123, 148:153] = 120
+    labelled = np.ones(14, dtype=bool)
+    return image, Person("image.jpg", joints, labelled, labelled, Box((115.0, 105.0), box_side))
+
+
+def make_sample(image, person, params=PLAIN, size=64):
+    return apply(image, person, params, size=size, flip_order=LSP14.flip_order, index=5)
 
 
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("rotation", [0.0, -25.0, 90.0])
-def test_picture_and_joints_stay_together(mirror, rotation):
+def test_image_and_joints_stay_together(mirror, rotation):
     image, person = dotted_person()
     params = CropParams(1.1, rotation, mirror)
-    sample = apply(image, person, params, size=96, flip_order=LSP14.flip_order, index=5)
-    # In a mirrored crop the person's right wrist looks like a left one, and must be called that.
+    sample = make_sample(image, person, params, size=96)
+    # In a mirrored crop the person's right wrist looks like a left one and must be labelled as one.
     bright, dim = (LEFT_WRIST, RIGHT_WRIST) if mirror else (RIGHT_WRIST, LEFT_WRIST)
     grey = sample.image[..., 0].astype(float)
     for joint, low, high in ((bright, 200, 256), (dim, 80, 140)):
@@ -43,59 +50,60 @@ def test_picture_and_joints_stay_together(mirror, rotation):
     assert sample.index == 5
 
 
-def test_labels_follow_their_joints_into_the_mirror():
+def test_labels_follow_their_joints_into_a_mirrored_crop():
     image, person = dotted_person()
     labelled = np.ones(14, dtype=bool)
     labelled[RIGHT_WRIST] = False
     person = Person(person.image_path, person.joints, labelled, labelled, person.box)
-    sample = apply(image, person, CropParams(mirror=True), size=64, flip_order=LSP14.flip_order, index=0)
+    sample = make_sample(image, person, CropParams(mirror=True))
     assert not sample.labelled[LEFT_WRIST]
     assert sample.labelled[RIGHT_WRIST]
 
 
-def test_colours_are_red_green_blue_and_their_gains_are_left_to_the_device():
+def test_colours_are_red_green_blue_and_gains_are_left_to_the_device():
     image, person = dotted_person()
     image[:] = (240, 90, 100)  # blue, green, red
-    sample = apply(image, person, CropParams(channel_gains=(0.8, 1.1, 1.2)), size=32, flip_order=LSP14.flip_order, index=0)
+    sample = make_sample(image, person, CropParams(channel_gains=(0.8, 1.1, 1.2)), size=32)
     assert sample.image[16, 16].tolist() == [100, 90, 240]
     assert sample.channel_gains == (0.8, 1.1, 1.2)
 
 
-def test_plain_view_changes_nothing_but_the_crop():
+def test_plain_parameters_only_crop():
     image, person = dotted_person(box_side=64.0)
-    sample = apply(image, person, PLAIN, size=64, flip_order=LSP14.flip_order, index=0)
+    sample = make_sample(image, person)
     # Box centre (115, 105), side 64 and a 64 px crop: pixels are copied at an offset of half a pixel.
     np.testing.assert_allclose(sample.joints, person.joints - (115 - 31.5, 105 - 31.5), atol=1e-4)
 
 
 def test_drawn_parameters_keep_their_ranges_and_probabilities():
-    views = [draw(np.random.default_rng(i), AugmentConfig()) for i in range(4000)]
-    scales, rotations = np.array([v.scale for v in views]), np.array([v.rotation for v in views])
+    drawn = [draw(np.random.default_rng(i), AugmentConfig()) for i in range(4000)]
+    scales = np.array([params.scale for params in drawn])
+    rotations = np.array([params.rotation for params in drawn])
     assert scales.min() >= 0.75
     assert scales.max() <= 1.25
     assert np.abs(rotations).max() <= 30
     # Four standard errors of a proportion over 4,000 draws are at most 0.032.
     assert abs((rotations != 0).mean() - 0.6) < 0.032
-    assert abs(np.mean([v.mirror for v in views]) - 0.5) < 0.032
-    channel_gains = np.array([v.channel_gains for v in views])
+    assert abs(np.mean([params.mirror for params in drawn]) - 0.5) < 0.032
+    channel_gains = np.array([params.channel_gains for params in drawn])
     assert channel_gains.min() >= 0.8
     assert channel_gains.max() <= 1.2
-    assert draw(np.random.default_rng(7), AugmentConfig()) == views[7]
+    assert draw(np.random.default_rng(7), AugmentConfig()) == drawn[7]
 
 
-def test_box_outside_the_photograph():
+def test_a_box_outside_the_image():
     image, person = dotted_person()
     away = Person(person.image_path, person.joints, person.labelled, person.visible, Box((900.0, 900.0), 50.0))
-    with pytest.raises(BoxError, match="wholly outside the picture of 240x200"):
-        apply(image, away, PLAIN, size=64, flip_order=LSP14.flip_order, index=0)
+    with pytest.raises(BoxError, match=r"\(900, 900\) and side 50 .*240x200"):
+        make_sample(image, away)
 
 
-def test_a_cover_hides_its_rectangle_alone():
+def test_a_cutout_hides_only_its_rectangle():
     image, person = dotted_person()
     image[:] = 50
     cutout = Cutout((0.25, 0.5), (0.1, 0.2), (200, 10, 90))
-    sample = apply(image, person, CropParams(cutout=cutout), size=100, flip_order=LSP14.flip_order, index=0)
-    plain = apply(image, person, PLAIN, size=100, flip_order=LSP14.flip_order, index=0)
+    sample = make_sample(image, person, CropParams(cutout=cutout), size=100)
+    plain = make_sample(image, person, size=100)
     expected = plain.image.copy()
     expected[40:60, 20:30] = (200, 10, 90)
     np.testing.assert_array_equal(sample.image, expected)
@@ -103,17 +111,18 @@ def test_a_cover_hides_its_rectangle_alone():
 
 
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (1.0, 0.99)])
-def test_a_cover_may_reach_over_the_edge(centre):
+def test_a_cutout_may_extend_beyond_the_edge(centre):
     image, person = dotted_person()
-    view = CropParams(cutout=Cutout(centre, (0.2, 0.2), (255, 255, 255)))
-    sample = apply(image, person, view, size=100, flip_order=LSP14.flip_order, index=0)
+    cutout = Cutout(centre, (0.2, 0.2), (255, 255, 255))
+    sample = make_sample(image, person, CropParams(cutout=cutout), size=100)
     assert 90 <= (sample.image == 255).all(-1).sum() <= 121
 
 
-def test_covers_are_drawn_only_where_they_are_wanted():
-    covered = [draw(np.random.default_rng(i), AugmentConfig(cutout_probability=0.3)) for i in range(2000)]
+def test_cutouts_are_drawn_with_their_probability():
+    with_cutouts = [draw(np.random.default_rng(i), AugmentConfig(cutout_probability=0.3)) for i in range(2000)]
     plain = [draw(np.random.default_rng(i), AugmentConfig()) for i in range(2000)]
-    assert abs(np.mean([view.cutout is not None for view in covered]) - 0.3) < 0.045
-    assert [replace(view, cutout=None) for view in covered] == plain  # everything else is as without
-    sides = np.array([view.cutout.sides for view in covered if view.cutout])
-    assert sides.min() >= 0.1 and sides.max() <= 0.35
+    assert abs(np.mean([params.cutout is not None for params in with_cutouts]) - 0.3) < 0.045
+    assert [replace(params, cutout=None) for params in with_cutouts] == plain
+    sides = np.array([params.cutout.sides for params in with_cutouts if params.cutout])
+    assert sides.min() >= 0.1
+    assert sides.max() <= 0.35

@@ -1,4 +1,4 @@
-"""Samples and batches check themselves, and travel between processes and devices."""
+"""Samples and batches check their fields, and move between processes and devices."""
 
 import pickle
 from multiprocessing.reduction import ForkingPickler
@@ -9,6 +9,8 @@ import torch
 
 from posekit.data.batch import Batch
 from posekit.data.sample import Failure, Sample
+
+TENSORS = ("images", "joints", "labelled", "channel_gains", "index")
 
 
 def sample(**changes):
@@ -33,7 +35,7 @@ def sample(**changes):
         ({"labelled": np.ones(5, dtype=np.uint8)}, "labelled: expected bool, got uint8"),
     ],
 )
-def test_samples_check_themselves(change, message):
+def test_samples_check_their_fields(change, message):
     assert sample().index == 7
     with pytest.raises(ValueError, match=message):
         sample(**change)
@@ -68,22 +70,22 @@ def batch(b=2, k=5, size=8, **changes):
         ({"index": torch.zeros(2, dtype=torch.int32)}, "index: expected int64, got int32"),
     ],
 )
-def test_batches_check_themselves(change, message):
+def test_batches_check_their_fields(change, message):
     assert len(batch()) == 2
     assert len(batch(0)) == 0
     with pytest.raises(ValueError, match=message):
         batch(**change)
 
 
-def test_a_batch_goes_to_a_device_whole():
+def test_a_batch_moves_to_a_device():
     moved = batch().to("meta")
-    assert {getattr(moved, name).device.type for name in ("images", "joints", "labelled", "channel_gains", "index")} == {"meta"}
+    assert {getattr(moved, name).device.type for name in TENSORS} == {"meta"}
     assert moved.failures == (Failure(9, "broken"),)
 
 
-def test_a_batch_survives_the_way_from_a_worker():
+def test_a_batch_is_pickled_between_processes():
     sent = batch(joints=torch.rand(2, 5, 2), channel_gains=torch.rand(2, 3))
-    came = pickle.loads(ForkingPickler.dumps(sent))
-    for name in ("images", "joints", "labelled", "channel_gains", "index"):
-        torch.testing.assert_close(getattr(came, name), getattr(sent, name))
-    assert came.failures == sent.failures
+    received = pickle.loads(ForkingPickler.dumps(sent))
+    for name in TENSORS:
+        torch.testing.assert_close(getattr(received, name), getattr(sent, name))
+    assert received.failures == sent.failures

@@ -1,4 +1,4 @@
-"""CIFAR's official forms, written byte by byte here, and the real JPEG file."""
+"""CIFAR's official forms, written byte by byte by these tests, and the real JPEG file."""
 
 import os
 import pickle
@@ -17,12 +17,12 @@ CIFAR100 = [f"fine_{k}" for k in range(100)]
 
 
 def pixels(count, seed):
-    """(N, 3072) uint8, a plane of red, of green, of blue."""
+    """(N, 3072) uint8: planes of red, green and blue."""
     return np.random.default_rng(seed).integers(0, 256, (count, 3072), dtype=np.uint8)
 
 
 def by_hand(planes):
-    """(N, 32, 32, 3), pixel by pixel as the data set's page says: 1,024 of each colour, row by row."""
+    """Rearrange to (N, 32, 32, 3) pixel by pixel, as on the data set's page: 1,024 of each colour, row by row."""
     images = np.zeros((len(planes), 32, 32, 3), np.uint8)
     for y, x, colour in np.ndindex(32, 32, 3):
         images[:, y, x, colour] = planes[:, 1024 * colour + 32 * y + x]
@@ -30,7 +30,7 @@ def by_hand(planes):
 
 
 def python2(value) -> bytes:
-    """Opcodes of protocol 2 as Python 2 and numpy 1 wrote CIFAR's: strings of bytes, arrays by `_reconstruct`."""
+    """Encode with protocol 2 as Python 2 and numpy 1 wrote CIFAR: byte strings, arrays by `_reconstruct`."""
     if isinstance(value, bytes):
         return b"T" + struct.pack("<i", len(value)) + value
     if isinstance(value, int):
@@ -39,14 +39,14 @@ def python2(value) -> bytes:
         return b"](" + b"".join(map(python2, value)) + b"e"
     if isinstance(value, dict):
         return b"}(" + b"".join(python2(key) + python2(entry) for key, entry in value.items()) + b"u"
-    by_columns = not value.flags.c_contiguous
+    is_fortran_order = not value.flags.c_contiguous
     shape = b"(" + b"".join(map(python2, value.shape)) + b"t"
-    kind = (
+    dtype = (
         b"cnumpy\ndtype\n(U\x02"
         + value.dtype.str[1:].encode()
         + b"K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     )
-    state = b"(K\x01" + shape + kind + (b"\x88" if by_columns else b"\x89") + python2(value.tobytes("A")) + b"tb"
+    state = b"(K\x01" + shape + dtype + (b"\x88" if is_fortran_order else b"\x89") + python2(value.tobytes("A")) + b"tb"
     return b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR" + state
 
 
@@ -98,12 +98,13 @@ def python3_file(value):
         (lambda folder: write_python10(folder, dump=python3_file), "cifar-10-batches-py"),
     ],
 )
-def test_both_forms_of_cifar10_hold_the_same(tmp_path, write, folder, inside):
+def test_all_forms_of_cifar10_have_the_same_content(tmp_path, write, folder, inside):
     root = tmp_path / folder if inside else tmp_path
     root.mkdir(exist_ok=True)
     write(root)
-    train, test = (open_images("cifar10", tmp_path, split) for split in ("train", "test"))
-    assert train.images.dtype == np.uint8 and train.labels.dtype == np.int64
+    train = open_images("cifar10", tmp_path, "train")
+    test = open_images("cifar10", tmp_path, "test")
+    assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int64)
     np.testing.assert_array_equal(train.images, by_hand(np.concatenate([pixels(4, number) for number in range(1, 6)])))
     assert train.labels.tolist() == [k + number for number in range(1, 6) for k in range(4)]
     np.testing.assert_array_equal(test.images, by_hand(pixels(4, 6)))
@@ -113,21 +114,22 @@ def test_both_forms_of_cifar10_hold_the_same(tmp_path, write, folder, inside):
 
 
 @pytest.mark.parametrize("write", [write_binary100, write_python100])
-def test_of_cifar100_the_fine_classes_are_read(tmp_path, write):
+def test_the_fine_classes_of_cifar100_are_read(tmp_path, write):
     write(tmp_path)
     test = open_images("cifar100", tmp_path, "test")
     np.testing.assert_array_equal(test.images, by_hand(pixels(2, 1)))
-    assert test.labels.tolist() == [42, 99] and test.classes == tuple(CIFAR100)
+    assert test.labels.tolist() == [42, 99]
+    assert test.classes == tuple(CIFAR100)
 
 
-def test_what_is_written_here_is_what_numpy_reads():
+def test_the_pickles_of_these_tests_are_read_by_numpy():
     for array in (pixels(3, 0), np.asfortranarray(pixels(3, 0))):
         content = pickle.loads(python2_file({b"data": array, b"labels": [1, 2]}), encoding="bytes")
         np.testing.assert_array_equal(content[b"data"], array)
         assert content[b"labels"] == [1, 2]
 
 
-def test_arrays_stored_by_columns_are_read_too(tmp_path):
+def test_arrays_in_fortran_order(tmp_path):
     write_python10(tmp_path)
     (tmp_path / "test_batch").write_bytes(python2_file({b"data": np.asfortranarray(pixels(3, 0)), b"labels": [1, 2, 3]}))
     np.testing.assert_array_equal(open_images("cifar10", tmp_path, "test").images, by_hand(pixels(3, 0)))
@@ -135,7 +137,8 @@ def test_arrays_stored_by_columns_are_read_too(tmp_path):
 
 class Malicious:
     def __init__(self, call, *arguments):
-        self.call, self.arguments = call, arguments
+        self.call = call
+        self.arguments = arguments
 
     def __reduce__(self):
         return self.call, self.arguments
@@ -143,17 +146,17 @@ class Malicious:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("place", ["test_batch", "batches.meta"])
-def test_nothing_of_a_pickle_is_executed(tmp_path, place, protocol):
+def test_nothing_in_a_pickle_is_executed(tmp_path, place, protocol):
     write_python10(tmp_path)
     witness = tmp_path / "executed"
     for attack in (Malicious(os.mkdir, str(witness)), Malicious(eval, f"__import__('os').mkdir({str(witness)!r})")):
         data = pickle.dumps({b"data": attack, b"labels": [attack], b"label_names": attack}, protocol=protocol)
-        pickle.loads(data)  # it would have been
+        pickle.loads(data)  # executes it
         witness.rmdir()
         (tmp_path / place).write_bytes(data)
-        with pytest.raises(DataError, match=r"it names .* which CIFAR's files do not.*nothing was executed") as error:
+        with pytest.raises(DataError, match=rf"\A.*{place}: .*'\w+' '\w+'.*nothing was executed\)?\Z"):
             open_images("cifar10", tmp_path, "test")
-        assert not witness.exists() and "\n" not in str(error.value)
+        assert not witness.exists()
 
 
 @pytest.mark.parametrize(
@@ -169,12 +172,11 @@ def test_nothing_of_a_pickle_is_executed(tmp_path, place, protocol):
         b"\x80\x02\x82\x01.",
     ],
 )
-def test_other_names_are_refused_those_of_numpy_too(tmp_path, names):
+def test_other_names_are_refused_even_numpys(tmp_path, names):
     write_python10(tmp_path)
     (tmp_path / "test_batch").write_bytes(names)
-    with pytest.raises(DataError, match="test_batch: not a file of CIFAR's python form") as error:
+    with pytest.raises(DataError, match=r"\A.*test_batch: .*\Z"):
         open_images("cifar10", tmp_path, "test")
-    assert "\n" not in str(error.value)
 
 
 BATCH = {b"data": pixels(2, 0), b"labels": [1, 2]}
@@ -183,42 +185,41 @@ BATCH = {b"data": pixels(2, 0), b"labels": [1, 2]}
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"", "not a file of CIFAR's python form, or a damaged one"),
-        (b"rubbish", "not a file of CIFAR's python form"),
-        (python2_file(BATCH)[:-3000], "not a file of CIFAR's python form"),
-        (python2_file([1, 2]), "holds no data"),
-        (python2_file({b"data": pixels(2, 0)}), "holds no labels"),
-        (python2_file({**BATCH, b"labels": [1, 2, 3]}), r"images \(2, 3072\) and labels \(3,\)"),
-        (python2_file({**BATCH, b"data": pixels(2, 0)[:, 1:].copy()}), r"images \(2, 3071\)"),
-        (python2_file({**BATCH, b"data": b"bytes"}), "cannot be used"),
-        (python2_file({**BATCH, b"data": pixels(2, 0).view(np.int8)}), "not an array of bytes"),
-        (python2_file({**BATCH, b"labels": [b"one", b"two"]}), "cannot be used"),
-        (python2_file(BATCH).replace(b"J" + struct.pack("<i", 3072), b"J" + struct.pack("<i", 999)), "cannot be used"),
-        (python2_file({**BATCH, b"labels": [1, 10]}), "labels from 1 to 10 with 10 classes"),
-        (python2_file({**BATCH, b"labels": [-1, 2]}), "labels from -1 to 2"),
-        (python2_file({b"data": pixels(0, 0), b"labels": []}), "holds no image"),
+        (b"", ""),
+        (b"rubbish", ""),
+        (python2_file(BATCH)[:-3000], ""),
+        (python2_file([1, 2]), "data"),
+        (python2_file({b"data": pixels(2, 0)}), "labels"),
+        (python2_file({**BATCH, b"labels": [1, 2, 3]}), r"\(2, 3072\).*\(3,\)"),
+        (python2_file({**BATCH, b"data": pixels(2, 0)[:, 1:].copy()}), r"\(2, 3071\)"),
+        (python2_file({**BATCH, b"data": b"bytes"}), "bytes"),
+        (python2_file({**BATCH, b"data": pixels(2, 0).view(np.int8)}), "array of bytes"),
+        (python2_file({**BATCH, b"labels": [b"one", b"two"]}), "one"),
+        (python2_file(BATCH).replace(b"J" + struct.pack("<i", 3072), b"J" + struct.pack("<i", 999)), "999"),
+        (python2_file({**BATCH, b"labels": [1, 10]}), "1 to 10 .*10 classes"),
+        (python2_file({**BATCH, b"labels": [-1, 2]}), "-1 to 2"),
+        (python2_file({b"data": pixels(0, 0), b"labels": []}), "no images"),
     ],
 )
-def test_damaged_python_files_are_told_in_one_line(tmp_path, content, message):
+def test_damaged_python_files_are_reported_in_one_line(tmp_path, content, message):
     write_python10(tmp_path)
     (tmp_path / "test_batch").write_bytes(content)
-    with pytest.raises(DataError, match=message) as error:
+    with pytest.raises(DataError, match=rf"\A{tmp_path}.*: .*{message}.*\Z"):
         open_images("cifar10", tmp_path, "test")
-    assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_damaged_names_of_classes(tmp_path):
+def test_damaged_class_names(tmp_path):
     write_python10(tmp_path)
     (tmp_path / "batches.meta").write_bytes(python2_file({b"label_names": [1, 2]}))
-    with pytest.raises(DataError, match=r"batches\.meta: label_names is no list of names"):
+    with pytest.raises(DataError, match=r"batches\.meta: label_names"):
         open_images("cifar10", tmp_path, "test")
 
 
-def test_truncated_binary_file(tmp_path):
+def test_a_truncated_binary_file(tmp_path):
     write_binary10(tmp_path)
     path = tmp_path / "data_batch_3.bin"
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(DataError, match=r"data_batch_3\.bin: 12287 bytes are not whole images of 3073 each; truncated"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: 12287 .*3073"):
         open_images("cifar10", tmp_path, "train")
     open_images("cifar10", tmp_path, "test")
 
@@ -226,26 +227,26 @@ def test_truncated_binary_file(tmp_path):
 def test_missing_and_empty_binary_files(tmp_path):
     write_binary10(tmp_path)
     (tmp_path / "data_batch_5.bin").unlink()
-    with pytest.raises(DataError, match=r"data_batch_5\.bin: no such file; unpack the whole archive"):
+    with pytest.raises(DataError, match=r"data_batch_5\.bin"):
         open_images("cifar10", tmp_path, "train")
     (tmp_path / "test_batch.bin").write_bytes(b"")
-    with pytest.raises(DataError, match="holds no image"):
+    with pytest.raises(DataError, match="no images"):
         open_images("cifar10", tmp_path, "test")
 
 
-def test_labels_beyond_the_names(tmp_path):
+def test_labels_without_a_class_name(tmp_path):
     write_binary10(tmp_path)
     (tmp_path / "batches.meta.txt").write_text("\n".join(CIFAR10[:9]))
-    with pytest.raises(DataError, match="labels from 6 to 9 with 9 classes"):
+    with pytest.raises(DataError, match=r"6 to 9 .*9 classes"):
         open_images("cifar10", tmp_path, "test")
 
 
-def test_a_folder_without_any_form_is_told_what_to_hold(tmp_path):
+def test_a_folder_without_any_form(tmp_path):
     for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"neither batches\.meta\.txt \(binary form\) nor batches\.meta \(python form\)"):
+        with pytest.raises(DataError, match=rf"{root}: .*batches\.meta\.txt.* batches\.meta "):
             open_images("cifar10", root, "train")
     write_binary10(tmp_path)
-    with pytest.raises(DataError, match="neither fine_label_names"):
+    with pytest.raises(DataError, match="fine_label_names"):
         open_images("cifar100", tmp_path, "train")
 
 
@@ -269,35 +270,36 @@ def test_hdf5_of_jpeg_files(tmp_path):
     write_hdf5(tmp_path / "a.h5", red_and_blue(), [3, 4])
     test = open_images("cifar10", tmp_path / "a.h5", "test")
     assert np.abs(test.images.astype(int) - red_and_blue()).max() <= 3
-    assert test.labels.tolist() == [3, 4] and test.classes == tuple(CIFAR10)
+    assert test.labels.tolist() == [3, 4]
+    assert test.classes == tuple(CIFAR10)
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((red_and_blue(), [3]), "1 labels of test do not fit 3 offsets"),
-        ((red_and_blue(), [3, 4], [0, 10, 20]), "offsets into"),
-        ((red_and_blue(), [3, 40]), "labels from 3 to 40"),
-        ((red_and_blue(16), [3, 4]), "test 0 is 16x16 pixels, expected 32x32"),
+        ((red_and_blue(), [3]), "1 labels .*3 offsets"),
+        ((red_and_blue(), [3, 4], [0, 10, 20]), "3 offsets"),
+        ((red_and_blue(), [3, 40]), "3 to 40"),
+        ((red_and_blue(16), [3, 4]), "test 0 .*16x16 .*32x32"),
     ],
 )
 def test_damaged_hdf5(tmp_path, arguments, message):
     write_hdf5(tmp_path / "a.h5", *arguments)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=rf"a\.h5: .*{message}"):
         open_images("cifar10", tmp_path / "a.h5", "test")
 
 
-def test_hdf5_with_a_damaged_picture_or_without_a_split(tmp_path):
+def test_hdf5_with_a_damaged_image_or_without_a_split(tmp_path):
     path = tmp_path / "a.h5"
     write_hdf5(path, red_and_blue(), [3, 4])
-    with pytest.raises(DataError, match="not a file with train/jpeg"):
+    with pytest.raises(DataError, match=r"a\.h5: .*train/jpeg"):
         open_images("cifar10", path, "train")
     with h5py.File(path, "a") as file:
         file["test/jpeg"][int(file["test/offset"][1]) :] = 0
-    with pytest.raises(DataError, match="test 1: not an image"):
+    with pytest.raises(DataError, match=r"a\.h5: test 1: "):
         open_images("cifar10", path, "test")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match="not a file with test/jpeg"):
+    with pytest.raises(DataError, match=r"a\.h5: .*test/jpeg"):
         open_images("cifar10", path, "test")
 
 
@@ -306,7 +308,8 @@ def test_real_cifar10(real_data):
     assert test.images.shape == (10_000, 32, 32, 3)
     assert np.bincount(test.labels).tolist() == [1000] * 10
     assert test.classes[:3] == ("airplane", "automobile", "bird")
-    # CIFAR's mean colours are reddest first; the sky of ships and airplanes is blue.
+    # The sky and sea of ships and airplanes are blue, frogs are not.
     red, _, blue = test.images[np.isin(test.labels, [0, 8])].mean((0, 1, 2))
     frog_red, _, frog_blue = test.images[test.labels == 6].mean((0, 1, 2))
-    assert blue > red and frog_red > frog_blue
+    assert blue > red
+    assert frog_red > frog_blue

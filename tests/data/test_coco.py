@@ -31,11 +31,11 @@ def write(path, annotations, categories=(CAT,), file_name="a.jpg"):
      ("elbow_l", "left_elbow"), ("ElbowRight", "right_elbow"), ("Head top", "head_top"), ("spine1", "spine1"),
      ("tail", "tail"), ("right", "right"), ("HIP", "hip")],
 )  # fmt: skip
-def test_joint_names_in_one_spelling(written, name):
+def test_joint_names_get_one_spelling(written, name):
     assert joint_name(written) == name
 
 
-def test_own_skeleton_comes_from_the_category(tmp_path):
+def test_an_own_skeleton_comes_from_the_category(tmp_path):
     people = open_coco(write(tmp_path / "cats.json", [annotation()]))
     assert people.skeleton == Skeleton(
         "cat", ("nose", "left_ear", "right_ear"), limbs=(("nose", "left_ear"), ("nose", "right_ear"))
@@ -49,25 +49,25 @@ def test_own_skeleton_comes_from_the_category(tmp_path):
 
 def test_box_is_the_longer_side_times_a_quarter_more(tmp_path):
     (person,) = open_coco(write(tmp_path / "cats.json", [annotation()]))
-    assert person.box.centre == (19.5, 19.5)  # bbox counts from the pixels' edges
+    assert person.box.centre == (19.5, 19.5)  # bbox is measured at pixel edges
     assert person.box.side == 50
 
 
-def test_areas_are_the_annotations_where_it_has_them(tmp_path):
-    areas = [321.5, 7, 0, None, -5]
-    written = [annotation(id=2), *(annotation(id=3 + i, area=area) for i, area in enumerate(areas))]
-    people = open_coco(write(tmp_path / "cats.json", written))
+def test_areas_are_those_of_the_annotation_or_nan(tmp_path):
+    annotations = [annotation(id=2)]
+    annotations += [annotation(id=3 + i, area=area) for i, area in enumerate([321.5, 7, 0, None, -5])]
+    people = open_coco(write(tmp_path / "cats.json", annotations))
     np.testing.assert_array_equal(people.areas, [np.nan, 321.5, 7, np.nan, np.nan, np.nan])
     assert people.image_ids.tolist() == [5] * 6
 
 
-def test_known_skeleton_is_recognised_by_its_joints(tmp_path):
+def test_a_known_skeleton_is_recognised_by_its_joints(tmp_path):
     category = {"id": 7, "name": "person", "keypoints": [joint.replace("_", "-") for joint in COCO17.joints]}
     people = open_coco(write(tmp_path / "p.json", [annotation(keypoints=[1, 2, 2] * 17)], [category]))
     assert people.skeleton is COCO17
 
 
-def test_those_without_use_are_left_out_and_counted(tmp_path):
+def test_unusable_people_are_left_out_and_counted(tmp_path):
     others = [
         annotation(id=2, iscrowd=1),
         annotation(id=3, keypoints=[0] * 9, num_keypoints=0),
@@ -82,7 +82,7 @@ def test_those_without_use_are_left_out_and_counted(tmp_path):
     assert people.left_out == {"crowd": 1, "no labelled joint": 2, "box without area": 1}
 
 
-def test_other_categories_are_passed_over(tmp_path):
+def test_other_categories_are_ignored(tmp_path):
     dog = {"id": 8, "name": "dog"}
     people = open_coco(write(tmp_path / "cats.json", [annotation(), annotation(id=2, category_id=8)], [dog, CAT]))
     assert len(people) == 1
@@ -103,40 +103,40 @@ def test_layouts(tmp_path, annotation_at, image_at):
         assert open_coco(root).image_paths.tolist() == [str(tmp_path / image_at)]
 
 
-def test_official_splits_are_told_by_the_files_names(tmp_path):
+def test_official_splits_come_from_file_names(tmp_path):
     write(tmp_path / "annotations/person_keypoints_train2017.json", [annotation(), annotation(id=2)])
     write(tmp_path / "annotations/person_keypoints_val2017.json", [annotation(id=3, image_id=6)])
     assert [len(open_coco(tmp_path, split)) for split in ("train", "valid", "all")] == [2, 1, 3]
     assert open_coco(tmp_path, "valid").name == "coco"
-    with pytest.raises(ConfigError, match="no official test split; take train, valid, all, or random:"):
+    with pytest.raises(ConfigError, match=r"\btest\b.* train, valid, all, "):
         open_coco(tmp_path, "test")
 
 
-def test_file_without_a_split_in_its_name(tmp_path):
+def test_a_file_without_a_split_in_its_name(tmp_path):
     file = write(tmp_path / "cats.json", [annotation(), annotation(id=2, image_id=6)])
-    with pytest.raises(ConfigError, match=r"cats.json holds no official valid split; take all, or random:"):
+    with pytest.raises(ConfigError, match=r"cats\.json .*\bvalid\b.* all, "):
         open_coco(file, "valid")
     assert len(open_coco(file, "random:0.5:1")) == len(open_coco(file, "random-rest:0.5:1")) == 1
 
 
-def test_which_annotation_is_not_guessed(tmp_path):
-    with pytest.raises(DataError, match=r"expected one COCO annotation .* found none"):
+def test_the_annotation_file_is_not_guessed(tmp_path):
+    with pytest.raises(DataError, match=r"found none"):
         open_coco(tmp_path)
     write(tmp_path / "a.json", [annotation()])
     write(tmp_path / "b.json", [annotation()])
-    with pytest.raises(DataError, match=r"found a.json, b.json; name the file"):
+    with pytest.raises(DataError, match=r"a\.json, b\.json"):
         open_coco(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("categories", "message"),
-    [([], "found none"), ([{"id": 7, "name": "box"}], "found none"),
-     ([CAT, CAT | {"id": 8, "name": "dog", "keypoints": ["tail"]}], "found cat, dog; keep one category"),
-     ([CAT | {"skeleton": [[0, 1]]}], "skeleton of category cat: the pairs count keypoints from 1 to 3"),
-     ([CAT | {"skeleton": [[1, 4]]}], "skeleton of category cat: the pairs count keypoints from 1 to 3"),
-     ([CAT | {"keypoints": ["nose", "Nose", "NOSE"]}], "joint names must be there and differ")],
+    [([], "none"), ([{"id": 7, "name": "box"}], "none"),
+     ([CAT, CAT | {"id": 8, "name": "dog", "keypoints": ["tail"]}], "cat, dog"),
+     ([CAT | {"skeleton": [[0, 1]]}], "category cat: .* 1 to 3"),
+     ([CAT | {"skeleton": [[1, 4]]}], "category cat: .* 1 to 3"),
+     ([CAT | {"keypoints": ["nose", "Nose", "NOSE"]}], r"skeleton cat: .*'nose', 'nose'")],
 )  # fmt: skip
-def test_categories_that_make_no_skeleton(tmp_path, categories, message):
+def test_categories_without_a_valid_skeleton(tmp_path, categories, message):
     with pytest.raises(DataError, match=message):
         open_coco(write(tmp_path / "cats.json", [annotation()], categories))
 
@@ -154,20 +154,20 @@ def test_categories_that_make_no_skeleton(tmp_path, categories, message):
     ],
 )
 def test_broken_annotation_names_the_file(tmp_path, broken):
-    with pytest.raises(DataError, match=r"cats.json: "):
+    with pytest.raises(DataError, match=r"cats\.json: "):
         open_coco(write(tmp_path / "cats.json", [broken]))
 
 
 @pytest.mark.parametrize("name", [5, None])
-def test_a_photograph_without_a_name(tmp_path, name):
-    with pytest.raises(DataError, match=r"cats.json: not a COCO keypoint annotation"):
+def test_an_image_without_a_name(tmp_path, name):
+    with pytest.raises(DataError, match=r"cats\.json: "):
         open_coco(write(tmp_path / "cats.json", [annotation()], file_name=name))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"images": 3}', "nonsense", '{"categories": ["cat"], "annotations": []}'])
-def test_not_coco(tmp_path, content):
+def test_files_of_another_format(tmp_path, content):
     (tmp_path / "cats.json").write_text(content)
-    with pytest.raises(DataError, match=r"cats.json: "):
+    with pytest.raises(DataError, match=r"cats\.json: "):
         open_coco(tmp_path)
 
 
@@ -176,8 +176,8 @@ def test_nothing_is_printed(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_no_annotation_at_all_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="coco all: no person to use"):
+def test_a_file_without_annotations_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="coco all"):
         open_coco(write(tmp_path / "cats.json", []))
 
 
@@ -192,13 +192,13 @@ def test_real_coco(real_data):
     assert people.centres[0].tolist() == pytest.approx([280.79 + 218.7 / 2 - 0.5, 44.73 + 346.68 / 2 - 0.5])
 
 
-def test_other_skeleton_on_request(real_data):
+def test_people_are_mapped_to_the_wanted_skeleton(real_data):
     people = open_people("coco", real_data / "coco" / "test_coco.json", skeleton=LSP14)
     assert people.skeleton is LSP14
     assert not people.labelled[:, LSP14.index("head_top")].any()
     np.testing.assert_array_equal(people.joints[0, LSP14.index("left_ankle")], [466, 362])
 
 
-def test_unknown_data_set_lists_those_there_are(tmp_path):
-    with pytest.raises(ConfigError, match="no data set 'flic'; there are mpii, lsp, coco"):
+def test_an_unknown_data_set_lists_the_choices(tmp_path):
+    with pytest.raises(ConfigError, match=r"'flic'.* mpii, lsp, coco"):
         open_people("flic", tmp_path)

@@ -1,10 +1,10 @@
-"""Batches: order, resuming, failures that are named."""
+"""Crops in batches: order, resuming, failures."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,29 +25,23 @@ from posekit.data.sample import Failure
 from posekit.errors import DataError
 from posekit.geometry import Box, Crop
 from posekit.opencv import cv2
-from posekit.people import People
 from posekit.skeletons import LSP14
+from tests.fixtures.people import make_people
 
 
 @pytest.fixture
 def people(tmp_path):
-    """Five people, one photograph each; the fourth's is missing, the fifth's box is outside."""
+    """Five people in an image each; the fourth's image is missing, the fifth's box is outside."""
     rng = np.random.default_rng(0)
     paths = [str(tmp_path / f"{i}.png") for i in range(5)]
     for path in paths[:3] + paths[4:]:
         assert cv2.imwrite(path, rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
-    n = len(paths)
-    labelled = np.ones((n, 14), dtype=bool)
-    centres = np.full((n, 2), 30.0)
+    centres = np.full((5, 2), 30.0)
     centres[4] = 5000
-    return People(
-        name="five", split="all", skeleton=LSP14, image_paths=np.array(paths), joints=rng.uniform(5, 50, (n, 14, 2)),
-        labelled=labelled, visible=labelled, centres=centres, sides=np.full(n, 50.0),
-        head_sizes=np.full(n, np.nan), box_source="test",
-    )  # fmt: skip
+    return make_people(image_paths=np.array(paths), joints=rng.uniform(5, 50, (5, 14, 2)), centres=centres, sides=np.full(5, 50.0))
 
 
-def test_bad_samples_are_named_and_leave_blank_crops(people):
+def test_failed_samples_are_named_and_blank(people):
     dataset = CropDataset(people, size=32)
     batch = collate([dataset[i] for i in range(5)])
     assert batch.images.shape == (5, 32, 32, 3)
@@ -58,36 +52,44 @@ def test_bad_samples_are_named_and_leave_blank_crops(people):
     assert not batch.images[3:].any()
     assert not batch.labelled[3:].any()
     assert [failure.index for failure in batch.failures] == [3, 4]
-    assert "person 3" in batch.failures[0].message
-    assert "3.png: no such image" in batch.failures[0].message
-    assert "wholly outside" in batch.failures[1].message
+    assert batch.failures[0].message.startswith(f"person 3: {people.image_paths[3]}: ")
+    assert batch.failures[1].message.startswith(f"person 4: {people.image_paths[4]}: ")
+    assert "(5000, 5000) and side 50" in batch.failures[1].message
 
 
 def blob_offset(sample, joint, radius):
-    """Where the bright blob around a joint lies, relative to the joint, in crop pixels."""
+    """Position of the bright blob around a joint, relative to the joint, in crop pixels."""
     y, x = np.mgrid[: len(sample.image), : len(sample.image)]
-    near = (np.hypot(x - joint[0], y - joint[1]) < radius) * sample.image[..., 0].astype(float)
-    return np.array([(near * x).sum(), (near * y).sum()]) / near.sum() - joint
+    weights = (np.hypot(x - joint[0], y - joint[1]) < radius) * sample.image[..., 0].astype(float)
+    return np.array([(weights * x).sum(), (weights * y).sum()]) / weights.sum() - joint
 
 
 @pytest.mark.parametrize("size, reduction", [(512, 1), (192, 2), (96, 4)])
-def test_a_large_photograph_is_decoded_smaller_and_joints_stay_on_it(people, tmp_path, monkeypatch, size, reduction):
-    image = np.zeros((901, 1203, 3), np.uint8)  # what is left over at the edge must not shift anything
+def test_a_large_image_is_decoded_reduced_and_joints_stay_in_place(tmp_path, monkeypatch, size, reduction):
+    image = np.zeros((901, 1203, 3), np.uint8)  # incomplete pixels at the edge must not shift anything
     joints = np.array([[330 + 40 * k, 250 + 30 * k] for k in range(14)])
     for x, y in joints:
         image[y - 12 : y + 13, x - 12 : x + 13] = 255
     path = str(tmp_path / "large.jpg")
     cv2.imwrite(path, image, [cv2.IMWRITE_JPEG_QUALITY, 100])
-    one = replace(people.select([0]), image_paths=np.array([path]), joints=joints[None].astype(float))
-    dataset = CropDataset(
-        replace(one, centres=np.array([[600.0, 450.0]]), sides=np.array([800.0])), size=size, ranges=AugmentConfig(scale=0.2)
+    person = make_people(
+        image_paths=np.array([path]),
+        joints=joints[None].astype(float),
+        centres=np.array([[600.0, 450.0]]),
+        sides=np.array([800.0]),
     )
+    dataset = CropDataset(person, size=size, ranges=AugmentConfig(scale=0.2))
     shapes = []
-    monkeypatch.setattr(augment, "apply", lambda image, *rest, **named: shapes.append(image.shape) or apply(image, *rest, **named))
+
+    def apply_and_record(image, *arguments, **options):
+        shapes.append(image.shape)
+        return apply(image, *arguments, **options)
+
+    monkeypatch.setattr(augment, "apply", apply_and_record)
     samples = [dataset[epoch, 0] for epoch in range(8)]
     assert set(shapes) == {(-(-901 // reduction), -(-1203 // reduction), 3)}
     CropDataset(dataset.people, size=size)[0]
-    assert shapes[-1] == image.shape  # what is evaluated is cut from the whole photograph
+    assert shapes[-1] == image.shape  # evaluation crops the whole image
     for epoch, sample in enumerate(samples):
         crop = augment.draw(np.random.default_rng([0, epoch, 0]), dataset.ranges).crop(dataset.people[0].box, size)
         order = crop.joint_order(LSP14.flip_order)
@@ -96,39 +98,45 @@ def test_a_large_photograph_is_decoded_smaller_and_joints_stay_on_it(people, tmp
         assert np.abs(np.mean(offsets, 0)).max() < 0.06
 
 
-def test_batch_of_nothing():
+def test_an_empty_batch():
     batch = collate([])
     assert len(batch) == 0
     assert batch.failures == ()
     assert len(batch.to("cpu")) == 0
 
 
-def test_predictions_come_back_in_image_pixels_and_failures_as_nan(people):
+def predict_all(loader, people, predict):
+    """Concatenate the index, points, scores and failures of all batches."""
+    index, points, scores, failures = zip(*predict_batches(loader, people, predict), strict=True)
+    return np.concatenate(index), np.concatenate(points), np.concatenate(scores), sum(failures, ())
+
+
+def test_predictions_are_in_image_pixels_and_nan_for_failures(people):
     loader = make_loader(CropDataset(people, size=32), EpochBatches(5, 2))
 
     def predict(images):
         return torch.full((len(images), 14, 2), 15.5), torch.full((len(images), 14), 0.5)  # the crop's middle
 
-    found = list(predict_batches(loader, people, predict))
-    joints, scores = (np.concatenate([part[i] for part in found]) for i in (1, 2))
-    np.testing.assert_allclose(joints[:3], 30.0)  # the boxes' centre
+    _, joints, scores, failures = predict_all(loader, people, predict)
+    np.testing.assert_allclose(joints[:3], 30.0)  # the box's centre
     assert np.isnan(joints[3:]).all()
     assert np.isnan(scores[3:]).all()
     assert (scores[:3] == 0.5).all()
-    assert [failure.index for *_, failures in found for failure in failures] == [3, 4]
+    assert [failure.index for failure in failures] == [3, 4]
 
 
-def test_few_failures_pass_and_many_do_not():
+def test_few_failures_are_tolerated_and_many_are_not():
     failures = [Failure(3, "person 3: gone.jpg")]
     require_few_failures(failures, 100, "validation")
-    with pytest.raises(DataError, match=r"1 of 99 validation samples cannot be read, more than 1 %.*gone\.jpg"):
+    with pytest.raises(DataError, match=r"1 of 99 validation .* 1 %.*gone\.jpg"):
         require_few_failures(failures, 99, "validation")
 
 
-def test_augmentation_depends_on_seed_epoch_and_person_alone(people):
+def test_augmentation_depends_only_on_seed_epoch_and_person(people):
     dataset = CropDataset(people, size=32, ranges=AugmentConfig(), seed=3)
-    first, _, again = dataset[2, 1], dataset[1, 0], dataset[2, 1]
-    np.testing.assert_array_equal(first.image, again.image)
+    first = dataset[2, 1]
+    dataset[1, 0]
+    np.testing.assert_array_equal(dataset[2, 1].image, first.image)
     assert not np.array_equal(first.image, dataset[3, 1].image)
     other = CropDataset(people, size=32, ranges=AugmentConfig(), seed=4)
     assert not np.array_equal(first.image, other[2, 1].image)
@@ -141,23 +149,24 @@ def test_workers_do_not_change_the_batches(people, workers):
     batches.epoch = 4
     loaded = list(make_loader(dataset, batches, workers=workers))
     direct = [collate([dataset[key] for key in keys]) for keys in batches]
-    for got, want in zip(loaded, direct, strict=True):
-        assert torch.equal(got.images, want.images)
-        assert torch.equal(got.index, want.index)
+    for actual, expected in zip(loaded, direct, strict=True):
+        assert torch.equal(actual.images, expected.images)
+        assert torch.equal(actual.index, expected.index)
 
 
-def test_epoch_can_start_at_any_batch():
+def test_an_epoch_can_start_at_any_batch():
     whole = EpochBatches(23, 4, seed=1, shuffle=True)
     whole.epoch = 2
     rest = EpochBatches(23, 4, seed=1, shuffle=True)
-    rest.epoch, rest.start = 2, 3
+    rest.epoch = 2
+    rest.start = 3
     assert list(rest) == list(whole)[3:]
     assert len(rest) == len(whole) - 3 == 2
     whole.epoch = 3
     assert list(rest) != list(whole)[3:]
 
 
-def test_shuffled_epoch_leaves_out_its_incomplete_batch():
+def test_a_shuffled_epoch_leaves_out_its_incomplete_batch():
     batches = list(EpochBatches(23, 4, seed=0, shuffle=True))
     assert [len(batch) for batch in batches] == [4] * 5
     assert len({index for batch in batches for _, index in batch}) == 20
@@ -167,22 +176,22 @@ def test_shuffled_epoch_leaves_out_its_incomplete_batch():
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_processes_share_the_people(world):
     parts = [list(EpochBatches(23, 4, rank=rank, world=world)) for rank in range(world)]
-    seen = sorted(index for part in parts for batch in part for _, index in batch)
-    assert seen == list(range(23))
+    batches = itertools.chain(*parts)
+    assert sorted(index for batch in batches for _, index in batch) == list(range(23))
     assert len({len(part) for part in parts}) == 1  # every process takes the same number of steps
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_processes_see_in_each_step_whom_one_would_see(world):
-    one = list(EpochBatches(23, 2 * world, seed=1, shuffle=True))
+def test_processes_together_see_the_batches_of_one_process(world):
+    single = list(EpochBatches(23, 2 * world, seed=1, shuffle=True))
     parts = [list(EpochBatches(23, 2, seed=1, shuffle=True, rank=rank, world=world)) for rank in range(world)]
-    assert len(one) == 23 // (2 * world)
-    for step, batch in enumerate(one):
-        assert sorted(key for part in parts for key in part[step]) == sorted(batch)
+    assert len(single) == 23 // (2 * world)
+    for step, batch in enumerate(single):
+        assert sorted(itertools.chain(*(part[step] for part in parts))) == sorted(batch)
 
 
 @pytest.mark.slow
-def test_workers_heed_nobodys_sigterm_but_their_parents(people):
+def test_workers_obey_only_the_sigterm_of_their_parent(people):
     loader = make_loader(CropDataset(people, size=32), EpochBatches(5, 1), workers=1)
     batches = iter(loader)
     next(batches)
@@ -195,9 +204,9 @@ def test_workers_heed_nobodys_sigterm_but_their_parents(people):
     assert worker.exitcode == 0
 
 
-_LEFT = """
+ABANDONED_LOADERS = """
 import numpy as np
-from posekit.datasets.loader import EpochBatches, make_loader
+from posekit.data.crops import EpochBatches, make_loader
 
 class Samples:
     def __getitem__(self, key):
@@ -206,21 +215,23 @@ class Samples:
 for loader in [make_loader(Samples(), EpochBatches(9, 1), workers=2) for _ in range(2)]:
     batches = iter(loader)
     next(batches)
-print("leaving")
+print("exiting")
 """
 
 
 @pytest.mark.slow
-def test_a_script_that_leaves_its_loader_in_the_middle_ends_at_once():
-    done = subprocess.run([sys.executable, "-c", _LEFT], check=True, capture_output=True, text=True, timeout=50)
-    assert (done.stdout, done.stderr) == ("leaving\n", "")
+def test_a_script_that_abandons_its_loaders_exits_at_once():
+    command = [sys.executable, "-c", ABANDONED_LOADERS]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=50)
+    assert (result.stdout, result.stderr) == ("exiting\n", "")
 
 
-def test_a_pyramid_holds_each_persons_crops_at_all_scales(people):
+def test_a_pyramid_has_crops_of_each_person_at_all_scales(people):
     dataset = PyramidDataset(people, size=32, scales=(0.8, 1.0, 1.3))
     samples = dataset[0, 2]
     for sample, side in zip(samples, (40, 50, 65), strict=True):
-        np.testing.assert_allclose(sample.joints, Crop(Box(people[2].box.centre, side), 32).forward(people[2].joints), atol=1e-4)
+        crop = Crop(Box(people[2].box.centre, side), 32)
+        np.testing.assert_allclose(sample.joints, crop.forward(people[2].joints), atol=1e-4)
     np.testing.assert_array_equal(samples[1].image, CropDataset(people, size=32)[2].image)
     batch = collate([dataset[i] for i in (2, 3)])
     assert batch.index.tolist() == [2, 2, 2, 3, 3, 3]
@@ -234,11 +245,10 @@ def test_several_crops_of_a_person_give_one_prediction_and_one_failure(people):
         count = len(images) // 2
         return torch.full((count, 14, 3, 2), 15.5), torch.full((count, 14, 3), 0.5)
 
-    found = list(predict_batches(loader, people, predict))
-    index, points, scores = (np.concatenate(parts) for parts in list(zip(*found, strict=True))[:3])
+    index, points, scores, failures = predict_all(loader, people, predict)
     assert index.tolist() == [0, 1, 2, 3, 4]
     assert points.shape == (5, 14, 3, 2)
     np.testing.assert_allclose(points[:3], 30.0)
     assert np.isnan(points[3:]).all()
     assert np.isnan(scores[3:]).all()
-    assert [failure.index for *_, failures in found for failure in failures] == [3, 4]
+    assert [failure.index for failure in failures] == [3, 4]

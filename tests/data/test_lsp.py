@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -24,9 +26,9 @@ def lsp_array(count: int) -> np.ndarray:
     return array
 
 
-def test_lspet_is_told_by_its_shape(tmp_path):
+def test_lspet_is_recognised_by_its_shape(tmp_path):
     array = lspet_array(3)
-    array[4, :, 1] = -250.5, -322.25, 0  # rubbish where not labelled
+    array[4, :, 1] = (-250.5, -322.25, 0)  # meaningless where not labelled
     save(tmp_path, array)
     people = open_lsp(tmp_path)
     assert people.name == "lspet"
@@ -51,9 +53,9 @@ def test_lsp_third_row_means_occluded(tmp_path):
     assert np.argwhere(~people.visible).tolist() == [[1, 4]]
 
 
-def test_box_is_drawn_around_the_labelled_joints(tmp_path):
+def test_the_box_is_around_the_labelled_joints(tmp_path):
     array = lspet_array(1)
-    array[13, :, 0] = 9000, 9000, 0
+    array[13, :, 0] = (9000, 9000, 0)
     save(tmp_path, array)
     (person,) = open_lsp(tmp_path)
     assert person.box.centre == (60, 30)  # x 0…120, y 0…60
@@ -61,7 +63,7 @@ def test_box_is_drawn_around_the_labelled_joints(tmp_path):
     assert "labelled joints" in open_lsp(tmp_path).box_source
 
 
-def test_person_without_a_labelled_joint_is_left_out_and_counted(tmp_path):
+def test_people_without_a_labelled_joint_are_left_out_and_counted(tmp_path):
     array = lspet_array(4)
     array[:, 2, 1] = 0
     save(tmp_path, array)
@@ -71,28 +73,28 @@ def test_person_without_a_labelled_joint_is_left_out_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("array", [lspet_array(1)[..., 0], lsp_array(1)[..., 0]])
-def test_single_person_whose_last_axis_matlab_dropped(tmp_path, array):
+def test_a_single_person_whose_last_axis_matlab_dropped(tmp_path, array):
     save(tmp_path, array)
     assert len(open_lsp(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("shape", [(2, 14, 3), (14, 2, 5), (3, 16, 4), (14, 14, 3), (5,), (3, 14, 2, 2)])
-def test_other_shape_is_named(tmp_path, shape):
+def test_another_shape_is_named(tmp_path, shape):
     save(tmp_path, np.zeros(shape))
-    with pytest.raises(DataError, match=r"expected numbers \(3, 14, N\) as in LSP or \(14, 3, N\) as in LSPET") as caught:
+    actual = re.escape(str(np.atleast_2d(np.zeros(shape)).shape))
+    with pytest.raises(DataError, match=rf"joints\.mat: .*{actual}.*\(3, 14, N\).*\(14, 3, N\)"):
         open_lsp(tmp_path)
-    assert str(tuple(np.atleast_2d(np.zeros(shape)).shape)) in str(caught.value)
 
 
-def test_joints_that_are_no_numbers(tmp_path):
+def test_joints_that_are_not_numbers(tmp_path):
     save(tmp_path, np.full((3, 14, 2), "a", dtype=object))
-    with pytest.raises(DataError, match=r"joints is .*; expected numbers"):
+    with pytest.raises(DataError, match=r"joints\.mat: .*object"):
         open_lsp(tmp_path)
 
 
-def test_empty_array_has_nobody(tmp_path):
+def test_an_empty_array_has_no_people(tmp_path):
     save(tmp_path, np.zeros((14, 3, 0)))
-    with pytest.raises(DataError, match="no person to use"):
+    with pytest.raises(DataError, match="lspet all"):
         open_lsp(tmp_path)
 
 
@@ -101,41 +103,41 @@ def test_impossible_coordinates_name_the_person(tmp_path, value):
     array = lspet_array(3)
     array[6, 0, 1] = value
     save(tmp_path, array)
-    with pytest.raises(DataError, match=r"1 of 3 persons have impossible joint coordinates.*im00002.jpg"):
+    with pytest.raises(DataError, match=r"1 of 3 .*joint coordinates.*im00002\.jpg"):
         open_lsp(tmp_path)
 
 
-def test_impossible_coordinates_of_an_unlabelled_joint_do_not_matter(tmp_path):
+def test_impossible_coordinates_of_an_unlabelled_joint_are_ignored(tmp_path):
     array = lspet_array(2)
-    array[6, :, 1] = np.nan, 1e9, 0
+    array[6, :, 1] = (np.nan, 1e9, 0)
     save(tmp_path, array)
     assert len(open_lsp(tmp_path)) == 2
 
 
 def test_missing_file_and_missing_variable(tmp_path):
-    with pytest.raises(DataError, match=r"joints.mat: no such file; LSP and LSPET are a folder"):
+    with pytest.raises(DataError, match=r"joints\.mat: .*images/"):
         open_lsp(tmp_path)
     savemat(tmp_path / "joints.mat", {"points": np.zeros(3)})
-    with pytest.raises(DataError, match="no variable joints among points"):
+    with pytest.raises(DataError, match=r"joints\.mat: .*\bjoints\b.* points"):
         open_lsp(tmp_path)
 
 
-def test_truncated_file(tmp_path):
+def test_a_truncated_file(tmp_path):
     save(tmp_path, lspet_array(5))
     data = (tmp_path / "joints.mat").read_bytes()
     (tmp_path / "joints.mat").write_bytes(data[: len(data) // 2])
-    with pytest.raises(DataError, match="not a MATLAB file that can be read"):
+    with pytest.raises(DataError, match=r"joints\.mat: "):
         open_lsp(tmp_path)
 
 
 def test_splits_of_files_of_other_sizes(tmp_path):
     save(tmp_path, lsp_array(1999))
-    with pytest.raises(ConfigError, match=r"holds no official train split; take all, or random:FRACTION:SEED"):
+    with pytest.raises(ConfigError, match=r"\btrain\b.* all, .*random:FRACTION:SEED"):
         open_lsp(tmp_path, "train")
     assert len(open_lsp(tmp_path, "random:0.5:1")) == 1000  # 999.5, rounded to even
     save(tmp_path, lspet_array(7))
     assert len(open_lsp(tmp_path, "train")) == 7
-    with pytest.raises(ConfigError, match=r"no official valid split; take train, all, or random:"):
+    with pytest.raises(ConfigError, match=r"\bvalid\b.* train, all, "):
         open_lsp(tmp_path, "valid")
 
 
@@ -144,7 +146,8 @@ def test_real_lsp(real_data):
     assert len(everyone) == 2000
     assert everyone.labelled.all()
     assert (~everyone.visible).sum() == 2044  # ones in the file's third row
-    train, test = (open_people("lsp", real_data / "lsp", split) for split in ("train", "test"))
+    train = open_people("lsp", real_data / "lsp", "train")
+    test = open_people("lsp", real_data / "lsp", "test")
     assert (len(train), len(test)) == (1000, 1000)
     assert train.image_paths[0].endswith("im0001.jpg")
     assert test.image_paths[0].endswith("im1001.jpg")
@@ -160,8 +163,8 @@ def test_real_lspet(real_data):
     assert inside[people.labelled].all()
 
 
-def test_real_lspet_is_divided_without_a_rest(real_data):
-    taken = open_people("lsp", real_data / "lspet", "random:0.9:1")
+def test_random_splits_of_real_lspet_are_complete(real_data):
+    share = open_people("lsp", real_data / "lspet", "random:0.9:1")
     rest = open_people("lsp", real_data / "lspet", "random-rest:0.9:1")
-    assert (len(taken), len(rest)) == (8100, 900)
-    assert not set(taken.image_paths) & set(rest.image_paths)
+    assert (len(share), len(rest)) == (8100, 900)
+    assert not set(share.image_paths) & set(rest.image_paths)
