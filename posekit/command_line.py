@@ -1,4 +1,4 @@
-"""What every command shares: one-line errors, exit status, `--debug`, and argument types."""
+"""Shared by all commands: one-line errors, exit status, `--debug`, and argument types."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ DEBUG_HELP = "show the full traceback of an error"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which within `sigterm_interrupts` ends the work as Ctrl-C does."""
+    """SIGTERM, raised within `sigterm_interrupts`, where it stops the work like Ctrl-C."""
 
 
 @contextmanager
@@ -33,9 +33,9 @@ def handle_signals(handler: Callable[[int, Any], None], *signums: int) -> Iterat
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, so that what is done is kept. Only of use in the main thread."""
+    """Let SIGTERM raise `Terminated`, so that finished work is kept. For the main thread only."""
 
-    def terminate(signum, frame):
+    def terminate(signum: int, frame: Any) -> None:
         raise Terminated
 
     with handle_signals(terminate, signal.SIGTERM):
@@ -45,20 +45,20 @@ def sigterm_interrupts() -> Iterator[None]:
 def run_command(
     parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None], argv: Sequence[str] | None = None
 ) -> int:
-    """Parse the command line and run the command, guarded.
+    """Parse the command line and run the command.
 
     Returns
     -------
     int : exit status, see `guarded`.
     """
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
-    given = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args([text for text in given if text != "--debug"])  # which may stand behind a subcommand too
-    return guarded(parser.prog, lambda: run(args), debug="--debug" in given)
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args([text for text in argv if text != "--debug"])  # --debug is valid after a subcommand too
+    return guarded(parser.prog, lambda: run(args), debug="--debug" in argv)
 
 
 def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
-    """Run, and turn a user's error into one line.
+    """Run, and print a `PosekitError` as one line.
 
     Returns
     -------
@@ -71,8 +71,8 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
             raise
         print(f"{prog}: {error.label}: {error}", file=sys.stderr)
         return error.exit_status
-    except BrokenPipeError:  # who reads our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports another error at exit
         return 1
     except KeyboardInterrupt as stop:
         print(f"{prog}: interrupted", file=sys.stderr)
@@ -81,29 +81,29 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
 
 
 def add_source_options(parser: argparse._ActionsContainer, kinds: Iterable[str], *, required: bool = True) -> None:
-    """Options that name a data set of one of these kinds."""
+    """Add `--data` and `--root`, which name a data set of one of these kinds."""
     parser.add_argument("--data", required=required, choices=tuple(kinds), help="kind of data set; lsp reads LSP and LSPET")
     parser.add_argument("--root", required=required, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     return _at_least(1, text)
 
 
 def not_negative(text: str) -> int:
-    """A whole number of at least 0."""
+    """Parse a whole number of at least 0."""
     return _at_least(0, text)
 
 
-def _at_least(least: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {least}")
+def _at_least(minimum: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < minimum:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {minimum}")
     return int(text)
 
 
 def above_zero(text: str) -> float:
-    """A finite number above 0."""
+    """Parse a finite number above 0."""
     value = _number(text)
     if value is None or value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
@@ -111,19 +111,19 @@ def above_zero(text: str) -> float:
 
 
 def exponent(text: str) -> float:
-    """A focusing exponent, 0 to 10; the paper goes up to 5."""
+    """Parse a focusing exponent, 0 to 10; the paper uses up to 5."""
     return _up_to(10, text)
 
 
 def probability(text: str) -> float:
-    """A number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     return _up_to(1, text)
 
 
-def _up_to(most: float, text: str) -> float:
+def _up_to(maximum: float, text: str) -> float:
     value = _number(text)
-    if value is None or not 0 <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to {most}")
+    if value is None or not 0 <= value <= maximum:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to {maximum}")
     return value
 
 
@@ -136,11 +136,11 @@ def _number(text: str) -> float | None:
 
 
 def box(text: str) -> Box:
-    """A rectangle x,y,w,h around a person, as the box of `Box.from_xywh`."""
+    """Parse a rectangle x,y,w,h around a person; see `Box.from_xywh`."""
     try:
         x, y, width, height = map(float, text.split(","))
         return Box.from_xywh(x, y, width, height)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,w,h: four numbers with commas between") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: expected x,y,w,h, four numbers separated by commas") from None
     except BoxError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,1 +1,1 @@
-"""Commands, one module each."""
+"""Commands, each a package whose `__init__` holds its options and imports nothing heavy."""

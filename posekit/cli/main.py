@@ -1,4 +1,4 @@
-"""`posekit COMMAND …`: the same commands as tools/*.py."""
+"""`posekit COMMAND …`; tools/*.py run the same commands."""
 
 import importlib
 import signal
@@ -20,11 +20,11 @@ HELP = {
     "prepare": "make, check and convert data sets, convert weights",
     "export": "write a model as one ONNX file, from crops to keypoints",
 }
-"""Commands, and what they do."""
+"""Commands and their summaries."""
 
 
 def command_modules() -> dict[str, str]:
-    """The module of each command; a task whose folder was removed has none."""
+    """Return the module of each command; a task whose folder was removed has none."""
     modules = {command: f"posekit.cli.{command}" for command in HELP}
     for task in TASKS:
         modules[task.command] = f"posekit.tasks.{task.name}.cli"
@@ -34,7 +34,7 @@ def command_modules() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the rest of the command line is its own."""
+    """Run a command with the rest of the command line; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     modules = command_modules()
     if argv and argv[0] in modules:
@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, module: str, argv: Sequence[str]) -> int:
     try:
         run = importlib.import_module(module).main
-    except PosekitError as error:  # OpenCV cannot be loaded
+    except PosekitError as error:  # OpenCV cannot be imported
         print(f"posekit {command}: error: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:  # loading takes a second or two
+    except KeyboardInterrupt:  # imports may take a second
         print(f"posekit {command}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     return run(argv, prog=f"posekit {command}")

@@ -1,35 +1,40 @@
-"""What tables and pictures call the files and folders that a command was given."""
+"""Short names of files and folders, for tables and figures."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, count, zip_longest
+from itertools import count
 from pathlib import Path
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Their own names; where two have the same, what sets the paths apart.
+    """Return the files' own names; if two are equal, the parts of the paths that differ.
 
     Parameters
     ----------
     paths : sequence of Path
-        Each another one.
+        All different.
     """
     names = [path.resolve().name for path in paths]
-    return names if len(set(names)) == len(names) else _apart(paths)
+    if len(set(names)) == len(names):
+        return names
+    parts = [path.resolve().parts for path in paths]
+    start = _shared_length(parts)
+    rests = [path_parts[start:] for path_parts in parts]
+    end = _shared_length([rest[::-1] for rest in rests])
+    return ["/".join(rest[: len(rest) - end]) or "." for rest in rests]
 
 
 def numbered(name: str) -> Iterator[str]:
-    """NAME, NAME-2, NAME-3 …, of which the first free one is to be taken."""
-    return chain([name], (f"{name}-{number}" for number in count(2)))
+    """Yield NAME, NAME-2, NAME-3 …, from which the first free name is chosen."""
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
 
 
-def _apart(paths: Sequence[Path]) -> list[str]:
-    """Paths without the parts that all begin with and all end in."""
-    parts = [path.resolve().parts for path in paths]
-    begin = _common(parts)
-    end = _common([path[begin:][::-1] for path in parts])
-    return ["/".join(path[begin : len(path) - end]) or "." for path in parts]
-
-
-def _common(paths: Sequence[Sequence[str]]) -> int:
-    """How many first parts all paths share."""
-    return next(place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1)
+def _shared_length(paths: Sequence[Sequence[str]]) -> int:
+    """Number of first parts that all paths share."""
+    length = 0
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        length += 1
+    return length
