@@ -272,7 +272,7 @@ class People:
 
     def without_unlabelled(self) -> "People":
         """Leave out people with no labelled joint, and count them in `left_out`."""
-        has_label: np.ndarray = self.labelled.any(1)
+        has_label = np.any(self.labelled, axis=1)
         if has_label.all():
             return self
         reason = "no labelled joint"

@@ -26,11 +26,11 @@ def test_a_person_is_a_row():
 
 
 def test_no_people():
-    nobody = make_people().select(np.array([], dtype=int))
-    assert len(nobody) == 0
-    assert list(nobody) == []
-    assert len(nobody.mapped_to(MPII16)) == len(nobody.without_unlabelled()) == 0
-    assert len(concatenate([nobody, make_people()])) == 3
+    empty = make_people().select(np.array([], dtype=int))
+    assert len(empty) == 0
+    assert list(empty) == []
+    assert len(empty.mapped_to(MPII16)) == len(empty.without_unlabelled()) == 0
+    assert len(concatenate([empty, make_people()])) == 3
 
 
 @pytest.mark.parametrize(

@@ -192,9 +192,7 @@ def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
     except _DAMAGE as error:
         raise DataError(f"{path}: its images or labels are damaged ({error}); unpack it again") from error
     if images.shape[1:] != (_BYTES,) or labels.shape != images.shape[:1]:
-        raise DataError(
-            f"{path}: images {images.shape}, labels {labels.shape}, expected (N, {_BYTES}) and (N,); unpack it again"
-        )
+        raise DataError(f"{path}: images {images.shape}, labels {labels.shape}, expected (N, {_BYTES}) and (N,); unpack it again")
     return images, labels
 
 

@@ -42,7 +42,8 @@ def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
     }
     first_step = _find_step(strips["left and top"])
     last_step = _find_step(strips["right and bottom"])
-    estimates = {_whole_shift(shift, error), first_step, None if last_step is None else -last_step} - {None}
+    candidates = (_whole_shift(shift, error), first_step, None if last_step is None else -last_step)
+    estimates = {candidate for candidate in candidates if candidate is not None}
     evidence = []
     if np.isfinite(error):
         evidence.append(f"left and right borders balance {shift:+.2f} ± {error:.2f} px off")
@@ -56,7 +57,7 @@ def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
         return CheckResult(LOOK, subject, f"undecided: {reason} {details}")
     if len(estimates) > 1:
         return CheckResult(LOOK, subject, f"undecided: the evidence is contradictory {details}")
-    verdict, meaning = _describe_shift(int(estimates.pop()))
+    verdict, meaning = _describe_shift(estimates.pop())
     return CheckResult(verdict, subject, f"{meaning} {details}")
 
 
