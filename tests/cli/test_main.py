@@ -23,17 +23,17 @@ def test_every_command_has_a_module_and_a_tool():
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"]])
-def test_help(argv, capsys):
+def test_help_lists_all_commands(argv, capsys):
     assert main(argv) == 0
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in HELP.keys() - REMOVED)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in HELP.keys() - REMOVED)
 
 
-def test_unknown_command(capsys):
+def test_an_unknown_command_is_refused(capsys):
     assert main(["trian"]) == 2
-    assert "unknown command 'trian'" in capsys.readouterr().err
+    assert "'trian'" in capsys.readouterr().err
 
 
-def test_version(capsys):
+def test_version_is_printed(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("posekit ")

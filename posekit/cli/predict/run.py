@@ -41,23 +41,7 @@ def run(args: argparse.Namespace) -> None:
     threshold = PROBABILITY_THRESHOLD if predictor.calibrated else PEAK_THRESHOLD
     min_score = threshold if args.min_score is None else args.min_score
     detect = _open_detector(predictor, args)
-    predicted = 0
-    for video in videos:
-        try:
-            summary = predict_video(
-                predictor,
-                video,
-                args.out,
-                boxes=args.boxes,
-                detect=detect,
-                smooth=args.smooth,
-                sure=threshold,
-                min_score=min_score,
-            )
-            print(summary)
-            predicted += 1
-        except ImageError as error:
-            print(f"skipped: {error}", file=sys.stderr)
+    predicted = _predict_videos(predictor, videos, args, detect, sure=threshold, min_score=min_score)
     if images:
         outputs = Outputs(
             args.out,
@@ -93,6 +77,29 @@ def _open_detector(predictor: Predictor, args: argparse.Namespace) -> Detector |
 
         return PoseDetector(predictor, CentreFinder(device=str(predictor.device)))
     return OnnxDetector(args.detect, min_score=args.min_box_score)
+
+
+def _predict_videos(
+    predictor: Predictor,
+    videos: Sequence[str | int],
+    args: argparse.Namespace,
+    detect: Detector | None,
+    *,
+    sure: float,
+    min_score: float,
+) -> int:
+    """Predict each video; return the number of videos that could be read."""
+    predicted = 0
+    for video in videos:
+        try:
+            summary = predict_video(
+                predictor, video, args.out, boxes=args.boxes, detect=detect, smooth=args.smooth, sure=sure, min_score=min_score
+            )
+            print(summary)
+            predicted += 1
+        except ImageError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+    return predicted
 
 
 def _predict_images(
