@@ -159,7 +159,7 @@ class ModelInfo(WeightsInfo):
             _require(joints == len(self.skeleton), f"calibrations, views {views}", f"{joints} joints", f"{len(self.skeleton)}")
 
     @property
-    def target_options(self) -> dict[str, float | bool]:
+    def target_options(self) -> dict[str, Any]:
         """Options of `posekit.heatmaps.encode` that its training targets were drawn with, as far as the notes say."""
         options: dict[str, float | bool] = {}
         sigma, subpixel = self.notes.get("sigma"), self.notes.get("subpixel")

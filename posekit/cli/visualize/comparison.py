@@ -23,4 +23,4 @@ def run(args: argparse.Namespace) -> None:
     for (model, _), (_, columns) in results.items():
         for column, value in columns.items():
             scores.setdefault(model, {}).setdefault(column, []).append(value)
-    write_plot(repeats_figure(scores, {}, metric=metrics.pop(), drawn=""), out, "comparison")
+    write_plot(repeats_figure(scores, {}, metric=metrics.pop(), resampled=""), out, "comparison")

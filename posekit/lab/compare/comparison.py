@@ -1,22 +1,19 @@
 """What `posekit compare` needs to know about the models of a task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from posekit.scoring.repeats import Evaluation, Repeats
 from posekit.training.command import Training
 
 
 class Comparison(Protocol):
-    """How the runs of one task are scored and tabulated. Each task's `compare` module has a class of this name.
-
-    It is constructed from the first run's `Training`, whose data all runs are scored on.
-    """
+    """How the runs of one task are scored and tabulated. Each task's `compare` module has a class of this name."""
 
     config_class: type
     """Of a run's configuration."""
-    open: type[Training]
+    open: ClassVar[Callable[[Any], Training]]
     """Configuration -> `Training`."""
     same_data: Sequence[str]
     """Keys of ``data`` that all runs must share, so that they are scored on the same data."""
@@ -28,6 +25,9 @@ class Comparison(Protocol):
     """What the bootstrap resamples besides seeds: "persons" or "images"."""
     summary: str
     """Sizes of the training and test data, to be printed."""
+
+    def __init__(self, training: Any) -> None:
+        """Use the data of the first run's `Training`, on which all runs are scored."""
 
     @staticmethod
     def results_folder(decode: str) -> str:

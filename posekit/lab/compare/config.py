@@ -1,4 +1,4 @@
-"""What a comparison trains."""
+"""Configuration of a comparison."""
 
 from dataclasses import dataclass, field
 
@@ -8,22 +8,22 @@ from posekit.errors import choose, require
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Which models are trained and compared.
+    """Models to train and compare.
 
     Parameters
     ----------
     base : str
-        The training configuration that all share; a relative path starts from the folder of the comparison's file.
+        Training configuration that all models share; relative to the folder of the comparison's file.
     models : dict of str to dict
-        By the names that tables print, what sets each model apart: keys of a training configuration, nested as there.
+        Settings of each model by its name in tables: keys of a training configuration, nested.
     shared : dict
-        Such keys that all models have in common, instead of the base's.
+        Settings of all models, which replace those of the base.
     seeds : list of int
-        Each model is trained once with each.
+        Each model is trained once with each seed.
     against : list of str
-        Names of the models that the others' differences are told to.
+        Names of the baselines, from which the other models' differences are shown.
     decode : str
-        How heatmaps become joints where they are scored: quarter, dark or argmax (training validates by quarter).
+        How heatmaps are decoded for the scores: quarter, dark or argmax (training validates by quarter).
     """
 
     base: str
@@ -35,10 +35,11 @@ class CompareConfig:
 
     def __post_init__(self):
         require(bool(self.models), "models", self.models, "at least one model")
-        named = all(isinstance(name, str) for name in self.models)
-        require(named, "models", list(self.models), "names; put numbers, yes and no in quotes")
-        require(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "at least one, each once")
+        for name in self.models:
+            require(isinstance(name, str), "models", name, "names; put numbers, yes and no in quotes")
+        distinct = len(set(self.seeds)) == len(self.seeds)
+        require(bool(self.seeds) and distinct, "seeds", self.seeds, "at least one, each once")
         require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "numbers of 0 or more")
-        unknown = [name for name in self.against if name not in self.models]
         choose("decode", self.decode, DECODE_METHODS)
-        require(not unknown, "against", ", ".join(unknown), "names of models: " + ", ".join(self.models))
+        for name in self.against:
+            require(name in self.models, "against", name, "names of models: " + ", ".join(self.models))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -116,7 +116,7 @@ def _without_root(config: Any) -> dict:
     return settings
 
 
-def seconds_per_epoch(runs: Sequence[Run], open_training: type[Training]) -> float:
+def seconds_per_epoch(runs: Sequence[Run], open_training: Callable[[Any], Training]) -> float:
     """Estimate how long an epoch of one model takes, from its epochs so far or else from a few steps; 0 if all runs are done."""
     if all(run.done for run in runs):
         return 0.0
@@ -131,7 +131,8 @@ def _measure_epoch(training: Training) -> float:
     accelerator = build_accelerator(training.config)
     with tempfile.TemporaryDirectory() as folder:
         engine = training.build_engine(out=Path(folder), accelerator=accelerator, resume=False)
-        engine.log.close()
+        if engine.log is not None:
+            engine.log.close()
         batch = next(iter(engine.task.loader))
         times = []
         for _ in range(_WARM_UP_STEPS + _STEPS):
@@ -139,5 +140,6 @@ def _measure_epoch(training: Training) -> float:
             engine.try_step(batch)
             times.append(time.perf_counter() - start)
     seconds_per_sample = float(np.median(times[_WARM_UP_STEPS:])) / len(batch)
-    samples = len(engine.task.loader.dataset) + _FORWARD_SHARE * len(engine.task.valid_loader.dataset)
-    return seconds_per_sample * samples
+    train_samples = len(engine.task.loader.dataset)  # type: ignore[arg-type]  # torch's stub gives data sets no length
+    valid_samples = len(engine.task.valid_loader.dataset)  # type: ignore[arg-type]  # as above
+    return seconds_per_sample * (train_samples + _FORWARD_SHARE * valid_samples)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from posekit.errors import ConfigError
 from posekit.lab.compare.comparison import Comparison
@@ -76,7 +77,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     if not task.has("compare"):
         raise ConfigError(f"{base}: posekit {task.command} trains models that cannot be compared")
     comparison_class: type[Comparison] = task.load("compare").Comparison
-    parser = ConfigParser(comparison_class.config_class)
+    parser: ConfigParser[Any] = ConfigParser(comparison_class.config_class)
     shared = [*_options(config.shared), *overrides]
     runs = []
     for seed in config.seeds:
@@ -90,7 +91,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     return Plan(task.command, comparison_class, out, tuple(runs), tuple(config.against), config.decode)
 
 
-def _plan_run(parser: ConfigParser, base: Path, options: list[str], model: str, seed: int, folder: Path, results: Path) -> Run:
+def _plan_run(parser: ConfigParser[Any], base: Path, options: list[str], model: str, seed: int, folder: Path, results: Path) -> Run:
     if any(option.partition("=")[0] == "--seed" for option in options):
         raise ConfigError(f"model {model!r}: seed: set by the comparison's seeds, leave it out here")
     options = [*options, "--seed", str(seed)]

@@ -98,7 +98,7 @@ def _figure(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats]):
     for baseline in _baselines(plan, models):
         others = {name: repeats for name, repeats in models.items() if name != baseline}
         differences[baseline] = {name: repeats.minus(models[baseline]) for name, repeats in others.items()}
-    return repeats_figure(scores, differences, metric=comparison.metric(models), drawn=comparison.resampled)
+    return repeats_figure(scores, differences, metric=comparison.metric(models), resampled=comparison.resampled)
 
 
 def _costs(metrics: Sequence[dict]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""results.yaml: what a comparison came to, run by run, each with what it was made with."""
+"""results.yaml: the scores of a comparison's runs, each with its configuration, machine and software."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,32 +13,36 @@ _FORMAT = "posekit comparison 1"
 
 
 def write_results_file(path: Path, runs: Sequence[Mapping]) -> None:
-    """Write runs, each a part of its metrics.json; `posekit.errors.OutputError` if the file cannot be written."""
+    """Write parts of the runs' metrics.json files; `posekit.errors.OutputError` if the file cannot be written."""
     text = yaml.safe_dump({"format": _FORMAT, "runs": list(runs)}, sort_keys=False, allow_unicode=True)
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def read_results_file(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, float]]]:
-    """The metric and the figures in percent of each model and seed.
+    """Read the metric and its values in percent, for each model and seed.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or is no comparison's.
+        If the file cannot be read, or is not a comparison's.
     """
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
         if contents["format"] != _FORMAT or not contents["runs"]:
-            raise ValueError(f"it is no {_FORMAT!r}, or has no runs")
-        return {(run["comparison"]["model"], run["comparison"]["seed"]): _figures(run) for run in contents["runs"]}
+            raise ValueError(f"format is not {_FORMAT!r}, or there are no runs")
+        return {(run["comparison"]["model"], run["comparison"]["seed"]): _values(run) for run in contents["runs"]}
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not a comparison's results.yaml ({' '.join(str(error).split())})") from error
 
 
-def _figures(run: Mapping) -> tuple[str, dict[str, float]]:
+def _values(run: Mapping) -> tuple[str, dict[str, float]]:
     if "groups" in run:
         return run["metric"], {**run["groups"], MEAN: float(run["pooled_mean"])}
-    return "error", {title: float(run[key]) for key, title in ERROR_TITLES.items() if key == "error" or run.get(key) is not None}
+    values = {}
+    for key, title in ERROR_TITLES.items():
+        if key == "error" or run.get(key) is not None:
+            values[title] = float(run[key])
+    return "error", values
