@@ -82,7 +82,7 @@ class Page:
             caption("Image")
             self.upload = ui.upload(
                 on_upload=self._on_upload,
-                on_rejected=lambda: self.problem.set_text(f"not an image, or larger than {MAX_FILE_BYTES // 2**20} MB"),
+                on_rejected=self._on_rejected,
                 max_file_size=MAX_FILE_BYTES,
                 max_files=1,
                 auto_upload=True,
@@ -169,6 +169,9 @@ class Page:
             state = replace(state, joint=self.state.joint, gamma=self.state.gamma, anchor=self.state.anchor)
         self._state = state
         await self.show()
+
+    def _on_rejected(self) -> None:
+        self.problem.set_text(f"not an image, or larger than {MAX_FILE_BYTES // 2**20} MB")
 
     async def _on_rectangle(self, x: float, y: float, phase: str) -> None:
         height, width = self.state.output.view.image.shape[:2]

@@ -93,7 +93,7 @@ def joints(scores: Scores) -> Table:
     for i, joint in enumerate(scores.people.skeleton.joints):
         counted = pck.counted[:, i]
         errors = pck.errors[counted, i]
-        row = [
+        row: list[Cell | str] = [
             Cell(spaced(joint), "" if i in scores.mean_joints else "not in the means"),
             number(pck.percent[i]),
             interval(pck.interval95([i])),
@@ -174,10 +174,10 @@ def person(scores: Scores, index: int, kinds: Diagnosis, double: DoubleCounting 
     if with_scores:
         head.append("score")
     rows = []
-    for i in np.flatnonzero(pck.counted[index]):
+    for i in np.flatnonzero(pck.counted[index]).tolist():
         error = pck.errors[index, i]
         result = "correct" if pck.correct[index, i] else f"wrong: {KINDS[kinds.kind_NK[index, i]]}"
-        row = [
+        row: list[Cell | str] = [
             spaced(scores.people.skeleton.joints[i]),
             "not predicted" if math.isinf(error) else number(error, 3),
             Cell(result, describe_peaks(double, index, i)),
