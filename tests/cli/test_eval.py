@@ -253,7 +253,8 @@ class FakePredictor:
     info = SimpleNamespace(input_size=128)
 
     def __init__(self, weights, **options):
-        self.weights, self.options = weights, options
+        self.weights = weights
+        self.options = options
         self.choices = {"decode": options["decode"], "views": str(options["views"])}
         type(self).last = self
 

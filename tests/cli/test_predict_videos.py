@@ -19,7 +19,8 @@ from posekit.prediction.video.writer import VideoWriter
 from posekit.skeletons import LSP14
 
 K = len(LSP14)
-WIDTH, HEIGHT = 320, 160
+WIDTH = 320
+HEIGHT = 160
 SHADES = (250, 170)
 # Joints in a rectangle 30 wide and 80 high, relative to its centre.
 BODY = np.column_stack([np.linspace(-15, 15, K), np.linspace(-40, 40, K)])

@@ -106,18 +106,18 @@ class Outputs:
         """Add the people to the listings, in pixels of the image file."""
         poses = prediction.poses_in_file()
         k = len(self._predictor.info.skeleton)
-        width, height = prediction.reduced.width, prediction.reduced.height
+        image = prediction.reduced
         people = ImagePeople(
             image=str(prediction.path),
-            width=width,
-            height=height,
+            width=image.width,
+            height=image.height,
             joints=np.array([pose.keypoints for pose in poses], np.float64).reshape(-1, k, 2),
             scores=np.array([pose.scores for pose in poses], np.float64).reshape(-1, k),
             boxes=tuple(pose.box for pose in poses),
         )
         self._people.append(people)
         images = self._results["images"]
-        images.append({"id": len(images) + 1, "file_name": people.image, "width": width, "height": height})
+        images.append({"id": len(images) + 1, "file_name": people.image, "width": image.width, "height": image.height})
         annotations = self._results["annotations"]
         for pose in poses:
             result = {**pose.to_coco(len(images)), **joints_extent(pose.keypoints)}
