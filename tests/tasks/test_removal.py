@@ -39,7 +39,7 @@ assert "train" in command_modules()
     ],
 )
 def test_the_package_works_without_a_task(tmp_path, removed, command, needs_task):
-    for folder in ("posekit", "tests", "configs"):
+    for folder in ("posekit", "tests", "tools", "configs"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name in removed:

@@ -1,4 +1,4 @@
-"""Candidates: where a network that knows people's middles sees some."""
+"""Candidate boxes from the maps of a network."""
 
 import numpy as np
 import pytest
@@ -19,49 +19,50 @@ def find(tmp_path):
     return CentreFinder(tmp_path / "a.safetensors", device="cpu", smallest=0.2)
 
 
-def seer(find, people, image):
-    """In the network's place one that sees these people, whatever the size of the picture."""
-    seen = []
+def replace_network(find, people, image):
+    """Replace the network by one that outputs these people's maps; returns a list to which it adds its inputs' sizes."""
+    sizes = []
 
     def forward(inputs):
         height, width = inputs.shape[2:]
-        seen.append((width, height))
+        sizes.append((width, height))
         assert width % 16 == 0 and height % 16 == 0
-        # Where in the padded picture the picture ends: padding is of the mean's grey, 0.
+        # Width of the image inside its padding, which is 0 (the mean's grey).
         columns = int(inputs[0].abs().amax((0, 1)).nonzero().max()) + 1
         scale = columns / image.shape[1]
-        theirs = torch.tensor([[[(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5, side * scale] for x, y, side in people]])
-        maps = encode_centres(theirs, INFO.sizes, size=max(height, width) // 4)[..., : height // 4, : width // 4]
-        return [torch.logit(maps, eps=1e-6)]
+        scaled = [[(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5, side * scale] for x, y, side in people]
+        maps = encode_centres(torch.tensor([scaled]), INFO.sizes, size=max(height, width) // 4)
+        return [torch.logit(maps[..., : height // 4, : width // 4], eps=1e-6)]
 
     find._model.forward = forward
-    return seen
+    return sizes
 
 
-def test_people_are_found_in_pixels_of_the_picture(find):
+def test_people_are_found_in_image_pixels(find):
     image = np.full((240, 400, 3), 255, np.uint8)
     people = [(80.0, 100.0, 90.0), (300.0, 120.0, 210.0)]
-    seen = seer(find, people, image)
+    sizes = replace_network(find, people, image)
     boxes = find(image)
     for x, y, side in people:
-        box, score = min(boxes, key=lambda found: abs(found[0].centre[0] - x) + abs(found[0].side - 1.25 * side))
+        box, score = min(boxes, key=lambda candidate: abs(candidate[0].centre[0] - x) + abs(candidate[0].side - 1.25 * side))
         assert box.centre == pytest.approx((x, y), abs=8) and box.side == pytest.approx(1.25 * side, rel=0.05) and score > 0.5
-    assert [width for width, _ in seen] == [128, 256], "the smallest sought, 80 px of 400, have 51 px of 256"
-    assert len(boxes) == 2, "who is seen in both sizes has one box"
-    assert [score for _, score in boxes] == sorted((score for _, score in boxes), reverse=True)
+    assert [width for width, _ in sizes] == [128, 256], "the smallest people sought, 80 px of 400, have 51 px of 256"
+    assert len(boxes) == 2, "a person found in both sizes has one box"
+    scores = [score for _, score in boxes]
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (50, 40), (700, 900)])
-def test_pictures_of_any_size(find, size):
+def test_images_of_any_size(find, size):
     assert isinstance(find(np.zeros((*size, 3), np.uint8)), list)
 
 
-def test_nobody(find):
+def test_an_image_without_people(find):
     image = np.full((100, 100, 3), 255, np.uint8)
-    seer(find, [(np.nan,) * 3], image)
+    replace_network(find, [(np.nan,) * 3], image)
     assert find(image) == []
 
 
-def test_other_weights_are_refused(tmp_path):
-    with pytest.raises(WeightsError, match="no such weights file"):
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
         CentreFinder(tmp_path / "none.safetensors")

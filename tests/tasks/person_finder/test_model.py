@@ -1,4 +1,4 @@
-"""Weights files of networks that find people."""
+"""Weights files of person finders."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def path(model, tmp_path):
     return tmp_path / "a.safetensors"
 
 
-def test_what_is_written_reads_back(path, model):
+def test_weights_read_back_as_written(path, model):
     again, info = load_weights(path, info_class=CentresInfo)
     images = torch.randn(2, 3, 64, 32)
     torch.testing.assert_close(again(images), model(images))
@@ -34,34 +34,34 @@ def test_what_is_written_reads_back(path, model):
 
 def test_half_precision_is_nearly_the_same(path, model, tmp_path):
     save_weights(tmp_path / "half.safetensors", model, INFO, half=True)
-    halves, wholes = load_file(tmp_path / "half.safetensors"), load_file(path)
-    assert all(halves[name].dtype == torch.float16 for name, whole in wholes.items() if whole.is_floating_point())
+    halves = load_file(tmp_path / "half.safetensors")
+    for name, tensor in load_file(path).items():
+        assert halves[name].dtype == (torch.float16 if tensor.is_floating_point() else tensor.dtype)
+    again, _ = load_weights(tmp_path / "half.safetensors", info_class=CentresInfo)
     images = torch.randn(1, 3, 32, 32)
-    torch.testing.assert_close(
-        load_weights(tmp_path / "half.safetensors", info_class=CentresInfo)[0](images), model(images), atol=1e-2, rtol=1e-2
-    )
+    torch.testing.assert_close(again(images), model(images), atol=1e-2, rtol=1e-2)
 
 
 def test_every_pixel_starts_from_the_prior(model):
     assert model(torch.randn(1, 3, 32, 32))[0].sigmoid().median().item() == pytest.approx(0.01, rel=0.2)
 
 
-def test_files_of_other_things_are_told_apart(path):
-    with pytest.raises(WeightsError, match="weights of a network that finds people, expected those of a pose model"):
+def test_other_files_are_refused(path):
+    with pytest.raises(WeightsError, match=r"finds people.*a pose model"):
         load_weights(path)
-    with pytest.raises(WeightsError, match="weights of a pose model, expected those of a network that finds people"):
+    with pytest.raises(WeightsError, match=r"a pose model.*finds people"):
         load_weights(locate("lspet-small"), info_class=CentresInfo)
 
 
 def test_files_that_do_not_fit_their_description(path, tmp_path):
     tensors = load_file(path)
     for metadata, message in (
-        (INFO.to_json().replace("128.0", "128.0, 256.0"), "do not fit the model"),
-        (INFO.to_json().replace("32.0, 64.0", "64.0, 32.0"), "sizes: expected two numbers above 0 or more, in ascending order"),
-        (INFO.to_json().replace('"features": 8', '"features": 9'), "features, depth: expected a multiple of 4"),
-        (INFO.to_json().replace('"encoder": ""', '"encoder": "vgg"'), "encoder: expected one of"),
-        (INFO.to_json().replace('"version": 1', '"version": 7'), "its format is 7"),
-        ("{}", "description of the model cannot be used"),
+        (INFO.to_json().replace("128.0", "128.0, 256.0"), "b.safetensors"),
+        (INFO.to_json().replace("32.0, 64.0", "64.0, 32.0"), "sizes.*64.0, 32.0"),
+        (INFO.to_json().replace('"features": 8', '"features": 9'), "features.*4.*got 9"),
+        (INFO.to_json().replace('"encoder": ""', '"encoder": "vgg"'), "encoder.*vgg"),
+        (INFO.to_json().replace('"version": 1', '"version": 7'), "7"),
+        ("{}", "version"),
     ):
         save_file(tensors, tmp_path / "b.safetensors", {"posekit-centres": metadata})
         with pytest.raises(WeightsError, match=message):

@@ -1,4 +1,6 @@
-"""Scenes pasted together from photographs of one person each."""
+"""Scenes pasted together from images of one person each."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from posekit.data import open_people
 from posekit.images import write_image
 from posekit.synthetic.write import write_synthetic
-from posekit.tasks.person_finder.scenes import MOST, SceneDataset
+from posekit.tasks.person_finder.scenes import MOST, SceneDataset, known_people
 
 SIZE = 128
 KEYS = [(epoch, index) for epoch in range(4) for index in range(12)]
@@ -25,22 +27,18 @@ def scenes(people):
     return SceneDataset(people, (), size=SIZE, seed=3)
 
 
-def known(batch):
-    return [theirs[~np.isnan(theirs[:, 0])] for theirs in batch.people.numpy()]
-
-
-def test_scenes_have_people_or_none_inside(scenes):
+def test_scenes_have_several_people_or_none_inside(scenes):
     batch = scenes.__getitems__(KEYS)
     assert batch.images.shape == (len(KEYS), SIZE, SIZE, 3) and batch.images.dtype == torch.uint8
     assert batch.people.shape == (len(KEYS), MOST, 3) and batch.index.tolist() == [index for _, index in KEYS]
-    counts = [len(theirs) for theirs in known(batch)]
+    counts = [len(people) for people in known_people(batch)]
     assert min(counts) == 0 and max(counts) >= 3 and not batch.failures
-    everyone = np.concatenate(known(batch))
+    everyone = np.concatenate(known_people(batch))
     assert (everyone[:, :2] >= 0).all() and (everyone[:, :2] <= SIZE - 1).all()
     assert (everyone[:, 2] > 0).all() and (everyone[:, 2] <= SIZE).all() and np.ptp(everyone[:, 2]) > SIZE / 2
 
 
-def test_a_scene_depends_on_seed_epoch_and_place_alone(scenes, people):
+def test_a_scene_depends_on_seed_epoch_and_index_only(scenes, people):
     one = scenes.__getitems__([(1, 5)])
     among = scenes.__getitems__([(0, 5), (1, 5)])
     assert torch.equal(one.images[0], among.images[1]) and torch.equal(one.people[0].nan_to_num(), among.people[1].nan_to_num())
@@ -49,25 +47,30 @@ def test_a_scene_depends_on_seed_epoch_and_place_alone(scenes, people):
     assert not torch.equal(one.images, other.images)
 
 
-def test_people_stand_where_the_truth_says(tmp_path):
-    """A person of one colour, in a photograph of another: the box around what has the colour."""
-    people = coloured(tmp_path)
+def test_people_are_where_the_annotation_says(tmp_path):
+    """The annotated box of a red person in a grey image is the box around the red pixels."""
+    people = red_person(tmp_path)
     scenes = SceneDataset(people, [np.zeros((32, 32, 3), np.uint8)], size=SIZE, seed=0)
     batch = scenes.__getitems__([(epoch, 0) for epoch in range(60)])
-    alone = [(image, theirs[0]) for image, theirs in zip(batch.images.numpy(), known(batch), strict=True) if len(theirs) == 1]
     checked = 0
-    for image, (x, y, side) in alone:
+    for image, annotated in zip(batch.images.numpy(), known_people(batch), strict=True):
         red = (image[..., 0] > 1.5 * image[..., 1].astype(int)) & (image[..., 0] > 60)
-        rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
-        if len(rows) and rows[0] > 1 and rows[-1] < SIZE - 2 and columns[0] > 1 and columns[-1] < SIZE - 2:
-            extents = [places[-1] - places[0] + 1 for places in (columns, rows)]
-            middle = [(places[-1] + places[0]) / 2 for places in (columns, rows)]
-            assert np.allclose(middle, (x, y), atol=2.5) and max(extents) == pytest.approx(side, abs=4)
+        rows = np.flatnonzero(red.any(1))
+        columns = np.flatnonzero(red.any(0))
+        if len(annotated) == 1 and is_inside(rows) and is_inside(columns):
+            x, y, side = annotated[0]
+            assert (columns[-1] + columns[0]) / 2 == pytest.approx(x, abs=2.5)
+            assert (rows[-1] + rows[0]) / 2 == pytest.approx(y, abs=2.5)
+            assert max(len(rows), len(columns)) == pytest.approx(side, abs=4)
             checked += 1
     assert checked >= 8
 
 
-def coloured(folder):
+def is_inside(pixels):
+    return len(pixels) and pixels[0] > 1 and pixels[-1] < SIZE - 2
+
+
+def red_person(folder):
     """One person whose joints lie at the edges of a red rectangle."""
     write_synthetic(folder / "synthetic", people=1, seed=0, workers=1, progress=False)
     people = open_people("mpii", folder / "synthetic", "all")
@@ -81,14 +84,11 @@ def coloured(folder):
     return people
 
 
-def test_whose_photograph_is_gone_is_left_out_and_named(people):
-    gone = people.select(np.arange(2))
-    gone = type(gone)(
-        **{name: getattr(gone, name) for name in gone.__dataclass_fields__} | {"image_paths": np.array(["gone.png"] * 2)}
-    )
+def test_people_whose_image_is_missing_are_left_out_and_named(people):
+    gone = replace(people.select(np.arange(2)), image_paths=np.array(["gone.png"] * 2))
     batch = SceneDataset(gone, (), size=SIZE).__getitems__([(0, index) for index in (0, 1)] + [(1, 0), (2, 0)])
     assert batch.failures and "person" in batch.failures[0].message and "gone.png" in batch.failures[0].message
-    assert all(len(theirs) == 0 for theirs in known(batch))
+    assert not any(map(len, known_people(batch)))
 
 
 def test_an_empty_batch(scenes):
@@ -99,4 +99,4 @@ def test_an_empty_batch(scenes):
 def test_real_people_are_pasted(real_data):
     people = open_people("lsp", real_data / "lspet", "random:0.01:0")
     batch = SceneDataset(people, (), size=256).__getitems__([(0, index) for index in range(16)])
-    assert sum(map(len, known(batch))) > 16 and not batch.failures
+    assert sum(map(len, known_people(batch))) > 16 and not batch.failures

@@ -1,4 +1,4 @@
-"""Whom a finder proposes, in scenes of synthetic people."""
+"""Recall of proposed boxes, in scenes of synthetic people."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from posekit.data import open_people
 from posekit.geometry import Box
 from posekit.synthetic.write import write_synthetic
-from posekit.tasks.person_finder.scenes import SceneDataset
+from posekit.tasks.person_finder.scenes import SceneDataset, known_people
 from posekit.tasks.person_finder.score import Proposals, score_proposals
 
 NAN = pytest.approx(float("nan"), nan_ok=True)
@@ -19,52 +19,52 @@ def scenes(tmp_path_factory):
     return SceneDataset(open_people("mpii", folder, "all"), (), size=128)
 
 
-def truths(scenes):
-    people = scenes.__getitems__([(0, index) for index in range(len(scenes))]).people.numpy().astype(float)
-    return [theirs[~np.isnan(theirs[:, 0])] for theirs in people]
+def annotated(scenes):
+    return known_people(scenes.__getitems__([(0, index) for index in range(len(scenes))]))
 
 
-def proposing(scenes, *, factor=1.0, junk=0):
-    """A finder who knows, but for the size of its boxes, and begins with boxes of nobody."""
-    each = iter(truths(scenes))
+def finder(scenes, *, factor=1.0, junk=0):
+    """A finder that returns `junk` wrong boxes, then the annotated people with the size of their boxes scaled."""
+    people_by_scene = iter(annotated(scenes))
 
     def find(image):
         assert image.shape == (128, 128, 3) and image.dtype == np.uint8
-        people = [(Box((x, y), 1.25 * factor * side), 0.5) for x, y, side in next(each)]
-        return [(Box((-500.0, -500.0), 10.0), 0.9)] * junk + people
+        wrong = [(Box((-500.0, -500.0), 10.0), 0.9)] * junk
+        return wrong + [(Box((x, y), 1.25 * factor * side), 0.5) for x, y, side in next(people_by_scene).astype(float)]
 
     return find
 
 
-def test_whoever_is_proposed_is_found(scenes):
-    found = score_proposals(proposing(scenes), scenes, progress=False)
-    people = truths(scenes)
-    assert found.found_N.all() and len(found.found_N) == sum(map(len, people))
-    assert found.boxes_S.tolist() == [len(each) for each in people]
-    assert found.side_N == pytest.approx(np.concatenate(people)[:, 2] / 128)
-    assert found.recall()["everybody"] == (len(found.found_N), 100.0, (100.0, 100.0))
+def test_everybody_who_is_proposed_is_found(scenes):
+    proposals = score_proposals(finder(scenes), scenes, progress=False)
+    people = annotated(scenes)
+    count = sum(map(len, people))
+    assert proposals.found_N.all() and len(proposals.found_N) == count
+    assert proposals.boxes_S.tolist() == list(map(len, people))
+    assert proposals.side_N == pytest.approx(np.concatenate(people)[:, 2] / 128)
+    assert proposals.recall()["everybody"] == (count, 100.0, (100.0, 100.0))
 
 
 @pytest.mark.parametrize(("factor", "share"), [(0.72, 100), (0.7, 0), (1.4, 100)])
-def test_half_of_the_union_must_be_common(scenes, factor, share):
-    assert score_proposals(proposing(scenes, factor=factor), scenes, progress=False).recall()["everybody"][1] == share
+def test_boxes_need_an_iou_of_one_half(scenes, factor, share):
+    assert score_proposals(finder(scenes, factor=factor), scenes, progress=False).recall()["everybody"][1] == share
 
 
 def test_only_the_first_hundred_boxes_count(scenes):
-    assert score_proposals(proposing(scenes, junk=99), scenes, progress=False).found_N.any()
-    assert not score_proposals(proposing(scenes, junk=100), scenes, progress=False).found_N.any()
+    assert score_proposals(finder(scenes, junk=99), scenes, progress=False).found_N.any()
+    assert not score_proposals(finder(scenes, junk=100), scenes, progress=False).found_N.any()
 
 
-def test_nobody_is_found_by_no_box(scenes):
-    found = score_proposals(lambda image: [], scenes, progress=False)
-    assert not found.found_N.any() and not found.boxes_S.any()
+def test_without_boxes_nobody_is_found(scenes):
+    proposals = score_proposals(lambda image: [], scenes, progress=False)
+    assert not proposals.found_N.any() and not proposals.boxes_S.any()
 
 
-def test_recall_by_size_and_by_company():
-    """Scene 0 has one person, large and found; scene 1 two small ones, one found; scene 2 nobody."""
-    found = Proposals(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.1]), np.array([True, True, False]), np.array([3, 4, 2]))
-    shares = {name: (there, share) for name, (there, share, _) in found.recall().items()}
-    assert shares == {
+def test_recall_by_size_and_by_number_of_people():
+    """Scene 0 has one large person, found; scene 1 two small ones, one found; scene 2 nobody."""
+    proposals = Proposals(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.1]), np.array([True, True, False]), np.array([3, 4, 2]))
+    recall = {name: (people, share) for name, (people, share, _) in proposals.recall().items()}
+    assert recall == {
         "everybody": (3, pytest.approx(200 / 3)),
         "below a quarter of the scene": (2, 50.0),
         "a quarter to a half": (0, NAN),
