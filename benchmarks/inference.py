@@ -1,14 +1,15 @@
-"""The network on crops, back end by back end, and the pyramid from photographs to joints."""
+"""The network on crops, for each back end, and the pyramid from images to joints."""
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.figure import TARGETS, Measurement
 from benchmarks.measure import interleave
+from benchmarks.ratio import TARGETS, Ratio
 from benchmarks.setting import MEAN, STD, Setting, network, random_batch
 from posekit.choices import BACKENDS, PRECISIONS
 from posekit.data.crops import PyramidDataset, collate
@@ -18,31 +19,32 @@ from posekit.prediction.backends import Backend, open_backend
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PYRAMID
 
-Work = Callable[[], torch.Tensor]
 _PYRAMID_PEOPLE = 2
 _CPU_CROPS, _GPU_CROPS = 8, 64
-_WARM_UP = 5  # passes after which the default back end has settled
+_WARM_UP = 5  # passes after which the default back end has made its choice
 
 
-def measure_pyramid(setting: Setting) -> Iterator[Measurement]:
-    """People from photograph to joints over all scales and the mirror."""
-    people = setting.shown.select(np.arange(min(_PYRAMID_PEOPLE, len(setting.shown))))
-    predictor = _untrained(setting)
+def measure_pyramid(setting: Setting) -> Iterator[Ratio]:
+    """Measure people from image to joints over all scales and the mirrored crops."""
+    people = setting.people_with_images.select(np.arange(min(_PYRAMID_PEOPLE, len(setting.people_with_images))))
+    predictor = _untrained_predictor(setting)
     crops = PyramidDataset(people, size=setting.size, scales=PYRAMID.scales)
     images = collate([crops[index] for index in range(len(people))]).images
-    images = torch.cat([images, images.flip(2)]).split(predictor.people_per_batch * len(PYRAMID))
-    works = {
-        "ours": lambda: predictor.predict_people(people, progress=False),
-        "plain": lambda: [_forward(predictor, batch) for batch in images],
-    }
-    taken = interleave(works, setting.few, title="pyramid", device=setting.device)
-    ours, plain = (np.divide(times, len(people)).tolist() for times in taken.values())
-    facts = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
-    yield Measurement("pyramid", "as many plain forward passes", ours, plain, facts=facts)
+    batches = torch.cat([images, images.flip(2)]).split(predictor.people_per_batch * len(PYRAMID))
+
+    @torch.inference_mode()
+    def forward() -> None:
+        for batch in batches:
+            predictor.backend.maps(batch.to(predictor.device)).cpu()
+
+    works = {"posekit": lambda: predictor.predict_people(people, progress=False), "yardstick": forward}
+    values, yardstick_values = interleave(works, setting.few, title="pyramid", per=len(people)).values()
+    facts: dict[str, str | float] = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
+    yield Ratio("pyramid", "as many plain forward passes", values, yardstick_values, facts=facts)
 
 
-def _untrained(setting: Setting) -> Predictor:
-    """Weights do not change the speed."""
+def _untrained_predictor(setting: Setting) -> Predictor:
+    """A predictor with random weights, which do not change the speed."""
     info = network(setting)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "untrained.safetensors"
@@ -50,41 +52,47 @@ def _untrained(setting: Setting) -> Predictor:
         return Predictor(weights, device=str(setting.device), views=PYRAMID, batch_size=len(PYRAMID), backend="torch")
 
 
-@torch.inference_mode()
-def _forward(predictor: Predictor, images: torch.Tensor) -> torch.Tensor:
-    return predictor.backend.maps(images.to(predictor.device)).cpu()
-
-
-def measure_inference(setting: Setting) -> Iterator[Measurement]:
-    """Crops to maps by each back end, in one run against plain torch."""
+def measure_inference(setting: Setting) -> Iterator[Ratio]:
+    """Measure crops to maps by each back end, in one run against plain torch."""
     info = network(setting)
-    torch.manual_seed(0)  # so that the ONNX form that is kept is always the same one
+    torch.manual_seed(0)  # the exported ONNX model is cached by its weights
     model = info.build().eval().to(setting.device)
-    people = _CPU_CROPS if setting.device.type == "cpu" else _GPU_CROPS
-    crops = random_batch(people, len(info.skeleton), setting.size).images.to(setting.device)
-    backends = _backends(setting, model, info, crops)
-    works = {name: lambda backend=backend: backend.maps(crops) for name, backend in backends.items()}
-    plain = {"plain": _plain(model, crops)}
-    taken = interleave(plain | works, setting.few, title="inference", device=setting.device)
-    plain_ms = np.divide(taken.pop("plain"), people).tolist()
-    for name, times in taken.items():
-        ours = np.divide(times, people).tolist()
-        facts = {"images/s": round(1000 / float(np.median(ours)), 1), "crops at once": people, "threads": torch.get_num_threads()}
-        facts["back end"] = backends[name].name
+    crop_count = _CPU_CROPS if setting.device.type == "cpu" else _GPU_CROPS
+    crops = random_batch(crop_count, len(info.skeleton), setting.size).images.to(setting.device)
+    images = normalise(crops, MEAN, STD).contiguous()  # in torch's default memory format
+
+    @torch.inference_mode()
+    def forward() -> torch.Tensor:
+        return model.activate(model(images)[-1])
+
+    works: dict[str, Callable[[], object]] = {"yardstick": forward}
+    backends = _open_backends(setting, model, info, crops)
+    for name, backend in backends.items():
+        works[name] = partial(backend.maps, crops)
+    times = interleave(works, setting.few, title="inference", per=crop_count)
+    for name, backend in backends.items():
+        facts: dict[str, str | float] = {
+            "images/s": round(1000 / float(np.median(times[name])), 1),
+            "crops at once": crop_count,
+            "threads": torch.get_num_threads(),
+            "back end": backend.name,
+        }
         target = TARGETS.get(name) if setting.device.type == "cpu" else None
-        yield Measurement(name, "plain torch in float32", ours, plain_ms, target=target, facts=facts)
+        yield Ratio(name, "plain torch in float32", times[name], times["yardstick"], target=target, facts=facts)
 
 
-def _plain(model: StackedHourglass, crops: torch.Tensor) -> Work:
-    """One forward pass of crops that are float32 already, in torch's own memory format."""
-    images = normalise(crops, MEAN, STD).contiguous()
-    return torch.inference_mode()(lambda: model.activate(model(images)[-1]))
-
-
-def _backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops: torch.Tensor) -> dict[str, Backend]:
-    """Under the names of their figures, settled as after longer work; "inference" is what posekit takes by itself."""
-    opened = {}
-    for name, precision in _wanted(setting):
+def _open_backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops: torch.Tensor) -> dict[str, Backend]:
+    """Back ends by the names of their ratios, warmed up; "inference" is posekit's default."""
+    if setting.backend != "auto":
+        choices = [(setting.backend, "no")]
+    elif setting.device.type == "cpu":
+        choices = [(name, "no") for name in BACKENDS]
+    else:
+        choices = [("auto", "no")]
+        for precision in PRECISIONS:
+            choices += [("torch", precision), ("compiled", precision)]
+    backends = {}
+    for name, precision in choices:
         try:
             backend = open_backend(name, model, info, setting.device, precision)
             for _ in range(_WARM_UP):
@@ -92,14 +100,5 @@ def _backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops:
         except ConfigError as error:
             print(f"inference: the back end {name} in precision {precision} is left out: {error}")
         else:
-            opened["inference" if (name, precision) == ("auto", "no") else f"inference, {backend.name}"] = backend
-    return opened
-
-
-def _wanted(setting: Setting) -> list[tuple[str, str]]:
-    """Back ends and precisions."""
-    if setting.backend != "auto":
-        return [(setting.backend, "no")]
-    if setting.device.type == "cpu":
-        return [(name, "no") for name in BACKENDS]
-    return [("auto", "no"), *((name, precision) for precision in PRECISIONS for name in ("torch", "compiled"))]
+            backends["inference" if name == "auto" else f"inference, {backend.name}"] = backend
+    return backends

@@ -1,70 +1,41 @@
-"""Taking times: interleaved, in milliseconds, when the device is done."""
+"""Time posekit and a yardstick in turn, with torch.utils.benchmark's synchronising timer.
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+`torch.utils.benchmark.Timer` runs a statement several times before each result, so it cannot alternate single executions.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch.utils.benchmark import set_torch_threads, timer
 from tqdm.auto import tqdm
 
-CPU = torch.device("cpu")
 
-
-def settle(device: torch.device) -> None:
-    """Wait until the device has done all it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def time_ms(work: Callable[[], object], device: torch.device = CPU) -> float:
-    """How long the work takes, until the device has done it."""
-    settle(device)
-    start = time.perf_counter()
+def time_ms(work: Callable[[], object]) -> float:
+    """Milliseconds that the work takes, until the device has finished it."""
+    start = timer()
     work()
-    settle(device)
-    return 1000 * (time.perf_counter() - start)
-
-
-def per_second(work: Callable[[], object], seconds: float = 4.0) -> float:
-    """How often the work is done in a second, measured over some, after once to warm up."""
-    work()
-    done, start = 0, time.perf_counter()
-    while (taken := time.perf_counter() - start) < seconds:
-        work()
-        done += 1
-    return done / taken
+    return 1000 * (timer() - start)
 
 
 def interleave(
-    works: Mapping[str, Callable[[], object]], rounds: int, *, title: str, device: torch.device = CPU
+    works: Mapping[str, Callable[[], object]], rounds: int, *, title: str, threads: int | None = None, per: int = 1
 ) -> dict[str, list[float]]:
-    """Do each work once to warm up, then all of them in turn, round by round.
+    """Run every work once to warm up, then all in turn, and return by name the milliseconds of each round, divided by `per`.
 
-    Returns
-    -------
-    dict of str to (rounds,) list of float : milliseconds, under the names of the works.
+    `threads` is the number of threads in which torch computes, if not the default.
     """
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in tqdm(range(rounds + 1), desc=title, unit="round", leave=False):
-        for name, work in works.items():
-            taken[name].append(time_ms(work, device))
-    return {name: times[1:] for name, times in taken.items()}
+    times: dict[str, list[float]] = {name: [] for name in works}
+    with set_torch_threads(threads or torch.get_num_threads()):
+        for _ in tqdm(range(rounds + 1), desc=title, unit="round", leave=False):
+            for name, work in works.items():
+                times[name].append(time_ms(work) / per)
+    return {name: values[1:] for name, values in times.items()}
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch compute in this many threads, for a while: yardsticks of one thread are for posekit in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def try_compile(part: str, function: Callable, warm_up: Callable[[Callable], object]) -> Callable | None:
-    """The function under torch.compile, warmed up by one use; or None, and a line that says why it does not work here."""
-    print(f"{part}: torch.compile at work ...", flush=True)
+def try_compile(part: str, function: Any, warm_up: Callable[[Any], object]) -> Any | None:
+    """Compile a function or module and warm it up by one use; None, with a printed line, if torch.compile does not work here."""
+    print(f"{part}: torch.compile ...", flush=True)
     try:
         compiled = torch.compile(function)
         warm_up(compiled)

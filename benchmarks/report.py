@@ -1,4 +1,4 @@
-"""Figures as lines, as a table and as JSON, and beside those of an earlier run."""
+"""Print ratios, write and read them as JSON, and compare them with an earlier run."""
 
 import json
 import math
@@ -6,46 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from benchmarks.figure import Measurement
+import numpy as np
+
+from benchmarks.ratio import Ratio
 from posekit.errors import DataError
 from posekit.files import atomic_write
 from posekit.machine import describe_load, describe_machine, describe_software
 
 _FORMAT = "posekit benchmark 1"
-_MET = {True: "met", False: "missed"}
+_CONDITIONS = {"machine": "on another machine", "software": "with other software", "settings": "with other settings"}
 
 
 @dataclass(frozen=True)
-class Past:
-    """One figure of an earlier run: its ratio, and the quartiles of what that is the median of."""
-
-    ratio: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """An earlier run.
-
-    Parameters
-    ----------
-    path : Path
-    date : str
-    about : mapping of str to mapping
-        What was known of the machine, the software and the settings.
-    figures : mapping of str to Past
-    """
+class EarlierRun:
+    """Ratios by name, and the file's other content, from `read_json`."""
 
     path: Path
-    date: str
-    about: Mapping[str, Mapping]
-    figures: Mapping[str, Past]
+    run: Mapping[str, Any]
+    ratios: Mapping[str, Ratio]
 
 
 def describe_run(settings: Mapping) -> dict:
-    """When, where, with what and on what figures are taken."""
+    """Date, machine, software and settings, for JSON."""
     return {
         "format": _FORMAT,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -57,66 +41,85 @@ def describe_run(settings: Mapping) -> dict:
 
 
 def headline(run: Mapping) -> str:
-    """The run in one line."""
-    machine, software = run["machine"], run["software"]
-    versions = ", ".join(f"{name} {version}" for name, version in software.items() if version)
+    """Describe the run in one line."""
+    machine = run["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in run["software"].items() if version)
     gpu = machine["gpu"] or "no GPU"
     load = "" if run["load"] is None else f", load {run['load']}"
     return f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}; {versions}; {run['date']}{load}"
 
 
-def line(figure: Measurement) -> str:
-    """One figure, told when it is found."""
-    ours, theirs = (_amount(value, figure.unit) for value in figure.medians)
-    target = f"; target {_target(figure)}: {_MET[figure.met]}" if figure.target else ""
-    ratio = f"{_ratio(figure.ratio)} ({_spread(figure.quartiles)}{target})"
-    facts = "".join(f"; {name} {value}" for name, value in figure.facts.items())
-    return f"{figure.name}: {ours}, {figure.yardstick} {theirs}, ratio {ratio}{facts}"
+def line(ratio: Ratio) -> str:
+    """Describe one ratio in one line."""
+    posekit, yardstick = _medians(ratio)
+    target = f"; target {_target(ratio)}: {_met(ratio)}" if ratio.target else ""
+    facts = "".join(f"; {name} {fact}" for name, fact in ratio.facts.items())
+    return (
+        f"{ratio.name}: {posekit}, {ratio.yardstick} {yardstick}, "
+        f"ratio {_format_ratio(ratio.median)} ({_quartiles(ratio)}{target}){facts}"
+    )
 
 
-def table(figures: Sequence[Measurement]) -> str:
-    """All figures, aligned."""
-    head = ("figure", "posekit", "yardstick", "ratio", "quartiles", "target", "")
-    return _aligned([head, *map(_row, figures)])
+def table(ratios: Sequence[Ratio]) -> str:
+    """Arrange all ratios in an aligned table."""
+    rows = [("figure", "posekit", "yardstick", "ratio", "quartiles", "target", "")]
+    for ratio in ratios:
+        posekit, yardstick = _medians(ratio)
+        median = _format_ratio(ratio.median)
+        rows.append(
+            (ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", median, _quartiles(ratio), _target(ratio), _met(ratio))
+        )
+    return _align(rows)
 
 
-def _row(figure: Measurement) -> tuple[str, ...]:
-    ours, theirs = (_amount(value, figure.unit) for value in figure.medians)
-    target, met = (_target(figure), _MET[figure.met]) if figure.target else ("", "")
-    return figure.name, ours, f"{theirs}, {figure.yardstick}", _ratio(figure.ratio), _spread(figure.quartiles), target, met
+def _medians(ratio: Ratio) -> list[str]:
+    """Median of posekit's values and of the yardstick's."""
+    texts = []
+    for value in (np.median(ratio.values), np.median(ratio.yardstick_values)):
+        texts.append(f"{value:,.4g} {ratio.unit}" if value < 1000 else f"{value:,.0f} {ratio.unit}")
+    return texts
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def _quartiles(ratio: Ratio) -> str:
+    low, high = ratio.quartiles
+    return f"{_format_ratio(low)} to {_format_ratio(high)}"
+
+
+def _target(ratio: Ratio) -> str:
+    if ratio.target is None:
+        return ""
+    bound = "at least" if ratio.is_rate else "at most"
+    ms = "" if ratio.target.ms is None else f" and {ratio.target.ms:g} ms"
+    return f"{bound} {ratio.target.ratio:g}{ms}"
+
+
+def _met(ratio: Ratio) -> str:
+    if ratio.target is None:
+        return ""
+    return "met" if ratio.met else "missed"
+
+
+def _align(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    lines = []
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
-def _amount(value: float, unit: str) -> str:
-    return f"{value:,.4g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
-
-
-def _ratio(value: float) -> str:
+def _format_ratio(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
 
 
-def _spread(quartiles: tuple[float, float]) -> str:
-    return " to ".join(map(_ratio, quartiles))
-
-
-def _target(figure: Measurement) -> str:
-    bound = "at least" if figure.is_rate else "at most"
-    ms = "" if figure.target.ms is None else f" and {figure.target.ms:g} ms"
-    return f"{bound} {figure.target.ratio:g}{ms}"
-
-
-def write_json(path: str | Path, run: Mapping, figures: Sequence[Measurement]) -> None:
-    """Write a run, for people's programs and for `read_json`."""
+def write_json(path: str | Path, run: Mapping, ratios: Sequence[Ratio]) -> None:
+    """Write a run for `read_json` and other programs."""
+    text = json.dumps({**run, "figures": [ratio.to_dict() for ratio in ratios]}, indent=2)
     with atomic_write(path) as unfinished:
-        text = json.dumps({**run, "figures": [figure.to_dict() for figure in figures]}, indent=2)
         unfinished.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Earlier:
+def read_json(path: str | Path) -> EarlierRun:
     """Read what `write_json` wrote.
 
     Raises
@@ -126,62 +129,58 @@ def read_json(path: str | Path) -> Earlier:
     """
     path = Path(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); give a file that --json has written") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); give a file written by --json") from error
     except ValueError as error:
-        raise DataError(f"{path}: no JSON, or a damaged file ({error}); give a file that --json has written") from error
+        raise DataError(f"{path}: no JSON, or a damaged file ({error}); give a file written by --json") from error
     try:
-        return _earlier(path, found)
+        if content["format"] != _FORMAT:
+            raise ValueError(content["format"])
+        run = {"date": str(content["date"]), **{name: dict(content[name]) for name in _CONDITIONS}}
+        ratios = {}
+        for figure in content["figures"]:
+            values, yardstick_values = np.array([figure["ours"], figure["theirs"]], np.float64)
+            ratio = Ratio(str(figure["name"]), figure["yardstick"], values, yardstick_values, figure["unit"])
+            if not len(values) or not yardstick_values.min() > 0 or not 0 < ratio.median < math.inf:
+                raise ValueError(figure["name"])
+            ratios[ratio.name] = ratio
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: not a benchmark's figures; give a file that --json of this posekit has written") from error
+        raise DataError(f"{path}: not a benchmark's figures; give a file written by --json of this posekit") from error
+    return EarlierRun(path, run, ratios)
 
 
-def _earlier(path: Path, found: Mapping) -> Earlier:
-    if found["format"] != _FORMAT:
-        raise ValueError(found["format"])
-    figures = {str(each["name"]): _past(each["ratio"], *each["quartiles"]) for each in found["figures"]}
-    about = {name: dict(found[name]) for name in ("machine", "software", "settings")}
-    return Earlier(path, str(found["date"]), about, figures)
+def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> str:
+    """Compare with an earlier run: differing conditions, then a table of the ratios."""
+    lines = [f"against {earlier.path.name} of {earlier.run['date']}"]
+    for key, description in _CONDITIONS.items():
+        then = earlier.run[key]
+        now = run[key]
+        changes = []
+        for name in {**then, **now}:
+            if then.get(name) != now.get(name):
+                changes.append(f"{name} {_or_none(then.get(name))}, now {_or_none(now.get(name))}")
+        if changes:
+            lines.append(f"{earlier.path.name} was measured {description}: {'; '.join(changes)}")
+    rows = [("figure", "ratio then", "now", "change", "beyond both spreads")]
+    for ratio in ratios:
+        rows.append(_compare(ratio, earlier.ratios.get(ratio.name)))
+    return "\n".join([*lines, _align(rows)])
 
 
-def _past(ratio: float, low: float, high: float) -> Past:
-    if not all(math.isfinite(value) and value >= 0 for value in (ratio, low, high)) or not ratio:
-        raise ValueError("a ratio that is none")
-    return Past(ratio, low, high)
+def _or_none(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
-def comparison(figures: Sequence[Measurement], run: Mapping, earlier: Earlier) -> str:
-    """Then and now, figure by figure, and in lines above what besides posekit is another."""
-    head = ("figure", "ratio then", "now", "change", "beyond both spreads")
-    rows = [head, *(_compared(figure, earlier.figures.get(figure.name)) for figure in figures)]
-    return "\n".join([f"against {earlier.path.name} of {earlier.date}", *_differences(run, earlier), _aligned(rows)])
-
-
-def _differences(run: Mapping, earlier: Earlier) -> list[str]:
-    lines = []
-    for key, what in (("machine", "on another machine"), ("software", "with other software"), ("settings", "with other settings")):
-        then, now = earlier.about[key], run[key]
-        names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-        others = [f"{name} {_shown(then, name)}, now {_shown(now, name)}" for name in names]
-        if others:
-            lines.append(f"{earlier.path.name} was measured {what}: {'; '.join(others)}")
-    return lines
-
-
-def _shown(about: Mapping, name: str) -> str:
-    return "none" if about.get(name) is None else str(about[name])
-
-
-def _compared(figure: Measurement, past: Past | None) -> tuple[str, ...]:
-    if past is None:
-        return figure.name, "-", _ratio(figure.ratio), "-", "not measured then"
-    change = f"{100 * (figure.ratio / past.ratio - 1):+.0f} %"
-    return figure.name, _ratio(past.ratio), _ratio(figure.ratio), change, _verdict(figure, past)
-
-
-def _verdict(figure: Measurement, past: Past) -> str:
-    low, high = figure.quartiles
-    if low <= past.high and past.low <= high:
-        return "no"
-    return "yes, better" if (figure.ratio > past.ratio) == figure.is_rate else "yes, worse"
+def _compare(ratio: Ratio, earlier: Ratio | None) -> tuple[str, str, str, str, str]:
+    now = _format_ratio(ratio.median)
+    if earlier is None:
+        return ratio.name, "-", now, "-", "not measured then"
+    change = f"{100 * (ratio.median / earlier.median - 1):+.0f} %"
+    low, high = ratio.quartiles
+    earlier_low, earlier_high = earlier.quartiles
+    if low <= earlier_high and earlier_low <= high:
+        verdict = "no"
+    else:
+        verdict = "yes, better" if (ratio.median > earlier.median) == ratio.is_rate else "yes, worse"
+    return ratio.name, _format_ratio(earlier.median), now, change, verdict

@@ -1,4 +1,4 @@
-"""What is measured on: options, photographs, or numbers drawn at random where photographs are not needed."""
+"""Options of a benchmark run, and its data: people of a data set, or random numbers where no images are needed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,32 +16,13 @@ from posekit.people import People
 from posekit.skeletons import MPII16
 
 FEATURES = 256  # of the published hourglasses
-MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.25, 0.25, 0.25)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Options of a run, and the people it is measured on.
-
-    Parameters
-    ----------
-    device : torch.device
-    data, split : str
-        See `posekit.data.open_people`.
-    root : Path or None
-        None: no photographs.
-    people : int
-        How many people the input path is measured on.
-    size : int
-        Side of the crops in pixels.
-    batch : int
-        People per training step.
-    rounds : int
-        How often each pair is measured; see `many` and `few`.
-    backend : str
-        Which back ends inference is measured of; "auto": all.
-    predictions : Path or None
-    """
+    """Options of the command, and the people that they name; without `root` there are no images."""
 
     device: torch.device
     data: str
@@ -56,52 +37,61 @@ class Setting:
 
     @property
     def many(self) -> int:
-        """Rounds of what takes milliseconds."""
+        """Rounds of works that take milliseconds."""
         return 5 * self.rounds
 
     @property
     def few(self) -> int:
-        """Rounds of what takes seconds on a CPU."""
+        """Rounds of works that take seconds on a CPU."""
         return max(2, self.rounds // 2) if self.device.type == "cpu" else self.rounds
 
     @cached_property
-    def everyone(self) -> People:
-        """The split's people, whether their photographs are there or not."""
+    def all_people(self) -> People:
+        """The split's people, including those whose images are missing."""
+        return self.open_people()
+
+    def open_people(self) -> People:
+        """Read the split's people anew."""
+        if self.root is None:
+            raise DataError("no data set: give --root DIR")
         return open_people(self.data, self.root, self.split)
 
     @cached_property
-    def shown(self) -> People:
-        """Those whose photographs are there; a line tells of the others.
+    def people_with_images(self) -> People:
+        """People whose images exist; prints how many are left out.
 
         Raises
         ------
         DataError
-            If none is.
+            If there are none.
         """
-        is_there = np.isfinite(self._sizes[:, 0])
-        if not is_there.any():
-            raise DataError(f"{self.root}: none of the photographs of its {len(is_there):,} people can be read; put them there")
-        if not is_there.all():
-            print(f"{(~is_there).sum():,} of {len(is_there):,} people are left out: their photographs are not there")
-        return self.everyone.select(is_there)
+        exists = np.isfinite(self._all_sizes[:, 0])
+        if not exists.any():
+            raise DataError(f"{self.root}: none of the images of its {len(exists):,} people can be read; put them there")
+        if not exists.all():
+            print(f"{(~exists).sum():,} of {len(exists):,} people are left out: their images are missing")
+        return self.all_people.select(exists)
 
     @cached_property
-    def shown_sizes(self) -> np.ndarray:
-        """(N, 2) float64: width and height of the photograph of each of the people shown, in pixels."""
-        return self._sizes[np.isfinite(self._sizes[:, 0])]
+    def image_sizes(self) -> np.ndarray:
+        """(N, 2) float64 width and height of the images of `people_with_images`, in pixels."""
+        return self._all_sizes[np.isfinite(self._all_sizes[:, 0])]
 
     @cached_property
-    def _sizes(self) -> np.ndarray:
-        return read_headers(self.everyone.image_paths, progress=True).sizes_of(self.everyone.image_paths)
+    def _all_sizes(self) -> np.ndarray:
+        paths = self.all_people.image_paths
+        return read_headers(paths, progress=True).sizes_of(paths)
 
     def repeated(self, count: int) -> People:
-        """So many people: those shown, again and again."""
-        return self.shown.select(np.arange(count) % len(self.shown))
+        """Repeat the people with images until there are `count`."""
+        return self.people_with_images.select(np.arange(count) % len(self.people_with_images))
 
-    def settings(self) -> dict[str, str | int]:
-        """What figures of two runs must share to be comparable, but for the machine."""
-        data = {"data": self.data, "split": self.split, "people": self.people} if self.root else {}
-        return {**data, "device": self.device.type, "size": self.size, "batch": self.batch}
+    def comparable(self) -> dict[str, str | int]:
+        """Settings that two runs must share to be comparable, besides the machine."""
+        settings: dict[str, str | int] = {"device": self.device.type, "size": self.size, "batch": self.batch}
+        if self.root:
+            settings |= {"data": self.data, "split": self.split, "people": self.people}
+        return settings
 
 
 def random_joints(people: int, joints: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,14 +101,14 @@ def random_joints(people: int, joints: int, size: int) -> tuple[torch.Tensor, to
 
 
 def random_batch(people: int, joints: int, size: int) -> Batch:
-    """Crops of noise: what a network computes does not depend on what it sees."""
+    """Crops of noise, since a network's speed does not depend on its input."""
     points, labelled = random_joints(people, joints, size)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (people, size, size, 3), np.uint8))
     return Batch(images, points, labelled, torch.ones(people, 3), torch.arange(people))
 
 
 def random_people(count: int) -> People:
-    """People without photographs, to build what trains."""
+    """People without images, to build a training run."""
     joints = len(MPII16)
     return People(
         name="noise",
@@ -136,5 +126,5 @@ def random_people(count: int) -> People:
 
 
 def network(setting: Setting) -> ModelInfo:
-    """The network that inference is measured of."""
+    """Describe the network of which inference is measured."""
     return ModelInfo(MPII16, setting.size, stacks=2, features=FEATURES, depth=4, head="sigmoid", mean=MEAN, std=STD)

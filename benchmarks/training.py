@@ -1,119 +1,124 @@
-"""Whole training steps, as the training engine takes them: how fast, how near to what the machine can multiply, what waits."""
+"""Training steps of the training engine: their speed, the machine's own rates, and the time spent waiting for data."""
 
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from benchmarks.figure import TARGETS, Measurement
-from benchmarks.measure import interleave, settle, try_compile
+from benchmarks.measure import interleave, try_compile
+from benchmarks.ratio import TARGETS, Ratio
 from benchmarks.setting import FEATURES, Setting, random_batch, random_people
 from posekit.data.batch import Batch
 from posekit.prediction.backends import DTYPES
 from posekit.skeletons import Skeleton
 from posekit.tasks.pose.build import build_engine, build_info
 from posekit.tasks.pose.config import DataConfig, PoseConfig
+from posekit.tasks.pose.task import PoseTask
 from posekit.training.build import build_accelerator
 from posekit.training.config import ModelConfig, SourceConfig, TrainConfig
 from posekit.training.engine import Engine
 
-_GPU_STACKS, _CPU_STACKS = (2, 8), (2,)
-_GPU_SIDE, _CPU_SIDE = 8192, 2048
-_GPU_WAITS, _GPU_WARM_UP = 100, 20  # steps; a loader's workers have some batches ready before the first
+_CPU_SIDE, _GPU_SIDE = 2048, 8192  # of the matrices
+_GPU_STEPS, _GPU_WARM_UP = 100, 20  # a loader's workers have some batches ready before the first step
 _CHANNELS, _MAP = 128, 64  # of the hourglass's 3x3 convolutions at 256 px
 
 
-def measure_training(setting: Setting) -> Iterator[Measurement]:
-    """The hourglass of two stacks, and of eight on a GPU with a quarter of the people."""
-    for stacks in _CPU_STACKS if setting.device.type == "cpu" else _GPU_STACKS:
-        yield from _of_stacks(setting, stacks, setting.batch if stacks == 2 else max(2, setting.batch // 4))
+def measure_training(setting: Setting) -> Iterator[Ratio]:
+    """Measure the hourglass of two stacks, and on a GPU also of eight with a quarter of the people."""
+    yield from _measure_stacks(setting, 2, setting.batch)
+    if setting.device.type != "cpu":
+        yield from _measure_stacks(setting, 8, max(2, setting.batch // 4))
 
 
-def _of_stacks(setting: Setting, stacks: int, batch: int) -> Iterator[Measurement]:
-    waits, warm_up = (setting.few, 1) if setting.device.type == "cpu" else (_GPU_WAITS, _GPU_WARM_UP)
-    config = _config(setting, stacks, batch)
-    people = setting.repeated(batch * (waits + warm_up)) if setting.root else random_people(batch)
+def _measure_stacks(setting: Setting, stacks: int, batch: int) -> Iterator[Ratio]:
+    steps, warm_up = (setting.few, 1) if setting.device.type == "cpu" else (_GPU_STEPS, _GPU_WARM_UP)
+    source = SourceConfig(setting.data, "")  # not read: the people are passed directly
+    config = PoseConfig(
+        DataConfig([source], [source]),
+        ModelConfig(stacks=stacks, features=FEATURES, input_size=setting.size),
+        train=TrainConfig(batch_size=batch, precision="auto", device=setting.device.type),
+    )
+    people = setting.repeated(batch * (steps + warm_up)) if setting.root else random_people(batch)
     with tempfile.TemporaryDirectory() as folder:
         engine = build_engine(config, people, people, out=Path(folder), accelerator=build_accelerator(config), resume=False)
-        engine.log.close()
+        if engine.log is not None:
+            engine.log.close()
         engine.model.train()
-        yield from _steps(setting, engine, config)
+        yield from _measure_steps(setting, engine, config)
         if setting.root:
-            yield _waiting(setting, engine, stacks, waits, warm_up)
-
-
-def _config(setting: Setting, stacks: int, batch: int) -> PoseConfig:
-    """What `posekit train` does by itself, in the precision that suits the machine."""
-    source = SourceConfig(setting.data, "")  # nobody reads it: the people are given
-    train = TrainConfig(batch_size=batch, precision="auto", device=setting.device.type)
-    model = ModelConfig(stacks=stacks, features=FEATURES, input_size=setting.size)
-    return PoseConfig(DataConfig([source], [source]), model, train=train)
+            yield _measure_waiting(setting, engine, stacks, steps, warm_up)
 
 
 def training_step(engine: Engine, model: nn.Module, batch: Batch) -> None:
-    """One step of a model that the engine has."""
+    """Take one step of the engine's model, or of its compiled form."""
     loss, _ = engine.task.loss(model, batch.to(engine.accelerator.device), 0)
     engine.accelerator.backward(loss)
     engine.optimizer.step()
     engine.optimizer.zero_grad()
 
 
-def _steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Measurement]:
-    """Steps from crops in the host's memory, beside the machine's own rates in the same precision."""
-    device, people = engine.accelerator.device, engine.task.valid_people
-    batch = random_batch(config.train.batch_size, len(people.skeleton), setting.size)
-    batch = batch.pin_memory() if device.type == "cuda" else batch
-    facts, placed = _facts(engine, config, batch), batch.to(device)
+def _measure_steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Ratio]:
+    """Measure steps from crops in the host's memory, beside the machine's own rates in the same precision."""
+    device = engine.accelerator.device
+    task = cast(PoseTask, engine.task)
+    skeleton = task.valid_people.skeleton
+    batch = random_batch(config.train.batch_size, len(skeleton), setting.size)
+    if device.type == "cuda":
+        batch = batch.pin_memory()
+    facts = _facts(engine, config, batch)
+    on_device = batch.to(device)
     dtype = DTYPES[engine.accelerator.mixed_precision]
-    rivals = {"product": _product(device, dtype), "convolution": _convolution(device, dtype, len(batch))}
-    works = {
-        "step": partial(training_step, engine, engine.model, batch),
-        "targets": lambda: engine.task.encode(placed.joints, placed.labelled),
+    product, product_flops = _product(device, dtype)
+    convolution, convolution_flops = _convolution(device, dtype, len(batch))
+    works: dict[str, Callable[[], object]] = {
+        "step": lambda: training_step(engine, engine.model, batch),
+        "targets": lambda: task.encode(on_device.joints, on_device.labelled),
+        "product": product,
+        "convolution": convolution,
     }
-    works |= {name: work for name, (work, _) in rivals.items()} | _compiled(engine, config, batch)
+    if device.type != "cpu" and config.model.stacks == 2:  # elsewhere compiling takes many minutes
+        compiled = try_compile("training", engine.model, lambda model: training_step(engine, model, batch))
+        if compiled is not None:
+            works["compiled"] = lambda: training_step(engine, compiled, batch)
     name = f"training, {config.model.stacks} stacks"
-    taken = interleave(works, setting.few, title=name, device=device)
-    ours = _rates(count_operations(config, people.skeleton, len(batch)), taken["step"])
-    facts["images/s"] = _images(batch, taken["step"])
-    product, convolution = (_rates(flops, taken[rival]) for rival, (_, flops) in rivals.items())
-    yield Measurement(name, "the machine's matrix products", ours, product, "TFLOP/s", facts=facts)
-    yield Measurement(f"{name}, convolutions", "its plain 3x3 convolutions", ours, convolution, "TFLOP/s")
+    times = interleave(works, setting.few, title=name)
+    facts["images/s"] = _images_per_second(batch, times["step"])
+    rates = _tflops(count_operations(config, skeleton, len(batch)), times["step"])
+    product_rates = _tflops(product_flops, times["product"])
+    convolution_rates = _tflops(convolution_flops, times["convolution"])
+    yield Ratio(name, "the machine's matrix products", rates, product_rates, "TFLOP/s", facts=facts)
+    yield Ratio(f"{name}, convolutions", "its plain 3x3 convolutions", rates, convolution_rates, "TFLOP/s")
     target = TARGETS["targets in training"] if config.model.stacks == 2 else None
-    yield Measurement(f"{name}, targets", "the whole step", taken["targets"], taken["step"], target=target)
-    if "compiled" in taken:
-        facts = {"images/s": _images(batch, taken["compiled"])}
-        yield Measurement(f"{name}, compiled", "the same step eager", taken["compiled"], taken["step"], facts=facts)
+    yield Ratio(f"{name}, targets", "the whole step", times["targets"], times["step"], target=target)
+    if "compiled" in times:
+        speed: dict[str, str | float] = {"images/s": _images_per_second(batch, times["compiled"])}
+        yield Ratio(f"{name}, compiled", "the same step eager", times["compiled"], times["step"], facts=speed)
 
 
-def _images(batch: Batch, times_ms: Sequence[float]) -> float:
-    """Per second."""
+def _images_per_second(batch: Batch, times_ms: Sequence[float]) -> float:
     return round(1000 * len(batch) / float(np.median(times_ms)), 1)
 
 
-def _compiled(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, Callable[[], None]]:
-    """The step under torch.compile, where that takes a minute and not many: on a GPU, of two stacks."""
-    if engine.accelerator.device.type == "cpu" or config.model.stacks != 2:
-        return {}
-    fast = try_compile("training", engine.model, lambda compiled: training_step(engine, compiled, batch))
-    return {} if fast is None else {"compiled": partial(training_step, engine, fast, batch)}
+def _tflops(operations: int, times_ms: Sequence[float]) -> list[float]:
+    return [operations / ms / 1e9 for ms in times_ms]
 
 
 def _facts(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, str | float]:
-    facts = {
+    facts: dict[str, str | float] = {
         "people in a step": len(batch),
         "precision": str(DTYPES[engine.accelerator.mixed_precision]).removeprefix("torch."),
         "optimizer": config.optimizer.name,
         "threads": torch.get_num_threads(),
     }
-    if engine.accelerator.device.type == "cuda":  # before anything else takes memory, but after cuDNN has tried its algorithms
+    if engine.accelerator.device.type == "cuda":  # before other works take memory, but after cuDNN has tried its algorithms
         engine.try_step(batch)
         torch.cuda.reset_peak_memory_stats()
         engine.try_step(batch)
@@ -129,13 +134,14 @@ def _product(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], tor
 
 
 def _convolution(device: torch.device, dtype: torch.dtype, people: int) -> tuple[Callable[[], torch.Tensor], int]:
+    """A 3x3 convolution of the hourglass, and its floating point operations."""
     images = torch.randn(people, _CHANNELS, _MAP, _MAP, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     weight = torch.randn(_CHANNELS, _CHANNELS, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     return lambda: F.conv2d(images, weight, padding=1), 2 * people * (3 * _CHANNELS * _MAP) ** 2
 
 
 def count_operations(config: PoseConfig, skeleton: Skeleton, people: int) -> int:
-    """Floating point operations of one step in the network's convolutions, forward and backward; counted, not computed."""
+    """Count the floating point operations of one step in the network's convolutions, forward and backward, without computing."""
     size = config.model.input_size
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         outputs = build_info(config, skeleton).build()(torch.empty(people, 3, size, size))
@@ -143,33 +149,21 @@ def count_operations(config: PoseConfig, skeleton: Skeleton, people: int) -> int
     return counter.get_total_flops()
 
 
-def _rates(flops: int, times_ms: Sequence[float]) -> list[float]:
-    """TFLOP/s."""
-    return (flops / np.asarray(times_ms) / 1e9).tolist()
-
-
-def _waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up: int) -> Measurement:
-    """Steps fed by the loader. Whenever a batch is asked for the device is idle: what passes then is waiting."""
-    waited, taken = [], []
-    for batch, ms in _fed(tqdm(engine.task.loader, desc="waiting for data", unit="step", leave=False)):
-        waited.append(ms)
-        start = time.perf_counter()
+def _measure_waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up: int) -> Ratio:
+    """Measure steps fed by the loader; the device is idle, and so the step waits, until the next batch arrives."""
+    waiting = []
+    whole = []
+    before = timer()
+    for batch in tqdm(engine.task.loader, desc="waiting for data", unit="step", leave=False):
+        arrival = timer()
         engine.try_step(batch)
-        settle(engine.accelerator.device)
-        taken.append(ms + 1000 * (time.perf_counter() - start))
-    groups = max(2, steps // 20)  # waiting comes in bursts: single steps tell little
-    ours, whole = ([float(part.mean()) for part in np.array_split(times[warm_up:], groups)] for times in (waited, taken))
+        after = timer()
+        waiting.append(1000 * (arrival - before))
+        whole.append(1000 * (after - before))
+        before = after
+    groups = max(2, steps // 20)  # waiting comes in bursts, so steps are averaged in groups
+    values = [float(group.mean()) for group in np.array_split(waiting[warm_up:], groups)]
+    whole_values = [float(group.mean()) for group in np.array_split(whole[warm_up:], groups)]
     target = TARGETS["waiting in training"] if setting.device.type == "cuda" else None
-    facts = {"workers": engine.task.loader.num_workers, "steps": steps}
-    return Measurement(f"training, {stacks} stacks, waiting for data", "the whole step", ours, whole, target=target, facts=facts)
-
-
-def _fed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
-    """Each batch, and the milliseconds until it came."""
-    source = iter(batches)
-    while True:
-        start = time.perf_counter()
-        batch = next(source, None)
-        if batch is None:
-            return
-        yield batch, 1000 * (time.perf_counter() - start)
+    facts: dict[str, str | float] = {"workers": engine.task.loader.num_workers, "steps": steps}
+    return Ratio(f"training, {stacks} stacks, waiting for data", "the whole step", values, whole_values, target=target, facts=facts)

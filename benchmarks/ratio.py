@@ -1,4 +1,4 @@
-"""What the benchmark finds: figures, each a ratio to a yardstick measured in the same run, and what they are to reach."""
+"""Results of the benchmark: ratios to a yardstick measured in the same run, and their targets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,21 +8,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure is to reach.
-
-    Parameters
-    ----------
-    ratio : float
-        At most, or at least where the figure is a rate.
-    ms : float, optional
-        posekit's own time in milliseconds, at most.
-    """
+    """Upper bound of a ratio, or lower bound of a rate's; and upper bound of posekit's own time in milliseconds."""
 
     ratio: float
     ms: float | None = None
 
 
-# Figures without an entry have no target: they tell what the machine or one of several ways can do.
+# Ratios without an entry have no target: they show what the machine or one of several ways can do.
 TARGETS = {
     "input, small photographs": Target(1.10),
     "input, large photographs": Target(0.90),
@@ -40,52 +32,47 @@ TARGETS = {
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One figure: what posekit takes or achieves, beside its yardstick.
+class Ratio:
+    """Times or rates of posekit and of a yardstick.
 
     Parameters
     ----------
     name : str
         The same in every run.
     yardstick : str
-        What it is measured against.
-    ours, theirs : (R,) float
-        posekit and the yardstick, in pairs measured one after the other.
+        What posekit is measured against.
+    values, yardstick_values : (R,) float
+        Of posekit and of the yardstick, in pairs measured one after the other.
     unit : str
-        "ms", or a rate such as "people/s", which is the better the higher.
+        "ms", or a rate such as "people/s", of which more is better.
     target : Target, optional
     facts : mapping of str to str or float
-        What else is to be known, such as how many people it was measured on.
+        Further facts, such as the number of people.
     """
 
     name: str
     yardstick: str
-    ours: Sequence[float]
-    theirs: Sequence[float]
+    values: Sequence[float] | np.ndarray
+    yardstick_values: Sequence[float] | np.ndarray
     unit: str = "ms"
     target: Target | None = None
     facts: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def ratios(self) -> np.ndarray:
-        """(R,) float64: of each pair. What disturbs the machine for longer disturbs both."""
-        return np.divide(self.ours, self.theirs)
+        """(R,) float64 ratio of each pair, from which a lasting disturbance of the machine cancels out."""
+        return np.divide(self.values, self.yardstick_values)
 
     @property
-    def ratio(self) -> float:
+    def median(self) -> float:
         """Median of the ratios."""
         return float(np.median(self.ratios))
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Between them lies the middle half of the ratios."""
+        """First and third quartile of the ratios."""
         low, high = np.percentile(self.ratios, [25, 75])
         return float(low), float(high)
-
-    @property
-    def medians(self) -> tuple[float, float]:
-        """Of posekit and of the yardstick."""
-        return float(np.median(self.ours)), float(np.median(self.theirs))
 
     @property
     def is_rate(self) -> bool:
@@ -98,20 +85,20 @@ class Measurement:
         if self.target is None:
             return None
         if self.is_rate:
-            return self.ratio >= self.target.ratio
-        return self.ratio <= self.target.ratio and (self.target.ms is None or self.medians[0] <= self.target.ms)
+            return self.median >= self.target.ratio
+        return self.median <= self.target.ratio and (self.target.ms is None or float(np.median(self.values)) <= self.target.ms)
 
     def to_dict(self) -> dict:
-        """For JSON: everything measured, and what follows from it."""
+        """Everything measured and derived, for JSON."""
         return {
             "name": self.name,
             "yardstick": self.yardstick,
             "unit": self.unit,
-            "ratio": self.ratio,
+            "ratio": self.median,
             "quartiles": list(self.quartiles),
             "target": None if self.target is None else {"ratio": self.target.ratio, "ms": self.target.ms},
             "met": self.met,
-            "ours": list(map(float, self.ours)),
-            "theirs": list(map(float, self.theirs)),
+            "ours": [float(value) for value in self.values],
+            "theirs": [float(value) for value in self.yardstick_values],
             "facts": dict(self.facts),
         }
