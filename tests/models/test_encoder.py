@@ -73,8 +73,8 @@ class HourglassTests:
     @pytest.mark.parametrize("name", ENCODER_SIZES)
     @pytest.mark.parametrize("depth", [3, 4])
     def test_every_stack_gives_maps_of_a_quarter_of_the_size(self, name, depth):
-        outputs = hourglass(name, depth=depth)(torch.zeros(2, 3, 64, 128))
-        assert [tuple(output.shape) for output in outputs] == [(2, 5, 16, 32)] * 2
+        outputs = hourglass(name, depth=depth).eval()(torch.zeros(1, 3, 64, 128))
+        assert [tuple(output.shape) for output in outputs] == [(1, 5, 16, 32)] * 2
 
     def test_every_trainable_parameter_gets_a_gradient(self):
         model = hourglass("efficientnet-lite0")

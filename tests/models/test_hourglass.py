@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from posekit.models import StackedHourglass
 from posekit.models.hourglass import Hourglass, Residual
@@ -94,11 +95,11 @@ def test_later_stacks_take_in_earlier_predictions():
 
 
 @pytest.mark.parametrize(
-    "module", [Residual(4, 6), Residual(4, 4), Hourglass(2, 4)], ids=["residual skip", "residual", "hourglass"]
+    "module", [Residual(4, 6), Residual(4, 4), Hourglass(1, 4)], ids=["residual skip", "residual", "hourglass"]
 )
 def test_in_place_operations_keep_gradients_right(module):
     torch.manual_seed(1)
-    x = torch.randn(2, 4, 4, 8, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 4, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(copy.deepcopy(module).double(), x)
 
 
@@ -118,8 +119,10 @@ def settled():
     """A network whose running statistics are those of its input."""
     model = small()
     images = torch.randn(8, 3, 32, 32)
-    for _ in range(30):
-        model(images)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the running statistics are the mean over all batches
+    model(images)
     return model.eval(), images
 
 

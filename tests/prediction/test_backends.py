@@ -1,4 +1,4 @@
-"""Whatever runs the network, the answer is the same; and files of strangers can do no harm."""
+"""All back ends give the same results, and files from strangers can do no harm."""
 
 import os
 from dataclasses import replace
@@ -41,7 +41,7 @@ def entries(cache_home):
 
 
 @pytest.mark.parametrize("decode", DECODE_METHODS)
-def test_both_give_what_the_model_gives(small, crops, decode):
+def test_back_ends_give_the_results_of_the_model(small, crops, decode):
     model, info = small
     with torch.inference_mode():
         expected = model.activate(model(normalise(crops(5), info.mean, info.std))[-1])
@@ -49,14 +49,14 @@ def test_both_give_what_the_model_gives(small, crops, decode):
     for backend in (TorchBackend(model, info), OnnxBackend(to_onnx(model, info), "it")):
         assert backend.info == info
         torch.testing.assert_close(backend.maps(crops(5)), expected, atol=1e-4, rtol=0)
-        found = backend.joints(crops(5), decode)
-        torch.testing.assert_close(found[0], joints, atol=1e-3, rtol=0)
-        torch.testing.assert_close(found[1], scores, atol=1e-4, rtol=0)
+        backend_joints, backend_scores = backend.joints(crops(5), decode)
+        torch.testing.assert_close(backend_joints, joints, atol=1e-3, rtol=0)
+        torch.testing.assert_close(backend_scores, scores, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_without_a_compiler_one_line_says_so(sigmoid, crops):
+def test_a_missing_compiler_is_named(sigmoid, crops):
     from torch._inductor import config
 
     torch.compiler.reset()
@@ -67,32 +67,32 @@ def test_without_a_compiler_one_line_says_so(sigmoid, crops):
         open_backend("compiled", *sigmoid, CPU).maps(crops(1))
 
 
-def test_lower_precision_is_near_and_named(sigmoid, crops):
+def test_lower_precision_gives_similar_maps(sigmoid, crops):
     expected = TorchBackend(*sigmoid).maps(crops(4))
     backend = open_backend("auto", *sigmoid, CPU, "bf16")
     assert backend.name == "torch bf16"
-    found = backend.maps(crops(4))
-    assert found.dtype == torch.float32
-    assert not torch.equal(found, expected)
-    # bf16 has 8 bits: each of some thirty layers adds a rounding of up to 0.4 %.
-    assert (found - expected).abs().mean() < 0.02
+    maps = backend.maps(crops(4))
+    assert maps.dtype == torch.float32
+    assert not torch.equal(maps, expected)
+    # bf16 has 8 bits: each of about thirty layers rounds by up to 0.4 %.
+    assert (maps - expected).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize(
     "views", [TestTimeAugmentation(), TestTimeAugmentation(flip=True), PYRAMID], ids=["plain", "flip", "pyramid"]
 )
-def test_all_views_work_with_both(real_data, weights, onnx_file, views):
+def test_back_ends_agree_for_all_views(real_data, weights, onnx_file, views):
     photo = real_data / "photos" / "man_running.jpg"
     expected = posekit.load(weights, device="cpu", views=views, backend="torch")(photo)[0]
     for path, backend in ((weights, "onnx"), (onnx_file, "auto"), (onnx_file, "onnx")):
         predictor = posekit.load(path, device="cpu", views=views, backend=backend)
         assert predictor.choices["backend"] == "onnx"
-        (found,) = predictor(photo)
-        assert np.abs(found.keypoints - expected.keypoints).max() < 1e-3 * max(read_image(photo).shape)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        (pose,) = predictor(photo)
+        assert np.abs(pose.keypoints - expected.keypoints).max() < 1e-3 * max(read_image(photo).shape)
+        np.testing.assert_allclose(pose.scores, expected.scores, atol=1e-4)
 
 
-def test_auto_makes_the_onnx_form_once_it_is_worth_it(sigmoid, crops, cache_home, monkeypatch, capsys):
+def test_auto_makes_the_onnx_form_once_after_some_crops(sigmoid, crops, cache_home, monkeypatch, capsys):
     backend = open_backend("auto", *sigmoid, CPU)
     expected = TorchBackend(*sigmoid).maps(crops(16))
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_auto_makes_the_onnx_form_once_it_is_worth_it(sigmoid, crops, cache_home
         assert open_backend(name, *sigmoid, CPU).name == "onnx"
 
 
-def test_other_weights_have_another_form(sigmoid, cache_home, crops):
+def test_other_weights_have_another_onnx_form(sigmoid, cache_home, crops):
     model, info = sigmoid
     first = open_backend("onnx", model, info, CPU)
     model.outputs[-1].bias.data += 0.5
@@ -120,7 +120,7 @@ def test_other_weights_have_another_form(sigmoid, cache_home, crops):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1000], lambda data: b"", lambda data: data[:5000] + b"?" + data[5001:]])
-def test_a_damaged_entry_is_made_anew(sigmoid, crops, cache_home, damage):
+def test_a_damaged_cache_entry_is_replaced(sigmoid, crops, cache_home, damage):
     open_backend("onnx", *sigmoid, CPU)
     (entry,) = entries(cache_home)
     whole = entry.read_bytes()
@@ -131,7 +131,7 @@ def test_a_damaged_entry_is_made_anew(sigmoid, crops, cache_home, damage):
     assert len(entry.read_bytes()) == len(whole)
 
 
-def test_a_cache_folder_that_cannot_be_written_loses_nothing(sigmoid, crops, cache_home, capsys):
+def test_prediction_works_without_a_writable_cache_folder(sigmoid, crops, cache_home, capsys):
     cache_home.write_text("a file where the folder should be")
     backend = open_backend("auto", *sigmoid, CPU)
     for _ in range(2):
@@ -139,11 +139,11 @@ def test_a_cache_folder_that_cannot_be_written_loses_nothing(sigmoid, crops, cac
     assert backend.name == "torch"
     (line,) = capsys.readouterr().err.splitlines()
     assert str(cache_home) in line and "XDG_CACHE_HOME" in line
-    assert open_backend("onnx", *sigmoid, CPU).name == "onnx", "asked for, it is made for this run"
-    assert "not kept" in capsys.readouterr().err
+    assert open_backend("onnx", *sigmoid, CPU).name == "onnx", "on request it is made for this run"
+    assert str(cache_home) in capsys.readouterr().err
 
 
-def test_the_cache_does_not_grow_for_ever(cache_home, monkeypatch):
+def test_the_cache_keeps_the_most_recently_used_entries(cache_home, monkeypatch):
     monkeypatch.setattr(cache, "_KEPT", 2)
     for age, key in enumerate(("old", "older", "new")):
         cache.write(key, key.encode())
@@ -154,13 +154,13 @@ def test_the_cache_does_not_grow_for_ever(cache_home, monkeypatch):
     assert (cache.read("older"), cache.read("new"), cache.read("last")) == (b"older", None, b"")
 
 
-def test_a_relative_cache_folder_is_none(monkeypatch, tmp_path):
+def test_a_relative_cache_folder_is_ignored(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert cache.folder() == tmp_path / ".cache" / "posekit"
 
 
-def test_nobody_without_a_home_is_stopped(monkeypatch, sigmoid):
+def test_prediction_works_without_a_home_folder(monkeypatch, sigmoid):
     def nowhere():
         raise RuntimeError("Could not determine home directory.")
 
@@ -181,7 +181,7 @@ def test_without_the_packages_torch_is_the_default(sigmoid, package, monkeypatch
         open_backend("onnx", *sigmoid, CPU)
 
 
-def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
+def test_unavailable_options_are_refused(sigmoid, onnx_file):
     with pytest.raises(ConfigError, match=r"'tensorrt'.* auto, torch, compiled, onnx"):
         open_backend("tensorrt", *sigmoid, CPU)
     with pytest.raises(ConfigError, match=r"onnx.*cuda"):
@@ -199,7 +199,7 @@ def test_what_cannot_be_had_is_refused(sigmoid, onnx_file):
             opened()
 
 
-def test_a_gpu_is_torchs(sigmoid):
+def test_auto_is_torch_on_a_gpu(sigmoid):
     assert isinstance(open_backend("auto", *sigmoid, torch.device("meta")), TorchBackend)
     assert isinstance(open_backend("auto", *sigmoid, CPU), AutoBackend)
 
@@ -219,7 +219,7 @@ def external(graph):
 
 
 def hidden_external(graph):
-    """In a branch of an If, where only a walk through all of the file finds it."""
+    """External weights in a branch of an If, which only a walk through the whole file finds."""
     tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="weights.bin")
     branch = onnx.helper.make_graph([], "branch", [], [onnx.helper.make_tensor_value_info("w", 1, [1])], [tensor])
@@ -258,7 +258,7 @@ def another_skeleton(graph):
         (lambda graph: graph.graph.initializer.pop(), ""),
     ],
 )
-def test_files_of_strangers_are_examined(form, tmp_path, change, message):
+def test_unsafe_files_are_refused(form, tmp_path, change, message):
     path = tmp_path / "strange.onnx"
     path.write_bytes(changed(form, change))
     with pytest.raises(WeightsError, match=rf"strange\.onnx: .*({message})") as error:
@@ -275,7 +275,7 @@ def test_a_truncated_file(form, tmp_path, cut):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_a_file_that_says_it_has_more_joints_than_it_has(sigmoid, form, tmp_path, crops):
+def test_a_file_that_claims_more_joints_than_it_has(sigmoid, form, tmp_path, crops):
     claim = replace(sigmoid[1], skeleton=MPII16).to_json()
     data = changed(form, lambda graph: setattr(graph.metadata_props[0], "value", claim))
     with pytest.raises(WeightsError, match=r"it: maps: .*\(2, 16\)"):
@@ -288,13 +288,13 @@ def test_crops_of_another_size_are_refused(form):
 
 
 @pytest.mark.parametrize("decode", ["quarter", "dark"])
-def test_many_crops_go_through_in_pieces_and_come_back_in_order(sigmoid, form, crops, monkeypatch, decode):
+def test_chunks_of_crops_keep_their_order(sigmoid, form, crops, monkeypatch, decode):
     for backend in (TorchBackend(*sigmoid), OnnxBackend(form, "it")):
-        maps, (joints, scores) = backend.maps(crops(7)), backend.joints(crops(7), decode)
+        maps = backend.maps(crops(7))
+        joints, scores = backend.joints(crops(7), decode)
         with monkeypatch.context() as patch:
             patch.setattr(backends, "_CHUNK_VALUES", 3 * 8 * 16 * 16 + 1)
-            assert [len(piece) for piece in backends._chunks(crops(7), backend.info)] == [3, 3, 1]
+            assert [len(chunk) for chunk in backends._chunks(crops(7), backend.info)] == [3, 3, 1]
             torch.testing.assert_close(backend.maps(crops(7)), maps)
             torch.testing.assert_close(backend.joints(crops(7), decode), (joints, scores), atol=1e-3, rtol=0)
-    together = [len(piece) for piece in backends._chunks(crops(7), sigmoid[1])]
-    assert together == [7], "a small network takes them at once"
+    assert [len(chunk) for chunk in backends._chunks(crops(7), sigmoid[1])] == [7], "a small network takes all at once"

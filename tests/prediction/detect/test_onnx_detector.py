@@ -1,4 +1,4 @@
-"""Detectors of every layout: tiny networks that say the same two people, whatever they see."""
+"""Detectors of every layout: tiny networks with constant results, the same two people in each."""
 
 import numpy as np
 import pytest
@@ -10,15 +10,15 @@ from posekit.prediction.detect.onnx_detector import OnnxDetector
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-# Two people, a double of the first, someone too unsure, and a thing of another class: x, y, width, height in pixels of the input.
+# Two people, a double of the first, one with a low score, and an object of another class: x, y, width, height, input pixels.
 RECTANGLES = np.array([[10, 20, 30, 80], [60, 40, 20, 50], [11, 21, 30, 79], [100, 10, 20, 60], [5, 5, 100, 40]], np.float32)
 SCORES = np.array([0.9, 0.7, 0.8, 0.3, 0.95], np.float32)
-THING = np.array([0, 0, 0, 0, 1])
+CLASSES = np.array([0, 0, 0, 0, 1])
 SIZE = 160, 128
-# The input's pixels are half of the picture's.
+# The input has half the resolution of the image.
 IMAGE = np.zeros((256, 320, 3), np.uint8)
 CORNERS = np.concatenate([RECTANGLES[:, :2], RECTANGLES[:, :2] + RECTANGLES[:, 2:]], 1)
-MIDDLES = np.concatenate([RECTANGLES[:, :2] + RECTANGLES[:, 2:] / 2, RECTANGLES[:, 2:]], 1)
+CENTRES = np.concatenate([RECTANGLES[:, :2] + RECTANGLES[:, 2:] / 2, RECTANGLES[:, 2:]], 1)
 SHARES = np.array([*SIZE, *SIZE], np.float32)
 EXPECTED = [Box.from_xywh(20, 40, 60, 160), Box.from_xywh(120, 80, 40, 100)]
 _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.uint8): 2}
@@ -26,7 +26,7 @@ _TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.uint8): 2}
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a network that gives these results, whatever it is fed; gives its path."""
+    """Write a network with constant results; returns its path."""
 
     def write(results, *, shape=(1, 3, 128, 160), kind=1, sizes=False, names=None):
         helper = onnx.helper
@@ -36,9 +36,9 @@ def write(tmp_path):
             helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(np.ascontiguousarray(result), name))
             for name, result in results.items()
         ]
-        told = [helper.make_tensor_value_info(name, _TYPES[result.dtype], result.shape) for name, result in results.items()]
+        outputs = [helper.make_tensor_value_info(name, _TYPES[result.dtype], result.shape) for name, result in results.items()]
         model = helper.make_model(
-            helper.make_graph(nodes, "detector", entries, told), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+            helper.make_graph(nodes, "detector", entries, outputs), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
         )
         if names is not None:
             helper.set_model_props(model, {"names": str(names)})
@@ -58,22 +58,22 @@ def padded(table, rows):
     return np.concatenate([table, np.zeros((rows - len(table), table.shape[1]), np.float32)])
 
 
-def yolov8(classes=THING, count=4):
-    return {"output0": padded(np.column_stack([MIDDLES, one_hot(SCORES, classes, count)]), 40).T[None]}
+def yolov8(classes=CLASSES, count=4):
+    return {"output0": padded(np.column_stack([CENTRES, one_hot(SCORES, classes, count)]), 40).T[None]}
 
 
 def yolov5():
     objectness = np.array([0.95, 0.75, 0.85, 0.9, 0.97], np.float32)
-    table = np.column_stack([MIDDLES, objectness, one_hot(SCORES / objectness, THING, 3)])
+    table = np.column_stack([CENTRES, objectness, one_hot(SCORES / objectness, CLASSES, 3)])
     return {"output0": padded(table, 60)[None].astype(np.float32)}
 
 
 def end_to_end():
-    return {"output0": padded(np.column_stack([CORNERS, SCORES, THING]).astype(np.float32), 30)[None]}
+    return {"output0": padded(np.column_stack([CORNERS, SCORES, CLASSES]).astype(np.float32), 30)[None]}
 
 
 def rtdetr_of_ultralytics():
-    return {"output0": padded(np.column_stack([MIDDLES / SHARES, one_hot(SCORES, THING, 4)]), 30)[None].astype(np.float32)}
+    return {"output0": padded(np.column_stack([CENTRES / SHARES, one_hot(SCORES, CLASSES, 4)]), 30)[None].astype(np.float32)}
 
 
 def listed(boxes, labels):
@@ -84,7 +84,7 @@ def tensorflow():
     boxes = (CORNERS / SHARES)[:, [1, 0, 3, 2]].astype(np.float32)
     return {
         "detection_boxes": boxes[None],
-        "detection_classes": (THING + 1)[None].astype(np.float32),
+        "detection_classes": (CLASSES + 1)[None].astype(np.float32),
         "detection_scores": SCORES[None],
         "num_detections": np.array([5.0], np.float32),
     }
@@ -95,14 +95,14 @@ def tensorflow():
     [
         (yolov8(), {}),
         (yolov8(), {"shape": ("batch", 3, 128, 160)}),
-        (yolov8(1 - THING), {"names": {0: "helmet", 1: "person", 2: "dog", 3: "cat"}}),
-        (yolov8(0 * THING, 1) | {}, {"names": {0: "pedestrian"}}),
+        (yolov8(1 - CLASSES), {"names": {0: "helmet", 1: "person", 2: "dog", 3: "cat"}}),
+        (yolov8(0 * CLASSES, 1) | {}, {"names": {0: "pedestrian"}}),
         (yolov5(), {}),
         (end_to_end(), {}),
         (rtdetr_of_ultralytics(), {}),
-        (listed(CORNERS, THING), {"sizes": True}),
-        (listed(CORNERS, THING + 1), {}),
-        (listed(CORNERS / SHARES, THING + 1), {"shape": (3, 128, 160)}),
+        (listed(CORNERS, CLASSES), {"sizes": True}),
+        (listed(CORNERS, CLASSES + 1), {}),
+        (listed(CORNERS / SHARES, CLASSES + 1), {"shape": (3, 128, 160)}),
         (tensorflow(), {"shape": (1, 128, 160, 3), "kind": 2}),
     ],
     ids=[
@@ -110,29 +110,29 @@ def tensorflow():
         "Ultralytics' RT-DETR", "RT-DETR", "SSD", "SSD with shares", "TensorFlow's SSD",
     ],
 )  # fmt: skip
-def test_every_layout_tells_the_same_people(write, results, options):
-    found = OnnxDetector(write(results, **options))(IMAGE)
-    if options.get("names") == {0: "pedestrian"}:  # its only class is people: the thing is one of them
-        found = found[1:]
-    assert len(found) == 2
-    for box, expected in zip(found, EXPECTED, strict=True):
+def test_every_layout_gives_the_same_people(write, results, options):
+    boxes = OnnxDetector(write(results, **options))(IMAGE)
+    if options.get("names") == {0: "pedestrian"}:  # the only class is people, so the object is one too
+        boxes = boxes[1:]
+    assert len(boxes) == 2
+    for box, expected in zip(boxes, EXPECTED, strict=True):
         assert box.centre == pytest.approx(expected.centre, abs=1e-3)
         assert box.side == pytest.approx(expected.side, abs=1e-3)
 
 
-def test_scores_from_where_people_begin(write):
+def test_boxes_below_the_least_score_are_left_out(write):
     path = write(yolov8())
     assert len(OnnxDetector(path, min_score=0.2)(IMAGE)) == 3
     assert len(OnnxDetector(path, min_score=0.8)(IMAGE)) == 1
 
 
-def test_an_open_input_is_of_640_pixels(write):
-    """5 pixels of the picture are then 10 of the input's."""
-    found = OnnxDetector(write(yolov8(), shape=(1, 3, "height", "width")))(np.zeros((320, 256, 3), np.uint8))
-    assert found[0].side == pytest.approx(80 / 2 * 1.25)
+def test_an_open_input_has_640_pixels(write):
+    """One pixel of the image is then two of the input."""
+    boxes = OnnxDetector(write(yolov8(), shape=(1, 3, "height", "width")))(np.zeros((320, 256, 3), np.uint8))
+    assert boxes[0].side == pytest.approx(80 / 2 * 1.25)
 
 
-def test_nobody_is_no_error(write):
+def test_an_image_without_people_gives_no_boxes(write):
     assert OnnxDetector(write({"output0": np.zeros((1, 0, 6), np.float32)}))(IMAGE) == []
 
 
@@ -146,7 +146,7 @@ def test_nobody_is_no_error(write):
         (yolov8(), {"names": {0: "cat", 1: "dog"}}, "cat, dog"),
     ],
 )
-def test_what_is_no_detector_is_named(write, results, options, message):
+def test_other_networks_are_refused(write, results, options, message):
     with pytest.raises(WeightsError, match=message):
         OnnxDetector(write(results, **options))
 

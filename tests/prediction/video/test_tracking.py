@@ -1,4 +1,4 @@
-"""Synthetic people with known identities. A person is a box's worth of joints that moves; poses come in any order."""
+"""Synthetic people with known identities, in any order."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ from posekit.skeletons import LSP14, Skeleton
 
 FPS = 25
 K = len(LSP14)
-# A person 200 px tall and 80 wide, about their middle.
+# A person 200 px tall and 80 px wide, around the centre.
 BODY = np.random.default_rng(0).uniform(-1, 1, (K, 2)) * [40, 100]
-BODY[0], BODY[9] = (-40, 100), (40, -100)
+BODY[0] = (-40, 100)
+BODY[9] = (40, -100)
 
 
 def person(x, y=200.0, score=0.9, box=None):
@@ -21,47 +22,48 @@ def person(x, y=200.0, score=0.9, box=None):
 
 
 def follow(tracker, frames, start=0):
-    """Ids of the persons of each frame, in the order in which they were given; None for who is not told."""
-    rng, told = np.random.default_rng(1), []
+    """Return the ids of each frame's people, in their order in `frames`; None for people without an id."""
+    rng = np.random.default_rng(1)
+    frame_ids = []
     for number, poses in enumerate(frames, start):
         order = rng.permutation(len(poses))
         tracked = tracker.update([poses[i] for i in order], number / FPS)
         ids = {id(person.pose): person.id for person in tracked}
-        told.append([ids.get(id(pose)) for pose in poses])
-    return told
+        frame_ids.append([ids.get(id(pose)) for pose in poses])
+    return frame_ids
 
 
-def test_ids_stay_with_people_whatever_the_order():
+def test_ids_do_not_depend_on_the_order():
     frames = [[person(100 + 3 * t), person(400 - 2 * t), person(700, 300 + t)] for t in range(20)]
-    told = follow(Tracker(), frames)
-    assert sorted(told[0]) == [1, 2, 3]
-    assert all(ids == told[0] for ids in told)
+    ids_by_frame = follow(Tracker(), frames)
+    assert sorted(ids_by_frame[0]) == [1, 2, 3]
+    assert all(ids == ids_by_frame[0] for ids in ids_by_frame)
 
 
 def test_people_who_cross_keep_their_ids():
-    # 200 px/s towards each other; where they meet, one stands before the other.
+    # 200 px/s towards each other; where they meet, one hides the other.
     frames = [[person(100 + 8 * t), person(420 - 8 * t, 215)] for t in range(41)]
-    told = follow(Tracker(), frames)
-    apart = [ids for t, ids in enumerate(told) if abs(320 - 16 * t) > 60]
-    assert all(ids == told[0] for ids in apart) and None not in told[0]
+    ids_by_frame = follow(Tracker(), frames)
+    apart = [ids for t, ids in enumerate(ids_by_frame) if abs(320 - 16 * t) > 60]
+    assert all(ids == ids_by_frame[0] for ids in apart) and None not in ids_by_frame[0]
 
 
-def test_only_the_motion_tells_who_is_who():
-    # From one frame to the next each comes to where the other was.
-    told = follow(Tracker(), [[person(100 + 30 * t), person(430 - 30 * t)] for t in range(12)])
-    assert None not in told[0] and told == [told[0]] * 12
+def test_motion_distinguishes_people():
+    # In one step each moves to the place of the other.
+    ids_by_frame = follow(Tracker(), [[person(100 + 30 * t), person(430 - 30 * t)] for t in range(12)])
+    assert None not in ids_by_frame[0] and ids_by_frame == [ids_by_frame[0]] * 12
 
 
-def test_someone_hidden_while_crossing_is_found_behind_with_the_old_id():
+def test_a_person_hidden_while_crossing_keeps_the_id():
     frames = [[person(100 + 8 * t), *([] if 14 <= t < 26 else [person(420 - 8 * t)])] for t in range(41)]
-    told = follow(Tracker(), frames)
-    first, second = told[0]
+    ids_by_frame = follow(Tracker(), frames)
+    first, second = ids_by_frame[0]
     assert {first, second} == {1, 2}
-    assert all(ids[0] == first for ids in told)
-    assert all(ids[1] == second for ids in told if len(ids) == 2)
+    assert all(ids[0] == first for ids in ids_by_frame)
+    assert all(ids[1] == second for ids in ids_by_frame if len(ids) == 2)
 
 
-def test_someone_missed_for_some_frames_keeps_the_id():
+def test_a_person_missed_for_some_frames_keeps_the_id():
     tracker = Tracker(keep=10)
     (first,) = follow(tracker, [[person(100)], [person(104)], [person(108)]])[0]
     follow(tracker, [[]] * 10, start=3)
@@ -70,7 +72,7 @@ def test_someone_missed_for_some_frames_keeps_the_id():
     assert tracker.lost == []
 
 
-def test_id_is_retired_after_the_kept_frames():
+def test_ids_are_forgotten_after_the_kept_frames():
     tracker = Tracker(keep=10)
     assert follow(tracker, [[person(100)]]) == [[1]]
     follow(tracker, [[]] * 11, start=1)
@@ -78,39 +80,40 @@ def test_id_is_retired_after_the_kept_frames():
     assert follow(tracker, [[person(100)]], start=12) == [[2]]
 
 
-def test_someone_who_leaves_and_returns_gets_the_old_id():
-    tracker, width = Tracker(), 640
-    walk = [560 + 8 * t for t in range(12)]  # out of the picture on the right
+def test_a_person_who_leaves_and_returns_keeps_the_id():
+    tracker = Tracker()
+    width = 640
+    walk = [560 + 8 * t for t in range(12)]  # leaves the image on the right
     follow(tracker, [[person(100), person(x)] for x in walk])
     follow(tracker, [[person(100)]] * 8, start=12)
     assert tracker.lost == [2]
-    there, back = tracker.boxes((width, 400), 20 / FPS)
-    assert there.centre[0] == pytest.approx(100, abs=1)
-    assert back.centre[0] == width - 1  # looked for at the edge
+    present, absent = tracker.boxes((width, 400), 20 / FPS)
+    assert present.centre[0] == pytest.approx(100, abs=1)
+    assert absent.centre[0] == width - 1
     assert follow(tracker, [[person(100), person(600)]], start=20) == [[1, 2]]
 
 
-def test_a_newcomer_far_from_who_is_lost_gets_a_new_id():
+def test_a_newcomer_far_from_lost_people_gets_a_new_id():
     tracker = Tracker()
     follow(tracker, [[person(100)], []])
     assert follow(tracker, [[person(900)]], start=2) == [[2]]
 
 
-def test_who_was_just_seen_comes_before_who_is_long_lost():
-    # The tolerance for the lost one has grown over the place of the other.
+def test_people_just_seen_are_matched_before_lost_ones():
+    # The tolerance for the lost person has grown to include the place of the other.
     tracker = Tracker()
     follow(tracker, [[person(100), person(220)]])
-    told = follow(tracker, [[person(100 + 5 * t)] for t in range(1, 25)], start=1)
-    assert told == [[1]] * 24
+    ids_by_frame = follow(tracker, [[person(100 + 5 * t)] for t in range(1, 25)], start=1)
+    assert ids_by_frame == [[1]] * 24
 
 
 def test_two_poses_of_one_person_are_one():
     tracker = Tracker()
-    told = follow(tracker, [[person(100), person(103, score=0.8)], [person(101, score=0.7), person(100)]])
-    assert told == [[1, None], [None, 1]]
+    ids_by_frame = follow(tracker, [[person(100), person(103, score=0.8)], [person(101, score=0.7), person(100)]])
+    assert ids_by_frame == [[1, None], [None, 1]]
 
 
-def test_box_leads_ahead_of_who_moves():
+def test_boxes_move_ahead_with_people():
     tracker = Tracker()
     follow(tracker, [[person(100 + 10 * t)] for t in range(15)])
     (box,) = tracker.boxes((1000, 500), 15 / FPS)
@@ -122,7 +125,8 @@ def test_joints_that_are_not_sure_do_not_move_the_box():
     tracker = Tracker()
     follow(tracker, [[person(100)]] * 3)
     odd = person(100)
-    odd.keypoints[[0, 1]], odd.scores[[0, 1]] = (900.0, 900.0), 0.01
+    odd.keypoints[[0, 1]] = (900.0, 900.0)
+    odd.scores[[0, 1]] = 0.01
     odd.keypoints[2] = np.nan
     assert follow(tracker, [[odd]], start=3) == [[1]]
     (box,) = tracker.boxes((1000, 1000), 4 / FPS)
@@ -130,12 +134,12 @@ def test_joints_that_are_not_sure_do_not_move_the_box():
     assert box.side == pytest.approx(250, rel=0.01)
 
 
-def test_drop_of_confidence_is_marked():
+def test_a_drop_of_the_score_is_not_confident():
     tracker = Tracker()
-    marks = []
+    confident = []
     for t, score in enumerate([0.9, 0.9, 0.9, 0.3, 0.9]):
-        marks += [found.confident for found in tracker.update([person(100, score=score)], t / FPS)]
-    assert marks == [True, True, True, False, True]
+        confident += [tracked.confident for tracked in tracker.update([person(100, score=score)], t / FPS)]
+    assert confident == [True, True, True, False, True]
 
 
 def test_few_sure_joints_are_not_confident_but_followed():
@@ -143,12 +147,12 @@ def test_few_sure_joints_are_not_confident_but_followed():
     follow(tracker, [[person(100)]])
     half_hidden = person(110)
     half_hidden.scores[4:] = 0.01
-    (found,) = tracker.update([half_hidden], 1 / FPS)
-    assert (found.id, found.confident) == (1, False)
+    (tracked,) = tracker.update([half_hidden], 1 / FPS)
+    assert (tracked.id, tracked.confident) == (1, False)
     assert tracker.boxes((1000, 1000), 2 / FPS)[0].centre[0] > 109
 
 
-def test_poses_without_sure_joints_begin_nobody():
+def test_poses_without_sure_joints_start_no_person():
     tracker = Tracker()
     nowhere = person(100)
     nowhere.keypoints[:] = np.nan
@@ -156,7 +160,7 @@ def test_poses_without_sure_joints_begin_nobody():
     assert (tracker.lost, tracker.boxes((10, 10), 1.0), tracker.following) == ([], [], False)
 
 
-def test_a_box_that_follows_someone_begins_nobody():
+def test_boxes_of_followed_people_start_no_person():
     tracker = Tracker()
     follow(tracker, [[person(100)]])
     (box,) = tracker.boxes((1000, 1000), 1 / FPS)
@@ -171,25 +175,25 @@ def test_skeleton_without_sigmas():
     assert [tracker.update([pose], t)[0].id for t in (0.0, 0.1)] == [1, 1]
 
 
-def test_time_goes_on():
+def test_time_must_rise():
     tracker = Tracker()
     tracker.update([], 1.0)
-    with pytest.raises(ValueError, match="later"):
+    with pytest.raises(ValueError, match=r"1\.0"):
         tracker.update([], 1.0)
 
 
-def test_detections_of_who_is_followed_are_left_out():
+def test_detections_of_followed_people_are_left_out():
     followed = Box((100, 100), 200)
-    found = [Box((105, 100), 210), Box((100, 100), 100), Box((400, 100), 200)]
-    assert new_boxes(found, [followed]) == found[1:]
-    assert new_boxes(found, []) == found
+    detected = [Box((105, 100), 210), Box((100, 100), 100), Box((400, 100), 200)]
+    assert new_boxes(detected, [followed]) == detected[1:]
+    assert new_boxes(detected, []) == detected
 
 
-def test_half_hidden_poses_do_not_bring_anyone_back():
+def test_half_hidden_poses_do_not_find_lost_people_again():
     tracker = Tracker()
     follow(tracker, [[person(100)], [], []])
     half_hidden = person(150)
     half_hidden.scores[4:] = 0.01
-    (found,) = tracker.update([half_hidden], 3 / FPS)
-    assert (found.id, found.confident) == (1, False)
+    (tracked,) = tracker.update([half_hidden], 3 / FPS)
+    assert (tracked.id, tracked.confident) == (1, False)
     assert tracker.boxes((1000, 1000), 4 / FPS)[0].centre[0] == pytest.approx(100)
