@@ -29,7 +29,7 @@ def one_hot(indices):
 
 
 SOFT = torch.tensor([[0.9, 0.1, 0, 0], [0.6, 0, 0.4, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]]).double()
-"""Smoothed, mixed, halved (no class above 0.5), nothing, two classes, all classes."""
+"""Smoothed, mixed, equal (no class above 0.5), no class, two classes, all classes."""
 
 
 def anchor_loss_by_hand(logits, truth, gamma, margin, anchor):
@@ -54,7 +54,8 @@ def anchor_loss_by_hand(logits, truth, gamma, margin, anchor):
 @pytest.mark.parametrize("anchor", ANCHORS)
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
 def test_anchor_loss_equals_direct_evaluation(gamma, anchor):
-    logits, indices = random_logits(), random_indices()
+    logits = random_logits()
+    indices = random_indices()
     for target, truth in ((indices, one_hot(indices)), (SOFT, SOFT), (SOFT.bool(), SOFT.bool().double())):
         loss = AnchorLoss(gamma, 0.05, anchor, reduction="none")(logits, target)
         np.testing.assert_allclose(loss.numpy(), anchor_loss_by_hand(logits, truth, gamma, 0.05, anchor), rtol=1e-11)
@@ -62,7 +63,8 @@ def test_anchor_loss_equals_direct_evaluation(gamma, anchor):
 
 @pytest.mark.parametrize("anchor", ANCHORS)
 def test_float32_equals_direct_evaluation(anchor):
-    logits, indices = random_logits(dtype=torch.float32), random_indices()
+    logits = random_logits(dtype=torch.float32)
+    indices = random_indices()
     loss = AnchorLoss(2.0, 0.05, anchor, reduction="none")(logits, indices)
     assert loss.dtype == torch.float32
     by_hand = anchor_loss_by_hand(logits.double(), one_hot(indices), 2.0, 0.05, anchor)
@@ -77,11 +79,11 @@ def test_a_known_value():
     np.testing.assert_allclose(loss[0].numpy(), expected, rtol=1e-12)
 
 
-def test_the_margin_does_not_move_an_anchor_beyond_0_and_1():
+def test_anchors_with_margin_stay_between_0_and_1():
     logits = torch.tensor([[0.02, 0.99]], dtype=torch.float64).logit()
-    of_target, of_background = AnchorLoss(1.0, 0.05, "both").modulators(logits, torch.tensor([[1.0, 0.0]]).double())
-    assert of_target[0, 0].item() == pytest.approx(1 - 0.02 + 1)
-    assert of_background[0, 1].item() == pytest.approx(1 + 0.99 - 0)
+    target_factor, background_factor = AnchorLoss(1.0, 0.05, "both").modulators(logits, torch.tensor([[1.0, 0.0]]).double())
+    assert target_factor[0, 0].item() == pytest.approx(1 - 0.02 + 1)
+    assert background_factor[0, 1].item() == pytest.approx(1 + 0.99 - 0)
 
 
 @pytest.mark.parametrize("anchor", ANCHORS)
@@ -94,7 +96,8 @@ def test_gamma_zero_is_bce(anchor, target):
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_background_anchored_at_1_is_focal_loss(gamma):
-    logits, indices = random_logits(), random_indices()
+    logits = random_logits()
+    indices = random_indices()
     anchored = AnchorLoss(gamma, anchor=1.0, reduction="none")(logits, indices)
     focal = FocalLoss(gamma, "none")(logits, indices)
     background = one_hot(indices) == 0
@@ -102,35 +105,38 @@ def test_background_anchored_at_1_is_focal_loss(gamma):
 
 
 def test_target_anchored_at_0_is_focal_loss():
-    """All background far down: its best probability is 0, and so is q* without a margin."""
+    """The highest background probability is 0, and so is q* without a margin."""
     logits = torch.tensor([[0.3, -800.0, -900.0]], dtype=torch.float64)
     anchored = AnchorLoss(2.0, 0.0, "target", reduction="none")(logits, torch.tensor([0]))
     torch.testing.assert_close(anchored[:, 0], FocalLoss(2.0, "none")(logits, torch.tensor([0]))[:, 0], rtol=1e-12, atol=0)
 
 
-def test_what_scores_above_the_anchor_is_amplified_and_below_suppressed():
+def test_scores_above_the_anchor_are_amplified_and_below_suppressed():
     q = torch.tensor([[0.6, 0.2, 0.55, 0.9]], dtype=torch.float64)
     _, factor = AnchorLoss(2.0, 0.05).modulators(q.logit(), torch.tensor([[1.0, 0, 0, 0]]))
     torch.testing.assert_close(factor[0, 1:], torch.tensor([0.65**2, 1.0, 1.35**2]).double())
 
 
 def test_soft_and_index_targets_agree():
-    logits, indices = random_logits((N, C, 3, 2)), random_indices((N, 3, 2))
+    logits = random_logits((N, C, 3, 2))
+    indices = random_indices((N, 3, 2))
     truth = one_hot(indices).movedim(-1, 1)
     for loss in (AnchorLoss(), BCE(), FocalLoss(), CrossEntropy(), OHEM(AnchorLoss(), 0.4)):
         torch.testing.assert_close(loss(logits, indices), loss(logits, truth), rtol=0, atol=0)
         torch.testing.assert_close(loss(logits, indices.to(torch.int32)), loss(logits, truth), rtol=0, atol=0)
 
 
-def test_positions_are_examples_like_any_others():
-    logits, indices = random_logits((2, C, 3, 5)), random_indices((2, 3, 5))
+def test_every_position_is_one_example():
+    logits = random_logits((2, C, 3, 5))
+    indices = random_indices((2, 3, 5))
     flat = logits.movedim(1, -1).reshape(-1, C)
     for loss in (AnchorLoss(2.0, anchor="both"), CrossEntropy(), OHEM(BCE(), 0.5)):
         torch.testing.assert_close(loss(logits, indices), loss(flat, indices.flatten()))
 
 
-def test_baselines_are_torchs_own():
-    logits, indices = random_logits(), random_indices()
+def test_baselines_equal_torchs_losses():
+    logits = random_logits()
+    indices = random_indices()
     indices[2] = -100
     torch.testing.assert_close(CrossEntropy()(logits, indices), F.cross_entropy(logits, indices))
     torch.testing.assert_close(CrossEntropy()(logits, SOFT), F.cross_entropy(logits, SOFT))
@@ -144,7 +150,8 @@ def test_baselines_are_torchs_own():
 
 @pytest.mark.parametrize("loss", [AnchorLoss, BCE, FocalLoss, CrossEntropy])
 def test_reductions(loss):
-    logits, indices = random_logits(), random_indices()
+    logits = random_logits()
+    indices = random_indices()
     each = loss(reduction="none")(logits, indices)
     assert each.shape == (N, C)
     torch.testing.assert_close(loss(reduction="sum")(logits, indices), each.sum())
@@ -154,20 +161,21 @@ def test_reductions(loss):
 @pytest.mark.parametrize("base", [AnchorLoss, BCE, FocalLoss, CrossEntropy])
 @pytest.mark.parametrize("ratio", [None, 1.0])
 def test_ignored_examples_do_not_count(base, ratio):
-    logits, indices = random_logits().requires_grad_(), random_indices()
+    logits = random_logits().requires_grad_()
+    indices = random_indices()
     loss = base(ignore_index=255)
     loss = loss if ratio is None else OHEM(loss, ratio)
     expected = loss(logits[2:], indices[2:])
     indices[:2] = 255
-    found = loss(logits, indices)
-    torch.testing.assert_close(found, expected)
-    found.backward()
+    total = loss(logits, indices)
+    torch.testing.assert_close(total, expected)
+    total.backward()
     assert (logits.grad[:2] == 0).all() and (logits.grad[2:] != 0).any()
 
 
 @pytest.mark.parametrize("loss", [AnchorLoss(), AnchorLoss(anchor="both"), BCE(), FocalLoss(), CrossEntropy(), OHEM(BCE(), 0.3)])
 @pytest.mark.parametrize("size", [(0, C), (3, C)])
-def test_nothing_that_counts_gives_zero_loss_and_gradient(loss, size):
+def test_without_examples_that_count_loss_and_gradient_are_zero(loss, size):
     logits = random_logits(size).requires_grad_()
     total = loss(logits, torch.full(size[:1], -100))
     total.backward()
@@ -175,7 +183,8 @@ def test_nothing_that_counts_gives_zero_loss_and_gradient(loss, size):
 
 
 def test_class_weights_scale_the_terms_of_their_class():
-    logits, indices = random_logits(), random_indices()
+    logits = random_logits()
+    indices = random_indices()
     weight = [0.5, 1.0, 0.0, 2.0]
     for loss in (AnchorLoss, BCE, FocalLoss, CrossEntropy):
         plain = loss(reduction="none")(logits, indices)
@@ -188,21 +197,22 @@ def test_class_weights_scale_the_terms_of_their_class():
 
 @pytest.mark.parametrize("anchor", ANCHORS)
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
-def test_gradients_with_the_anchors_held(gamma, anchor, monkeypatch):
-    """Numeric differences would move the anchors too: they are held where they were, and the gradients are the same then."""
-    logits, indices = random_logits(seed=3).requires_grad_(), random_indices()
+def test_gradients_with_constant_anchors(gamma, anchor, monkeypatch):
+    """Numeric differences would move the anchors too, so they are held constant; the gradient stays the same."""
+    logits = random_logits(seed=3).requires_grad_()
+    indices = random_indices()
     loss = AnchorLoss(gamma, 0.05, anchor)
     (free,) = torch.autograd.grad(loss(logits, indices), logits)
-    best = classification._highest
+    highest = classification._highest
     held = {}
 
     def hold(probability, classes):
-        return held.setdefault(int(classes.sum()), best(probability, classes))
+        return held.setdefault(int(classes.sum()), highest(probability, classes))
 
     monkeypatch.setattr(classification, "_highest", hold)
     assert torch.autograd.gradcheck(lambda z: loss(z, indices), logits)
-    (still,) = torch.autograd.grad(loss(logits, indices), logits)
-    torch.testing.assert_close(free, still, rtol=0, atol=0)
+    (constant,) = torch.autograd.grad(loss(logits, indices), logits)
+    torch.testing.assert_close(free, constant, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("loss", [BCE(), FocalLoss(0.5), FocalLoss(2.0), CrossEntropy(), OHEM(CrossEntropy(), 0.5)])
@@ -211,8 +221,9 @@ def test_gradients_of_the_baselines(loss, target):
     assert torch.autograd.gradcheck(lambda z: loss(z, target), random_logits(seed=3).requires_grad_())
 
 
-def test_the_target_gets_the_gradient_of_its_own_cross_entropy_alone():
-    logits, indices = random_logits().requires_grad_(), random_indices()
+def test_the_targets_gradient_is_that_of_its_cross_entropy():
+    logits = random_logits().requires_grad_()
+    indices = random_indices()
     AnchorLoss(2.0, reduction="sum")(logits, indices).backward()
     own = logits.grad.gather(1, indices[:, None])
     torch.testing.assert_close(own, logits.detach().sigmoid().gather(1, indices[:, None]) - 1)
@@ -226,7 +237,7 @@ LOSSES = [
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_loss_and_gradient_are_finite_far_out(loss, dtype):
+def test_loss_and_gradient_are_finite_for_extreme_logits(loss, dtype):
     values = torch.tensor([-1e4, -100, -20, 0, 20, 100, 1e4])
     logits = torch.cartesian_prod(values, values, values).to(dtype).requires_grad_()
     loss(logits, torch.arange(len(logits)) % 3).backward()
@@ -236,14 +247,16 @@ def test_loss_and_gradient_are_finite_far_out(loss, dtype):
 @pytest.mark.parametrize("anchor", ANCHORS)
 def test_large_logits_in_float32_equal_float64(anchor):
     values = torch.tensor([-1e4, -30, 0, 30, 1e4])
-    logits, indices = torch.cartesian_prod(values, values), torch.arange(25) % 2
+    logits = torch.cartesian_prod(values, values)
+    indices = torch.arange(25) % 2
     loss = AnchorLoss(2.0, anchor=anchor, reduction="none")
     torch.testing.assert_close(loss(logits, indices).double(), loss(logits.double(), indices), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_lower_precision_and_autocast_are_computed_in_float32(loss):
-    logits, indices = random_logits(dtype=torch.bfloat16), random_indices()
+    logits = random_logits(dtype=torch.bfloat16)
+    indices = random_indices()
     expected = loss(logits.float(), indices)
     assert loss(logits, indices).dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -251,34 +264,36 @@ def test_lower_precision_and_autocast_are_computed_in_float32(loss):
         torch.testing.assert_close(loss(logits.float(), indices), expected, rtol=0, atol=0)
 
 
-def test_warm_up_is_softmax_cross_entropy_in_the_first_epochs_alone():
-    logits, indices = random_logits(), random_indices()
+def test_warm_up_is_softmax_cross_entropy_in_the_first_epochs_only():
+    logits = random_logits()
+    indices = random_indices()
     loss = AnchorLoss(2.0, warmup_epochs=2, class_weight=[1.0, 2.0, 3.0, 4.0])
     warm = CrossEntropy(class_weight=[1.0, 2.0, 3.0, 4.0])(logits, indices)
     cold = AnchorLoss(2.0, class_weight=[1.0, 2.0, 3.0, 4.0])(logits, indices)
     for epoch, expected in enumerate([warm, warm, cold, cold]):
         loss.set_epoch(epoch)
         torch.testing.assert_close(loss(logits, indices), expected, rtol=0, atol=0)
-    loss.set_epoch(0)  # training begins anew
+    loss.set_epoch(0)  # a new training
     torch.testing.assert_close(loss(logits, indices), warm, rtol=0, atol=0)
 
 
-def test_a_warm_up_that_is_never_told_its_epoch_is_refused():
+def test_a_warm_up_without_its_epoch_is_refused():
     for loss in (AnchorLoss(warmup_epochs=5), OHEM(AnchorLoss(warmup_epochs=5), 0.5)):
-        with pytest.raises(RuntimeError, match=r"call set_epoch\(epoch\) before every epoch"):
+        with pytest.raises(RuntimeError, match="set_epoch"):
             loss(random_logits(), random_indices())
 
 
 @pytest.mark.parametrize("loss", [AnchorLoss(), BCE(), FocalLoss(), CrossEntropy(), OHEM(BCE(), 0.5)])
-def test_any_loss_may_be_told_the_epoch(loss):
+def test_every_loss_has_set_epoch(loss):
     before = loss(random_logits(), random_indices())
     loss.set_epoch(0)
     torch.testing.assert_close(loss(random_logits(), random_indices()), before, rtol=0, atol=0)
 
 
-def test_mining_tells_its_base_the_epoch():
+def test_mining_sets_the_epoch_of_its_base():
     loss = OHEM(AnchorLoss(warmup_epochs=1), 0.5)
-    logits, indices = random_logits(), random_indices()
+    logits = random_logits()
+    indices = random_indices()
     loss.set_epoch(0)
     torch.testing.assert_close(loss(logits, indices), OHEM(CrossEntropy(), 0.5)(logits, indices))
     loss.set_epoch(1)
@@ -287,7 +302,8 @@ def test_mining_tells_its_base_the_epoch():
 
 @pytest.mark.parametrize("ratio, kept", [(0.01, 1), (0.3, 2), (0.5, 3), (0.75, 4), (1.0, 6)])
 def test_mining_keeps_the_hardest_examples(ratio, kept):
-    logits, indices = random_logits().requires_grad_(), random_indices()
+    logits = random_logits().requires_grad_()
+    indices = random_indices()
     each = CrossEntropy("none")(logits, indices).sum(1)
     hardest = each.detach().sort(descending=True)
     loss = OHEM(CrossEntropy(), ratio)(logits, indices)
@@ -298,19 +314,20 @@ def test_mining_keeps_the_hardest_examples(ratio, kept):
     assert (mined.sum(1) > 0).sum() == kept
 
 
-def test_mining_takes_its_share_of_those_that_count():
-    logits, indices = random_logits(), random_indices()
+def test_the_ratio_of_mining_is_of_the_examples_that_count():
+    logits = random_logits()
+    indices = random_indices()
     indices[:2] = -100
     each = BCE("none")(logits[2:], indices[2:]).sum(1)
     torch.testing.assert_close(OHEM(BCE(), 0.5)(logits, indices), each.topk(2).values.mean())
 
 
-def test_mining_keeps_no_more_than_its_share_of_equal_examples():
+def test_mining_keeps_no_more_than_its_ratio_of_equal_examples():
     logits = torch.zeros(4, C)
     assert OHEM(BCE("none"), 0.5)(logits, torch.zeros(4, dtype=torch.long)).sum(1).count_nonzero() == 2
 
 
-def test_the_weights_move_with_the_loss_and_are_no_state_of_it():
+def test_class_weights_move_with_the_loss_but_not_into_its_state_dict():
     loss = copy.deepcopy(AnchorLoss(class_weight=[1, 2, 3, 4])).to("meta")
     assert loss.class_weight.device.type == "meta"
     assert not loss.state_dict() and not list(loss.parameters())
@@ -328,12 +345,12 @@ def test_the_weights_move_with_the_loss_and_are_no_state_of_it():
         ((N,), torch.zeros(N, dtype=torch.long)),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(logits, target):
-    with pytest.raises(ValueError, match="logits and target: expected"):
+def test_wrong_shapes_are_refused(logits, target):
+    with pytest.raises(ValueError, match="logits and target"):
         AnchorLoss()(torch.zeros(logits), target)
 
 
-def test_a_class_that_there_is_not_is_refused():
+def test_a_class_index_out_of_range_is_refused():
     with pytest.raises(RuntimeError, match="out of bounds"):
         AnchorLoss()(torch.zeros(2, 3), torch.tensor([0, 3]))
 
@@ -341,19 +358,19 @@ def test_a_class_that_there_is_not_is_refused():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: AnchorLoss(-1), "gamma: expected a finite number"),
+        (lambda: AnchorLoss(-1), "gamma.*-1"),
         (lambda: AnchorLoss(math.inf), "gamma"),
         (lambda: AnchorLoss(math.nan), "gamma"),
         (lambda: FocalLoss(-1), "gamma"),
-        (lambda: AnchorLoss(margin=1.5), "margin: expected a finite number from 0 to 1, got 1.5"),
-        (lambda: AnchorLoss(anchor="foreground"), "choose from background, target, both"),
+        (lambda: AnchorLoss(margin=1.5), "margin.*0 to 1, got 1.5"),
+        (lambda: AnchorLoss(anchor="foreground"), "foreground.*background, target, both"),
         (lambda: AnchorLoss(anchor=-0.1), "anchor"),
         (lambda: AnchorLoss(warmup_epochs=-1), "warmup_epochs"),
         (lambda: AnchorLoss(reduction="max"), "reduction 'max'"),
         (lambda: BCE(class_weight=[1, -1]), "class_weight"),
         (lambda: BCE(class_weight=[[1.0]]), "class_weight"),
         (lambda: BCE(class_weight=[math.nan]), "class_weight"),
-        (lambda: BCE(class_weight=[1.0, 2.0])(torch.zeros(2, 3), torch.zeros(2, 3)), "expected 3 weights, one per class, got 2"),
+        (lambda: BCE(class_weight=[1.0, 2.0])(torch.zeros(2, 3), torch.zeros(2, 3)), "class_weight: expected 3 .*got 2"),
         (lambda: OHEM(BCE(), 0), "ratio"),
         (lambda: OHEM(BCE(), 1.5), "ratio"),
     ],
@@ -367,7 +384,7 @@ def test_impossible_arguments_are_refused(make, message):
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile itself does
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("loss", [*LOSSES[:4], CrossEntropy(), OHEM(AnchorLoss(2.0), 0.5)])
-def test_a_compiled_loss_is_one_graph_that_is_not_compiled_anew_for_every_batch(loss, soft):
+def test_a_compiled_loss_is_one_graph_for_all_batch_sizes(loss, soft):
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(loss, backend=counter, fullgraph=True)
@@ -379,7 +396,7 @@ def test_a_compiled_loss_is_one_graph_that_is_not_compiled_anew_for_every_batch(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile itself does
-def test_a_compiled_loss_is_compiled_once_more_for_the_warm_up_and_not_for_every_epoch():
+def test_a_compiled_loss_is_compiled_once_more_for_the_warm_up_only():
     torch._dynamo.reset()
     loss = AnchorLoss(2.0, warmup_epochs=5)
     counter = CompileCounterWithBackend("aot_eager")
@@ -400,7 +417,8 @@ def test_the_compilers_kernels_compute_the_same(loss):
 
 
 def assert_alike(one, other, logits, target):
-    losses, gradients = [], []
+    losses = []
+    gradients = []
     for loss in (one, other):
         z = logits.clone().requires_grad_()
         losses.append(loss(z, target))

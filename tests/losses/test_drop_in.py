@@ -16,36 +16,36 @@ README = Path(__file__).parents[2] / "README.md"
 MARKED = re.compile(r"<!-- run by tests/losses/test_drop_in\.py -->\n```python\n(.*?)```", re.DOTALL)
 
 
-def example(of):
+def example(name):
     plain, torchvision, mmpose, lightning_pose = MARKED.findall(README.read_text(encoding="utf-8"))
-    return {"plain": plain, "torchvision": torchvision, "mmpose": mmpose, "lightning-pose": lightning_pose}[of]
+    return {"plain": plain, "torchvision": torchvision, "mmpose": mmpose, "lightning-pose": lightning_pose}[name]
 
 
 @pytest.fixture
 def toy():
-    """Points in a plane to be told apart by the sector they lie in, a network for them, and its optimizer."""
+    """Points in a plane, labelled by sector, with a network that classifies them and its optimizer."""
     torch.manual_seed(0)
     points = torch.randn(240, 2)
     labels = (torch.atan2(*points.T) / torch.pi * 1.5 + 1.5).long().clamp(max=2)
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 3))
     loader = list(zip(points.split(40), labels.split(40), strict=True))
     return SimpleNamespace(
-        model=model, loader=loader, points=points, labels=labels, optimizer=torch.optim.Adam(model.parameters(), lr=0.02)
+        model=model, loader=loader, points=points, labels=labels, optimizer=torch.optim.Adam(model.parameters(), lr=0.05)
     )
 
 
-def error(toy):
+def error_rate(toy):
     return (toy.model(toy.points).argmax(1) != toy.labels).float().mean().item()
 
 
 def test_a_plain_classifier_learns(toy):
-    assert error(toy) > 0.3
-    exec(example("plain"), {"epochs": 25, "model": toy.model, "loader": toy.loader, "optimizer": toy.optimizer})
-    assert error(toy) < 0.1
+    assert error_rate(toy) > 0.3
+    exec(example("plain"), {"epochs": 10, "model": toy.model, "loader": toy.loader, "optimizer": toy.optimizer})
+    assert error_rate(toy) < 0.1
 
 
 def train_one_epoch(model, criterion, optimizer, data_loader, device, epoch, args, model_ema=None, scaler=None):
-    """What torchvision's does with the loss."""
+    """Use the loss as torchvision does."""
     model.train()
     for image, target in data_loader:
         with torch.autocast("cpu", torch.bfloat16, enabled=args.amp):
@@ -60,18 +60,19 @@ def test_torchvisions_loop_learns(toy, soft):
     one_hot = [(points, nn.functional.one_hot(labels, 3).float() * 0.9 + 0.1 / 3) for points, labels in toy.loader]
     names = {
         "model": toy.model, "optimizer": toy.optimizer, "data_loader": one_hot if soft else toy.loader, "device": "cpu",
-        "args": SimpleNamespace(start_epoch=0, epochs=25, amp=True), "model_ema": None, "scaler": None,
+        "args": SimpleNamespace(start_epoch=0, epochs=10, amp=True), "model_ema": None, "scaler": None,
         "lr_scheduler": torch.optim.lr_scheduler.ConstantLR(toy.optimizer, 1.0), "train_one_epoch": train_one_epoch,
     }  # fmt: skip
     exec(example("torchvision"), names)
-    assert error(toy) < 0.1
+    assert error_rate(toy) < 0.1
 
 
-def modules(monkeypatch, **of):
-    """Stand-ins for modules that are not installed, each with the names that it is to have."""
-    for name, content in of.items():
+def replace_modules(monkeypatch, **contents):
+    """Replace modules that are not installed by modules with the given names; "__" in a keyword stands for "."."""
+    for name, content in contents.items():
         dotted = name.replace("__", ".")
-        for parent in [dotted[: end.start()] for end in re.finditer(r"\.", dotted)]:
+        for dot in re.finditer(r"\.", dotted):
+            parent = dotted[: dot.start()]
             monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
         module = ModuleType(dotted)
         vars(module).update(content)
@@ -79,7 +80,7 @@ def modules(monkeypatch, **of):
 
 
 class Registry(dict):
-    """What mmengine's does with modules that are registered under their own name."""
+    """Registers modules under their own name, like mmengine's."""
 
     def register_module(self, module=None):
         if module is None:
@@ -104,9 +105,9 @@ class MmposesHead(nn.Module):
         return self.final_layer(feats[-1])
 
 
-def test_mmposes_head_gives_logits_to_the_loss_and_scores_to_its_users(monkeypatch):
+def test_mmposes_head_returns_logits_in_training_and_scores_in_evaluation(monkeypatch):
     registry = Registry()
-    modules(monkeypatch, mmpose__models__heads={"HeatmapHead": MmposesHead}, mmpose__registry={"MODELS": registry})
+    replace_modules(monkeypatch, mmpose__models__heads={"HeatmapHead": MmposesHead}, mmpose__registry={"MODELS": registry})
     exec(example("mmpose"), {"__name__": "heads"})
     assert set(registry) == {"HeatmapAnchorLoss", "SigmoidHeatmapHead"}
     head = registry["SigmoidHeatmapHead"](registry["HeatmapAnchorLoss"](gamma=2.0))
@@ -115,7 +116,8 @@ def test_mmposes_head_gives_logits_to_the_loss_and_scores_to_its_users(monkeypat
     scores = head.eval()(feats)
     assert scores.median().item() == pytest.approx(0.01, rel=0.05)
     assert torch.equal(head.train()(feats).sigmoid(), scores)
-    joints, labelled = torch.full((2, 3, 2), 15.5), torch.ones(2, 3, dtype=torch.bool)
+    joints = torch.full((2, 3, 2), 15.5)
+    labelled = torch.ones(2, 3, dtype=torch.bool)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
     losses = []
     for _ in range(20):
@@ -127,7 +129,7 @@ def test_mmposes_head_gives_logits_to_the_loss_and_scores_to_its_users(monkeypat
 
 
 class LightningPosesLoss:
-    """The part of lightning-pose's HeatmapLoss that comes before the loss itself: joints that are not labelled are left out."""
+    """The part of lightning-pose's HeatmapLoss before the loss itself, which removes joints that are not labelled."""
 
     def __call__(self, heatmaps_targ, heatmaps_pred):
         labelled = heatmaps_targ.flatten(2).any(-1)
@@ -135,22 +137,24 @@ class LightningPosesLoss:
 
 
 @pytest.mark.parametrize("count", [6, 4, 0])
-def test_lightning_poses_loss_is_ours_on_its_targets(monkeypatch, count):
+def test_lightning_poses_loss_equals_ours_on_its_targets(monkeypatch, count):
     factory = {"get_loss_classes": lambda: {"heatmap_mse": object}}
-    modules(
+    replace_modules(
         monkeypatch, lightning_pose__losses__factory=factory, lightning_pose__losses__losses={"HeatmapLoss": LightningPosesLoss}
     )
     exec(example("lightning-pose"), {"__name__": "anchor"})
-    known = sys.modules["lightning_pose.losses.factory"].get_loss_classes()
-    assert set(known) == {"heatmap_mse", "heatmap_anchor"}
+    classes = sys.modules["lightning_pose.losses.factory"].get_loss_classes()
+    assert set(classes) == {"heatmap_mse", "heatmap_anchor"}
     joints = torch.rand(2, 3, 2) * 60
     labelled = torch.arange(6).reshape(2, 3) < count
-    # Theirs: a Gaussian about the joint itself that ends nowhere, of sum 1.
-    centres, grid = (joints + 0.5) / 4 - 0.5, torch.arange(16.0)
-    whole = (-((grid - centres[..., :1, None]) ** 2 + (grid[:, None] - centres[..., 1:, None]) ** 2) / (2 * 1.25**2)).exp()
-    theirs = whole / whole.sum((-2, -1), keepdim=True) * labelled[..., None, None]
+    # lightning-pose draws an unlimited Gaussian of sum 1 around the joint.
+    centres = (joints + 0.5) / 4 - 0.5
+    grid = torch.arange(16.0)
+    square = (grid - centres[..., :1, None]) ** 2 + (grid[:, None] - centres[..., 1:, None]) ** 2
+    gaussian = (-square / (2 * 1.25**2)).exp()
+    lightning_target = gaussian / gaussian.sum((-2, -1), keepdim=True) * labelled[..., None, None]
+    target = gaussian / gaussian.amax((-2, -1), keepdim=True)
+    target = torch.where(target < 0.011, 0, target)
     logits = torch.randn(2, 3, 16, 16)
-    ours = whole / whole.amax((-2, -1), keepdim=True)
-    ours = torch.where(ours < 0.011, 0, ours)
-    expected = HeatmapAnchorLoss(gamma=2.0)(logits, ours, labelled.float())
-    torch.testing.assert_close(known["heatmap_anchor"]()(heatmaps_targ=theirs, heatmaps_pred=logits), expected)
+    expected = HeatmapAnchorLoss(gamma=2.0)(logits, target, labelled.float())
+    torch.testing.assert_close(classes["heatmap_anchor"]()(heatmaps_targ=lightning_target, heatmaps_pred=logits), expected)

@@ -14,7 +14,7 @@ B, K, H, W = 2, 3, 5, 7
 
 
 def random_case(seed=0, size=(B, K, H, W)):
-    """Logits in float64, and targets with zeros, soft values, a peak per map; one map without any target."""
+    """Logits in float64, and targets with zeros, soft values and a peak per map; the last map has no target."""
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(size, generator=generator, dtype=torch.float64)
     target = torch.zeros(size, dtype=torch.float64)
@@ -63,13 +63,13 @@ def test_modulator_suppresses_below_the_anchor_and_amplifies_above():
     torch.testing.assert_close(factor.flatten(), torch.tensor([1.0, 0.36, 1.0, 1.69]))
 
 
-def test_anchor_is_the_best_score_in_the_circle_not_at_the_peak():
+def test_anchor_is_the_highest_score_in_the_circle_not_at_the_peak():
     q = torch.tensor([0.1, 0.3, 0.8, 0.9]).view(1, 1, 1, 4)
     target = torch.tensor([0.4, 1.0, 0.6, 0.0]).view(1, 1, 1, 4)
     assert heatmap_anchor(q, target).item() == pytest.approx(0.8)
 
 
-def test_anchor_one_half_is_outside_the_circle():
+def test_target_of_one_half_is_outside_the_circle():
     target = torch.tensor([0.5, 0.0]).view(1, 1, 1, 2)
     assert heatmap_anchor(torch.full_like(target, 0.7), target).isnan().all()
 
@@ -82,15 +82,17 @@ def test_joint_outside_the_crop_gets_plain_bce():
 
 def test_focal_loss_equals_direct_evaluation():
     logits, target = random_case()
-    q, p = logits.sigmoid(), target
-    want = -p * (1 - q) ** 2 * torch.log(q) - (1 - p) * q**2 * torch.log(1 - q)
-    torch.testing.assert_close(HeatmapFocalLoss(2.0, reduction="none")(logits, target), want, rtol=1e-9, atol=1e-12)
+    q = logits.sigmoid()
+    p = target
+    expected = -p * (1 - q) ** 2 * torch.log(q) - (1 - p) * q**2 * torch.log(1 - q)
+    torch.testing.assert_close(HeatmapFocalLoss(2.0, reduction="none")(logits, target), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_static_anchor_one_is_the_focal_loss_of_the_background():
     logits = torch.linspace(-6, 6, 35, dtype=torch.float64).view(1, 1, 5, 7)
     target = torch.zeros_like(logits)
-    logits[..., 2, 3], target[..., 2, 3] = 40.0, 1.0  # the circle's score, hence the anchor, is 1
+    logits[..., 2, 3] = 40.0  # the circle's score, hence the anchor, is 1
+    target[..., 2, 3] = 1.0
     anchor = HeatmapAnchorLoss(2.0, reduction="none")(logits, target)
     focal = HeatmapFocalLoss(2.0, reduction="none")(logits, target)
     torch.testing.assert_close(anchor, focal, rtol=1e-9, atol=1e-12)
@@ -116,8 +118,8 @@ def test_gradcheck(make):
     assert torch.autograd.gradcheck(lambda z: make()(z, target, weight), logits.requires_grad_())
 
 
-def test_anchor_gets_no_gradient():
-    """With the anchor frozen by hand, the gradient is the same: nothing flows through q*."""
+def test_anchor_receives_no_gradient():
+    """With a constant anchor the gradient is the same: nothing flows through q*."""
     logits, target = random_case()
     logits.requires_grad_()
     HeatmapAnchorLoss(2.0, reduction="sum")(logits, target).backward()
@@ -148,10 +150,10 @@ def test_extreme_logits_stay_finite(make, dtype):
 def test_mean_counts_labelled_joints_only():
     logits, target = random_case()
     weight = torch.tensor([[1, 0, 1], [0, 0, 1]], dtype=torch.bool)
-    every = HeatmapAnchorLoss(2.0, reduction="none")(logits, target)
-    want = (every[0, 0].sum() + every[0, 2].sum() + every[1, 2].sum()) / (3 * H * W)
-    torch.testing.assert_close(HeatmapAnchorLoss(2.0)(logits, target, weight), want)
-    torch.testing.assert_close(HeatmapAnchorLoss(2.0, reduction="sum")(logits, target, weight), want * 3 * H * W)
+    pixels = HeatmapAnchorLoss(2.0, reduction="none")(logits, target)
+    expected = (pixels[0, 0].sum() + pixels[0, 2].sum() + pixels[1, 2].sum()) / (3 * H * W)
+    torch.testing.assert_close(HeatmapAnchorLoss(2.0)(logits, target, weight), expected)
+    torch.testing.assert_close(HeatmapAnchorLoss(2.0, reduction="sum")(logits, target, weight), expected * 3 * H * W)
     none = HeatmapAnchorLoss(2.0, reduction="none")(logits, target, weight)
     assert none.shape == (B, K, H, W)
     assert none[0, 1].abs().max() == 0
@@ -160,13 +162,13 @@ def test_mean_counts_labelled_joints_only():
 def test_weights_are_applied_once():
     logits, target = random_case()
     weight = torch.tensor([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-    every = HeatmapMSE(reduction="none")(logits, target)
-    want = (3 * every[0, 0].sum() + every[0, 1].sum()) / (4 * H * W)
-    torch.testing.assert_close(HeatmapMSE()(logits, target, weight), want)
+    pixels = HeatmapMSE(reduction="none")(logits, target)
+    expected = (3 * pixels[0, 0].sum() + pixels[0, 1].sum()) / (4 * H * W)
+    torch.testing.assert_close(HeatmapMSE()(logits, target, weight), expected)
 
 
 @pytest.mark.parametrize("make", [HeatmapBCE, HeatmapAnchorLoss, HeatmapMSE, lambda: OHKM(HeatmapAnchorLoss())])
-def test_no_labelled_joint_costs_nothing_and_backpropagates(make):
+def test_without_labelled_joints_loss_and_gradient_are_zero(make):
     logits, target = random_case()
     logits.requires_grad_()
     loss = make()(logits, target, torch.zeros(B, K))
@@ -190,8 +192,9 @@ def test_intermediate_supervision_sums_over_stacks():
 
 def test_ohkm_keeps_the_hardest_labelled_joints():
     logits = torch.zeros(1, 4, 2, 2)
-    logits[0, 0], logits[0, 1], logits[0, 2], logits[0, 3] = 1.0, 4.0, 3.0, 2.0
-    target, weight = torch.zeros_like(logits), torch.tensor([[1.0, 0.0, 1.0, 1.0]])
+    logits[0] = torch.tensor([1.0, 4.0, 3.0, 2.0]).view(4, 1, 1)
+    target = torch.zeros_like(logits)
+    weight = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
     kept = OHKM(HeatmapMSE(), top=2)(logits, target, weight)
     assert kept.item() == pytest.approx((9 + 4) / 2)
     assert OHKM(HeatmapMSE(), top=99)(logits, target, weight).item() == pytest.approx((1 + 9 + 4) / 3)
@@ -213,10 +216,10 @@ def test_autocast_and_real_targets():
         (lambda: HeatmapBCE()(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 4, 3)), r"got \(1, 2, 3, 4\) and \(1, 2, 4, 3\)"),
         (lambda: HeatmapBCE()(torch.zeros(2, 3, 4), torch.zeros(2, 3, 4)), r"\(B, K, H, W\)"),
         (lambda: HeatmapBCE()(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), torch.ones(2)), r"weight: expected \(1, 2\)"),
-        (lambda: HeatmapBCE(reduction="avg"), "choose from mean, sum, none"),
-        (lambda: HeatmapAnchorLoss(-1), "at least 0"),
-        (lambda: HeatmapFocalLoss(float("nan")), "at least 0"),
-        (lambda: OHKM(HeatmapBCE(), top=0), "at least 1 joint"),
+        (lambda: HeatmapBCE(reduction="avg"), "avg.*mean, sum, none"),
+        (lambda: HeatmapAnchorLoss(-1), "gamma.*-1"),
+        (lambda: HeatmapFocalLoss(float("nan")), "gamma.*nan"),
+        (lambda: OHKM(HeatmapBCE(), top=0), "top.*got 0"),
     ],
 )
 def test_wrong_arguments(call, message):
@@ -237,22 +240,23 @@ def test_hard_pixels_are_those_whose_modulator_is_above_one():
     assert hard.sum() > 0
 
 
-def test_hard_pixels_of_nobody():
+def test_hard_pixels_of_an_empty_batch():
     hard, negatives = hard_pixels(torch.zeros(0, K, H, W), torch.zeros(0, K, H, W), torch.zeros(0, K, dtype=torch.bool))
     assert hard.shape == negatives.shape == (0, K)
 
 
 @pytest.mark.parametrize(("gamma", "expected"), [(0.0, (0.700, 0.300)), (2.0, (0.504, 0.296)), (5.0, (0.371, 0.258))])
-def test_of_two_places_both_likely_anchor_loss_draws_the_peaks_together_and_down(gamma, expected):
-    """The joint is at the first place 7 times of 10, at the second 3 times: the network's best, which for cross entropy is that.
+def test_optimum_for_a_joint_at_one_of_two_pixels(gamma, expected):
+    """The joint is at the first pixel with probability 0.7, at the second with 0.3, which is the optimum of cross entropy.
 
-    Expected values: the root of the gradient written out, q* held fixed, found by descent with that.
+    Expected values: the root of the gradient written out with fixed q*, found by descent.
     """
     targets = torch.eye(2, dtype=torch.float64).reshape(2, 1, 1, 2)
-    shares, logits = torch.tensor([0.7, 0.3], dtype=torch.float64), torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    shares = torch.tensor([0.7, 0.3], dtype=torch.float64)
+    logits = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     loss = HeatmapAnchorLoss(gamma, reduction="none")
     for _ in range(400):
-        each = loss(logits.expand(2, 1, 1, 2), targets).sum((1, 2, 3))
-        (slope,) = torch.autograd.grad((each * shares).sum(), logits)
+        losses = loss(logits.expand(2, 1, 1, 2), targets).sum((1, 2, 3))
+        (slope,) = torch.autograd.grad((losses * shares).sum(), logits)
         logits.data -= slope
     assert logits.sigmoid().tolist() == pytest.approx(expected, abs=1e-3)
