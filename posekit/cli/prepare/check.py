@@ -81,22 +81,25 @@ def _official_splits(args: argparse.Namespace) -> Sequence[str]:
 def _draw_people(path: Path, splits: Mapping[str, People], headers: ImageHeaders) -> None:
     """Draw random people whose images can be read."""
     people = concatenate(list(splits.values()))
-    titles = []
+    all_titles = []
     for name, split in splits.items():
-        titles += [f"{name} {i}: {Path(image).name}" for i, image in enumerate(split.image_paths)]
+        all_titles += [f"{name} {i}: {Path(image).name}" for i, image in enumerate(split.image_paths)]
     candidates = np.flatnonzero(np.isin(people.image_paths, list(headers.sizes)))
-    images: dict[int, np.ndarray] = {}
-    for person in np.random.default_rng(0).permutation(candidates).tolist():
+    images: list[np.ndarray] = []
+    persons = []
+    titles = []
+    for i in np.random.default_rng(0).permutation(candidates).tolist():
         if len(images) == _DRAWN_PEOPLE:
             break
         try:
-            images[person] = read_image(people.image_paths[person])
+            images.append(read_image(people.image_paths[i]))
         except ImageError as error:
             print(error)
+            continue
+        persons.append(people[i])
+        titles.append(all_titles[i])
     if not images:
         print("no image can be read: no people are drawn")
         return
-    persons = [people[person] for person in images]
-    sheet = named_sheet(list(images.values()), persons, people.skeleton, [titles[person] for person in images])
-    write_image(path, sheet)
+    write_image(path, named_sheet(images, persons, people.skeleton, titles))
     print(f"wrote {path}: check that names and sides are right")

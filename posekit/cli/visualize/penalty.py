@@ -60,15 +60,18 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
         raise ConfigError(f"{len(models)} models: at most {len(SERIES)} fit into one chart")
     if args.limit:
         people = people.select(np.isin(people.image_paths, people.image_paths[: args.limit]))
+    numbers: dict[str, Any] = {"weights": dict(zip(models, args.weights, strict=True)), "models": {}}
     studies: dict[str, PenaltyStudy] = {}
+    regions = {}
+    opposite = {}
     for name, model in models.items():
-        studies[name] = penalty_study(model, people, gamma=args.gamma[0], progress=sys.stderr.isatty())
-        print(f"{name}\n{studies[name].table()}\n")
+        study = penalty_study(model, people, gamma=args.gamma[0], progress=sys.stderr.isatty())
+        print(f"{name}\n{study.table()}\n")
+        studies[name] = study
+        regions[name] = study.regions
+        opposite[name] = study.group_rows("opposite")
+        numbers["models"][name] = study.to_dict()
     print(f"{EXPLANATION}\n")
-    numbers: dict[str, Any] = {
-        "weights": dict(zip(models, args.weights, strict=True)),
-        "models": {name: study.to_dict() for name, study in studies.items()},
-    }
     if len({study.targets for study in studies.values()}) > 1:
         print("The models' heatmaps and therefore their regions differ: the numbers cannot be compared.\n")
     elif len(studies) == 2:
@@ -80,7 +83,5 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
     print(f"wrote {path}")
-    regions = {name: study.regions for name, study in studies.items()}
     write_plot(penalty_bars(regions), out, "penalty-regions")
-    groups = {name: study.group_rows("opposite") for name, study in studies.items()}
-    write_plot(penalty_bars(groups), out, "penalty-opposite")
+    write_plot(penalty_bars(opposite), out, "penalty-opposite")

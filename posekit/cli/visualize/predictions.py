@@ -92,7 +92,17 @@ def _most_different(correct: Sequence[np.ndarray], count: int) -> np.ndarray:
 def _draw_people(
     people: People, numbers: np.ndarray, rows: list[int], scores: dict[str, Scores], shown_K: np.ndarray
 ) -> np.ndarray:
-    crops = [Crop(people[row].box, CROP_SIZE) for row in rows]
+    any_scores = next(iter(scores.values()))
+    counted = any_scores.pck.counted[rows]
+    reference, _, _ = any_scores.reference.partition(" (")
+    crops = []
+    images = []
+    titles = []
+    for row, person_counted in zip(rows, counted, strict=True):
+        crop = Crop(people[row].box, CROP_SIZE)
+        crops.append(crop)
+        images.append(people[row].cut(crop))
+        titles.append(f"person {numbers[row]}" if person_counted.any() else f"person {numbers[row]} (no {reference}: not scored)")
 
     def to_crops(joints: np.ndarray) -> np.ndarray:
         return np.array([crop.forward(joints[row]) for crop, row in zip(crops, rows, strict=True)])
@@ -101,14 +111,8 @@ def _draw_people(
     for name, result in scores.items():
         joints = np.where(shown_K[:, None], to_crops(result.predictions.joints), np.nan)
         predictions[name] = joints, result.pck.correct[rows]
-    any_scores = next(iter(scores.values()))
-    counted = any_scores.pck.counted[rows]
-    reference, _, _ = any_scores.reference.partition(" (")
-    titles = [f"person {numbers[row]}" for row in rows]
-    for i in np.flatnonzero(~counted.any(axis=1)):
-        titles[i] += f" (no {reference}: not scored)"
     return prediction_sheet(
-        [people[row].cut(crop) for crop, row in zip(crops, rows, strict=True)],
+        images,
         predictions,
         to_crops(people.joints),
         people.labelled[rows] & shown_K,

@@ -32,10 +32,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _require_different(folders: Sequence[Path]) -> None:
-    resolved = [folder.resolve() for folder in folders]
+    seen = set()
     for folder in folders:
-        if resolved.count(folder.resolve()) > 1:
+        if folder.resolve() in seen:
             raise ConfigError(f"{folder} is named more than once; name each run once")
+        seen.add(folder.resolve())
 
 
 def _require_column(runs: Mapping[str, TrainingRun], columns: Sequence[str], content: str) -> None:

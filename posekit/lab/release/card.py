@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from posekit.drawing.pose import prediction_sheet
 from posekit.geometry import Crop
@@ -133,14 +134,16 @@ class ModelCard:
         """
         scores = self.plain
         people = scores.people
-        chosen: list[int] = []
+        chosen = []
+        crops = []
         titles = []
         for failure, persons in self._failures().items():
-            chosen += persons
-            titles += [f"{Path(people[i].image_path).name}, {failure}" for i in persons]
+            for i in persons:
+                chosen.append(i)
+                crops.append(Crop(people[i].box, _TILE))
+                titles.append(f"{Path(people[i].image_path).name}, {failure}")
         if not chosen:
             return None
-        crops = [Crop(people[i].box, _TILE) for i in chosen]
 
         def to_crops(joints: np.ndarray) -> np.ndarray:
             return np.array([crop.forward(joints[i]) for crop, i in zip(crops, chosen, strict=True)])
@@ -172,7 +175,17 @@ class ModelCard:
 
 def training_facts(notes: Mapping[str, object]) -> dict[str, str]:
     """Rows of the table of facts from the notes that training leaves in a weights file."""
-    return {name.replace("_", " "): str(notes[name]) for name in ("trained_on", "loss", "gamma", "epochs") if name in notes}
+    facts = {}
+    for name in ("trained_on", "loss", "gamma", "epochs"):
+        if name in notes:
+            facts[name.replace("_", " ")] = str(notes[name])
+    return facts
+
+
+def size_facts(model: nn.Module, path: Path) -> dict[str, str]:
+    """Rows of the table of facts about the size of the network and of its file."""
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": f"{n_parameters / 1e6:.2f} M", "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision"}
 
 
 def _network(info: ModelInfo) -> str:

@@ -12,7 +12,7 @@ from posekit.drawing.pose import contact_sheet
 from posekit.errors import ConfigError, DataError
 from posekit.files import atomic_write
 from posekit.images import write_image
-from posekit.lab.release.card import training_facts
+from posekit.lab.release.card import size_facts, training_facts
 from posekit.lab.release.pose_model import TIMING_SECONDS, release_path, run_settings
 from posekit.models import load_weights, save_weights
 from posekit.prediction.detect.pose_detector import CANDIDATES
@@ -57,8 +57,7 @@ def run(args: argparse.Namespace) -> None:
         "network": f"one hourglass of {info.features} features" + (f" on {info.encoder}" if info.encoder else ""),
         "maps": f"centres of people whose longer side is {', '.join(f'{size:.0f}' for size in info.sizes)} px",
         **training_facts(info.notes),
-        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M",
-        "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision",
+        **size_facts(model, path),
         "speed": _speed(path, scenes),
     }
     image_path = path.with_suffix(".png")

@@ -13,7 +13,7 @@ from posekit.data import open_people
 from posekit.errors import ConfigError, DataError
 from posekit.files import atomic_write, writable_folder
 from posekit.images import write_image
-from posekit.lab.release.card import ModelCard
+from posekit.lab.release.card import ModelCard, size_facts
 from posekit.models import load_weights, save_weights
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
@@ -54,8 +54,7 @@ def run(args: argparse.Namespace) -> None:
         raise DataError(f"{args.weights}: cannot be released ({error})") from error
     settings = run_settings(args.weights)
     facts = {
-        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M",
-        "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision",
+        **size_facts(model, path),
         "speed": _speed(path),
         "decoding": f"{_DECODE}, for the scores below",
         "scores of joints": f"probabilities of being correct; calibration error on other people {'; '.join(calibration_errors)}",
