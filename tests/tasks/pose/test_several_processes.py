@@ -1,8 +1,9 @@
-"""Training in two processes, started by torchrun as users do: gloo, on the CPU."""
+"""Training in two processes, started by torchrun: gloo, on the CPU."""
 
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ train: {{epochs: 2, batch_size: 2, accumulate: 2, ema: 0.9, device: cpu, workers
 """
 TRAIN = ["-m", "posekit.cli.main", "train"]
 TOGETHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-# Ends the second process if it writes into the run's folder, but for trying whether it could.
+# The second process exits if it writes into the run's folder; testing whether it could write is allowed.
 ONE_WRITER = """
 import os, sys
 from posekit.cli.main import main
@@ -45,7 +46,7 @@ if os.environ["RANK"] == "1":
     sys.addaudithook(watch)
 sys.exit(main(["train", *sys.argv[1:]]))
 """
-# The first process gets a signal in the second epoch's second batch, and all are asked at every batch.
+# The first process receives a signal in the second batch of the second epoch; all processes check at every batch.
 STOPPED = """
 import os, signal, sys
 from posekit.cli.main import main
@@ -80,9 +81,10 @@ def start(command, *options):
 
 
 def finish(process, status=0):
-    shown, said = process.communicate(timeout=120)
-    assert process.returncode == status, said
-    return shown + said
+    """Wait for a process; returns what it printed."""
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == status, stderr
+    return stdout + stderr
 
 
 def rows(out):
@@ -92,9 +94,9 @@ def rows(out):
 
 
 def assert_same_curve(out, other):
-    """Sums are made in another order, which changes the loss by 1e-8 here; with a higher rate every step enlarges that.
+    """The order of the sums changes the loss by 1e-8, which every step enlarges, more so at higher learning rates.
 
-    Losses that are not weighted by what each process sees differ by 1e-6, statistics that are not shared by 1e-4. A share
+    Losses not weighted by each process's share would differ by 1e-6, statistics that are not shared by 1e-4. A share
     may change by a joint.
     """
     assert len(rows(out)) == len(rows(other)) == 2
@@ -111,59 +113,62 @@ def alone(config, tmp_path_factory):
     return out
 
 
-def test_two_processes_have_the_curve_of_one_and_the_first_alone_writes(config, alone, tmp_path):
-    """Joints that count differ between the halves of a batch, and seven people are validated on."""
+def test_two_processes_have_the_curve_of_one_and_only_the_first_writes(config, alone, tmp_path):
+    """The halves of a batch have different numbers of joints that count, and there are seven validation people."""
     script = tmp_path / "script.py"
     script.write_text(ONE_WRITER)
-    said = finish(start([*TOGETHER, script], "--config", config, "--out", tmp_path / "run"))
-    assert "7 people of lspet" in said
-    assert said.count("to beat: the mean pose") == 1
+    output = finish(start([*TOGETHER, script], "--config", config, "--out", tmp_path / "run"))
+    assert "7 people of lspet" in output
+    assert output.count("to beat: the mean pose") == 1
     assert_same_curve(tmp_path / "run", alone)
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
     assert (tmp_path / "run" / "final.safetensors").exists()
 
 
-def test_fewer_people_to_validate_on_than_processes(config, tmp_path):
+def test_fewer_validation_people_than_processes(config, tmp_path):
     text = config.read_text().replace("random:0.3:0", "random:0.03:2")
     (tmp_path / "one.yaml").write_text(text)
     options = ("--config", tmp_path / "one.yaml", "--train.epochs", 1, "--out", tmp_path / "run")
     assert "valid: 1 people of lspet" in finish(start([*TOGETHER, *TRAIN], *options))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["pooled_mean"] == pytest.approx(rows(tmp_path / "run")[0]["pck"], abs=1e-4)  # in one process, from the weights
+    assert metrics["pooled_mean"] == pytest.approx(rows(tmp_path / "run")[0]["pck"], abs=1e-4)  # evaluated in one process
 
 
-def test_fewer_people_to_train_on_than_processes_are_refused_in_one_line(config, tmp_path):
+def test_fewer_training_people_than_processes_are_refused_in_one_line(config, tmp_path):
     (tmp_path / "one.yaml").write_text(config.read_text().replace("random-rest:0.3:0", "random:0.03:2"))
-    said = finish(start([*TOGETHER, *TRAIN], "--config", tmp_path / "one.yaml", "--out", tmp_path / "run"), status=1)
-    assert said.count("data.train: 1 to learn from, for 2 processes; start fewer") == 1
+    output = finish(start([*TOGETHER, *TRAIN], "--config", tmp_path / "one.yaml", "--out", tmp_path / "run"), status=1)
+    assert len(re.findall("data.train: 1 .*2 processes", output)) == 1
 
 
 def worker(launcher, rank):
-    """The process of that rank that torchrun has started."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    return next(int(child) for child in children if f"\0RANK={rank}\0".encode() in Path(f"/proc/{child}/environ").read_bytes())
+    """Process id of torchrun's process of a rank."""
+    for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
+        if f"\0RANK={rank}\0".encode() in Path(f"/proc/{child}/environ").read_bytes():
+            return int(child)
+    raise AssertionError(f"no process of rank {rank}")
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_process_ends_the_run_in_one_line_with_a_whole_checkpoint(config, tmp_path, killed):
+def test_a_killed_process_ends_the_run_in_one_line_with_a_complete_checkpoint(config, tmp_path, killed):
     out = tmp_path / "run"
     process = start([*TOGETHER, *TRAIN], "--config", config, "--out", out, "--train.epochs", 200)
     while not (out / "metrics.csv").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     os.kill(worker(process, killed), signal.SIGKILL)
-    said = finish(process, status=1)
-    assert said.count("another training process has died") == 1
-    assert f"go on with: posekit train --resume --out {out}, through torchrun as before" in said
+    output = finish(process, status=1)
+    assert output.count("stopped: ") == 1
+    assert f"resume with: posekit train --resume --out {out}, through torchrun" in output
     progress = load_checkpoint(out / "last")[0]
-    assert progress.epoch or progress.batch == 4  # all batches of the first epoch, if its end was not saved yet
+    assert progress.epoch or progress.batch == 4  # all batches of the first epoch, if the epoch was not finished
 
 
-def test_a_signal_to_one_process_stops_all_at_one_batch_and_they_go_on(config, alone, tmp_path):
-    script, out = tmp_path / "script.py", tmp_path / "run"
+def test_a_signal_to_one_process_stops_all_at_the_same_batch_and_they_resume(config, alone, tmp_path):
+    script = tmp_path / "script.py"
+    out = tmp_path / "run"
     script.write_text(STOPPED)
-    said = finish(start([*TOGETHER, script], "--config", config, "--out", out), status=1)
-    assert said.count("stopped: SIGTERM; the checkpoint is written to") == 1
+    output = finish(start([*TOGETHER, script], "--config", config, "--out", out), status=1)
+    assert output.count("stopped: SIGTERM; ") == 1
     progress = load_checkpoint(out / "last")[0]
     assert (progress.epoch, progress.batch, progress.people) == (1, 2, 8)
     finish(start([*TOGETHER, *TRAIN], "--resume", "--out", out))

@@ -1,4 +1,4 @@
-"""What a batch costs, and what is told of it."""
+"""Loss of a batch of people, and its running sums."""
 
 import pytest
 import torch
@@ -29,15 +29,16 @@ def task():
 
 
 def outputs(batch):
-    """Two stacks: the first finds every pixel hard; the last two pixels of one labelled joint, and one of a joint not labelled."""
+    """Two stacks: in the first every pixel is hard; in the last two pixels of a labelled joint, and one of an unlabelled joint."""
     target = encode(batch.joints, batch.labelled, size=MAP)
-    first, last = torch.where(target > 0, -5.0, 5.0), torch.where(target > 0, 0.0, -5.0)
+    first = torch.where(target > 0, -5.0, 5.0)
+    last = torch.where(target > 0, 0.0, -5.0)
     last[0, 1, 7, 0] = last[0, 1, 7, 1] = 3.0
     last[0, 2, 7, 0] = 3.0
     return [first, last], target
 
 
-def test_hard_pixels_and_joints_are_counted_on_the_last_stack_and_labelled_joints(task, batch):
+def test_hard_pixels_and_joints_are_those_of_the_last_stack_and_labelled_joints(task, batch):
     maps, target = outputs(batch)
     loss, sums = task.loss(lambda images: maps, batch, epoch=1)
     negatives = int((target == 0)[batch.labelled].sum())
@@ -47,7 +48,7 @@ def test_hard_pixels_and_joints_are_counted_on_the_last_stack_and_labelled_joint
 
 
 @pytest.mark.parametrize(("loss", "joints"), [(HeatmapBCE(), 5), (OHKM(HeatmapBCE(), 2), 4), (OHKM(HeatmapBCE(), 9), 5)])
-def test_the_loss_tells_how_many_joints_it_is_the_mean_over(task, batch, loss, joints):
+def test_the_divisor_of_the_loss_is_the_number_of_joints_that_count(task, batch, loss, joints):
     task.criterion = loss
     maps, target = outputs(batch)
     mean, sums = task.loss(lambda images: maps, batch, epoch=1)
@@ -59,6 +60,6 @@ def test_the_loss_tells_how_many_joints_it_is_the_mean_over(task, batch, loss, j
     assert loss(maps, target, batch.labelled).item() == pytest.approx(total * MAP**2, rel=1e-5)
 
 
-def test_the_first_epochs_have_the_loss_of_the_warm_up(task, batch):
+def test_the_first_epochs_use_the_loss_of_the_warm_up(task, batch):
     maps, target = outputs(batch)
     torch.testing.assert_close(task.loss(lambda images: maps, batch, epoch=0)[0], HeatmapMSE()(maps, target, batch.labelled))

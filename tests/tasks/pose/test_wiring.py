@@ -1,4 +1,4 @@
-"""What a configuration says arrives where it acts: in the targets, the crops, the rate of every step, the validated maps."""
+"""Every setting of a configuration takes effect: in the targets, the crops, the learning rate and validation."""
 
 from pathlib import Path
 
@@ -17,8 +17,11 @@ from posekit.tasks.pose.build import build_engine
 from posekit.tasks.pose.config import DataConfig, PoseConfig, TargetsConfig
 from posekit.training.build import build_accelerator
 from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
+from tests.fixtures.people import make_people
 
-COUNT, SIZE, MAP = 5, 32, 8
+COUNT = 5
+SIZE = 32
+MAP = 8
 AUGMENT = AugmentConfig(
     scale=0.11, rotation=17.0, rotation_probability=0.71, mirror_probability=0.23, colour=0.13, cutout_probability=0.37
 )
@@ -26,14 +29,17 @@ AUGMENT = AugmentConfig(
 
 @pytest.fixture
 def people(tmp_path) -> People:
-    """Five people of 16 joints in a picture of 64 x 48 pixels."""
+    """Five people of 16 joints in an image of 64 x 48 pixels."""
     rng = np.random.default_rng(0)
     write_image(tmp_path / "people.png", rng.integers(256, size=(48, 64, 3), dtype=np.uint8))
-    labelled = np.ones((COUNT, len(MPII16)), bool)
-    return People(
-        "test", "all", MPII16, np.full(COUNT, str(tmp_path / "people.png")), rng.uniform(8, 40, (COUNT, len(MPII16), 2)),
-        labelled, labelled, np.full((COUNT, 2), 24.0), np.full(COUNT, 40.0), np.full(COUNT, 9.0), "test",
-    )  # fmt: skip
+    return make_people(
+        skeleton=MPII16,
+        image_paths=np.full(COUNT, str(tmp_path / "people.png")),
+        joints=rng.uniform(8, 40, (COUNT, len(MPII16), 2)),
+        centres=np.full((COUNT, 2), 24.0),
+        sides=np.full(COUNT, 40.0),
+        head_sizes=np.full(COUNT, 9.0),
+    )
 
 
 @pytest.fixture
@@ -90,14 +96,15 @@ def test_validation_crops_are_plain(make_engine, people):
 def test_the_learning_rate_changes_within_an_epoch(make_engine, monkeypatch):
     """Cosine over two epochs of two batches: (1 + cos(pi t / 2)) / 2 at t = 0, 1/2, 1, 3/2 epochs."""
     engine = make_engine(optimizer=OptimizerConfig(name="sgd", lr=0.02, schedule="cosine"))
-    rates, step = [], engine.optimizer.step
+    rates = []
+    step = engine.optimizer.step
     monkeypatch.setattr(engine.optimizer, "step", lambda: (rates.append(engine.optimizer.param_groups[0]["lr"]), step()))
     engine.run()
     assert rates == pytest.approx([0.02, 0.01 * (1 + 0.5**0.5), 0.01, 0.01 * (1 - 0.5**0.5)])
 
 
 class FixedMaps(nn.Module):
-    """Ignores what it sees: the given maps of each stack, for every crop."""
+    """Outputs the given maps of each stack for every crop."""
 
     def __init__(self, stacks):
         super().__init__()
@@ -112,7 +119,7 @@ class FixedMaps(nn.Module):
 
 @pytest.mark.parametrize(("right_stack", "pck"), [(1, 100.0), (0, 0.0)])
 def test_validation_decodes_the_last_of_two_stacks(make_engine, people, right_stack, pck):
-    """Everybody's joints lie where one stack has its peaks; the other's are in the opposite corner."""
+    """All joints lie where one stack has its peaks; the other stack has them in the opposite corner."""
     stacks = torch.full((2, 1, len(MPII16), MAP, MAP), -5.0)
     stacks[right_stack, ..., 1, 1] = 5.0
     stacks[1 - right_stack, ..., 6, 6] = 5.0
@@ -121,7 +128,7 @@ def test_validation_decodes_the_last_of_two_stacks(make_engine, people, right_st
     assert make_engine().task.evaluate(FixedMaps(stacks), lambda: None)["pck"] == pck
 
 
-def test_weights_say_what_they_were_trained_with(make_engine, tmp_path):
+def test_weights_note_the_settings_they_were_trained_with(make_engine, tmp_path):
     from posekit.models import read_info
 
     make_engine(targets=TargetsConfig(sigma=1.7, subpixel=True)).run()
