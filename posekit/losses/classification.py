@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from posekit.losses.anchor import modulator
-from posekit.losses.heatmap import HeatmapFocalLoss
-from posekit.losses.reduction import REDUCTIONS, masked_reduce
+from posekit.losses.heatmap import REDUCTIONS, HeatmapFocalLoss, masked_reduce
 
 ANCHORS = ("background", "target", "both")
 _CONFIDENT = 0.5  # a class with a higher target is a target class, like a pixel in the circle of high confidence (eq. 6)

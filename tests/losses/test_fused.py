@@ -8,10 +8,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.autograd.graph import saved_tensors_hooks
 
 from posekit.losses import OHKM, HeatmapAnchorLoss, HeatmapBCE
-from posekit.losses import blocks as blocks_module
-from posekit.losses.anchor import hard_pixels, heatmap_modulator
-from posekit.losses.blocks import blocks
-from posekit.losses.fused import AnchorMapLoss
+from posekit.losses import anchor as anchor_module
+from posekit.losses.anchor import AnchorMapLoss, blocks, hard_pixels, heatmap_modulator
 
 B, K, H, W = 2, 3, 5, 7
 GAMMAS = [0.0, 0.5, 1.0, 2.0, 5.0]
@@ -117,7 +115,7 @@ def test_blocks_do_not_change_the_result(monkeypatch, memory_format):
     logits = logits.detach().to(memory_format=memory_format)
     whole = loss_and_gradient(HeatmapAnchorLoss(2.0), logits, target, weight)
     counts = hard_pixels(logits, target, weight > 0)
-    monkeypatch.setattr(blocks_module, "_BLOCK", 2 * H * W + 1)
+    monkeypatch.setattr(anchor_module, "_BLOCK", 2 * H * W + 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert [len(block) for (block,) in blocks(target)] == [2] * 7 + [1]
     in_blocks = loss_and_gradient(HeatmapAnchorLoss(2.0), logits, target, weight)
