@@ -221,7 +221,7 @@ def save_weights(path: str | Path, model: nn.Module, info: WeightsInfo, *, half:
         If the file cannot be written; an earlier file of this name is kept.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with torch.device("meta"):  # no memory and no random numbers for weights that nobody needs
+    with torch.device("meta"):  # needs no memory and no random numbers
         misfit = _find_misfit(info.build().state_dict(), tensors)
     if misfit:
         raise ValueError(f"info: not the description of this model: {misfit}")
