@@ -1,4 +1,4 @@
-"""Configuration that all tasks share: data sources, hourglass, optimizer and run."""
+"""Configuration sections shared by the tasks: data sources, hourglass, optimizer and run."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,20 +17,22 @@ class OptimizerConfig:
     name : str
         rmsprop (the papers' choice for poses), adam, adamw or sgd (the papers' choice for classification).
     lr : float
-        Highest learning rate.
+        Highest learning rate of the schedule.
     weight_decay : float
-        L2 penalty (adamw: decoupled).
+        Weight decay: decoupled for adamw, an L2 penalty for the other optimizers.
     momentum : float
-        Momentum of sgd.
+        Momentum of sgd; ignored by the other optimizers.
     nesterov : bool
-        Whether sgd uses Nesterov momentum.
+        Use Nesterov momentum in sgd.
     schedule : str
-        constant; paper (lr for 100 epochs, then times 0.5 and times 0.2 alternately every 20); steps (times 0.1 at each
-        milestone); cosine (falls to 0 at the last epoch); onecycle (rises over the first 30 %, then falls to 0).
+        Learning rate schedule: constant; paper (lr for 100 epochs, then multiplied alternately by 0.5 and 0.2, every 20
+        epochs); steps (multiplied by 0.1 at each milestone); cosine (falls to 0 at the end of training); onecycle (rises from
+        lr / 25 to lr during the first 30 % of training, then falls to 0).
     milestones : list of int
-        Epochs done at which the schedule steps lowers the rate.
+        Only for the schedule steps: numbers of completed epochs after which the learning rate is multiplied by 0.1.
     warmup_epochs : int
-        Epochs in which the rate rises linearly from 0 to the schedule's.
+        Number of epochs at the start in which the learning rate rises linearly from 0 to the value of the schedule; 0: no
+        warm-up.
     """
 
     name: str = "rmsprop"
@@ -48,39 +50,40 @@ class OptimizerConfig:
         require(self.lr > 0, "optimizer.lr", self.lr, "a number above 0")
         require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 or more and below 1")
-        require(self.momentum > 0 or not self.nesterov, "optimizer.momentum", self.momentum, "a number above 0 with nesterov")
+        require(self.momentum > 0 or not self.nesterov, "optimizer.momentum", self.momentum, "above 0 if nesterov is true")
         steps = self.schedule == "steps"
-        require(steps == bool(self.milestones), "optimizer.milestones", self.milestones, "epochs with the schedule steps only")
+        require(steps == bool(self.milestones), "optimizer.milestones", self.milestones, "epochs if schedule is steps, else []")
         require(all(epoch >= 1 for epoch in self.milestones), "optimizer.milestones", self.milestones, "epochs of 1 or more")
         require(self.warmup_epochs >= 0, "optimizer.warmup_epochs", self.warmup_epochs, "0 or more")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Length, batches, precision and device of a run.
+    """Number of epochs, batches, precision and device of a training run.
 
     Parameters
     ----------
     epochs : int
-        Passes over the training data.
+        Number of passes over the training data.
     batch_size : int
-        People or images per step and process: N processes with B each learn the same as one process with N times B.
+        People or images per batch and process: N processes with batch size B train like one process with batch size N * B.
     accumulate : int
-        Batches whose gradients are added up before the weights change.
+        Gradient accumulation: number of batches per update of the weights.
     ema : float
-        Decay of the moving average of the weights that is validated and saved; 0: none.
+        Decay of the exponential moving average of the weights, e.g. 0.999. The averaged weights are validated and saved. 0:
+        no averaging.
     keep_epochs : list of int
-        Epochs (the first is 1) after which the weights, as validated, are kept in OUT/epochs.
+        Epochs (counted from 1) after which the validated weights are also saved in OUT/epochs.
     precision : str
-        "no" (quoted in YAML: float32, though a GPU's convolutions multiply in TF32), or mixed precision: bf16, or
-        fp16 (GPU only; it waits for the GPU at every step); auto: bf16 where the processor or GPU multiplies in it, else
-        "no". The run's config.yaml holds the choice.
+        "no" (float32, with TF32 convolutions on a GPU; write the quotes in YAML), bf16 or fp16 (mixed precision; fp16 needs a
+        GPU and synchronises with the GPU at every step), or auto (bf16 if the CPU or GPU supports bf16 in hardware, else
+        "no"; the run's config.yaml records the choice).
     compile : bool
-        Train through torch.compile. The first step takes minutes, so use it for long runs on a GPU.
+        Compile the network with torch.compile. The first step then takes minutes: worthwhile only for long runs on a GPU.
     device : str
-        auto (a GPU where there is one), cpu or cuda.
+        auto (a GPU if there is one, else the CPU), cpu or cuda.
     workers : int
-        Processes that read and crop images; 0: the training process itself.
+        Number of data loading processes per training process; 0: the training process loads the data itself.
     """
 
     epochs: int = 200
@@ -105,16 +108,17 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """One split of a data set.
+    """One split of one data set.
 
     Parameters
     ----------
     data : str
-        Kind of annotation: mpii, lsp (LSP and LSPET), coco, or packed (what `posekit prepare pack` writes).
+        Annotation format: mpii, lsp (for LSP and LSPET), coco, or packed (written by `posekit prepare pack`).
     path : str
-        Its folder or annotation file; a relative path starts from data.root.
+        Folder or annotation file of the data set; a relative path starts from data.root.
     split : str
-        train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED.
+        train, valid, test, all, random:FRACTION:SEED (a random subset) or random-rest:FRACTION:SEED (everything outside
+        that subset).
     """
 
     data: str
@@ -127,26 +131,27 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The stacked hourglass.
+    """Stacked hourglass network.
 
     Parameters
     ----------
     encoder : str
-        efficientnet-lite0, or efficientnet-lite0-short for small models: a backbone with ImageNet weights that replaces the
-        stem and the encoder half of the first hourglass; empty: none, as in the papers.
+        Backbone that replaces the stem and the encoder half of the first hourglass: efficientnet-lite0, or
+        efficientnet-lite0-short for small models. Empty: no backbone, as in the papers.
     stacks : int
-        Number of hourglasses, one after another; each is supervised.
+        Number of hourglasses in sequence; the loss is applied to the output of each hourglass.
     features : int
-        Channels; 256 in the papers.
+        Number of channels of the feature maps; 256 in the papers.
     depth : int
-        How often each hourglass halves its maps.
+        Number of times that each hourglass halves the resolution of its feature maps.
     input_size : int
-        Side of the crops in pixels; the heatmaps' side is a quarter of it.
+        Side of the network's square input in pixels; the heatmaps have 1/4 of the input resolution.
     prior : float
-        Initial probability of every pixel (sigmoid head).
+        Probability that the untrained network predicts at every heatmap pixel (sigmoid head only).
     start_from : str
-        Weights to start from, a file or a shipped name, of a network of the same sizes; empty: random weights, and ImageNet's
-        in an encoder. Layers that depend on the joints start from random weights where the file is for other joints.
+        Initial weights: a weights file or the name of bundled weights, for a network with the same encoder, stacks, features
+        and depth. If the joints differ, the layers that depend on the joints start from random weights. Empty: ImageNet weights
+        in the backbone, random weights elsewhere.
     """
 
     encoder: str = ""
@@ -160,7 +165,7 @@ class ModelConfig:
     def __post_init__(self):
         if self.encoder:
             choose("model.encoder", self.encoder, tuple(ENCODER_SIZES))
-        least = ENCODER_SIZES.get(self.encoder, 2) - 1  # the encoder halves its first maps so often
+        least = ENCODER_SIZES.get(self.encoder, 2) - 1  # number of times that the encoder halves its first feature maps
         require(self.stacks >= 1, "model.stacks", self.stacks, "1 or more")
         require(self.features >= 4 and self.features % 4 == 0, "model.features", self.features, "a multiple of 4")
         require(self.depth >= least, "model.depth", self.depth, f"{least} or more")
@@ -171,15 +176,15 @@ class ModelConfig:
 
 
 class RunConfig(Protocol):
-    """Sections that the configurations of all tasks have."""
+    """Sections that the configuration of every task has."""
 
     @property
     def optimizer(self) -> OptimizerConfig:
-        """Optimizer and schedule."""
+        """Optimizer and learning rate schedule."""
 
     @property
     def train(self) -> TrainConfig:
-        """Length and device of the run."""
+        """Number of epochs, batches, precision and device of the run."""
 
     @property
     def seed(self) -> int:

@@ -15,21 +15,23 @@ class ImagesConfig:
     Parameters
     ----------
     images : str
-        Kind of data set: cifar10, cifar100, or folder (like ImageNet: a folder of images for every class).
+        Data set format: cifar10, cifar100, or folder (one folder of images per class, like ImageNet).
     path : str
-        Its folder or HDF5 file; a relative path starts from data.root.
+        Folder or HDF5 file of the data set; a relative path starts from data.root.
     root : str
-        Folder that a relative path starts from.
+        Folder that a relative data.path starts from.
     train : str
-        Training split: train, valid (of a folder), test, random:FRACTION:SEED or random-rest:FRACTION:SEED.
+        Training split: train, valid (folder only), test, random:FRACTION:SEED (a random subset of the training images) or
+        random-rest:FRACTION:SEED (the training images outside that subset).
     valid : str
-        Split that is scored after each epoch to choose the best weights.
+        Validation split, on which the model is evaluated after each epoch to choose the best weights.
     test : str
-        Split that the best weights are scored on at the end.
+        Test split, on which the best weights are evaluated after training.
     size : int
-        Side of the network's input in pixels. Images of a folder are cropped to it, at random in training; CIFAR's have 32.
+        Side of the network's square input in pixels; 32 for CIFAR. Images from a folder are cropped and resized to this size,
+        at random in training.
     pad : int
-        Largest random shift of an image in training, in pixels; black beyond its edge.
+        Largest random shift of a training image in pixels; the uncovered area is black.
     """
 
     images: str
@@ -44,18 +46,18 @@ class ImagesConfig:
     def __post_init__(self):
         choose("data.images", self.images, ("cifar10", "cifar100", "folder"))
         require(self.size >= 1, "data.size", self.size, "1 or more")
-        require(self.images == "folder" or self.size == _CIFAR_SIZE, "data.size", self.size, f"{_CIFAR_SIZE} of CIFAR's images")
+        require(self.images == "folder" or self.size == _CIFAR_SIZE, "data.size", self.size, f"{_CIFAR_SIZE} for CIFAR")
         require(0 <= self.pad < self.size, "data.pad", self.pad, "0 or more and below data.size")
 
 
 @dataclass(frozen=True)
 class ClassifierModelConfig:
-    """The residual network.
+    """Residual network.
 
     Parameters
     ----------
     name : str
-        resnet20, resnet32, resnet56 or resnet110 for images of 32x32; resnet50, torchvision's, for ImageNet.
+        resnet20, resnet32, resnet56 or resnet110 for images of 32x32 pixels, or resnet50 (of torchvision) for ImageNet.
     """
 
     name: str = "resnet20"
@@ -66,22 +68,27 @@ class ClassifierModelConfig:
 
 @dataclass(frozen=True)
 class ClassifierLossConfig:
-    """The loss.
+    """Classification loss.
 
     Parameters
     ----------
     name : str
-        anchor, bce, focal (all on the sigmoid of every class) or ce (softmax cross entropy).
+        anchor (anchor loss), bce (binary cross entropy) and focal (focal loss) use a sigmoid for every class; ce is cross
+        entropy with softmax.
     gamma : float
-        Focusing exponent of anchor and focal.
+        Focusing exponent of anchor and focal loss; the other losses ignore gamma.
     margin : float
-        Margin of anchor: background up to this much below the target's probability is amplified too.
+        Margin of anchor loss: the loss is also amplified for wrong classes whose probability is below that of the true class
+        by less than the margin.
     anchor : float or str
-        Kind of anchor: background (its anchor is the target's probability), target, both, or one number from 0 to 1.
+        Which terms of anchor loss are scaled: background (those of the wrong classes, relative to the probability of the true
+        class), target (that of the true class, relative to the highest probability of a wrong class), or both. A number from 0
+        to 1 scales the terms of the wrong classes relative to this constant.
     warmup_epochs : int
-        The first epochs train with softmax cross entropy (anchor only).
+        Number of epochs at the start that train with softmax cross entropy (anchor loss only).
     ohem : float
-        Share of each batch's images that count, those of highest loss; 1: all images.
+        Online hard example mining (OHEM): fraction of the images of each batch, those with the highest loss, that enter the
+        loss. 1: all images.
     """
 
     name: str = "anchor"
@@ -99,28 +106,28 @@ class ClassifierLossConfig:
         require(known, "loss.anchor", self.anchor, "background, target, both, or a number from 0 to 1")
         require(self.warmup_epochs >= 0, "loss.warmup_epochs", self.warmup_epochs, "0 or more")
         without_effect = self.name != "anchor" and self.warmup_epochs > 0
-        require(not without_effect, "loss.warmup_epochs", self.warmup_epochs, "0 with another loss.name than anchor")
-        require(0 < self.ohem <= 1, "loss.ohem", self.ohem, "a share above 0, at most 1")
+        require(not without_effect, "loss.warmup_epochs", self.warmup_epochs, "0 unless loss.name is anchor")
+        require(0 < self.ohem <= 1, "loss.ohem", self.ohem, "a fraction above 0, at most 1")
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Everything that a classifier's training run depends on.
+    """Configuration of a classifier's training run.
 
     Parameters
     ----------
     data : ImagesConfig
         Training, validation and test images.
     model : ClassifierModelConfig
-        Network.
+        Residual network.
     loss : ClassifierLossConfig
-        Loss.
+        Classification loss.
     optimizer : OptimizerConfig
-        Optimizer and schedule.
+        Optimizer and learning rate schedule.
     train : TrainConfig
-        Length, batches, precision and device.
+        Number of epochs, batches, precision and device.
     seed : int
-        Seed of the initial weights, the order of the samples and the augmentation.
+        Random seed of the initial weights, the sample order and the augmentation.
     """
 
     data: ImagesConfig
@@ -135,4 +142,4 @@ class ClassifierConfig:
 
 
 CONFIG_CLASS = ClassifierConfig
-"""Configuration class of this task, under the name that all tasks use."""
+"""Configuration class of this task; every task module uses this name."""

@@ -8,14 +8,14 @@ from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, 
 
 @dataclass(frozen=True)
 class BackgroundsConfig:
-    """Images without people, to paste people into.
+    """Images without people, used as backgrounds of the scenes.
 
     Parameters
     ----------
     images : str
-        Kind of data set: cifar10, cifar100, or folder (folders of images in path/train); empty: all backgrounds are drawn.
+        Data set format: cifar10, cifar100, or folder (folders of images in path/train). Empty: all backgrounds are synthetic.
     path : str
-        Its folder or HDF5 file; a relative path starts from data.root.
+        Folder or HDF5 file of the data set; a relative path starts from data.root.
     """
 
     images: str = ""
@@ -28,18 +28,18 @@ class BackgroundsConfig:
 
 @dataclass(frozen=True)
 class ScenesConfig:
-    """People and backgrounds that the scenes are made of.
+    """People and backgrounds from which the training and validation scenes are composed.
 
     Parameters
     ----------
     people : list of SourceConfig
-        People pasted into the training scenes; ideally the only person in their image.
+        Data sets of the people pasted into the training scenes; ideally, each image shows only one person.
     valid : list of SourceConfig
-        People pasted into the validation scenes, which are scored after each epoch.
+        Data sets of the people pasted into the validation scenes, on which the model is evaluated after each epoch.
     backgrounds : BackgroundsConfig
-        Images for the background; others are drawn.
+        Background images for half of the scenes; the other scenes have synthetic backgrounds.
     root : str
-        Folder that relative paths start from.
+        Folder that the relative paths in this section start from.
     """
 
     people: list[SourceConfig] = field(default_factory=list)
@@ -54,14 +54,14 @@ class ScenesConfig:
 
 @dataclass(frozen=True)
 class SizesConfig:
-    """Sizes of people, one map for each: the longer side of the tight box of the joints.
+    """Sizes of people: one heatmap per size. The size is the longer side of the bounding box of the joints.
 
     Parameters
     ----------
     least, most : float
-        Smallest and largest size in pixels of the network's input.
+        Smallest and largest size, in pixels of the network's input.
     per_octave : int
-        Maps for each doubling.
+        Number of heatmaps per doubling of the size.
     """
 
     least: float = 32.0
@@ -75,14 +75,14 @@ class SizesConfig:
 
 @dataclass(frozen=True)
 class DetectorLossConfig:
-    """The loss.
+    """Loss on the heatmaps.
 
     Parameters
     ----------
     name : str
-        anchor, bce or focal.
+        anchor (anchor loss), bce (binary cross entropy) or focal (focal loss).
     gamma : float
-        Focusing exponent of anchor and focal.
+        Focusing exponent of anchor and focal loss; bce ignores gamma.
     """
 
     name: str = "anchor"
@@ -95,24 +95,24 @@ class DetectorLossConfig:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Everything that a person finder's training run depends on.
+    """Configuration of a person finder's training run.
 
     Parameters
     ----------
     data : ScenesConfig
         People and backgrounds of the scenes.
     model : ModelConfig
-        Network of one stack; its input_size is the side of the scenes.
+        Hourglass network with one stack; input_size is the side of the scenes in pixels.
     sizes : SizesConfig
         Sizes of people.
     loss : DetectorLossConfig
-        Loss.
+        Loss on the heatmaps.
     optimizer : OptimizerConfig
-        Optimizer and schedule.
+        Optimizer and learning rate schedule.
     train : TrainConfig
-        Length, batches, precision and device.
+        Number of epochs, batches, precision and device.
     seed : int
-        Seed of the initial weights, the order of the samples and the scenes.
+        Random seed of the initial weights, the sample order and the scenes.
     """
 
     data: ScenesConfig
@@ -129,4 +129,4 @@ class DetectorConfig:
 
 
 CONFIG_CLASS = DetectorConfig
-"""Configuration class of this task, under the name that all tasks use."""
+"""Configuration class of this task; every task module uses this name."""

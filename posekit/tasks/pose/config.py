@@ -9,16 +9,16 @@ from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, 
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """Synthetic people, written before training if they are not there yet.
+    """Synthetic data set, rendered before training unless it already exists.
 
     Parameters
     ----------
     people : int
-        Number of images to render, one person each; 0: none.
+        Number of images to render, each with one person; 0: no synthetic data set.
     path : str
-        Folder; a relative path starts from data.root.
+        Folder to write the data set to; a relative path starts from data.root.
     seed : int
-        The same seed gives the same files.
+        Random seed; the same seed gives the same files.
     """
 
     people: int = 0
@@ -37,13 +37,13 @@ class DataConfig:
     Parameters
     ----------
     train : list of SourceConfig
-        Training data; joints are matched by name to the skeleton of the first source.
+        Training data sets. All use the skeleton of the first data set; joints are matched by name.
     valid : list of SourceConfig
-        Validation data, scored after each epoch.
+        Validation data sets, on which the model is evaluated after each epoch.
     root : str
-        Folder that relative paths start from.
+        Folder that the relative paths in this section start from.
     synthetic : SyntheticConfig
-        Synthetic data set to write first.
+        Synthetic data set, rendered before training.
     """
 
     train: list[SourceConfig] = field(default_factory=list)
@@ -63,7 +63,7 @@ class TargetsConfig:
     Parameters
     ----------
     sigma : float
-        Standard deviation of the Gaussians, in heatmap pixels.
+        Standard deviation of the Gaussian at each joint, in heatmap pixels.
     subpixel : bool
         Centre the Gaussians exactly on the joints instead of on the nearest heatmap pixel.
     """
@@ -77,18 +77,19 @@ class TargetsConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The loss, which decides the model's head: linear for mse, sigmoid for the others.
+    """Loss. The loss determines the activation of the model's head: linear for mse, sigmoid for the other losses.
 
     Parameters
     ----------
     name : str
-        anchor, bce, focal or mse.
+        anchor (anchor loss), bce (binary cross entropy), focal (focal loss) or mse (mean squared error).
     gamma : float
-        Focusing exponent of anchor and focal.
+        Focusing exponent of anchor and focal loss; the other losses ignore gamma.
     ohkm : int
-        Number of each person's hardest joints that count; 0: all joints.
+        Online hard keypoint mining (OHKM): number of joints per person, those with the highest loss, that enter the loss. 0:
+        all joints.
     warmup_epochs : int
-        The first epochs train with binary cross entropy (anchor and focal only).
+        Number of epochs at the start that train with binary cross entropy on all joints instead of this loss; 0 for mse.
     """
 
     name: str = "anchor"
@@ -102,31 +103,31 @@ class LossConfig:
         require(self.ohkm >= 0, "loss.ohkm", self.ohkm, "0 or more")
         require(self.warmup_epochs >= 0, "loss.warmup_epochs", self.warmup_epochs, "0 or more")
         linear = self.name == "mse" and self.warmup_epochs > 0
-        require(not linear, "loss.warmup_epochs", self.warmup_epochs, "0 with loss.name mse, whose head is linear")
+        require(not linear, "loss.warmup_epochs", self.warmup_epochs, "0 because loss.name is mse, whose head is linear")
 
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Everything that a training run depends on.
+    """Configuration of a pose model's training run.
 
     Parameters
     ----------
     data : DataConfig
         Training and validation data.
     model : ModelConfig
-        Network.
+        Stacked hourglass network.
     targets : TargetsConfig
         Target heatmaps.
     loss : LossConfig
-        Loss.
+        Loss on the heatmaps.
     augment : AugmentConfig
         Augmentation of the training crops.
     optimizer : OptimizerConfig
-        Optimizer and schedule.
+        Optimizer and learning rate schedule.
     train : TrainConfig
-        Length, batches, precision and device.
+        Number of epochs, batches, precision and device.
     seed : int
-        Seed of the initial weights, the order of the samples and the augmentation.
+        Random seed of the initial weights, the sample order and the augmentation.
     """
 
     data: DataConfig
@@ -141,8 +142,8 @@ class PoseConfig:
     def __post_init__(self):
         require(self.seed >= 0, "seed", self.seed, "0 or more")
         one_pixel = self.model.input_size == 4 * 2**self.model.depth and self.train.batch_size == 1
-        require(not one_pixel, "train.batch_size", 1, "2 or more where the innermost map has one pixel (batch normalisation)")
+        require(not one_pixel, "train.batch_size", 1, "2 or more, because the smallest feature map has one pixel")
 
 
 CONFIG_CLASS = PoseConfig
-"""Configuration class of this task, under the name that all tasks use."""
+"""Configuration class of this task; every task module uses this name."""
