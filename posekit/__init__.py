@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from posekit.prediction.predictor import Predictor, load
     from posekit.prediction.test_time import TestTimeAugmentation
 
-# Before torch loads OpenMP. Threads that spin long while they wait can slow a busy machine down twentyfold; threads that spin
-# briefly cost a tenth of the speed on a free machine. `tools/benchmark.py --only busy` measures both.
+# Must be set before torch loads OpenMP. Threads that spin for long while they wait can make posekit 20 times slower on a busy
+# machine; a short spin makes posekit 10 % slower on an idle machine. `tools/benchmark.py --only busy` measures both cases.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 try:
     __version__ = version("posekit")
-except PackageNotFoundError:  # run from a checkout that is not installed
+except PackageNotFoundError:  # running from a checkout without an installed package
     __version__ = "0+unknown"
 
 __all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "TestTimeAugmentation", "__version__", "load"]
 
-# Modules of the public names, imported at first use: `import posekit.losses` needs nothing but torch.
+# Module of each public name. Modules are imported on first use, so that `import posekit.losses` needs nothing but torch.
 _LAZY = {
     "Box": "posekit.geometry",
     "OnnxDetector": "posekit.prediction.detect.onnx_detector",

@@ -1,1 +1,1 @@
-"""From images to poses."""
+"""Predict poses from images and videos."""

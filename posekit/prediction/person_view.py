@@ -1,4 +1,4 @@
-"""Make `PersonView`s of annotated people, and run a model on one."""
+"""Make a `PersonView` of an annotated person, and run a model on a `PersonView`."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from posekit.prediction.predictor import Predictor
 
 
 def annotated_view(people: People, index: int) -> PersonView:
-    """Return the view of one person of a data set; for packed people, in pixels of the pack.
+    """Return the view of one person of a data set; if the people come from a pack, in pixels of the packed image.
 
     Raises
     ------
@@ -24,16 +24,16 @@ def annotated_view(people: People, index: int) -> PersonView:
 
 
 def run_model(predictor: Predictor, view: PersonView) -> ModelOutput:
-    """Run a model on one person.
+    """Run a model on the person of a view.
 
     Raises
     ------
     ValueError
-        If the view has other joints than the model.
+        If the joints of the view differ from the model's joints.
     WeightsError
         If the model's heatmaps are not finite.
     BoxError
-        If the box lies wholly outside the image.
+        If the view's box lies completely outside the image.
     """
     info = predictor.info
     if view.skeleton.joints != info.skeleton.joints:
@@ -43,6 +43,6 @@ def run_model(predictor: Predictor, view: PersonView) -> ModelOutput:
     crops = torch.from_numpy(np.stack(predictor.crop(view.image, view.box)))
     maps = predictor.predict_maps(crops).cpu()
     if not maps.isfinite().all():
-        raise WeightsError("the model's heatmaps are not finite numbers: its training failed; choose other weights")
+        raise WeightsError("the model's heatmaps are not finite: the training of the model failed; choose other weights")
     points, scores = heatmaps.decode(maps, method=predictor.decode, stride=info.input_size // maps.shape[-1])
     return ModelOutput(view, info.input_size, maps[0].numpy(), points[0].numpy(), scores[0].numpy(), info.target_options)

@@ -9,7 +9,7 @@ from posekit.drawing.pose import draw_pose
 from posekit.geometry import Box
 from posekit.skeletons import Skeleton
 
-# Of a box around predicted keypoints: wider than around true ones, since some limbs reach farther than predicted.
+# Margin of a box around predicted keypoints: larger than around true keypoints, since some limbs reach farther than predicted.
 _MARGIN = 1.4
 
 
@@ -20,15 +20,15 @@ class Pose:
     Parameters
     ----------
     keypoints : (K, 2) float64
-        Image pixels.
+        x, y in image pixels.
     scores : (K,) float64
-        0 to 1. If the model's weights hold a calibration for these views, the probability that the keypoint is right, within 0.2
-        torsos, for people like those of the calibration. Otherwise the peak, limited to 0 … 1.
+        0 to 1. If the weights contain a calibration for the predictor's views, the probability that the keypoint lies within 0.2
+        torso lengths of the true joint, valid for people similar to the calibration data. Otherwise the peak, clipped to [0, 1].
     box : Box
-        The box that the model was given, image pixels.
+        The bounding box given to the model, in image pixels.
     skeleton : Skeleton
     peaks : (K,) float64, optional
-        Height of each heatmap's peak, after the head's activation: within 0 … 1 for a sigmoid head, near that for a linear one.
+        Peak height of each activated heatmap: in [0, 1] for a sigmoid head, approximately in [0, 1] for a linear head.
 
     Raises
     ------
@@ -50,12 +50,12 @@ class Pose:
             )
 
     def refined_box(self, min_score: float = 0.1) -> Box:
-        """Return a box around the keypoints that score at least `min_score`; `box` if these are fewer than half."""
+        """Return a box around the keypoints that score at least `min_score`; `box` if fewer than half of the keypoints do."""
         sure = self.sure(min_score)
         return Box.around(self.keypoints[sure], _MARGIN) if sure.mean() >= 0.5 else self.box
 
     def top(self, min_score: float = 0.0) -> tuple[float, float]:
-        """Return the place of a label, image pixels: above the keypoints that score at least `min_score`, or above the box."""
+        """Return x, y in image pixels for a label: at the top of the keypoints that score at least `min_score`, else of the box."""
         shown = self.keypoints[self.sure(min_score)]
         if len(shown):
             return float(shown[:, 0].mean()), float(shown[:, 1].min())
@@ -63,21 +63,20 @@ class Pose:
         return x, y - self.box.side / 2
 
     def sure(self, min_score: float) -> np.ndarray:
-        """Return which keypoints are finite and score at least `min_score`: (K,) bool."""
+        """(K,) bool array, True where a keypoint is finite and scores at least `min_score`."""
         return (self.scores >= min_score) & np.isfinite(self.keypoints).all(1)
 
     def draw(self, image_bgr: np.ndarray, *, min_score: float = 0.0, show_box: bool = False) -> np.ndarray:
-        """Return a copy of the image with the skeleton drawn on it, without keypoints that score less than `min_score`."""
+        """Return a copy of the image with the pose drawn, without keypoints that score less than `min_score`."""
         shown = self.scores >= min_score
         return draw_pose(image_bgr, self.keypoints, self.skeleton, shown_K=shown, box=self.box if show_box else None)
 
     def to_coco(self, image_id: int, category_id: int = 1) -> dict[str, Any]:
         """Return the pose as an entry of a COCO keypoint result file, ready for JSON.
 
-        ``keypoints`` holds x, y, score for each keypoint: COCO's evaluation ignores the third number of a result, so it is free
-        for the score. A keypoint without finite coordinates is 0, 0, 0. ``score`` is the mean of the keypoints' scores. ``box``
-        (x, y, width, height) is the person's box; under the key ``bbox`` pycocotools would compute the person's area from it
-        instead of from the keypoints.
+        ``keypoints`` holds x, y, score for each keypoint; COCO's evaluation ignores the third number. A keypoint without finite
+        coordinates is 0, 0, 0. ``score`` is the mean of the keypoints' scores. ``box`` (x, y, width, height) is the person's box.
+        The key is not ``bbox``, because pycocotools would then compute the person's area from the box instead of the keypoints.
         """
         triples = np.column_stack([self.keypoints, self.scores])
         triples[~np.isfinite(triples).all(1)] = 0.0

@@ -1,4 +1,4 @@
-"""`Predictor`: from images to poses, with nothing but a weights file."""
+"""`Predictor`: predict poses from images; a weights file is all that is needed."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,34 +28,35 @@ from posekit.prediction.test_time import PLAIN, TestTimeAugmentation, averaged_m
 from posekit.scoring.io.predictions import Predictions
 from posekit.weights import DEFAULT
 
-# Local maxima of each heatmap that `predict_people` keeps, for the analysis of double counting.
+# Number of local maxima that `predict_people` keeps per heatmap, for the analysis of double counting.
 _PEAKS = 8
 
 
 class Predictor:
-    """Finds the keypoints of people whose boxes are given.
+    """Finds the keypoints of people whose bounding boxes are given.
 
     Parameters
     ----------
     weights : str or Path
-        A .safetensors file from ``tools/train.py``, an .onnx file from ``tools/export.py``, or the name of weights that come with
-        posekit (`posekit.weights.shipped`).
+        Path of a .safetensors file from ``tools/train.py`` or of an .onnx file from ``tools/export.py``, or the name of bundled
+        weights (`posekit.weights.shipped`).
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"dark", "quarter", "argmax"}
-        How a heatmap becomes a point; see `posekit.heatmaps.decode`. Papers score with "quarter", and so do training, `posekit
-        eval` and `posekit compare`.
+        How a joint is decoded from a heatmap; see `posekit.heatmaps.decode`. Papers evaluate with "quarter", and so do training,
+        `posekit eval` and `posekit compare`.
     views : TestTimeAugmentation
-        Views of each person whose heatmaps are averaged. `posekit.prediction.test_time.PYRAMID` is the paper's: six scales with
-        flipping.
+        Test-time augmentation: the heatmaps of all views of a person are averaged. `posekit.prediction.test_time.PYRAMID` is the
+        paper's choice: six scales with flipping.
     batch_size : int
-        Crops per batch; all views of one person are always in one batch.
+        Crops per batch; all views of one person are always in the same batch.
     workers : int
-        Processes that read images in `predict_people`.
+        Number of processes that load images in `predict_people`.
     backend : {"auto", "torch", "compiled", "onnx"}
-        What runs the network; see `posekit.prediction.backends`. "auto" is the fastest one that needs no waiting.
+        Inference backend that runs the network; see `posekit.prediction.backends`. "auto" is the fastest backend that starts
+        without a delay.
     precision : {"no", "bf16", "fp16"}
-        Number format in which torch multiplies; "no" is float32. Lower precision is faster on most GPUs; fp16 needs a GPU.
+        Number format of the network in torch; "no" is float32. Lower precision is faster on most GPUs; fp16 needs a GPU.
 
     Attributes
     ----------
@@ -69,9 +70,9 @@ class Predictor:
     Raises
     ------
     WeightsError
-        If the weights file cannot be read.
+        If the weights file cannot be loaded.
     ConfigError
-        If the device, decoding, back end or precision is unknown or unavailable.
+        If the device, decoding, backend or precision is unknown or unavailable.
     """
 
     def __init__(
@@ -105,12 +106,12 @@ class Predictor:
 
     @property
     def calibrated(self) -> bool:
-        """Whether scores are probabilities: the weights hold a calibration for these views."""
+        """Whether scores are probabilities: True if the weights contain a calibration for `views`."""
         return self.views.key in self.info.calibrations
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What the predictions depend on besides the weights, for ``metrics.json``."""
+        """Settings that the predictions depend on, and a description of the model, for ``metrics.json``."""
         info = self.info
         return {
             "decode": self.decode,
@@ -129,28 +130,28 @@ class Predictor:
         }
 
     def __call__(self, image: str | Path | np.ndarray, boxes: Sequence[Box] | None = None, *, refine: int = 0) -> list[Pose]:
-        """Find the keypoints of each boxed person in one image.
+        """Find the keypoints of the person in each box of one image.
 
         Parameters
         ----------
         image : path, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) array of uint8 or uint16
-            Channels in OpenCV's order (blue, green, red, alpha).
+            Grey, BGR or BGRA, as OpenCV loads images.
         boxes : sequence of Box, optional
-            Image pixels. By default one box around the whole image.
+            One bounding box per person, in image pixels. By default one box around the whole image.
         refine : int
-            Number of further predictions of each person, each from the box around the keypoints found so far
-            (`Pose.refined_box`). This helps where the boxes are inaccurate.
+            Number of times to predict each person again, each time in the box around the last predicted keypoints
+            (`Pose.refined_box`). Refinement helps where the boxes are inaccurate.
 
         Returns
         -------
-        list of Pose : one for each box, in order. After refinement, the one with the highest mean score.
+        list of Pose : one for each box, in order. With `refine`, the pose with the highest mean score of all passes.
 
         Raises
         ------
         ImageError
             If the image cannot be read, or the array is not an image.
         BoxError
-            If a box lies wholly outside the image.
+            If a box lies completely outside the image.
         """
         return self.predict_images([image], None if boxes is None else [boxes], refine=refine)[0]
 
@@ -161,27 +162,27 @@ class Predictor:
         *,
         refine: int = 0,
     ) -> list[list[Pose]]:
-        """Find the keypoints of each boxed person in several images of any sizes; crops from all of them share batches.
+        """Find the keypoints of the person in each box of several images; a batch can hold crops from several images.
 
         Parameters
         ----------
         images : sequence of paths or arrays
-            As for `__call__`; all are held in memory at once.
+            As for `__call__`, of any sizes; all images are held in memory at once.
         boxes : sequence of sequences of Box, optional
-            Boxes of each image, possibly none. By default one box around each whole image.
+            The boxes of each image; an image may have no boxes. By default one box around each whole image.
         refine : int
             As for `__call__`.
 
         Returns
         -------
-        list of lists of Pose : for each image, as from `__call__`.
+        list of lists of Pose : for each image, the poses that `__call__` returns.
 
         Raises
         ------
         ImageError, BoxError
             As for `__call__`.
         ValueError
-            If the number of sequences of boxes is not the number of images.
+            If `boxes` and `images` differ in length.
         TypeError
             If a box is not a `Box`.
         """
@@ -205,7 +206,7 @@ class Predictor:
         return [list(islice(remaining, len(image_boxes))) for image_boxes in boxes]
 
     def crop(self, image_bgr: np.ndarray, box: Box) -> list[np.ndarray]:
-        """Cut one person's crops for `predict_crops`: (S, S, 3) uint8, red, green, blue, one for each scale of `views`."""
+        """Cut one person's crops for `predict_crops`: (S, S, 3) uint8 RGB, one crop for each scale of `views`."""
         return [Crop(box.scaled(scale), self.info.input_size).warp_rgb(image_bgr) for scale in self.views.scales]
 
     def _predict_boxes(self, people: Sequence[tuple[np.ndarray, Box]]) -> list[Pose]:
@@ -225,25 +226,25 @@ class Predictor:
         return poses
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
-        """Turn peaks into probabilities where the weights hold a calibration, else limit them to 0 … 1."""
+        """Convert peak heights to probabilities if the weights contain a calibration, otherwise clip them to [0, 1]."""
         if self.calibrated:
             return self.info.calibrations[self.views.key](peaks_NK)
         return np.clip(peaks_NK, 0, 1)
 
     def predict_crops(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Find the keypoints in crops.
+        """Find the keypoints of B people in their crops.
 
         Parameters
         ----------
         images_NHWC : (B V, S, S, 3) uint8
-            Red, green, blue; S is the model's input size. Each person's crops at the V scales of `views`, one after the other.
+            RGB crops; S is the model's input size. The crops of one person at the V scales of `views` are consecutive.
 
         Returns
         -------
         keypoints : (B, K, 2) float32
-            Pixels of the crop at scale 1, on the model's device.
+            x, y in pixels of the crop at scale 1, on the model's device.
         peaks : (B, K) float32
-            Heights of the activated maps' peaks.
+            Peak height of each activated heatmap.
         """
         if self.views == PLAIN:
             return self.backend.joints(images_NHWC.to(self.device, non_blocking=True), self.decode)
@@ -270,9 +271,9 @@ class Predictor:
         return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=stride)
 
     def predict_people(self, people: People, *, progress: bool = True) -> Predictions:
-        """Find the keypoints of all annotated people, from their boxes, for evaluation.
+        """Find the keypoints of all annotated people in their bounding boxes, for evaluation.
 
-        People who cannot be read get NaN; stderr names them and their number.
+        People whose crop cannot be made get NaN keypoints and are reported on stderr.
 
         Parameters
         ----------
@@ -282,14 +283,15 @@ class Predictor:
 
         Returns
         -------
-        Predictions : in the model's skeleton and image pixels, one row for each person, in order, with the heatmaps' peaks.
+        Predictions : one row for each person, in order: the joints of the model's skeleton in image pixels, and the peaks of each
+            heatmap.
 
         Raises
         ------
         DataError
             If the people's skeleton shares no joint with the model's.
         ImageError
-            If none of the people could be read.
+            If no person's crop could be made.
         """
         people = people.mapped_to(self.info.skeleton)
         n, k = people.labelled.shape
@@ -320,22 +322,22 @@ class Predictor:
 
         Returns
         -------
-        (N, K, H, W) float32 : in the frame of the crop of the person's box, four times smaller. Where an image cannot be read,
-            the heatmaps of a black crop.
+        (N, K, H, W) float32 : heatmaps of the crop of each person's box, at 1/4 of the crop's resolution. If a person's crop
+            cannot be made, the heatmaps of a black crop.
         """
         return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
 
     def map_batches(self, people: People) -> Iterator[tuple[np.ndarray, torch.Tensor, tuple[Failure, ...]]]:
-        """Predict the heatmaps of `heatmaps` one batch at a time, where all of them do not fit in memory.
+        """Predict the same heatmaps as `heatmaps`, one batch at a time, for when they do not all fit in memory.
 
         Yields
         ------
         index : (B,) int64
-            Places in `people`.
+            Indices into `people`.
         maps : (B, K, H, W) float32
-            On the model's device.
+            Heatmaps, on the model's device.
         failures : tuple of Failure
-            One for each of the B people whose crop could not be made and is black.
+            One for each person of the batch whose crop could not be made and was replaced by a black crop.
 
         Raises
         ------
@@ -353,14 +355,14 @@ class Predictor:
 
 
 def load(weights: str | Path = DEFAULT, **options: Any) -> Predictor:
-    """Make a `Predictor` from a weights file or from weights that come with posekit.
+    """Make a `Predictor` from a weights file or from bundled weights.
 
     Parameters
     ----------
     weights : str or Path
         As for `Predictor`.
     **options
-        Of `Predictor`.
+        Keyword arguments of `Predictor`.
 
     Raises
     ------
@@ -371,15 +373,15 @@ def load(weights: str | Path = DEFAULT, **options: Any) -> Predictor:
 
 
 def _refine_box(pose: Pose, image: np.ndarray) -> Box:
-    """The pose's refined box, or its own where that lies outside the image."""
+    """Return the pose's refined box, or the pose's original box if the refined box lies outside the image."""
     box = pose.refined_box()
     return box if box.overlaps(*image.shape[1::-1]) else pose.box
 
 
 def load_image(image: str | Path | np.ndarray) -> np.ndarray:
-    """Return an image as 8-bit colour.
+    """Load an image file, or convert an image array, to 8-bit BGR.
 
-    Grey is repeated over the channels, 16 bits are reduced to 8, an alpha channel is dropped.
+    Grey is repeated in all three channels, 16 bits are reduced to 8, an alpha channel is dropped.
 
     Parameters
     ----------
@@ -387,23 +389,25 @@ def load_image(image: str | Path | np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (H, W, 3) uint8 : blue, green, red.
+    (H, W, 3) uint8 BGR array.
 
     Raises
     ------
     ImageError
-        If the file cannot be read, or the array has another shape or dtype. Float arrays are ambiguous: white is 1 or 255.
+        If the file cannot be read, or the array has another shape or dtype. Float arrays are refused because white can be 1 or 255.
     """
     if not isinstance(image, np.ndarray):
         return read_image(image)
     if image.dtype not in (np.uint8, np.uint16):
         raise ImageError(
-            f"image array of {image.dtype}: expected uint8 or uint16. If 1.0 is white, give (255 * image).astype(np.uint8)"
+            f"image array of {image.dtype}: expected uint8 or uint16. If 1.0 is white, pass (255 * image).astype(np.uint8)"
         )
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
-        raise ImageError(f"image array of shape {image.shape}: expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not empty")
+        raise ImageError(
+            f"image array of shape {image.shape}: expected a non-empty array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        )
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.shape[2] == 1:
@@ -412,18 +416,18 @@ def load_image(image: str | Path | np.ndarray) -> np.ndarray:
 
 
 def report_failures(failures: Sequence[Failure], people: People) -> None:
-    """Print to stderr which people could not be read, and how many.
+    """Print to stderr which people could not be predicted, and how many.
 
     Raises
     ------
     ImageError
-        If none of the people could be read.
+        If there is a failure for every person.
     """
     for failure in failures:
         print(f"not predicted: {failure.message}", file=sys.stderr)
     if failures and len(failures) == len(people):
         raise ImageError(
-            f"{people.name} {people.split}: none of the {len(people)} people could be read; first: {failures[0].message}"
+            f"{people.name} {people.split}: none of the {len(people)} people could be predicted; first error: {failures[0].message}"
         )
     if failures:
-        print(f"{len(failures)} of {len(people)} people not predicted", file=sys.stderr)
+        print(f"{len(failures)} of {len(people)} people could not be predicted", file=sys.stderr)

@@ -12,19 +12,19 @@ from posekit.errors import ConfigError
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
-    """Views of each person whose heatmaps are averaged; by default the plain crop alone.
+    """The views of each person whose heatmaps are averaged; by default only the unscaled, unmirrored crop.
 
     Parameters
     ----------
     scales : tuple of float
-        Factors on the side of the person's box.
+        Factors on the side of the person's box: one view each.
     flip : bool
         Add the mirror image of each view.
 
     Raises
     ------
     ConfigError
-        If there is no scale, or one is outside 0.1 … 10.
+        If `scales` is empty or contains a scale outside 0.1 … 10.
     """
 
     scales: tuple[float, ...] = (1.0,)
@@ -39,7 +39,7 @@ class TestTimeAugmentation:
 
     @property
     def key(self) -> str:
-        """Name of these views in a weights file: "1", "1 mirrored", …"""
+        """Key of the calibration for these views in a weights file: "1", "1 mirrored", …"""
         names = [f"{scale:g}" for scale in self.scales]
         if self.flip:
             names.append("mirrored")
@@ -53,28 +53,28 @@ class TestTimeAugmentation:
 
 
 PLAIN = TestTimeAugmentation()
-# The paper's: a six-scale pyramid with flipping.
+# The paper's views: a six-scale pyramid with flipping.
 PYRAMID = TestTimeAugmentation((0.8, 0.9, 1.0, 1.1, 1.2, 1.3), flip=True)
 
 
 def averaged_maps(
     predict: Callable[[Tensor], Tensor], images_NSSC: Tensor, views: TestTimeAugmentation, flip_order: Tensor
 ) -> Tensor:
-    """Average heatmaps over the views, all of which go through the model in one batch.
+    """Average each person's heatmaps over the views; all views go through the model in one batch.
 
     Parameters
     ----------
     predict : callable
-        (N, S, S, 3) crops -> (N, K, H, W) activated maps.
+        The model: (N, S, S, 3) crops -> (N, K, H, W) activated heatmaps.
     images_NSSC : (B V, S, S, 3)
-        Each person's crops at the V scales, one after the other.
+        Crops of B people; the crops of one person at the V scales are consecutive.
     views : TestTimeAugmentation
     flip_order : (K,) int64
-        The skeleton's, on the device of the maps.
+        `flip_order` of the skeleton, on the device of the heatmaps.
 
     Returns
     -------
-    (B, K, H, W) : in the frame of the crop at scale 1. A view smaller than that adds 0 outside itself.
+    (B, K, H, W) heatmaps in the frame of the crop at scale 1. A view with a smaller scale contributes 0 outside its crop.
     """
     if views.flip:
         count = len(images_NSSC)
@@ -90,7 +90,7 @@ def averaged_maps(
 
 
 def _resample(maps: Tensor, scale: float) -> Tensor:
-    """Resample the maps of a crop whose side is `scale` times that of the crop at scale 1, around the same centre."""
+    """Resample the heatmaps of the crop at `scale` to the frame of the crop at scale 1, which has the same centre."""
     if scale == 1:
         return maps
     matrix = torch.tensor([[1 / scale, 0, 0], [0, 1 / scale, 0]], device=maps.device, dtype=maps.dtype)

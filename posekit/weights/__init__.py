@@ -1,4 +1,4 @@
-"""Weights that come with posekit. Beside each lies its card (NAME.md): training data, accuracy and limits."""
+"""Bundled weights. The model card of each (NAME.md, in the same folder) gives training data, accuracy and limits."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ from posekit.errors import WeightsError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "lspet-hg2"
-"""Name of the weights that are used by default."""
+"""Name of the default weights."""
 PEOPLE = FOLDER / "lspet-people.safetensors"
-"""Weights of the network that finds people (`posekit.tasks.person_finder.finder.CentreFinder`), not of a pose model."""
+"""Weights of the person finder (`posekit.tasks.person_finder.finder.CentreFinder`), which is not a pose model."""
 
 
 def shipped() -> list[str]:
-    """Return the names of the pose models that come with posekit."""
+    """Return the names of the bundled pose models."""
     return sorted(path.stem for path in FOLDER.glob("*.safetensors") if path != PEOPLE)
 
 
 def locate(weights: str | Path) -> Path:
-    """Return the path of a weights file, given by path or by a name of `shipped`.
+    """Return the path of a weights file, given its path or the name of bundled weights (see `shipped`).
 
     Raises
     ------
     WeightsError
-        If there is no such file or name.
+        If `weights` is neither an existing file nor the name of bundled weights.
     """
     path = Path(weights)
     if path.is_file():
@@ -30,7 +30,7 @@ def locate(weights: str | Path) -> Path:
     if str(weights) in shipped():
         return FOLDER / f"{weights}.safetensors"
     raise WeightsError(
-        f"{weights}: no such weights file. Give a .safetensors file (tools/train.py writes best.safetensors and final.safetensors "
-        f"into its --out folder), an .onnx file from tools/export.py, or a name of weights that come with posekit: "
-        f"{', '.join(shipped())}"
+        f"{weights}: no such weights file. Give the path of a .safetensors file (tools/train.py writes best.safetensors and "
+        f"final.safetensors into its --out folder), the path of an .onnx file from tools/export.py, or the name of bundled "
+        f"weights: {', '.join(shipped())}"
     )
