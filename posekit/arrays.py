@@ -4,7 +4,7 @@ from functools import cache
 
 
 def require_array(name: str, array, shape: tuple, dtype: str) -> None:
-    """Raise `ValueError` unless an array has this shape and dtype.
+    """Raise `ValueError` unless an array has the given shape and dtype.
 
     Parameters
     ----------
@@ -12,9 +12,9 @@ def require_array(name: str, array, shape: tuple, dtype: str) -> None:
         Name of the array in the error message.
     array : numpy.ndarray or torch.Tensor
     shape : tuple of int or str
-        A letter stands for any size, the same wherever it stands.
+        Expected shape. A letter stands for any size; the same letter always stands for the same size.
     dtype : str
-        Beginning of the dtype's name, such as "float32".
+        Expected dtype name or its first letters, such as "float32" or "float".
     """
     actual = tuple(array.shape)
     expected = tuple(shape)
@@ -28,6 +28,6 @@ def require_array(name: str, array, shape: tuple, dtype: str) -> None:
         raise ValueError(f"{name}: expected {dtype}, got {actual_dtype}")
 
 
-@cache  # str(dtype) is slow in numpy, and every crop is checked
+@cache  # str(dtype) is slow in numpy, and the arrays of every crop are checked
 def _dtype_name(dtype) -> str:
     return str(dtype).removeprefix("torch.")

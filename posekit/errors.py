@@ -1,10 +1,10 @@
-"""Errors that a user can cause. Commands print them as one line, without a traceback."""
+"""Errors that a user can cause. Commands print such an error as one line, without a traceback."""
 
 from typing import Any
 
 
 class PosekitError(Exception):
-    """Base of all errors that a user can cause; the message says what is wrong, where, and what to do."""
+    """Base class of all errors that a user can cause; the message says what is wrong, where, and what to do."""
 
     exit_status = 1
     label = "error"
@@ -25,15 +25,15 @@ class ImageError(DataError):
 
 
 class BoxError(DataError):
-    """A person's box has no area or lies wholly outside the image."""
+    """The box of a person has no area or lies completely outside the image."""
 
 
 class WeightsError(PosekitError):
-    """A weights file is damaged or unsuitable."""
+    """A weights file is damaged or does not fit the model."""
 
 
 class PredictionsError(PosekitError):
-    """A prediction file does not match the people to score it on."""
+    """A prediction file does not match the annotated people that it is scored against."""
 
 
 class OutputError(PosekitError):
@@ -41,11 +41,11 @@ class OutputError(PosekitError):
 
 
 def require(condition: bool, key: str, value: Any, expected: str) -> None:
-    """Raise `ConfigError` unless a condition on a setting holds; the message names key, expectation and value."""
+    """Raise `ConfigError` unless `condition` is true; the message names the key, the expected values and the given value."""
     if not condition:
         raise ConfigError(f"{key}: expected {expected}, got {value!r}")
 
 
 def choose(key: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise `ConfigError` unless a setting is one of the choices."""
+    """Raise `ConfigError` unless the value of the setting `key` is one of the choices."""
     require(value in choices, key, value, "one of " + ", ".join(choices))

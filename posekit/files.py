@@ -25,7 +25,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             yield unfinished
             unfinished.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another path") from error
 
 
 def writable_folder(folder: str | Path) -> Path:
@@ -34,7 +34,7 @@ def writable_folder(folder: str | Path) -> Path:
     Raises
     ------
     OutputError
-        If they cannot.
+        If the folder cannot be created or is not writable.
     """
     folder = Path(folder)
     try:

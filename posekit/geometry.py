@@ -1,7 +1,7 @@
-"""A person's box, and the crop made from it.
+"""The bounding box of a person, and the crop of an image around the box.
 
-The coordinate frame everywhere in posekit: (x, y), x to the right, y down, in pixels, 0-based; an integer is a pixel's centre.
-An image W pixels wide thus spans -0.5 … W - 0.5, and mirroring it maps x to W - 1 - x.
+Coordinates everywhere in posekit: (x, y) in pixels, 0-based, x to the right, y down. Integers are pixel centres: an image W pixels
+wide spans -0.5 … W - 0.5, and mirroring the image maps x to W - 1 - x.
 """
 
 import math
@@ -16,7 +16,7 @@ from posekit.opencv import cv2
 
 @dataclass(frozen=True)
 class Box:
-    """A square around a person.
+    """A square bounding box around a person.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Box:
     Raises
     ------
     BoxError
-        If a number is not finite or the box has no area.
+        If a number is not finite or the side is not greater than 0.
     """
 
     centre: tuple[float, float]
@@ -44,9 +44,10 @@ class Box:
 
     @classmethod
     def from_xywh(cls, x: float, y: float, width: float, height: float, margin: float = 1.25) -> "Box":
-        """Return the square box around a rectangle: its longer side times `margin`.
+        """Return the square box around a rectangle; the side of the box is the longer side of the rectangle times `margin`.
 
-        `x`, `y` is the top left corner, measured at pixel edges as in COCO's ``bbox``: the whole image is ``(0, 0, W, H)``.
+        (`x`, `y`) is the top left corner. As in COCO's ``bbox``, coordinates start at the outer edge of the first pixel: the whole
+        image is ``(0, 0, W, H)``.
         """
         if not (width > 0 and height > 0):
             raise BoxError(f"box {x:g},{y:g},{width:g},{height:g} has no area: width and height must be above 0")
@@ -54,13 +55,16 @@ class Box:
 
     @classmethod
     def of_image(cls, image: np.ndarray) -> "Box":
-        """Return the square box around a whole image (H, W, …)."""
+        """Return the square box around the whole `image`, an (H, W, …) array."""
         height, width = image.shape[:2]
         return cls.from_xywh(0, 0, width, height, margin=1.0)
 
     @classmethod
     def around(cls, points: np.ndarray, margin: float = 1.25) -> "Box":
-        """Return the square box around points (N, 2): the longer side of their tight box times `margin`, at least one pixel."""
+        """Return the square box around `points` (N, 2).
+
+        The side of the box is the longer side of the points' tight bounding box times `margin`, at least 1 px.
+        """
         low = np.min(points, axis=0)
         high = np.max(points, axis=0)
         x, y = (low + high) / 2
@@ -71,7 +75,7 @@ class Box:
         return replace(self, side=self.side * factor)
 
     def overlaps(self, width: int, height: int) -> bool:
-        """Whether part of the box lies in an image of `width` × `height` pixels."""
+        """Return True if part of the box lies inside an image of `width` × `height` pixels."""
         x, y = self.centre
         half = self.side / 2
         return x + half > -0.5 and y + half > -0.5 and x - half < width - 0.5 and y - half < height - 0.5
@@ -79,7 +83,7 @@ class Box:
     def require_overlap(self, width: int, height: int) -> None:
         """Raise `BoxError` unless the box overlaps an image of `width` × `height` pixels."""
         if not self.overlaps(width, height):
-            raise BoxError(f"{self} lies wholly outside the image of {width}x{height} pixels")
+            raise BoxError(f"{self} lies completely outside the image of {width}x{height} pixels")
 
     def __str__(self) -> str:
         x, y = self.centre
@@ -88,7 +92,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Crop:
-    """Transform between an image and the square crop of one person, with its inverse.
+    """Affine transform between an image and the square crop of one person.
 
     Parameters
     ----------
@@ -97,9 +101,9 @@ class Crop:
     size : int
         Side of the crop in crop pixels.
     rotation : float
-        Degrees by which the content turns, clockwise as seen.
+        Rotation of the image content about the centre of the box, in degrees, clockwise.
     mirror : bool
-        Whether the crop is mirrored left to right, after the rotation.
+        Whether to mirror the crop left to right, after the rotation.
     """
 
     box: Box
@@ -109,7 +113,7 @@ class Crop:
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """(2, 3) float64, image pixels to crop pixels, mirror included."""
+        """(2, 3) float64, affine transform from image pixels to crop pixels, including the mirroring."""
         (a, b), (c, d) = self._turn(self.size / self.box.side)
         x, y = self.box.centre
         middle = (self.size - 1) / 2
@@ -117,7 +121,7 @@ class Crop:
 
     @cached_property
     def inverse_matrix(self) -> np.ndarray:
-        """(2, 3) float64, crop pixels to image pixels."""
+        """(2, 3) float64, affine transform from crop pixels to image pixels."""
         # The inverse of a rotation, mirrored or not, is its transpose.
         (a, c), (b, d) = self._turn(self.box.side / self.size)
         x, y = self.box.centre
@@ -132,22 +136,22 @@ class Crop:
         return (sign * cos, -sign * sin), (sin, cos)
 
     def forward(self, points: np.ndarray) -> np.ndarray:
-        """Map points (..., 2) from image pixels to crop pixels, float64; their order is kept."""
+        """Map points (..., 2) from image pixels to crop pixels; float64, without swapping left and right joints."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def inverse(self, points: np.ndarray) -> np.ndarray:
-        """Map points (..., 2) from crop pixels to image pixels, float64; their order is kept."""
+        """Map points (..., 2) from crop pixels to image pixels; float64, without swapping left and right joints."""
         return points @ self.inverse_matrix[:, :2].T + self.inverse_matrix[:, 2]
 
     def joint_order(self, flip_order: np.ndarray) -> np.ndarray:
-        """Return the (K,) order of per-joint arrays in the crop: left and right are exchanged if it is mirrored.
+        """Return the (K,) index array that reorders per-joint arrays for the crop: left and right swapped if the crop is mirrored.
 
-        The order is its own inverse.
+        The same index array maps from the crop's order back to the skeleton's order.
         """
         return flip_order if self.mirror else np.arange(len(flip_order))
 
     def warp(self, image: np.ndarray) -> np.ndarray:
-        """Cut the crop out of an image, in one bilinear ``cv2.warpAffine``.
+        """Cut the crop out of an image, with a single bilinear ``cv2.warpAffine``.
 
         Parameters
         ----------
@@ -155,23 +159,22 @@ class Crop:
 
         Returns
         -------
-        (size, size) or (size, size, C), dtype of the image; 0 outside the image.
+        (size, size) or (size, size, C), with the dtype of the image; 0 where the crop lies outside the image.
         """
         if image.dtype == np.uint8 and image.shape[2:] == (3,):
             return self._warp_colour(image, cv2.COLOR_BGRA2BGR)
         return self._warp(image, self.inverse_matrix)
 
     def warp_rgb(self, image_bgr: np.ndarray) -> np.ndarray:
-        """Cut the crop out of an image, as RGB.
+        """Cut the crop out of a BGR image, as RGB.
 
         Parameters
         ----------
         image_bgr : (H, W, 3) uint8
-            Blue, green, red.
 
         Returns
         -------
-        (size, size, 3) uint8 : red, green, blue; 0 outside the image.
+        (size, size, 3) uint8 : RGB; 0 where the crop lies outside the image.
         """
         return self._warp_colour(image_bgr, cv2.COLOR_BGRA2RGB)
 
@@ -187,12 +190,12 @@ class Crop:
         return cv2.cvtColor(warped, order)
 
     def _warp(self, image: np.ndarray, inverse_matrix: np.ndarray) -> np.ndarray:
-        # With the inverse given, OpenCV need not invert the matrix.
+        # cv2.warpAffine needs the inverse transform: passing it saves OpenCV inverting the matrix.
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(image, inverse_matrix, (self.size, self.size), flags=flags)
 
     def _window(self, width: int, height: int) -> tuple[slice, slice]:
-        """Columns and rows of an image of `width` × `height` pixels that the crop reads."""
+        """Return the columns and rows of an image of `width` × `height` pixels that the crop needs."""
         (a, b, x), (c, d, y) = self.inverse_matrix.tolist()
         middle = (self.size - 1) / 2
         columns = _span(x + (a + b) * middle, (abs(a) + abs(b)) * middle, width)
@@ -201,6 +204,6 @@ class Crop:
 
 
 def _span(middle: float, half: float, length: int) -> slice:
-    """Pixels from middle - half to middle + half, and one more on either side for interpolation."""
+    """Return the pixels from `middle` - `half` to `middle` + `half`, plus one on either side for interpolation."""
     first = max(math.floor(middle - half) - 1, 0)
     return slice(first, max(min(math.ceil(middle + half) + 2, length), first))

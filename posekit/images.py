@@ -1,4 +1,4 @@
-"""Read images as they are shown, with one clear error for each way in which a file can be bad; write images."""
+"""Read images, rotated according to their EXIF orientation, with a specific error for each kind of bad file; write images."""
 
 import io
 import warnings
@@ -18,35 +18,36 @@ if TYPE_CHECKING:
 _JPEG_START = b"\xff\xd8"
 _JPEG_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
-_JPEG_TAIL = 1024  # bytes in which the end of a complete JPEG is searched
+_JPEG_TAIL = 1024  # the end marker of a complete JPEG is searched in the last 1024 bytes
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _EXIF = b"Exif\0\0"
 _EXIF_WITHIN = 2**16
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
-# A JPEG's blocks of 8x8 pixels can be decoded to fewer pixels. With less spare resolution crops get blurred: PCK fell by 0.3.
+# A JPEG can be decoded at 1/2, 1/4 or 1/8 of its resolution. At least 1.5 times the needed resolution is kept: with less, crops
+# were blurred and PCK fell by 0.3.
 _SPARE = 1.5
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 
 LARGE = 100_000_000
-"""Images of more pixels (300 MB) are reduced to what is needed."""
+"""`read_reduced_image` downscales images with more pixels than this (300 MB as 8-bit colour), if fewer pixels are needed."""
 MOST = 2**29
-"""Images of more pixels are refused."""
+"""`read_reduced_image` rejects images with more pixels than this."""
 
 
 @dataclass(frozen=True)
 class ReducedImage:
-    """An image that may have fewer pixels than its file.
+    """An image that may have a lower resolution than its file.
 
     Parameters
     ----------
     image : (h, w, 3) uint8
-        Blue, green, red.
+        BGR.
     reduction : int
-        Factor between the file's pixels and `image`'s, along each axis: pixel (x, y) of `image` lies at
-        ``reduction * (x, y) + (reduction - 1) / 2`` in the file's image.
+        Downscaling factor along each axis: pixel (x, y) of `image` lies at ``reduction * (x, y) + (reduction - 1) / 2`` in the
+        full image.
     width, height : int
-        Size of the file's image as shown, in its own pixels.
+        Size of the full image in pixels, after the EXIF rotation.
     """
 
     image: np.ndarray
@@ -58,7 +59,7 @@ class ReducedImage:
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image as 8-bit colour, rotated according to its EXIF orientation.
 
-    Grey is repeated over the channels, 16 bits are reduced to 8, an alpha channel is dropped.
+    A grey image gets three equal channels, 16-bit values are converted to 8 bits, and an alpha channel is discarded.
 
     Parameters
     ----------
@@ -66,39 +67,41 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Returns
     -------
-    (H, W, 3) uint8, in OpenCV's order of channels (blue, green, red).
+    (H, W, 3) uint8, BGR.
 
     Raises
     ------
     ImageError
-        If the file is missing, cannot be read, is truncated, or is no image that OpenCV knows.
+        If the file is missing, cannot be read, is truncated, or is not an image that OpenCV can decode.
     """
     return decode_image(read_data(path), str(path))
 
 
 def read_reduced_image(path: str | Path, resolution: float) -> ReducedImage:
-    """Read an image like `read_image`, but reduce one of more than `LARGE` pixels if fewer are needed.
+    """Read an image like `read_image`, but downscale an image of more than `LARGE` pixels if a lower resolution is enough.
 
     Parameters
     ----------
     path : str or Path
     resolution : float
-        Pixels needed per pixel of the file's image, along each axis; a reduced image has at least 1.5 times as many.
+        Needed resolution relative to the full image (0.5: half the width and height). A downscaled image has at least 1.5 times
+        this resolution.
 
     Returns
     -------
-    ReducedImage : a large upright JPEG is decoded to fewer pixels; other large images are reduced after decoding.
+    ReducedImage : a large JPEG without EXIF rotation is decoded at a lower resolution; other large images are downscaled after
+        decoding.
 
     Raises
     ------
     ImageError
-        As in `read_image`, or if the header claims more than `MOST` pixels; nothing is decoded then.
+        As in `read_image`, or, before any decoding, if the header claims more than `MOST` pixels.
     """
     data = read_data(path)
     name = str(path)
     width, height = _header_size(data)
     if width * height > MOST:
-        raise ImageError(f"{name}: claims to have {width:,} x {height:,} pixels, more than the limit of {MOST:,}; make it smaller")
+        raise ImageError(f"{name}: claims to have {width:,} x {height:,} pixels, more than the limit of {MOST:,}; downscale it")
     if width * height > LARGE:
         image, reduction = decode_reduced(data, name, resolution)
         if reduction > 1:
@@ -111,7 +114,7 @@ def read_reduced_image(path: str | Path, resolution: float) -> ReducedImage:
 
 
 def reduce_image(image: ReducedImage, reduction: int) -> ReducedImage:
-    """Reduce an image further by a factor; incomplete pixels at the right and bottom are cut off."""
+    """Downscale an image by a further factor `reduction`; rows and columns that do not fill a whole new pixel are cut off."""
     rows = image.image.shape[0] // reduction
     columns = image.image.shape[1] // reduction
     if reduction == 1 or not (rows and columns):
@@ -122,18 +125,18 @@ def reduce_image(image: ReducedImage, reduction: int) -> ReducedImage:
 
 
 def read_data(path: str | Path) -> np.ndarray:
-    """Read an image file's bytes, (bytes,) uint8; raise `ImageError` if it is missing or cannot be read."""
+    """Read the bytes of an image file, (bytes,) uint8; raise `ImageError` if the file is missing or cannot be read."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123, a Path takes as long as the reading
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123, creating a Path takes as long as reading the file
             return np.frombuffer(file.read(), np.uint8)
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such image") from None
+        raise ImageError(f"{path}: no such image file") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def decode_image(data: np.ndarray, name: str) -> np.ndarray:
-    """Decode an image file's bytes; see `read_image`.
+    """Decode the bytes of an image file; see `read_image`.
 
     Parameters
     ----------
@@ -145,7 +148,7 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
 
 
 def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.ndarray, int]:
-    """Decode an image; an upright JPEG to no more pixels than needed.
+    """Decode an image; a JPEG without EXIF rotation at no higher a resolution than needed.
 
     Parameters
     ----------
@@ -153,15 +156,15 @@ def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.n
     name : str
         Name of the image in error messages.
     resolution : float
-        Pixels needed per pixel of the file's image, along each axis.
+        Needed resolution relative to the full image (0.5: half the width and height).
 
     Returns
     -------
     image : (H, W, 3) uint8
         As from `decode_image`, or smaller.
     reduction : {1, 2, 4, 8}
-        Factor between the file's pixels and `image`'s, along each axis; if above 1, at least 1.5 times the needed pixels are
-        left. Counted from the top left corner: incomplete pixels at the right and bottom are kept.
+        Downscaling factor along each axis. If above 1, the image has at least 1.5 times the needed resolution, its top left corner
+        is that of the full image, and its width and height are rounded up.
     """
     reduction = _choose_reduction(resolution)
     if reduction == 1 or not _is_upright_jpeg(data):
@@ -180,11 +183,11 @@ def _is_upright_jpeg(data: np.ndarray) -> bool:
     try:
         return _jpeg_header(data).getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
     except (OSError, SyntaxError, ValueError):
-        return False  # the full decoding reports what is wrong
+        return False  # decoding the full image reports what is wrong
 
 
 def _header_size(data: np.ndarray) -> tuple[int, int]:
-    """Width and height in the header of a PNG or a JPEG (before rotation); 0, 0 for other files."""
+    """Return (width, height) from the header of a PNG or JPEG, before the EXIF rotation; (0, 0) for other files."""
     start = data[:24].tobytes()
     if start.startswith(_PNG_START):
         return int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
@@ -193,11 +196,11 @@ def _header_size(data: np.ndarray) -> tuple[int, int]:
     try:
         return _jpeg_header(data).size
     except (OSError, SyntaxError, ValueError):
-        return 0, 0  # the full decoding reports what is wrong
+        return 0, 0  # decoding the full image reports what is wrong
 
 
 def _jpeg_header(data: np.ndarray) -> "JpegImageFile":
-    # Not Image.open: it refuses large images, though nothing is decoded.
+    # Image.open would reject large images, although nothing is decoded here.
     from PIL.JpegImagePlugin import JpegImageFile
 
     return JpegImageFile(io.BytesIO(data.tobytes()))
@@ -210,19 +213,19 @@ def _decode(data: np.ndarray, name: str, flag: int) -> np.ndarray:
     try:
         image = cv2.imdecode(data, flag)
     except cv2.error as error:  # a header that claims more pixels than OpenCV allows
-        raise ImageError(f"{name}: damaged, or too large for OpenCV ({error.err})") from error
+        raise ImageError(f"{name}: the image is damaged, or too large for OpenCV ({error.err})") from error
     if image is None:
-        raise ImageError(f"{name}: damaged, or not an image that OpenCV can decode")
+        raise ImageError(f"{name}: the file is damaged, or not an image that OpenCV can decode")
     return image
 
 
 def _require_complete(data: np.ndarray, name: str) -> None:
     """Raise `ImageError` for a truncated JPEG, which OpenCV 4 decodes to a half-grey image without an error."""
     tail = data[-_JPEG_TAIL:].tobytes()
-    # The end must follow the last scan: an embedded thumbnail has an end of its own before the image's scan.
+    # The end marker must follow the last scan: the end marker of an embedded thumbnail comes before the scan of the image.
     if data[:2].tobytes() != _JPEG_START or tail.rfind(_JPEG_END) > tail.rfind(_JPEG_SCAN):
         return
-    # Some cameras append data after the image: only a full decoding by a strict reader is conclusive.
+    # Some cameras append data after the image: only decoding with a strict decoder (Pillow) shows whether the JPEG is complete.
     from PIL import Image
 
     try:
@@ -240,12 +243,12 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     ----------
     path : str or Path
     image : (H, W, 3) uint8
-        Blue, green, red.
+        BGR.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(cv2.imencode(".png", image)[1].tobytes())

@@ -1,4 +1,4 @@
-"""The machine: the processors and memory of this process, and a description of hardware and software for reports."""
+"""CPU cores and memory settings of this process, and a description of hardware and software for reports."""
 
 import ctypes
 import importlib.metadata
@@ -16,20 +16,20 @@ _LARGEST_IN_OLD_GLIBC = 2**25
 
 
 def processors() -> int:
-    """Return the number of processors that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:
-    """Make the C library keep freed memory for reuse instead of returning it to the system each time.
+    """Make the C library keep freed memory for reuse instead of returning it to the operating system each time.
 
-    A training step on the CPU allocates and frees hundreds of megabytes. By default every large array is mapped anew, and the
-    system zeroes each page of 4 KB at its first use. Between steps the process then holds more memory; the peak while training
-    the hourglass was the same within 5 %.
+    A training step on the CPU allocates and frees hundreds of megabytes. By default glibc requests new memory for every large
+    array, and the operating system zeroes each 4 KB page at its first use, which takes time. When freed memory is kept, the process
+    holds more memory between steps; the peak memory of training the hourglass changed by less than 5 %.
 
     Returns
     -------
-    bool : whether the C library has these options (glibc).
+    bool : True if the C library supports this (glibc).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -40,15 +40,15 @@ def keep_freed_memory() -> bool:
 
 
 def why_not_compiled(error: RuntimeError) -> str | None:
-    """Return in one line why `torch.compile` failed on this machine; None for any other error."""
-    # By name: importing the class from torch's compiler takes a second.
+    """Return the reason why `torch.compile` failed, as one line; None if `error` is not an error of `torch.compile`."""
+    # Compared by name, because importing the class from torch takes a second.
     if not any(base.__name__ == "TorchDynamoException" for base in type(error).__mro__):
         return None
     return str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
 
 
 def describe_machine() -> dict[str, str | int | None]:
-    """Return the processor, the number of cores and threads, and the GPU."""
+    """Return the names of the processor and the GPU, and the numbers of cores and threads."""
     import torch
 
     return {
@@ -60,7 +60,7 @@ def describe_machine() -> dict[str, str | int | None]:
 
 
 def describe_software() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that compute."""
+    """Return the versions of posekit, Python, and the packages that influence results and speed."""
     import numpy as np
     import torch
 
@@ -77,7 +77,7 @@ def describe_software() -> dict[str, str | None]:
 
 
 def describe_load() -> float | None:
-    """Return the system's load average of the last minute; None if the system has none."""
+    """Return the load average of the last minute; None on systems without load averages."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

@@ -1,4 +1,4 @@
-"""Read MATLAB files (version 5 to 7.2); nothing in them is executed."""
+"""Read MATLAB files (versions 5 to 7.2) without executing any of their content."""
 
 import zlib
 from pathlib import Path
@@ -38,20 +38,20 @@ def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        If the file cannot be read or lacks a variable; the message lists its variables.
+        If the file cannot be read or lacks a variable; the message lists the variables in the file.
     """
     available = variable_names(path)
     for name in names:
         if name not in available:
             listed = ", ".join(sorted(available)) or "none"
-            raise DataError(f"{path}: no variable {name} in it; it has {listed}; is it the right file?")
+            raise DataError(f"{path}: the file has no variable {name}, only: {listed}; give another file")
     return _call_scipy("loadmat", path, variable_names=names)
 
 
 def _call_scipy(function: str, path: Path, **options: Any) -> Any:
-    import scipy.io  # here, because the commands' help must not wait for it
+    import scipy.io  # imported here because it is slow, and --help must not wait for it
 
     try:
         return getattr(scipy.io, function)(path, appendmat=False, **options)
     except (*_DAMAGE, scipy.io.matlab.MatReadError) as error:
-        raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download or save it again") from error
+        raise DataError(f"{path}: not a readable MATLAB file ({error!r}); download it again, or save it as version 7.2") from error

@@ -1,4 +1,4 @@
-"""Import of OpenCV for all of posekit, with one explanation if a system library is missing."""
+"""Import OpenCV for all of posekit, with a helpful error message if a system library is missing."""
 
 from posekit.errors import PosekitError
 
@@ -6,12 +6,12 @@ try:
     import cv2
 except ImportError as error:
     raise PosekitError(
-        f"OpenCV cannot be imported ({error}). In a slim container install the system package libgl1 "
+        f"OpenCV cannot be imported ({error}); install the missing system libraries "
         "(Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), or replace the Python package: "
         "pip uninstall opencv-python; pip install opencv-python-headless"
     ) from error
 
-# The loader's workers run in parallel. OpenCV's own thread pool does not survive their fork: a worker using it would hang.
+# DataLoader workers already run in parallel, and OpenCV's thread pool does not survive a fork: a worker that used it would hang.
 cv2.setNumThreads(1)
 
 __all__ = ["cv2"]

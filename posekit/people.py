@@ -1,9 +1,9 @@
-"""Annotated people: `People`, the columns of one data set's split, and `Person`, one row of it.
+"""Annotated people: `People` stores a split of a data set as columns (one array per attribute), `Person` is one person of it.
 
-Each person has a reader of its pixels: the image file, or a pack of crops (`posekit.data.pack.read`).
+Each person has a pixel reader, which reads from the image file or from a pack of crops (`posekit.data.pack.read`).
 
-Whether a joint is labelled is a boolean, never a value of its coordinates; the coordinates of an unlabelled joint are 0 and
-mean nothing.
+A boolean array says which joints are labelled; no coordinate value marks a missing joint. The coordinates of an unlabelled joint
+are 0 and mean nothing.
 """
 
 import math
@@ -21,7 +21,7 @@ from posekit.images import decode_reduced, read_data
 from posekit.skeletons import Skeleton, joint_mapping
 
 _LIMIT_PX = 1e5  # a larger coordinate is a broken annotation, not a joint outside its image
-_DEFAULT: Any = None  # default of a column that `People` fills in itself
+_DEFAULT: Any = None  # default of a column that `People` fills in
 _COLUMNS = ("image_paths", "joints", "labelled", "visible", "centres", "sides", "head_sizes", "areas", "image_ids")
 
 
@@ -35,14 +35,15 @@ class PixelReader(Protocol):
         ----------
         person : Person
         resolution : float
-            Pixels needed per pixel of the original image, along each axis; fewer pixels are decoded faster.
+            Needed resolution relative to the original image (0.5: half the width and height). A low resolution is decoded faster.
 
         Returns
         -------
         image : (H, W, 3) uint8
-            Blue, green, red; read-only.
+            BGR, read-only.
         matrix : (2, 3) float64 or None
-            Pixels of the original image to pixels of `image`, a scale and a shift; None if they are the same.
+            Affine transform (scale and shift) from pixels of the original image to pixels of `image`; None if `image` is the
+            original image.
 
         Raises
         ------
@@ -51,11 +52,11 @@ class PixelReader(Protocol):
         """
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if a crop of `side` times the person's box needs pixels that are not stored."""
+        """Raise `ConfigError` if a crop whose side is `side` times that of the person's box needs pixels that are not stored."""
 
 
 class FileReader:
-    """Reads a person's image file (a `PixelReader`)."""
+    """A `PixelReader` that reads a person's image file."""
 
     def read(self, person: "Person", resolution: float) -> tuple[np.ndarray, np.ndarray | None]:
         """Read the image file; see `PixelReader`."""
@@ -63,14 +64,14 @@ class FileReader:
         return image, None if reduction == 1 else reduced_matrix(np.eye(2, 3), reduction)
 
     def require_margin(self, side: float) -> None:
-        """Do nothing: an image file holds all pixels."""
+        """Do nothing, because an image file contains all pixels."""
 
 
 FILES = FileReader()
 
 
 def reduced_matrix(matrix: np.ndarray, reduction: int) -> np.ndarray:
-    """Adapt a (2, 3) matrix to an image reduced by an integer factor, which keeps the outer pixel edges in place."""
+    """Adapt a (2, 3) affine transform to an image downscaled by the integer factor `reduction`, with aligned outer pixel edges."""
     matrix = matrix / reduction
     matrix[:, 2] += (1 / reduction - 1) / 2
     return matrix
@@ -86,12 +87,14 @@ class Person:
         Path of the image.
     joints : (K, 2) float64
         Image pixels.
-    labelled, visible : (K,) bool
-        Whether the joint is annotated; whether it is visible.
+    labelled : (K,) bool
+        True where the joint is annotated.
+    visible : (K,) bool
+        True where the joint is visible.
     box : Box
-        Image pixels.
+        Bounding box in image pixels.
     head_size : float
-        PCKh's head size in image pixels; NaN if the data set has none.
+        Head size for PCKh in image pixels; NaN if the data set has none.
     reader : PixelReader
         Reads the pixels; by default from the image file.
     """
@@ -115,7 +118,7 @@ class Person:
         Returns
         -------
         image : (H, W, 3) uint8
-            Blue, green, red; read-only.
+            BGR, read-only.
         person : Person
             The same person, with joints and box in pixels of `image`.
 
@@ -130,7 +133,16 @@ class Person:
         return image, replace(self, joints=self.joints * matrix[0, 0] + matrix[:, 2], box=_map_box(self.box, matrix))
 
     def cut(self, crop: Crop) -> np.ndarray:
-        """Cut a crop, given in pixels of the original image: (size, size, 3) uint8, blue, green, red.
+        """Cut a crop out of the person's image.
+
+        Parameters
+        ----------
+        crop : Crop
+            With its box in pixels of the original image.
+
+        Returns
+        -------
+        (size, size, 3) uint8, BGR.
 
         Raises
         ------
@@ -151,7 +163,7 @@ def _map_box(box: Box, matrix: np.ndarray) -> Box:
 
 @dataclass(frozen=True)
 class People:
-    """Annotated people of one data set's split, by columns.
+    """N annotated people: one split of a data set, stored as columns.
 
     Parameters
     ----------
@@ -160,27 +172,29 @@ class People:
     skeleton : Skeleton
         K joints.
     image_paths : (N,) str
-        Paths of the images, which are opened only when a crop is made.
+        Image paths; an image is opened only when a crop is made.
     joints : (N, K, 2) float64
         Image pixels; 0 where not labelled.
-    labelled, visible : (N, K) bool
-        Whether a joint is annotated; whether it is visible (always False where not labelled).
+    labelled : (N, K) bool
+        True where the joint is annotated.
+    visible : (N, K) bool
+        True where the joint is visible; always False where not labelled.
     centres : (N, 2) float64
-        Centres of the people's boxes, image pixels.
+        Centres of the bounding boxes, image pixels.
     sides : (N,) float64
-        Sides of the people's boxes, image pixels.
+        Sides of the bounding boxes, image pixels.
     head_sizes : (N,) float64
-        PCKh's head size (0.6 of the head box's diagonal), image pixels; NaN where there is none.
+        Head sizes for PCKh (0.6 times the diagonal of the head box), image pixels; NaN where unknown.
     box_source : str
         Where the boxes come from, for the metrics file.
     left_out : mapping of str to int
-        How many people the loader left out, by reason.
+        Reason to the number of people whom the loader left out for that reason.
     areas : (N,) float64, optional
-        Areas of the people's segments, for OKS, image pixels squared; NaN where there is none. NaN for all by default.
+        Segment areas for OKS, square image pixels; NaN where unknown (the default).
     image_ids : (N,) int64, optional
-        Image ids of the annotation, for COCO results; -1 where there is none. -1 for all by default.
+        Image ids in the annotation, for COCO results; -1 where unknown (the default).
     readers : tuple of PixelReader
-        Readers of the pixels, one for each data set that was concatenated.
+        Pixel readers, one for each data set that was concatenated.
     reader_index : (N,) int64, optional
         Index of each person's reader in `readers`; 0 by default.
 
@@ -189,7 +203,7 @@ class People:
     ValueError
         If an array has the wrong shape or dtype.
     DataError
-        If a labelled coordinate or a box is not finite or is absurdly large; the message names the person.
+        If a labelled coordinate or a box is not finite or is 100,000 px or more; the message names the person.
     """
 
     name: str
@@ -239,7 +253,7 @@ class People:
             i = int(invalid[0])
             raise DataError(
                 f"{self.name} {self.split}: {len(invalid)} of {len(self)} people have impossible {name}; the first is person {i} "
-                f"({self.image_paths[i]}): {column[i].tolist()}; correct the annotation file or remove them"
+                f"({self.image_paths[i]}): {column[i].tolist()}; correct the annotation file or remove these people from it"
             )
 
     def __len__(self) -> int:
@@ -261,17 +275,17 @@ class People:
         return (self[index] for index in range(len(self)))
 
     def select(self, indices: np.ndarray, split: str | None = None) -> "People":
-        """Select people by integers, in that order, or by a mask."""
+        """Return the selected people: in the order of integer indices, or where a boolean mask is True."""
         columns = {name: getattr(self, name)[indices] for name in (*_COLUMNS, "reader_index")}
         return replace(self, split=split or self.split, **columns)
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if crops of `side` times the people's boxes need pixels that are not stored."""
+        """Raise `ConfigError` if crops whose side is `side` times that of the people's boxes need pixels that are not stored."""
         for reader in self.readers:
             reader.require_margin(side)
 
     def without_unlabelled(self) -> "People":
-        """Leave out people with no labelled joint, and count them in `left_out`."""
+        """Return the people with at least one labelled joint; add the number of the others to `left_out`."""
         has_label = np.any(self.labelled, axis=1)
         if has_label.all():
             return self
@@ -280,7 +294,7 @@ class People:
         return replace(self.select(has_label), left_out={**self.left_out, reason: count})
 
     def mapped_to(self, skeleton: Skeleton) -> "People":
-        """Return the people with another skeleton's joints, matched by name; missing joints are not labelled.
+        """Return the people with the joints of another skeleton, matched by name; joints without a match are not labelled.
 
         Raises
         ------
@@ -292,7 +306,10 @@ class People:
         source = joint_mapping(self.skeleton, skeleton)
         has_source = source >= 0
         if not has_source.any():
-            raise DataError(f"{self.name}: its skeleton {self.skeleton.name} shares no joint with {skeleton.name}")
+            raise DataError(
+                f"{self.name}: skeleton {self.skeleton.name} has no joint in common with skeleton {skeleton.name}; "
+                "choose a skeleton with the same joint names"
+            )
         labelled = self.labelled[:, source] & has_source
         return replace(
             self,
@@ -304,12 +321,12 @@ class People:
 
 
 def concatenate(parts: Sequence[People]) -> People:
-    """Concatenate people of several data sets; all are mapped to the first one's skeleton.
+    """Concatenate the people of several data sets, mapped to the skeleton of the first data set.
 
     Raises
     ------
     DataError
-        If there is no data set, or one shares no joint with the first.
+        If `parts` is empty, or a data set has no joint in common with the first data set.
     """
     if not parts:
         raise DataError("no data set to concatenate: name at least one")

@@ -1,9 +1,8 @@
 """Skeletons: joint names, left/right pairs, limbs, result groups, OKS sigmas, and mappings between skeletons by joint name.
 
-Sources: the MPII Human Pose release (16 joints), Leeds Sports Pose (14 joints), the COCO keypoint
-challenge (17 keypoints and their OKS sigmas). MPII and LSP have no sigmas of their own: they use
-those of the matching COCO keypoints; pelvis uses the hips', and thorax, neck and head top, which
-COCO lacks, use the shoulders'.
+Sources: the MPII Human Pose release (16 joints), Leeds Sports Pose (14 joints), the COCO keypoint challenge (17 keypoints and
+their OKS sigmas). MPII and LSP define no sigmas, so the skeletons use the sigmas of the COCO keypoints with the same names. For
+joints that COCO lacks, the pelvis uses the sigma of the hips; thorax, neck and head top use the sigma of the shoulders.
 """
 
 import itertools
@@ -16,7 +15,7 @@ import numpy as np
 
 from posekit.errors import DataError
 
-_SAME_JOINT = {"neck": "upper_neck"}  # names of one joint in different data sets
+_SAME_JOINT = {"neck": "upper_neck"}  # two names of the same joint, in different data sets
 _DEFAULT: Any = None  # default that `Skeleton` replaces
 
 _COCO_SIGMAS = {
@@ -33,15 +32,15 @@ class Skeleton:
     Parameters
     ----------
     name : str
-        Name by which files and configurations refer to it.
+        Name of the skeleton in files and configurations.
     joints : tuple of str
         Joint names in file order; ``left_X`` and ``right_X`` form a pair.
     limbs : tuple of (str, str)
-        Pairs of joints that are drawn connected.
+        Pairs of joints to connect by a line in drawings.
     groups : mapping of str to tuple of str
-        Columns of the result tables, in order; one per joint by default.
+        Columns of the result tables, in order: column name to the joints in the column; by default one column per joint.
     sigmas : tuple of float or None
-        OKS constants, one per joint; None if the skeleton has none.
+        OKS constants, one per joint; None if unknown.
 
     Raises
     ------
@@ -85,7 +84,7 @@ class Skeleton:
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[int, int], ...]:
-        """(left, right) indices of the joints that are exchanged when an image is mirrored."""
+        """(left, right) joint indices of the pairs that are swapped when an image is mirrored."""
         pairs = []
         for index, joint in enumerate(self.joints):
             opposite = "right_" + joint.removeprefix("left_")
@@ -95,7 +94,7 @@ class Skeleton:
 
     @cached_property
     def flip_order(self) -> np.ndarray:
-        """(K,) int64; ``joints[flip_order]`` exchanges left and right."""
+        """(K,) int64, joint indices with left and right swapped: ``joints[flip_order]`` swaps left and right."""
         order = np.arange(len(self.joints))
         for left, right in self.flip_pairs:
             order[[left, right]] = right, left
@@ -109,11 +108,11 @@ class Skeleton:
 
     @cached_property
     def group_indices(self) -> dict[str, tuple[int, ...]]:
-        """Result groups as joint indices."""
+        """Group name to the indices of the group's joints."""
         return {name: tuple(self.index(joint) for joint in group) for name, group in self.groups.items()}
 
     def to_dict(self) -> dict:
-        """Convert to plain types for JSON; `from_dict` reads them back."""
+        """Convert the skeleton to plain types for JSON; `from_dict` reverses the conversion."""
         return {
             "name": self.name,
             "joints": list(self.joints),
@@ -124,7 +123,7 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Skeleton":
-        """Rebuild a skeleton from `to_dict`'s form.
+        """Create a skeleton from the output of `to_dict`.
 
         Raises
         ------
@@ -211,13 +210,13 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (MPII16, LSP14, COCO17)}
 
 
 def joint_mapping(source: Skeleton, target: Skeleton) -> np.ndarray:
-    """Map each joint of a target skeleton to a source skeleton, by name.
+    """For each joint of the skeleton `target`, find the joint of the same name in the skeleton `source`.
 
     LSP's ``neck`` and MPII's ``upper_neck`` count as the same joint.
 
     Returns
     -------
-    (K_target,) int64 : index in `source`, -1 where `source` lacks the joint.
+    (K_target,) int64 : joint indices in `source`; -1 where `source` has no such joint.
     """
     index_of = {_SAME_JOINT.get(joint, joint): index for index, joint in enumerate(source.joints)}
     return np.array([index_of.get(_SAME_JOINT.get(joint, joint), -1) for joint in target.joints], dtype=np.int64)
