@@ -1,4 +1,4 @@
-"""Metrics as pure functions of arrays."""
+"""Metrics, computed from NumPy arrays without side effects."""
 
 from posekit.metrics.bootstrap import Difference, interval95, paired_difference, repeated_difference
 from posekit.metrics.boxes import box_average_precision, square_iou

@@ -1,8 +1,8 @@
-"""Bootstrap over people: 95 % intervals of ratios in percent, and of the difference between two models.
+"""Bootstrap over people: 95 % confidence intervals of percentages and of differences between two models.
 
-Each resample draws as many people as there are, with replacement, and is scored; the interval is between the 2.5th and 97.5th
-percentiles of those scores (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993). People are drawn, not joints, because
-the joints of one person are not independent.
+Each resample draws N of the N people with replacement and computes the metric on them. The confidence interval is bounded by the
+2.5th and 97.5th percentiles of the metric over all resamples (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993).
+People are resampled rather than joints, because the joints of one person are not independent.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-_BLOCK = 100  # resamples at a time, so that they stay in the processor's cache
+_BLOCK = 100  # resamples per matrix product, few enough to fit in the CPU cache
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Difference:
     difference : float
         First minus second, in percentage points.
     low, high : float
-        95 % interval of the difference.
+        Bounds of the 95 % confidence interval of the difference.
     """
 
     difference: float
@@ -32,28 +32,28 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes 0."""
+        """True if the 95 % confidence interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 def interval95(part_N: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """Interval of ``100 * sum(part) / sum(whole)``.
+    """95 % confidence interval of ``100 * sum(part) / sum(whole)``.
 
     Parameters
     ----------
     part_N, whole_N : (N,) float
-        Each person's share of the two sums.
+        Each person's contribution to the two sums.
     resamples : int
     seed : int
 
     Returns
     -------
-    (low, high) : percent; NaN where nothing counted.
+    (low, high) : percent; NaN if `whole_N` sums to 0.
 
     Raises
     ------
     ValueError
-        If the two have different shapes.
+        If the two arrays have different shapes.
     """
     sums_R2 = resampled_sums(np.stack([part_N, whole_N], axis=1), resamples=resamples, seed=seed)
     return percentiles95(in_percent(sums_R2[:, 0], sums_R2[:, 1]))
@@ -62,25 +62,25 @@ def interval95(part_N: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, 
 def paired_difference(
     a_part_N: ArrayLike, b_part_N: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> Difference:
-    """Difference between two models' ratios; both are scored on the same resamples.
+    """Difference between the percentages of two models, both computed on the same resamples of people.
 
-    Some people are hard for both models; pairing removes this variation, so the interval is narrower than two separate ones.
+    Some people are hard for both models. Pairing removes this shared variation, which makes the confidence interval narrower.
 
     Parameters
     ----------
     a_part_N, b_part_N, whole_N : (N,) float
-        Each person's share of the first model's sum, of the second's, and of the whole of both.
+        Each person's contribution to the first model's numerator, the second model's numerator and the shared denominator.
     resamples : int
     seed : int
 
     Returns
     -------
-    Difference : first minus second; NaN where nothing counted.
+    Difference : first model minus second model; NaN if `whole_N` sums to 0.
 
     Raises
     ------
     ValueError
-        If the three have different shapes.
+        If the three arrays have different shapes.
     """
     a_part_N1 = np.asarray(a_part_N)[:, None]
     b_part_N1 = np.asarray(b_part_N)[:, None]
@@ -90,29 +90,29 @@ def paired_difference(
 def repeated_difference(
     a_part_NS: ArrayLike, b_part_NS: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> Difference:
-    """Difference between the means over S repeats, such as S seeds, of two ways of training.
+    """Difference between two training configurations, each averaged over S repeats with different random seeds.
 
-    Both people and repeats are drawn with replacement, so the interval covers other people and other seeds. Column s of both is
-    the same seed. With one repeat this is `paired_difference`. With few repeats the interval is too narrow: with three, the
-    share of the spread that comes from the seeds is 18 % too small.
+    Both people and repeats are resampled with replacement, so the confidence interval covers the variation between people and
+    between seeds. Column s of both arrays must come from the same seed. With one repeat the result equals `paired_difference`.
+    With few repeats the interval is too narrow: with three, the part of the spread caused by the seeds is 18 % too small.
 
     Parameters
     ----------
     a_part_NS, b_part_NS : (N, S) float
-        Each person's share of each repeat's sum.
+        Each person's contribution to the numerator of each repeat.
     whole_N : (N,) float
-        Each person's share of the whole.
+        Each person's contribution to the denominator.
     resamples : int
     seed : int
 
     Returns
     -------
-    Difference : first minus second; NaN where nothing counted.
+    Difference : first model minus second model; NaN if `whole_N` sums to 0.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not match.
     """
     gain_NS = np.subtract(a_part_NS, b_part_NS, dtype=np.float64)
     repeats = gain_NS.shape[1]
@@ -124,14 +124,14 @@ def repeated_difference(
 
 
 def resampled_sums(columns_NM: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Sums of the columns over each resample of people. The resamples depend on the seed and N alone.
+    """Column sums over each resample of people. The resamples depend only on `seed` and N.
 
     Parameters
     ----------
     columns_NM : (N, M) float
-        Each person's share of the M sums.
+        Each person's contribution to the M sums.
     resamples : int
-        R.
+        Number R of resamples.
     seed : int
 
     Returns
@@ -142,13 +142,13 @@ def resampled_sums(columns_NM: ArrayLike, *, resamples: int = 1000, seed: int = 
     times_RN = _draw(len(columns), resamples, seed)
     sums = []
     for start in range(0, resamples, _BLOCK):
-        block = times_RN[start : start + _BLOCK].astype(np.float64)  # floats go through BLAS
+        block = times_RN[start : start + _BLOCK].astype(np.float64)  # NumPy multiplies float matrices with BLAS
         sums.append(block @ columns)
     return np.concatenate(sums)
 
 
 def percentiles95(values_R: np.ndarray) -> tuple[float, float]:
-    """2.5th and 97.5th percentiles, ignoring NaN; NaN if all values are NaN."""
+    """Return the 2.5th and 97.5th percentiles, ignoring NaN; (NaN, NaN) if all values are NaN."""
     values = values_R[~np.isnan(values_R)]
     if not len(values):
         return float("nan"), float("nan")
@@ -157,14 +157,14 @@ def percentiles95(values_R: np.ndarray) -> tuple[float, float]:
 
 
 def in_percent(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
-    """``100 * part / whole``, NaN where `whole` is 0."""
+    """Return ``100 * part / whole``, NaN where `whole` is 0."""
     part, whole = np.broadcast_arrays(part, whole)
     return 100 * np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
 @lru_cache(maxsize=1)  # a report needs dozens of intervals over the same people
 def _draw(n: int, resamples: int, seed: int) -> np.ndarray:
-    """(resamples, n) uint8: how often each person is drawn, in practice never 256 times."""
+    """(resamples, n) uint8 array: how often each person is drawn (in practice never 256 times, so uint8 suffices)."""
     rng = np.random.default_rng(seed)
     times = np.zeros((resamples, n), dtype=np.uint8)
     if n:

@@ -1,4 +1,4 @@
-"""Intersection over union and average precision of square boxes, by pycocotools."""
+"""Intersection over union (IoU) and average precision of square bounding boxes, computed by pycocotools."""
 
 import contextlib
 import io
@@ -10,11 +10,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 _IOU = 0.5
-_MAX_DETECTIONS = 100  # an image
+_MAX_DETECTIONS = 100  # per image
 
 
 def square_iou(squares_N3: np.ndarray, others_M3: np.ndarray) -> np.ndarray:
-    """Intersection over union of each square and each of the others.
+    """Intersection over union of every pair of squares, one from each array.
 
     Parameters
     ----------
@@ -37,21 +37,22 @@ def _xywh(squares_N3: np.ndarray) -> np.ndarray:
 
 
 def box_average_precision(detections: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> dict[str, float]:
-    """Average precision and recall of square boxes at IoU 0.5.
+    """Average precision and recall of square bounding boxes at an IoU threshold of 0.5.
 
     Parameters
     ----------
     detections : sequence of (M, 4) float
-        One array for each image: centre x, y, side and score, in any unit. The 100 of highest score count.
+        One array per image; columns: centre x, centre y, side, score. Any unit. Only the 100 highest-scoring boxes per image
+        are evaluated.
     truths : sequence of (N, 3) float
-        Centre x, y and side in the same images.
+        True boxes, one array per image, in the order of `detections`; columns: centre x, centre y, side.
 
     Returns
     -------
-    dict : AP50, recall, in percent; NaN if there is no true box.
+    dict : AP50 and recall in percent; NaN if there is no true box.
     """
     if len(detections) != len(truths):
-        raise ValueError(f"detections: expected {len(truths)} arrays, one for each image, got {len(detections)}")
+        raise ValueError(f"detections: expected {len(truths)} arrays, one per image, got {len(detections)}")
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_coco(truths), _coco(detections), "bbox")
         evaluation.params.iouThrs = np.array([_IOU])
@@ -64,12 +65,12 @@ def box_average_precision(detections: Sequence[np.ndarray], truths: Sequence[np.
 
 
 def _coco(boxes: Sequence[np.ndarray]) -> COCO:
-    """COCO's form of the boxes, (N, 3) or with a score (N, 4), of each image."""
+    """Convert each image's boxes, (N, 3) or with scores (N, 4), to a COCO data set."""
     annotations: list[dict] = []
     for image_id, image_boxes in enumerate(boxes):
         for x, y, side, *score in image_boxes.tolist():
             annotation = {
-                "id": len(annotations) + 1,  # 0 means not matched
+                "id": len(annotations) + 1,  # pycocotools treats id 0 as "not matched"
                 "image_id": image_id,
                 "category_id": 1,
                 "bbox": [x - side / 2, y - side / 2, side, side],
@@ -86,4 +87,4 @@ def _coco(boxes: Sequence[np.ndarray]) -> COCO:
 
 
 def _percent(share: float) -> float:
-    return 100 * float(share) if share >= 0 else float("nan")  # COCO's -1 is "none"
+    return 100 * float(share) if share >= 0 else float("nan")  # pycocotools returns -1 if the value is undefined

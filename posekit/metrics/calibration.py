@@ -1,4 +1,4 @@
-"""Calibration of heatmap peaks: the probability that a joint is right, learned on held-out people."""
+"""Calibration: convert the height of a heatmap peak to the probability that the joint is correct, learned on held-out people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,23 +14,24 @@ _MOST_BINS = 16
 
 @dataclass(frozen=True)
 class Calibration:
-    """Map each of K joints' peaks to probabilities: linear between knots, constant beyond the first and the last.
+    """Piecewise linear functions that map the peak heights of K joints to probabilities.
 
-    Below half the first knot's height the probability falls linearly to 0 at a peak of 0: a knot averages all peaks around it,
-    so the first is too high for the lowest. (Half was best for LSPET's held-out people.) A first knot of 0 or less has no such
-    line.
+    Each function is constant above its last knot. If the first knot's height is positive, the function is constant down to half
+    that height and then falls linearly to probability 0 at height 0, because the first knot averages a bin of peaks and is too
+    optimistic for the lowest of them. (Half the height was best on LSPET's held-out people.) Otherwise the function is constant
+    below its first knot.
 
     Parameters
     ----------
     peaks : K sequences of float
-        The knots' peak heights for each joint, ascending; at least one.
+        Peak heights of each joint's knots, ascending; at least one knot per joint.
     probabilities : K sequences of float
-        Probabilities at the knots, never falling, 0 to 1.
+        Probabilities at the knots, between 0 and 1, never decreasing.
 
     Raises
     ------
     ValueError
-        If the knots are not of this form.
+        If the knots do not meet these conditions.
     """
 
     peaks: Sequence[Sequence[float]]
@@ -40,14 +41,16 @@ class Calibration:
         for name in ("peaks", "probabilities"):
             object.__setattr__(self, name, tuple(tuple(map(float, knots)) for knots in getattr(self, name)))
         if list(map(len, self.peaks)) != list(map(len, self.probabilities)) or not all(self.peaks):
-            raise ValueError("calibration: expected as many probabilities as peaks for each joint, at least one")
+            raise ValueError("calibration: expected as many probabilities as peaks for each joint, and at least one of each")
         for peaks, probabilities in zip(self.peaks, self.probabilities, strict=True):
             rising = np.all(np.diff(peaks) > 0) and np.all(np.diff(probabilities) >= 0)
             if not (np.isfinite(peaks).all() and rising and probabilities[0] >= 0 and probabilities[-1] <= 1):
-                raise ValueError("calibration: expected rising peaks, and probabilities from 0 to 1 that never fall")
+                raise ValueError(
+                    "calibration: expected finite, strictly increasing peaks and non-decreasing probabilities between 0 and 1"
+                )
 
     def __call__(self, peaks_NK: ArrayLike) -> np.ndarray:
-        """(N, K) float64 probabilities of the peaks; NaN where there is no peak."""
+        """Return the probabilities for (N, K) peak heights as an (N, K) float64 array; NaN where the height is NaN."""
         peaks = np.asarray(peaks_NK, np.float64)
         if not peaks.size:
             return peaks
@@ -63,35 +66,39 @@ class Calibration:
 def fit_calibration(
     peaks_NK: ArrayLike, correct_NK: ArrayLike, counted_NK: ArrayLike, groups: Sequence[Sequence[int]]
 ) -> Calibration:
-    """Learn probabilities from how often peaks of similar height were right.
+    """Learn probabilities from the fraction of correct joints among peaks of similar height.
 
-    The joints of a group share their knots. Their peaks are sorted into bins of equal count, 50 joints or more; the shares of
-    right joints, with half a joint added to either side, are made monotonic by isotonic regression (Zadrozny & Elkan,
-    "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002). The bins' means are the knots.
+    The joints of a group share their knots. The group's peaks are sorted by height into bins of equal count, at least 50 peaks
+    each. The fraction of correct joints in each bin, smoothed by adding half a correct and half a wrong joint, is made monotonic
+    by isotonic regression (Zadrozny & Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates",
+    KDD 2002). Each bin gives one knot: its mean height and its probability. Groups with fewer than 50 peaks use all joints' peaks.
 
     Parameters
     ----------
     peaks_NK : (N, K) float
-    correct_NK, counted_NK : (N, K) bool
-        Whether the joint is right, and whether that is known.
+        Peak heights; joints whose height is not finite are ignored.
+    correct_NK : (N, K) bool
+        True where the joint is correct.
+    counted_NK : (N, K) bool
+        True where `correct_NK` is known; other joints are ignored.
     groups : sequence of sequence of int
-        Each joint must be in one; of several, the first counts.
+        Joint indices of each group. Each joint must be in a group; if it is in several, the first is used.
 
     Raises
     ------
     ValueError
-        If there is no counted joint with a peak, or a joint is in no group.
+        If no joint with a known result has a finite peak, or a joint is in no group.
     """
     peaks = np.asarray(peaks_NK, np.float64)
     correct = np.asarray(correct_NK, bool)
     counted = np.asarray(counted_NK, bool) & np.isfinite(peaks)
     if not counted.any():
-        raise ValueError("calibration: expected at least one counted joint with a peak")
+        raise ValueError("calibration: expected at least one joint that is counted and has a finite peak")
     knots_by_joint: dict[int, tuple[Knots, Knots]] = {}
     for group in groups:
         joints = list(group)
         known = counted[:, joints]
-        if known.sum() < _LEAST_PER_BIN:  # all joints together are a better estimate than a handful of its own
+        if known.sum() < _LEAST_PER_BIN:  # too few for a reliable estimate: use the peaks of all joints
             knots = _fit_knots(peaks[counted], correct[counted])
         else:
             knots = _fit_knots(peaks[:, joints][known], correct[:, joints][known])
@@ -99,7 +106,7 @@ def fit_calibration(
             knots_by_joint.setdefault(joint, knots)
     for joint in range(peaks.shape[1]):
         if joint not in knots_by_joint:
-            raise ValueError(f"groups: joint {joint} is in none")
+            raise ValueError(f"groups: joint {joint} is in none of the groups; add it to one")
     peak_knots, probability_knots = zip(*(knots_by_joint[joint] for joint in range(peaks.shape[1])), strict=True)
     return Calibration(peak_knots, probability_knots)
 
@@ -113,5 +120,5 @@ def _fit_knots(peaks: np.ndarray, correct: np.ndarray) -> tuple[Knots, Knots]:
     means = np.array([peaks[indices].mean() for indices in bins])
     shares = (np.array([correct[indices].sum() for indices in bins]) + 0.5) / (counts + 1)
     probabilities = isotonic_regression(shares, weights=counts).x
-    kept = np.concatenate([[True], np.diff(means) > 0])  # bins of equal peaks are one
+    kept = np.concatenate([[True], np.diff(means) > 0])  # keep the first of bins with equal mean height
     return tuple(means[kept].tolist()), tuple(probabilities[kept].tolist())

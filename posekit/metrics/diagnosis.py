@@ -1,7 +1,8 @@
-"""Kinds of error after Ronchi & Perona, "Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation", ICCV 2017, with
-PCK's distances instead of OKS.
+"""Classify errors as in Ronchi & Perona, "Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation", ICCV 2017, but
+with PCK's distances instead of OKS.
 
-Their swap (the joint of another person) counts as a miss or a jitter, because not all people in an image may be annotated.
+The paper's "swap" (a joint placed on another person) is classified here as a miss or a jitter, because an image may contain
+people who are not annotated.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ class Diagnosis:
     Parameters
     ----------
     kind_NK : (N, K) int8
-        Index into `KINDS`; -1 where the joint does not count.
+        Index into `KINDS`; -1 where the joint is not evaluated (not labelled, or the person has no reference size).
     mirrored_N : (N,) bool
-        People with more good joints if left and right are exchanged in the whole prediction.
+        True for people who would have more good joints if left and right were swapped in the whole prediction.
     """
 
     kind_NK: np.ndarray
@@ -34,29 +35,29 @@ class Diagnosis:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """(K, 4) int64: number of each joint's predictions of each of `KINDS`."""
+        """(K, 4) int64 array: number of predictions per joint and kind, in the order of `KINDS`."""
         return np.stack([(self.kind_NK == kind).sum(0) for kind in range(len(KINDS))], axis=1)
 
     @cached_property
     def percent(self) -> np.ndarray:
-        """(K, 4) float64: `counts` in percent of the joint's counted predictions; NaN where nothing counted."""
+        """(K, 4) float64 array: `counts` as a percentage of each joint's evaluated predictions; NaN for unevaluated joints."""
         return in_percent(self.counts, self.counts.sum(1, keepdims=True))
 
     @cached_property
     def n_mirrored(self) -> int:
-        """Number of people with more good joints if left and right are exchanged."""
+        """Number of people who would have more good joints if left and right were swapped."""
         return int(self.mirrored_N.sum())
 
     def cost(self, joints: Sequence[int] | None = None) -> dict[str, float]:
-        """Percentage points that the pooled mean over `joints` (all by default) loses by each kind of error.
+        """Percentage points of PCK's pooled mean over `joints` (default: all) that each kind of error costs.
 
-        They sum to 100 minus the pooled mean; NaN where nothing counted.
+        The values add up to 100 minus the pooled mean. They are NaN if no joint is evaluated.
         """
         counts = (self.counts if joints is None else self.counts[list(joints)]).sum(0)
         return dict(zip(KINDS[1:], in_percent(counts[1:], counts.sum()).tolist(), strict=True))
 
     def persons(self, kind: str, joint: int) -> np.ndarray:
-        """Indices of the people whose `joint` is of one of `KINDS`, ascending.
+        """Ascending indices of the people whose prediction of `joint` is of this kind.
 
         Raises
         ------
@@ -78,28 +79,28 @@ def diagnose(
     flip_order_K: ArrayLike,
     jitter_factor: float = 2.0,
 ) -> Diagnosis:
-    """Classify each counted joint's prediction as the first of these kinds that applies.
+    """Classify the prediction of each evaluated joint as the first of these kinds that applies.
 
-    - good: within `threshold` of its truth, as in PCK;
-    - inversion: within `threshold` of the same person's true opposite (left or right) joint, if that is
-      counted too. It is then nearer to the opposite joint than to its own;
-    - jitter: within `jitter_factor` thresholds of its truth;
-    - miss: anything else, and predictions that are not finite.
+    - good: within `threshold` of the true joint, as in PCK;
+    - inversion: within `threshold` of the same person's true opposite (left or right) joint, if the opposite joint is
+      evaluated too. The prediction is then nearer to the opposite joint than to the true one;
+    - jitter: within `jitter_factor * threshold` of the true joint;
+    - miss: all other predictions, including those that are not finite.
 
     Parameters
     ----------
     pred_NK2, truth_NK2 : (N, K, 2) float
-        Image pixels, (x, y), both in one frame.
+        Image pixels, (x, y), both in the same coordinate frame.
     counted_NK : (N, K) bool
-        Whether the joint is labelled; the truth of other joints is ignored.
+        True where the joint is labelled; the truth of other joints is ignored.
     reference_size_N : (N,) float
-        Image pixels: head sizes or torso sizes. People for whom it is NaN, infinite or not above 0 are left out.
+        Head or torso sizes, image pixels. People whose size is NaN, infinite or not above 0 are left out.
     threshold : float
-        Largest distance of a good joint, in reference sizes.
+        Largest error of a good joint, in reference sizes.
     flip_order_K : (K,) int
-        Opposite of each joint; a middle joint is its own (`Skeleton.flip_order`).
+        Index of each joint's opposite joint; a middle joint's own index (`Skeleton.flip_order`).
     jitter_factor : float
-        Thresholds within which an error is a jitter.
+        Largest error of a jitter, as a multiple of `threshold`.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def diagnose(
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, or the truth of a counted joint is not finite.
+        If shapes or dtypes do not match, or the truth of a labelled joint is not finite.
     """
     own = pck(pred_NK2, truth_NK2, counted_NK, reference_size_N=reference_size_N, threshold=threshold)
     pred = np.asarray(pred_NK2)

@@ -1,8 +1,8 @@
 """Double counting: heatmaps with a second peak that is nearly as high as the first.
 
-Such a map of the left knee, for example, has a peak on each knee. The measure is how often the highest
-peak is right: "ratio of correct predictions among maps with several peaks" in the Anchor Loss paper
-(Ryou, Jeong & Perona, ICCV 2019).
+For example, the heatmap of the left knee may have a peak on each knee. The metric is how often the highest peak of such a
+heatmap is correct: "ratio of correct predictions among maps with several peaks" in the Anchor Loss paper (Ryou, Jeong & Perona,
+ICCV 2019).
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ FINDINGS = ("double", "top_right", "other_right", "only_other_right", "other_opp
 
 @dataclass(frozen=True)
 class DoubleCounting:
-    """Result of `double_counting` for the maps of N people's K joints.
+    """Result of `double_counting`: one heatmap for each of N people's K joints.
 
     Parameters
     ----------
     counted : (N, K) bool
-        Labelled joints of people with a reference size. The other masks are False elsewhere.
+        True where the joint is evaluated: labelled, and the person has a reference size. The other masks are False elsewhere.
     double : (N, K) bool
-        The map has another peak: far enough from the highest one, and high enough.
+        True where the heatmap has another peak that is high enough and far enough from the highest one.
     top_right : (N, K) bool
-        The highest peak is within the threshold of the truth (as PCK's `correct`), whether or not the map is double.
+        True where the highest peak is within the threshold of the truth (as PCK's `correct`), in double and other heatmaps.
     other_right : (N, K) bool
-        One of the other peaks is within the threshold of the truth. The highest may be, too.
+        True where another peak is within the threshold of the truth, whether or not the highest one is too.
     other_opposite : (N, K) bool
-        One of the other peaks is within the threshold of the same person's true opposite (left or right) joint.
+        True where another peak is within the threshold of the same person's true opposite (left or right) joint.
     other_NK : (N, K) int64
-        Index of the highest of the other peaks; -1 where the map is not double.
+        Index of the second peak: the highest of the other peaks; -1 where the heatmap is not double.
     paired_K : (K,) bool
-        Joints that have an opposite.
+        True for joints that have an opposite (left or right) joint.
     """
 
     counted: np.ndarray
@@ -50,45 +50,46 @@ class DoubleCounting:
 
     @cached_property
     def only_other_right(self) -> np.ndarray:
-        """(N, K) bool: another peak is right and the highest one is not."""
+        """(N, K) bool array, True where another peak is correct and the highest one is not."""
         return self.other_right & ~self.top_right
 
     @cached_property
     def maps(self) -> np.ndarray:
-        """(K,) int64: number of counted maps of each joint."""
+        """(K,) int64 array: number of evaluated heatmaps of each joint."""
         return self.counted.sum(0)
 
     def maps_with(self, finding: str) -> np.ndarray:
-        """(N, K) bool: double maps with one of `FINDINGS`; "double" selects all of them.
+        """(N, K) bool array, True for double heatmaps with the given finding; "double" selects all double heatmaps.
 
         Raises
         ------
         ValueError
-            If the finding is not one of `FINDINGS`.
+            If `finding` is not one of `FINDINGS`.
         """
         if finding not in FINDINGS:
             raise ValueError(f"finding: expected one of {', '.join(FINDINGS)}, got {finding!r}")
         return self.double & getattr(self, finding)
 
     def counts(self, finding: str) -> np.ndarray:
-        """(K,) int64: number of each joint's `maps_with` the finding."""
+        """(K,) int64 array: number of each joint's heatmaps with the finding (see `maps_with`)."""
         return self.maps_with(finding).sum(0)
 
     def percent(self, finding: str) -> np.ndarray:
-        """(K,) float64: percent of maps with the finding; NaN where there is no map.
+        """(K,) float64 array: percentage of each joint's heatmaps with the finding; NaN where the denominator is 0.
 
-        Of the counted maps for "double", of the double maps of paired joints for "other_opposite", else of the double maps.
+        The denominator is the number of evaluated heatmaps for "double", and of double heatmaps for every other finding. For
+        "other_opposite" it is 0 for joints that have no opposite.
         """
         return in_percent(self.counts(finding), self._candidates(finding).sum(0))
 
     def total(self, finding: str, joints: Sequence[int] | None = None) -> float:
-        """Like `percent`, of the maps of `joints` (all by default) together."""
+        """Percentage as in `percent`, but pooled over the heatmaps of `joints` (default: all)."""
         columns = slice(None) if joints is None else list(joints)
         part = self.maps_with(finding)[:, columns].sum()
         return float(in_percent(part, self._candidates(finding)[:, columns].sum()))
 
     def persons(self, finding: str, joint: int) -> np.ndarray:
-        """Indices of the people whose map of `joint` has the finding, ascending."""
+        """Ascending indices of the people whose heatmap of `joint` has the finding."""
         return np.flatnonzero(self.maps_with(finding)[:, joint])
 
     def _candidates(self, finding: str) -> np.ndarray:
@@ -109,32 +110,32 @@ def double_counting(
     min_distance: float | None = None,
     ratio: float = 0.5,
 ) -> DoubleCounting:
-    """Find the heatmaps with several peaks, and whether the other peaks are on this or the opposite joint.
+    """Find the heatmaps with several peaks, and whether the other peaks are on the true joint or on its opposite.
 
-    A map is double if a peak other than the first is at least `min_distance` from the first and at least
-    `ratio` times as high, and the first is higher than 0 (a linear head's may not be).
+    A heatmap is double if its first peak is higher than 0 (not guaranteed for a linear output layer) and another peak is at least
+    `min_distance` away from the first and at least `ratio` times as high.
 
     Parameters
     ----------
     peaks_NKP2 : (N, K, P, 2) float
-        Local maxima of each map, highest first, image pixels, (x, y); NaN where there are fewer than P. The first is
-        the prediction.
+        Local maxima of each heatmap, highest first: (x, y) in image pixels, padded with NaN. The first one is the
+        prediction.
     heights_NKP : (N, K, P) float
-        Values of the map at the peaks; NaN where there are fewer.
+        Heatmap values at the peaks, padded with NaN.
     truth_NK2 : (N, K, 2) float
         Image pixels.
     counted_NK : (N, K) bool
-        Whether the joint is labelled; the truth of other joints is ignored.
+        True where the joint is labelled; the truth of other joints is ignored.
     reference_size_N : (N,) float
-        Image pixels: head sizes or torso sizes. People for whom it is NaN, infinite or not above 0 are left out.
+        Head or torso sizes, image pixels. People whose size is NaN, infinite or not above 0 are left out.
     threshold : float
-        Largest distance of a correct peak, in reference sizes.
+        Largest distance of a correct peak from the truth, in reference sizes.
     flip_order_K : (K,) int
-        Opposite of each joint; a middle joint is its own (`Skeleton.flip_order`).
+        Index of each joint's opposite joint; a middle joint's own index (`Skeleton.flip_order`).
     min_distance : float, optional
-        Least distance of another peak from the first, in reference sizes; by default `threshold`.
+        Smallest distance between the first and another peak, in reference sizes; default: `threshold`.
     ratio : float
-        Least height of another peak, in heights of the first; above 0.
+        Smallest height of another peak relative to the first peak's height; above 0.
 
     Returns
     -------
@@ -143,7 +144,8 @@ def double_counting(
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, a map's first peak is not its highest, or the truth of a counted joint is not finite.
+        If shapes or dtypes do not match, a heatmap's peaks are not in descending order of height, or the truth of a labelled
+        joint is not finite.
     """
     peaks = np.asarray(peaks_NKP2, dtype=np.float64)
     heights = np.asarray(heights_NKP, dtype=np.float64)
@@ -178,11 +180,11 @@ def _require_maps(peaks: np.ndarray, heights: np.ndarray) -> None:
         raise ValueError(f"peaks: expected (N, K, P, 2) with P at least 1, got {peaks.shape}")
     require_shape("heights", heights, peaks.shape[:3])
     if (heights[..., 1:] > heights[..., :-1]).any():
-        raise ValueError("heights: expected each map's highest peak first, then in descending order")
+        raise ValueError("heights: expected each heatmap's peaks in descending order of height")
 
 
 def _distances(peaks_NKP2: np.ndarray, points_NK2: np.ndarray, counted_NK: np.ndarray, reference_size_N: ArrayLike) -> np.ndarray:
-    """(N, K, P) from each map's peaks to one point, in reference sizes; NaN where not counted, inf where there is no peak."""
+    """(N, K, P) float64 array: distances in reference sizes; NaN where `counted_NK` is False, inf where there is no peak."""
     n, k, p, _ = peaks_NKP2.shape
     points = np.repeat(points_NK2, p, axis=1)
     counted = np.repeat(counted_NK, p, axis=1)

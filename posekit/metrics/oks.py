@@ -1,4 +1,4 @@
-"""Object keypoint similarity (OKS), and average precision by OKS with pycocotools."""
+"""Object keypoint similarity (OKS), and average precision based on OKS, computed by pycocotools."""
 
 import contextlib
 import io
@@ -11,32 +11,32 @@ from pycocotools.cocoeval import COCOeval
 from posekit.metrics.bootstrap import in_percent
 from posekit.metrics.pck import pck, require_shape
 
-# The first of pycocotools' ten metrics of keypoints, in its order.
+# The first six of the ten keypoint metrics that pycocotools returns, in that order.
 _NAMES = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR")
 
 
 def oks(pred_NK2: ArrayLike, truth_NK2: ArrayLike, labelled_NK: ArrayLike, *, area_N: ArrayLike, sigmas_K: ArrayLike) -> np.ndarray:
-    """OKS of each prediction and its person: mean over the labelled joints of exp(-d² / (2 (2 sigma)² area)).
+    """OKS of each predicted person: mean over the labelled joints of exp(-d² / (2 (2 sigma)² area)), d: distance to the truth.
 
     Parameters
     ----------
     pred_NK2, truth_NK2 : (N, K, 2) float
-        Image pixels, (x, y), both in one frame. A predicted joint that is not finite adds 0.
+        Image pixels, (x, y), both in the same coordinate frame. A predicted joint that is not finite adds 0 to the OKS.
     labelled_NK : (N, K) bool
-        The truth of other joints is ignored.
+        True where the joint is labelled; the truth of other joints is ignored.
     area_N : (N,) float
-        Image pixels squared: of the person's segment, or else `tight_area`.
+        Area of the person's segmentation mask, or `tight_area` where there is no mask; image pixels squared.
     sigmas_K : (K,) float
-        COCO's constants (`Skeleton.sigmas`).
+        COCO's per-joint constants (`Skeleton.sigmas`).
 
     Returns
     -------
-    (N,) float64 : 0 to 1; NaN for people without a labelled joint, or whose area is not above 0.
+    (N,) float64 : 0 to 1; NaN for people without a labelled joint or with an area that is not above 0.
 
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, or the truth of a labelled joint is not finite.
+        If shapes or dtypes do not match, or the truth of a labelled joint is not finite.
     """
     area = np.asarray(area_N, dtype=np.float64)
     sigmas = np.asarray(sigmas_K, dtype=np.float64)
@@ -44,17 +44,17 @@ def oks(pred_NK2: ArrayLike, truth_NK2: ArrayLike, labelled_NK: ArrayLike, *, ar
     lengths = np.sqrt(np.where(area > 0, area, np.nan))
     distances = pck(pred_NK2, truth_NK2, labelled_NK, reference_size_N=lengths)
     require_shape("sigmas", sigmas, distances.counts.shape)
-    with np.errstate(over="ignore"):  # predictions may be anything
+    with np.errstate(over="ignore"):  # predictions may be arbitrarily large
         similarity = np.exp(-((distances.errors / (2 * sigmas)) ** 2) / 2)
     total = np.where(distances.counted, similarity, 0.0).sum(1)
     return in_percent(total, distances.counted.sum(1)) / 100
 
 
 def tight_area(truth_NK2: ArrayLike, labelled_NK: ArrayLike) -> np.ndarray:
-    """Area of the tight box of the labelled joints, each side at least 1 px.
+    """Area of the tight bounding box of the labelled joints, each side at least 1 px.
 
-    For data sets without segments; not comparable with the areas of segments: it is larger for a person
-    who is fully visible, and far smaller where few joints are labelled.
+    A substitute for data sets without segmentation masks. It is not comparable to a mask's area: it is larger for a fully visible
+    person, and far smaller for a person with few labelled joints.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def average_precision(
     image_N: ArrayLike,
     sigmas_K: ArrayLike,
 ) -> dict[str, float]:
-    """COCO's keypoint metrics by pycocotools: one prediction a person, matched within each image by OKS.
+    """COCO's keypoint metrics, computed by pycocotools for one prediction per person, matched within each image by OKS.
 
-    A prediction without any finite joint is left out: a false negative, but no false positive. A joint
-    that is not finite adds 0 to the OKS. People without a labelled joint are left out with their
-    prediction. As in COCO, the 20 predictions of highest score count in each image, and an area of 32²
-    to 96² is medium, a larger one large. Equal scores are ordered by the images' names, then as given.
+    A prediction without any finite joint is left out, which makes its person a false negative without adding a false positive. A
+    joint that is not finite adds 0 to the OKS. People without a labelled joint are left out, together with their predictions. As
+    in COCO, only the 20 highest-scoring predictions per image are evaluated; areas from 32² to 96² are medium, larger areas are
+    large. Predictions of equal score are ordered by `image_N`, then by position.
 
     Parameters
     ----------
@@ -101,23 +101,24 @@ def average_precision(
     truth_NK2 : (N, K, 2) float
         Image pixels.
     labelled_NK, visible_NK : (N, K) bool
-        The truth of joints that are not labelled is ignored. Whether a labelled joint is visible does not change OKS.
+        True where the joint is labelled, and where it is visible. The truth of unlabelled joints is ignored; visibility does not
+        change the OKS.
     area_N : (N,) float
-        Image pixels squared: of the person's segment, or else `tight_area`.
+        Area of the person's segmentation mask, or `tight_area` where there is no mask; image pixels squared.
     image_N : (N,) str or int
-        Image of each person.
+        Name or number of each person's image.
     sigmas_K : (K,) float
-        COCO's constants (`Skeleton.sigmas`).
+        COCO's per-joint constants (`Skeleton.sigmas`).
 
     Returns
     -------
-    dict : AP, AP50, AP75, AP_medium, AP_large and AR (of at most 20 an image), in percent; NaN where there is no such person.
+    dict : AP, AP50, AP75, AP_medium, AP_large and AR (at most 20 predictions per image), in percent; NaN where no person qualifies.
 
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, the truth of a labelled joint is not finite, the area of a labelled person is
-        not above 0, or the score of a prediction is not finite.
+        If shapes or dtypes do not match, the truth of a labelled joint is not finite, the area of a person with labelled joints
+        is not above 0, or the score of a prediction is not finite.
     """
     pred = np.asarray(pred_NK2, dtype=np.float64)
     score = np.asarray(score_N)
@@ -134,16 +135,16 @@ def average_precision(
     finite = np.all(np.isfinite(pred), axis=-1)
     predicted = annotated & np.any(finite, axis=1)
     if np.isnan(similarity[annotated]).any():
-        raise ValueError("area: expected above 0 for people with labelled joints (tight_area can replace it)")
+        raise ValueError("area: expected values above 0 for people with labelled joints; use tight_area where the area is unknown")
     if not np.isfinite(score[predicted]).all():
-        raise ValueError("score: expected finite where a joint is predicted, got NaN or infinity")
+        raise ValueError("score: expected finite scores for people with a predicted joint, got NaN or infinity")
     image_ids = np.unique(image, return_inverse=True)[1]
     truth = np.where(labelled[..., None], truth, 0.0)
     pred = np.where(finite[..., None], pred, np.inf)
     visibility = np.add(labelled, labelled & visible, dtype=int)
-    with np.errstate(over="ignore"), contextlib.redirect_stdout(io.StringIO()):  # predictions may be anything
+    with np.errstate(over="ignore"), contextlib.redirect_stdout(io.StringIO()):  # predictions may be arbitrarily large
         truths = _coco(annotated, image_ids, truth, visibility, area, score)
-        # Not by COCO.loadRes: where a joint is not finite, it sets the area to NaN and matches the person.
+        # COCO.loadRes is not used because it sets the area to NaN if a joint is not finite, and then matches the person.
         results = _coco(predicted, image_ids, pred, finite, tight_area(pred, finite), score)
         return _evaluate(truths, results, np.asarray(sigmas_K, dtype=np.float64))
 
@@ -156,12 +157,12 @@ def _coco(
     areas_N: np.ndarray,
     scores_N: np.ndarray,
 ) -> COCO:
-    """COCO's form of the people where `used`, of truths and results alike; `visibility` is COCO's v."""
+    """Convert the people where `used_N` is True (truths or predictions) to a COCO data set; `visibility_NK` is COCO's flag v."""
     keypoints = np.concatenate([points_NK2, visibility_NK[..., None]], axis=-1).reshape(len(used_N), 3 * visibility_NK.shape[1])
     annotations = []
     for person in np.flatnonzero(used_N).tolist():
         annotation = {
-            "id": person + 1,  # 0 means not matched
+            "id": person + 1,  # pycocotools treats id 0 as "not matched"
             "image_id": int(image_ids_N[person]),
             "category_id": 1,
             "keypoints": keypoints[person],
@@ -185,5 +186,7 @@ def _evaluate(truths: COCO, results: COCO, sigmas: np.ndarray) -> dict[str, floa
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    percents = [100 * value if value >= 0 else float("nan") for value in evaluation.stats.tolist()]  # COCO's -1 is "none"
+    percents = [
+        100 * value if value >= 0 else float("nan") for value in evaluation.stats.tolist()
+    ]  # pycocotools returns -1 if undefined
     return dict(zip(_NAMES, percents, strict=False))

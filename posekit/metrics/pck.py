@@ -1,7 +1,7 @@
 """Percentage of correct keypoints: PCKh (MPII) and PCK (LSP).
 
-A predicted joint is correct if its distance to the truth is at most `threshold` times the person's reference size: the head size
-for PCKh (Andriluka et al., CVPR 2014), the torso for PCK (Yang & Ramanan, PAMI 2013, as used for LSP).
+A predicted joint is correct if it is at most `threshold` times the person's reference size away from the truth: the head size
+for PCKh (Andriluka et al., CVPR 2014), the torso size for PCK (Yang & Ramanan, PAMI 2013, as used for LSP).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from posekit.metrics.bootstrap import Difference, in_percent
 from posekit.skeletons import Skeleton
 
 TORSO = ("left_shoulder", "right_hip")
-"""Ends of PCK's torso."""
+"""The two joints whose distance is the torso size in PCK."""
 
-# Quotients of whole numbers, so that a distance of exactly 0.3 head sizes is not lost to rounding.
+# Divide integers, so that a threshold such as 0.3 is the nearest float and an error of exactly 0.3 is correct.
 _AUC_PCKH = np.arange(1, 51) / 100
 _AUC_PCK = np.arange(1, 21) / 100
 
@@ -27,17 +27,17 @@ _AUC_PCK = np.arange(1, 21) / 100
 class PCK:
     """Result of `pckh` or `pck` for N people of K joints.
 
-    Every mean takes the indices of the joints to average (all by default), and is NaN where nothing counted.
+    A joint is evaluated if it is labelled and its person has a reference size. Every mean takes the indices of the joints to
+    average (default: all) and is NaN if none of these joints is evaluated.
 
     Parameters
     ----------
     errors : (N, K) float64
-        Distance to the truth in reference sizes; inf where the prediction is not finite; NaN where
-        the joint does not count.
+        Distance to the truth in reference sizes; inf where the prediction is not finite; NaN where the joint is not evaluated.
     left_out : (N,) bool
-        People without a reference size: none of their joints counts.
+        True for people without a reference size: none of their joints is evaluated.
     threshold : float
-        In reference sizes.
+        Largest error of a correct joint, in reference sizes.
     auc_thresholds : (T,) float64
         Thresholds that `auc` averages over, ascending.
     """
@@ -49,27 +49,27 @@ class PCK:
 
     @cached_property
     def counted(self) -> np.ndarray:
-        """(N, K) bool: labelled joints of people with a reference size."""
+        """(N, K) bool array, True where the joint is evaluated: labelled, and the person has a reference size."""
         return ~np.isnan(self.errors)
 
     @cached_property
     def correct(self) -> np.ndarray:
-        """(N, K) bool: counted, and within the threshold."""
+        """(N, K) bool array, True where the joint is evaluated and its error is at most the threshold."""
         return self.errors <= self.threshold
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """(K,) int64: how often each joint counted."""
+        """(K,) int64 array: number of people for whom each joint is evaluated."""
         return self.counted.sum(0)
 
     @cached_property
     def percent(self) -> np.ndarray:
-        """(K,) float64: correct among counted, in percent; NaN where nothing counted."""
+        """(K,) float64 array: percentage of correct predictions of each joint; NaN for joints that are never evaluated."""
         return in_percent(self.correct.sum(0), self.counts)
 
     @cached_property
     def n(self) -> int:
-        """Number of counted joints."""
+        """Number of evaluated joints of all people."""
         return int(self.counts.sum())
 
     @cached_property
@@ -79,50 +79,50 @@ class PCK:
 
     @cached_property
     def n_not_predicted(self) -> int:
-        """Number of counted joints whose prediction is not finite; they count as wrong."""
+        """Number of evaluated joints whose prediction is not finite, and therefore wrong."""
         return int(np.isinf(self.errors).sum())
 
     def pooled_mean(self, joints: Sequence[int] | None = None) -> float:
-        """Correct among all counted joints together, in percent."""
+        """Percentage of correct joints among all evaluated joints."""
         columns = _columns(joints)
         return float(in_percent(self.correct[:, columns].sum(), self.counts[columns].sum()))
 
     def joint_mean(self, joints: Sequence[int] | None = None) -> float:
-        """Plain mean of the joints' percentages; joints that never counted are left out."""
+        """Unweighted mean of the joints' percentages, without joints that are never evaluated."""
         values = self.percent[_columns(joints)]
         values = values[~np.isnan(values)]
         return float(values.mean()) if len(values) else float("nan")
 
     def group_values(self, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
-        """Plain mean of the joints' percentages in each group, as in MPII's published tables."""
+        """Unweighted mean of the joints' percentages in each group, as in MPII's published tables."""
         return {name: self.joint_mean(joints) for name, joints in groups.items()}
 
     def auc(self, joints: Sequence[int] | None = None) -> float:
-        """Mean of the pooled mean over `auc_thresholds`, in percent."""
+        """Area under the PCK curve: `pooled_mean`, averaged over `auc_thresholds`, in percent."""
         errors = self.errors[:, _columns(joints)]
         errors = errors[~np.isnan(errors)]
-        failed = np.searchsorted(self.auc_thresholds, errors, side="left")  # thresholds below the error
+        failed = np.searchsorted(self.auc_thresholds, errors, side="left")  # number of thresholds below the error
         return 100 - float(in_percent(failed.sum(), len(errors) * len(self.auc_thresholds)))
 
     def curve(self, thresholds_T: ArrayLike, joints: Sequence[int] | None = None) -> np.ndarray:
-        """Pooled mean at other thresholds.
+        """PCK curve: the pooled mean at each of the given thresholds.
 
         Parameters
         ----------
         thresholds_T : (T,) float
-            In reference sizes, in any order.
+            Thresholds in reference sizes, in any order.
         joints : sequence of int, optional
 
         Returns
         -------
-        (T,) float64 : percent; NaN where nothing counted.
+        (T,) float64 : percent; NaN if no joint is evaluated.
         """
         errors = self.errors[:, _columns(joints)]
         errors = np.sort(errors[~np.isnan(errors)])
         return in_percent(np.searchsorted(errors, thresholds_T, side="right"), len(errors))
 
     def interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Bootstrap 95 % interval of the pooled mean: percentiles over resamples of the people.
+        """95 % confidence interval of the pooled mean, by bootstrap over people.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class PCK:
 
         Returns
         -------
-        (low, high) : percent; NaN where nothing counted.
+        (low, high) : percent; NaN if no joint is evaluated.
         """
         correct = self._usable(self.correct, joints)
         counted = self._usable(self.counted, joints)
@@ -141,7 +141,10 @@ class PCK:
     def joint_mean_interval95(
         self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0
     ) -> tuple[float, float]:
-        """Like `interval95`, of `joint_mean`: a joint that a resample lacks is left out of that resample's mean."""
+        """95 % confidence interval of `joint_mean`, as in `interval95`.
+
+        Joints that are not evaluated in a resample are left out of that resample's mean.
+        """
         columns = np.concatenate([self._usable(self.correct, joints), self._usable(self.counted, joints)], axis=1)
         sums = bootstrap.resampled_sums(columns, resamples=resamples, seed=seed)
         correct, counted = np.split(sums, 2, axis=1)
@@ -149,14 +152,14 @@ class PCK:
         return bootstrap.percentiles95(in_percent(shares.sum(1), (counted > 0).sum(1)))
 
     def auc_interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Like `interval95`, of `auc`."""
+        """95 % confidence interval of `auc`, as in `interval95`."""
         errors = self._usable(self.errors, joints)
         whole = len(self.auc_thresholds) * (~np.isnan(errors)).sum(1)
         reached = len(self.auc_thresholds) - np.searchsorted(self.auc_thresholds, errors, side="left")  # 0 for NaN
         return bootstrap.interval95(reached.sum(1), whole, resamples=resamples, seed=seed)
 
     def _usable(self, values_NK: np.ndarray, joints: Sequence[int] | None) -> np.ndarray:
-        """The joints' columns, of the people with a reference size."""
+        """Select the columns of `joints` and the rows of people with a reference size."""
         return values_NK[~self.left_out][:, _columns(joints)]
 
 
@@ -167,28 +170,27 @@ def _columns(joints: Sequence[int] | None) -> slice | list[int]:
 def pckh(
     pred_NK2: ArrayLike, truth_NK2: ArrayLike, counted_NK: ArrayLike, *, head_size_N: ArrayLike, threshold: float = 0.5
 ) -> PCK:
-    """PCKh: the reference size is the head size.
+    """PCKh: percentage of correct keypoints, with head sizes as reference sizes.
 
     Parameters
     ----------
     pred_NK2, truth_NK2 : (N, K, 2) float
-        Image pixels, (x, y), both in one frame. A prediction that is not finite is wrong.
+        Image pixels, (x, y), both in the same coordinate frame. A prediction that is not finite is wrong.
     counted_NK : (N, K) bool
-        Whether the joint is labelled; the truth of other joints is ignored.
+        True where the joint is labelled; the truth of other joints is ignored.
     head_size_N : (N,) float
-        0.6 times the diagonal of the head box, image pixels. People for whom it is NaN, infinite or
-        not above 0 are left out.
+        0.6 times the diagonal of the head box, image pixels. People whose head size is NaN, infinite or not above 0 are left out.
     threshold : float
-        Largest distance of a correct joint, in head sizes.
+        Largest error of a correct joint, in head sizes.
 
     Returns
     -------
-    PCK : its `PCK.auc` averages over the thresholds 0.01, 0.02 … 0.50.
+    PCK : `PCK.auc` of this result averages over the thresholds 0.01, 0.02 … 0.50.
 
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, or the truth of a counted joint is not finite.
+        If shapes or dtypes do not match, or the truth of a labelled joint is not finite.
     """
     errors, left_out = _relative_errors(pred_NK2, truth_NK2, counted_NK, head_size_N, "head_size")
     return PCK(errors, left_out, threshold, _AUC_PCKH)
@@ -197,49 +199,49 @@ def pckh(
 def pck(
     pred_NK2: ArrayLike, truth_NK2: ArrayLike, counted_NK: ArrayLike, *, reference_size_N: ArrayLike, threshold: float = 0.2
 ) -> PCK:
-    """PCK with any reference size, usually `torso_sizes`.
+    """PCK: percentage of correct keypoints, with any reference sizes, usually `torso_sizes`.
 
     Parameters
     ----------
     pred_NK2, truth_NK2, counted_NK
         As for `pckh`.
     reference_size_N : (N,) float
-        Image pixels. People for whom it is NaN, infinite or not above 0 are left out.
+        Image pixels. People whose reference size is NaN, infinite or not above 0 are left out.
     threshold : float
-        Largest distance of a correct joint, in reference sizes.
+        Largest error of a correct joint, in reference sizes.
 
     Returns
     -------
-    PCK : its `PCK.auc` averages over the thresholds 0.01, 0.02 … 0.20.
+    PCK : `PCK.auc` of this result averages over the thresholds 0.01, 0.02 … 0.20.
 
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit, or the truth of a counted joint is not finite.
+        If shapes or dtypes do not match, or the truth of a labelled joint is not finite.
     """
     errors, left_out = _relative_errors(pred_NK2, truth_NK2, counted_NK, reference_size_N, "reference_size")
     return PCK(errors, left_out, threshold, _AUC_PCK)
 
 
 def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> Difference:
-    """Difference of two models' pooled means, with its 95 % interval over the same resampled people.
+    """Difference between two models' pooled means, with a 95 % confidence interval by paired bootstrap over people.
 
     Parameters
     ----------
     a, b : PCK
-        Of the same N people and K joints.
+        Results for the same N people and K joints.
     joints : sequence of int, optional
     resamples : int
     seed : int
 
     Returns
     -------
-    Difference : `a` minus `b`; NaN where nothing counted.
+    Difference : `a` minus `b`; NaN if no joint is evaluated.
 
     Raises
     ------
     ValueError
-        If the thresholds differ, or the two did not count the same joints of the same people.
+        If the thresholds differ, or `a` and `b` do not evaluate the same joints of the same people.
     """
     return compare_repeats([a], [b], joints, resamples=resamples, seed=seed)
 
@@ -247,15 +249,15 @@ def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: i
 def compare_repeats(
     a: Sequence[PCK], b: Sequence[PCK], joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0
 ) -> Difference:
-    """Like `compare`, of two ways of training that were each repeated with the same seeds in the same order.
+    """Difference between two training configurations, each repeated with the same seeds in the same order.
 
-    The difference is that of the means over the repeats; its interval covers other people and other seeds
+    The pooled means are averaged over the repeats. The confidence interval covers the variation between people and between seeds
     (`posekit.metrics.bootstrap.repeated_difference`).
 
     Parameters
     ----------
     a, b : sequence of PCK
-        S each, all of the same N people and K joints.
+        S repeats each, all for the same N people and K joints.
     joints, resamples, seed
         As for `compare`.
 
@@ -265,7 +267,7 @@ def compare_repeats(
         As for `compare`, or if the numbers of repeats differ or are 0.
     """
     if not len(a) == len(b) > 0:
-        raise ValueError(f"b: expected as many repeats as a has, and at least one, got {len(b)} and {len(a)}")
+        raise ValueError(f"b: expected as many repeats as in a, and at least one, got {len(b)} and {len(a)}")
     first = a[0]
     for other in (*a[1:], *b):
         _require_same_joints(first, other, joints)
@@ -274,7 +276,7 @@ def compare_repeats(
 
 
 def _n_correct(repeats: Sequence[PCK], joints: Sequence[int] | None) -> np.ndarray:
-    """(N, S) int64: each person's correct joints in each repeat."""
+    """(N, S) int64 array: number of correct joints per person and repeat."""
     return np.stack([result._usable(result.correct, joints).sum(1) for result in repeats], axis=1)
 
 
@@ -284,19 +286,20 @@ def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:
     require_shape("b", b.errors, a.errors.shape)
     differ = (a.counted ^ b.counted)[:, _columns(joints)]
     if differ.any():
-        raise ValueError(f"b: expected the same counted joints as a, but {differ.sum()} are counted in only one of the two")
+        raise ValueError(f"b: expected the same evaluated joints as in a, but {differ.sum()} are evaluated in only one of them")
 
 
 def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton, *, ends: tuple[str, str] = TORSO) -> np.ndarray:
-    """Distance from left shoulder to right hip, or between two other joints.
+    """Torso size of each person: distance from left shoulder to right hip, or between two other joints.
 
     Parameters
     ----------
     truth_NK2 : (N, K, 2) float
         Image pixels.
     labelled_NK : (N, K) bool
+        True where the joint is labelled.
     skeleton : Skeleton
-        K joints.
+        Skeleton of the K joints.
     ends : (str, str)
         Names of the two joints.
 
@@ -309,7 +312,7 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
     DataError
         If the skeleton lacks one of the two joints.
     ValueError
-        If a shape does not fit.
+        If the shapes do not match.
     """
     truth, labelled = _checked(truth_NK2, labelled_NK, len(skeleton))
     first, second = (skeleton.index(joint) for joint in ends)
@@ -320,14 +323,14 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
 def _relative_errors(
     pred_NK2: ArrayLike, truth_NK2: ArrayLike, counted_NK: ArrayLike, reference_N: ArrayLike, reference_name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`PCK.errors` and `PCK.left_out`."""
+    """Return `PCK.errors` and `PCK.left_out`."""
     truth, counted = _checked(truth_NK2, counted_NK)
     pred = np.asarray(pred_NK2, dtype=np.float64)
     reference = np.asarray(reference_N, dtype=np.float64)
     require_shape("pred", pred, truth.shape)
     require_shape(reference_name, reference, truth.shape[:1])
     if not (_finite(truth) | ~counted).all():
-        raise ValueError("truth: expected finite coordinates where counted, got NaN or infinity")
+        raise ValueError("truth: expected finite coordinates where counted is True, got NaN or infinity")
     usable = np.isfinite(reference) & (reference > 0)
     errors = _distances(pred, truth) / np.where(usable, reference, 1.0)[:, None]
     errors[~_finite(pred)] = np.inf
@@ -336,14 +339,14 @@ def _relative_errors(
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):  # predictions may be anything
+    with np.errstate(invalid="ignore", over="ignore"):  # predictions may be NaN or arbitrarily large
         x = a[..., 0] - b[..., 0]
         y = a[..., 1] - b[..., 1]
         return np.sqrt(x * x + y * y)
 
 
 def _finite(points: np.ndarray) -> np.ndarray:
-    return np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])  # many times faster than .all(-1)
+    return np.isfinite(points[..., 0]) & np.isfinite(points[..., 1])  # many times faster than np.isfinite(points).all(-1)
 
 
 def _checked(truth_NK2: ArrayLike, counted_NK: ArrayLike, joints: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -358,6 +361,6 @@ def _checked(truth_NK2: ArrayLike, counted_NK: ArrayLike, joints: int | None = N
 
 
 def require_shape(name: str, array: np.ndarray, expected: tuple) -> None:
-    """Raise `ValueError`, naming the array, if it has another shape."""
+    """Raise `ValueError` with the array's name if its shape is not `expected`."""
     if array.shape != expected:
         raise ValueError(f"{name}: expected {expected}, got {array.shape}")

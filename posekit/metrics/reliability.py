@@ -1,4 +1,4 @@
-"""Reliability of scores: how often joints of similar score are right."""
+"""Reliability of scores: compare the scores of joints with the fraction of correct joints."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ class Reliability:
     score : (B,) float64
         Mean score of each bin.
     share : (B,) float64
-        Share of correct joints in each bin, 0 to 1.
+        Fraction of correct joints in each bin, 0 to 1.
     counts : (B,) int64
-        Joints in each bin; at least 1.
+        Number of joints in each bin; at least 1.
     """
 
     low: np.ndarray
@@ -30,30 +30,31 @@ class Reliability:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error: mean of |share - score| over the bins, weighted by their joints; NaN without joints."""
+        """Expected calibration error: mean of |share - score| over the bins, weighted by `counts`; NaN if there are no bins."""
         if not self.counts.sum():
             return float("nan")
         return float(np.average(np.abs(self.share - self.score), weights=self.counts))
 
 
 def reliability_bins(scores: ArrayLike, correct: ArrayLike, bins: int = 10) -> Reliability:
-    """Sort joints by their score into bins of (nearly) equal count.
+    """Sort joints by score into bins of (nearly) equal count.
 
-    Joints of equal score share a bin, so the order of the joints does not matter, and there are fewer bins
-    if many scores are equal. The error is defined by Naeini et al., "Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning", AAAI 2015, with bins of equal width.
+    Joints of equal score are in the same bin, so the result does not depend on the order of the joints, and there are fewer bins
+    if many scores are equal. The expected calibration error was defined by Naeini et al., "Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning", AAAI 2015, with bins of equal width instead.
 
     Parameters
     ----------
     scores : float, any shape
-        Heatmap peaks of the counted joints. Joints without a finite score are left out.
-    correct : bool, the same shape
+        Scores of the joints, such as heatmap peaks. Joints without a finite score are left out.
+    correct : bool, same shape
+        True where the joint is correct.
     bins : int
-        At least 1.
+        Number of bins, at least 1.
 
     Returns
     -------
-    Reliability : of at most `bins` bins; none if there is no joint.
+    Reliability : at most `bins` bins; no bins if there are no joints.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def reliability_bins(scores: ArrayLike, correct: ArrayLike, bins: int = 10) -> R
         return Reliability(low=empty, high=empty, score=empty, share=empty, counts=np.zeros(0, np.int64))
     bins = min(bins, n)
     starts = np.arange(bins) * n // bins
-    # A bin that would begin within a run of equal scores begins with the run.
+    # Move a bin that would start inside a run of equal scores to the start of the run.
     starts = np.unique(np.searchsorted(values, values[starts], side="left"))
     counts = np.diff(starts, append=n)
     return Reliability(

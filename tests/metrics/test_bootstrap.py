@@ -149,10 +149,10 @@ def test_results_with_other_joints_or_thresholds_cannot_be_compared():
     counted[[4, 7], 2] ^= True
     b = example(counted=counted)
     assert compare(a, b, [0, 1]).difference == 0
-    with pytest.raises(ValueError, match=r"^b: .* 2 are counted"):
+    with pytest.raises(ValueError, match=r"^b: .*\b2 are "):
         compare(a, b)
     without = example(counted=np.ones((N, K), bool), head=np.where(np.arange(N) == 3, np.nan, 40.0))
-    with pytest.raises(ValueError, match=r"^b: .* 3 are counted"):
+    with pytest.raises(ValueError, match=r"^b: .*\b3 are "):
         compare(without, example(counted=np.ones((N, K), bool)))
     with pytest.raises(ValueError, match=r"b: expected \(30, 3\), got \(29, 3\)"):
         compare(a, select_people(a, np.arange(29)))
