@@ -1,1 +1,1 @@
-"""What a researcher needs besides training, evaluation and prediction."""
+"""Research tools: model comparison, evaluation report, penalty explorer, penalty study and release of weights."""

@@ -1,1 +1,1 @@
-"""Comparison of several trained models over several seeds."""
+"""Train several models with several seeds each, and compare their scores."""

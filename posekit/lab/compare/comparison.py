@@ -1,4 +1,4 @@
-"""What `posekit compare` needs to know about the models of a task."""
+"""Interface between `posekit compare` and a task such as pose estimation or classification."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,44 +9,44 @@ from posekit.training.command import Training
 
 
 class Comparison(Protocol):
-    """How the runs of one task are scored and tabulated. Each task's `compare` module has a class of this name."""
+    """Scoring and tabulation of one task's runs; the `compare` module of each task implements this protocol as `Comparison`."""
 
     config_class: type
-    """Of a run's configuration."""
+    """Class of a run's training configuration."""
     open: ClassVar[Callable[[Any], Training]]
-    """Configuration -> `Training`."""
+    """Function that creates a `Training` from a training configuration."""
     same_data: Sequence[str]
-    """Keys of ``data`` that all runs must share, so that they are scored on the same data."""
+    """Keys of the configuration's ``data`` section that must be equal in all runs, so that all are scored on the same data."""
     metric_column: str
-    """Column of metrics.csv that measures how good the model is."""
+    """Name of the validation metric: a column of a run's metrics.csv."""
     kept: Sequence[str]
-    """Keys of metrics.json that results.yaml repeats."""
+    """Keys that are copied from each run's metrics.json to results.yaml."""
     resampled: str
-    """What the bootstrap resamples besides seeds: "persons" or "images"."""
+    """Unit that the bootstrap resamples in addition to seeds: "persons" or "images"."""
     summary: str
-    """Sizes of the training and test data, to be printed."""
+    """Sizes of the training and test data, as printed text."""
 
     def __init__(self, training: Any) -> None:
-        """Use the data of the first run's `Training`, on which all runs are scored."""
+        """Take the evaluation data from the first run's `Training`; all runs are scored on this data."""
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """Name of the folder, inside a run's folder, that holds the scores of the last epoch's weights."""
+        """Return the name of the subfolder of a run that holds the scores of the last epoch's weights."""
 
     def evaluate(self, config: Any, weights: Path, results: Path, decode: str) -> Evaluation:
-        """Score weights, and write their predictions into the folder `results`."""
+        """Score a weights file, and write its predictions into the folder `results`."""
 
     def repeats(self, results: Mapping[int, Path]) -> Repeats:
-        """Read the scores of one model's runs again, from their results folders by seed."""
+        """Load the scores of one model's runs; `results` maps each seed to the results folder of its run."""
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
-        """Columns of results.csv, from the contents of a run's metrics.json; `KeyError` where one is missing."""
+        """Return the scores for results.csv by column title, from a run's metrics.json; raises `KeyError` if one is missing."""
 
     def caption(self, config: Any, decode: str, models: Mapping[str, Any]) -> str:
-        """Caption of the table of scores."""
+        """Return the caption of the score table."""
 
     def groups(self, models: Mapping[str, Any]) -> list[str]:
-        """Names of the figures that are drawn."""
+        """Return the names of the scores to plot, for example of the joint groups."""
 
     def metric(self, models: Mapping[str, Any]) -> str:
-        """Name of the metric, for the axis."""
+        """Return the name of the metric, for the axis label."""

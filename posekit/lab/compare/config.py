@@ -1,4 +1,4 @@
-"""Configuration of a comparison."""
+"""The YAML configuration of `posekit compare`."""
 
 from dataclasses import dataclass, field
 
@@ -13,17 +13,19 @@ class CompareConfig:
     Parameters
     ----------
     base : str
-        Training configuration that all models share; relative to the folder of the comparison's file.
+        Path of the training configuration that all models start from, relative to the folder of the comparison's YAML file.
     models : dict of str to dict
-        Settings of each model by its name in tables: keys of a training configuration, nested.
+        For each model, by the name shown in tables, the settings in which it differs from the base: nested keys of a training
+        configuration.
     shared : dict
-        Settings of all models, which replace those of the base.
+        Settings that replace those of the base in all models.
     seeds : list of int
-        Each model is trained once with each seed.
+        Random seeds; each model is trained once per seed.
     against : list of str
-        Names of the baselines, from which the other models' differences are shown.
+        Names of the baseline models; the results show how much every other model differs from each baseline.
     decode : str
-        How heatmaps are decoded for the scores: quarter, dark or argmax (training validates by quarter).
+        Method that decodes heatmaps to joints for the scores: quarter, dark or argmax. Validation during training always uses
+        quarter.
     """
 
     base: str
@@ -36,10 +38,10 @@ class CompareConfig:
     def __post_init__(self):
         require(bool(self.models), "models", self.models, "at least one model")
         for name in self.models:
-            require(isinstance(name, str), "models", name, "names; put numbers, yes and no in quotes")
+            require(isinstance(name, str), "models", name, "a text as the model's name (put numbers, yes and no in quotes)")
         distinct = len(set(self.seeds)) == len(self.seeds)
-        require(bool(self.seeds) and distinct, "seeds", self.seeds, "at least one, each once")
-        require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "numbers of 0 or more")
+        require(bool(self.seeds) and distinct, "seeds", self.seeds, "at least one seed, without duplicates")
+        require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "integers of at least 0")
         choose("decode", self.decode, DECODE_METHODS)
         for name in self.against:
-            require(name in self.models, "against", name, "names of models: " + ", ".join(self.models))
+            require(name in self.models, "against", name, "one of the models: " + ", ".join(self.models))

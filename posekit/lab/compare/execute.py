@@ -1,4 +1,4 @@
-"""One run after the other: trained by its command in a process of its own, then scored."""
+"""Execution of a single run: training in a separate process, then scoring; and an estimate of the training time."""
 
 import math
 import signal
@@ -28,15 +28,15 @@ from posekit.training.config_files import free_options
 
 _STEPS = 6
 _WARM_UP_STEPS = 2
-_FORWARD_SHARE = 1 / 3  # of a training step's time
+_FORWARD_SHARE = 1 / 3  # time of a forward pass, as a fraction of a training step
 
 
 class TrainingFailed(PosekitError):
-    """A training of the comparison failed by itself, for example because its loss was no longer finite."""
+    """One run failed on its own, for example because its loss became NaN; the other runs can continue."""
 
 
 class TrainingStopped(PosekitError):
-    """A training of the comparison was stopped or could not start, and so would the others."""
+    """One run was interrupted or could not start; the other runs would stop for the same reason."""
 
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
@@ -45,7 +45,7 @@ class TrainingStopped(PosekitError):
 
 @contextmanager
 def claim(run: Run) -> Iterator[bool]:
-    """Lock a run for this process; yields False if another process has it."""
+    """Lock a run for this process; yields False if another process holds the lock."""
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.folder / "lock")
     try:
@@ -65,7 +65,7 @@ def train(plan: Plan, run: Run) -> None:
     Raises
     ------
     TrainingFailed, TrainingStopped
-        If training did not finish; its own message says why.
+        If training did not finish; the training process has printed the reason.
     """
     arguments = ["--resume", *free_options(run.config)] if run.started else run.arguments
     command = [sys.executable, "-m", "posekit.cli.main", plan.command, *arguments, "--out", str(run.folder)]
@@ -73,11 +73,11 @@ def train(plan: Plan, run: Run) -> None:
     if status == TrainingFailed.exit_status:
         raise TrainingFailed(run.name)
     if status:
-        raise TrainingStopped(f"{run.name}: stopped, see the line above; the same command resumes from here", status)
+        raise TrainingStopped(f"{run.name}: training stopped, see the line above; run the same command again to resume", status)
 
 
 def _call_and_forward_signals(command: list[str]) -> int:
-    """Run a command and return its exit status. It receives our signals, so that it can stop cleanly before we do."""
+    """Run a command and return its exit status. Signals to this process are forwarded, so that the command stops cleanly first."""
     process = subprocess.Popen(command)
 
     def forward(signum, frame):
@@ -89,7 +89,7 @@ def _call_and_forward_signals(command: list[str]) -> int:
 
 
 def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
-    """Score the last epoch's weights, and write the scores with the time, machine and software that the run took."""
+    """Score the last epoch's weights, and write metrics.json: scores, training time, configuration, machine and software."""
     weights = run.folder / "final.safetensors"
     rows = run.rows()
     evaluation = comparison.evaluate(run.config, weights, run.results, plan.decode)
@@ -110,14 +110,14 @@ def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
 
 
 def _without_root(config: Any) -> dict:
-    """A configuration without the user's own data folder."""
+    """Return a configuration as a dictionary, without the user's data folder."""
     settings = asdict(config)
     del settings["data"]["root"]
     return settings
 
 
 def seconds_per_epoch(runs: Sequence[Run], open_training: Callable[[Any], Training]) -> float:
-    """Estimate how long an epoch of one model takes, from its epochs so far or else from a few steps; 0 if all runs are done."""
+    """Estimate the seconds per epoch of one model, from finished epochs or else a few training steps; 0 if all runs are done."""
     if all(run.done for run in runs):
         return 0.0
     rows = [row for run in runs for row in run.rows()]
@@ -127,7 +127,7 @@ def seconds_per_epoch(runs: Sequence[Run], open_training: Callable[[Any], Traini
 
 
 def _measure_epoch(training: Training) -> float:
-    """Time training steps on one batch. Reading the images is not counted: workers do it meanwhile."""
+    """Estimate the seconds per epoch from training steps on one batch. Image loading is not timed: workers load in parallel."""
     accelerator = build_accelerator(training.config)
     with tempfile.TemporaryDirectory() as folder:
         engine = training.build_engine(out=Path(folder), accelerator=accelerator, resume=False)
@@ -140,6 +140,6 @@ def _measure_epoch(training: Training) -> float:
             engine.try_step(batch)
             times.append(time.perf_counter() - start)
     seconds_per_sample = float(np.median(times[_WARM_UP_STEPS:])) / len(batch)
-    train_samples = len(engine.task.loader.dataset)  # type: ignore[arg-type]  # torch's stub gives data sets no length
+    train_samples = len(engine.task.loader.dataset)  # type: ignore[arg-type]  # torch's type stubs lack Dataset.__len__
     valid_samples = len(engine.task.valid_loader.dataset)  # type: ignore[arg-type]  # as above
     return seconds_per_sample * (train_samples + _FORWARD_SHARE * valid_samples)

@@ -1,4 +1,4 @@
-"""Figure of models that were trained several times: their scores, and the differences between them."""
+"""Figure of models that were trained with several seeds: scores, and differences from the baselines."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,8 @@ from posekit.drawing.style import INK, PAGE, SERIES, SMALL, TEXT, canvas, legend
 from posekit.metrics import Difference
 
 _PANEL_HEIGHT = 1.9  # inches
-_GROUP_SHARE = 0.7  # of a group's width that its models take
-_MAX_HALF_LINE = 0.07  # of a group's width: half of a mean's line
+_GROUP_SHARE = 0.7  # fraction of a joint group's width that the models occupy
+_MAX_HALF_LINE = 0.07  # half the length of a mean line, as a fraction of a joint group's width
 
 
 def repeats_figure(
@@ -19,18 +19,18 @@ def repeats_figure(
     metric: str,
     resampled: str,
 ):
-    """Draw the scores of every repeat, and below them each model's difference from each baseline, with its 95 % interval.
+    """Plot the score of every seed; below, each model's difference from each baseline, with 95 % confidence intervals.
 
     Parameters
     ----------
     scores : mapping of str to mapping of str to sequence of float
-        For each model and each joint group, the percentage of each repeat.
+        Model name -> joint group -> score of each seed, in percent.
     differences : mapping of str to mapping of str to mapping of str to Difference
-        For each baseline, each other model and each joint group.
+        Baseline name -> name of another model -> joint group -> difference from the baseline, in percentage points.
     metric : str
-        Label of the axis, such as "PCK@0.2".
+        Name of the metric for the axis label, such as "PCK@0.2".
     resampled : str
-        What the bootstrap resamples besides seeds, such as "persons".
+        Unit that the bootstrap resamples in addition to seeds, such as "persons".
 
     Returns
     -------
@@ -57,8 +57,8 @@ def repeats_figure(
         name_axes(panel, "", label)
     for panel in panels[1:]:
         panel.axhline(0, color=INK, linewidth=0.8)
-        panel.set_title(f"percentage points, 95 % intervals over {resampled} and seeds", fontsize=SMALL)
-    panels[0].set_title("dots: seeds; line: their mean", fontsize=SMALL)
+        panel.set_title(f"percentage points, 95 % confidence intervals over {resampled} and seeds", fontsize=SMALL)
+    panels[0].set_title("dots: one per seed; line: mean over seeds", fontsize=SMALL)
     legend(figure, panels[0])
     return figure
 

@@ -1,4 +1,4 @@
-"""What a comparison will train: each model with each seed, in a folder of its own."""
+"""Plan of a comparison: one run per model and seed, each in its own folder."""
 
 import json
 import re
@@ -18,22 +18,22 @@ from posekit.training.config_files import ConfigParser, changed_settings
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a comparison trains.
+    """All runs of a comparison.
 
     Parameters
     ----------
     command : str
-        The command that trains each run, as in ``posekit train``.
+        Subcommand of ``posekit`` that trains each run, for example "train".
     comparison_class : type of Comparison
-        How the runs are scored and tabulated.
+        Class that scores and tabulates the runs.
     out : Path
-        Folder of all runs and results.
+        Output folder of all runs and results.
     runs : tuple of Run
-        Seed by seed, so that every model has its first seed before any has a second.
+        All runs, ordered by seed: the first seed of every model comes before the second seed of any model.
     baselines : tuple of str
-        Names of the models that the others are compared with.
+        Names of the baseline models.
     decode : str
-        How a pose model's heatmaps become joints where they are scored.
+        Method that decodes a pose model's heatmaps to joints for the scores.
     """
 
     command: str
@@ -45,37 +45,37 @@ class Plan:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models, in the order of the comparison's file."""
+        """Names of the models, in the order of the YAML file."""
         return list(dict.fromkeys(run.model for run in self.runs))
 
     def runs_of(self, model: str) -> list[Run]:
-        """Runs of one model."""
+        """Return the runs of one model, one per seed."""
         return [run for run in self.runs if run.model == model]
 
 
 def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
-    """Read a comparison's file, and check every configuration in it and every run that was started.
+    """Load a comparison's YAML file; check the configuration of every run, and that started runs have the same settings.
 
     Parameters
     ----------
     path : Path
         YAML file; see `posekit.lab.compare.config.CompareConfig`.
     out : Path, optional
-        Folder of all runs; runs/compare-NAME by default.
+        Output folder of all runs; default: runs/compare-NAME, with NAME the file name without extension.
     overrides : sequence of str
-        Options of the training command, for all runs, before each model's own.
+        Options of the training command for all runs; a model's own settings take precedence.
 
     Raises
     ------
     ConfigError
-        If a key or value is wrong, models are not scored on the same data, or a run in the folder has other settings.
+        If a key or value is wrong, two models have different data, or a started run in `out` has other settings.
     """
     config = ConfigParser(CompareConfig).read(path)
     out = out or Path("runs") / f"compare-{path.stem}"
     base = path.parent / config.base
     task = task_of_config(base)
     if not task.has("compare"):
-        raise ConfigError(f"{base}: posekit {task.command} trains models that cannot be compared")
+        raise ConfigError(f"{base}: posekit compare does not support configurations of posekit {task.command}")
     comparison_class: type[Comparison] = task.load("compare").Comparison
     parser: ConfigParser[Any] = ConfigParser(comparison_class.config_class)
     shared = [*_options(config.shared), *overrides]
@@ -93,7 +93,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
 
 def _plan_run(parser: ConfigParser[Any], base: Path, options: list[str], model: str, seed: int, folder: Path, results: Path) -> Run:
     if any(option.partition("=")[0] == "--seed" for option in options):
-        raise ConfigError(f"model {model!r}: seed: set by the comparison's seeds, leave it out here")
+        raise ConfigError(f"model {model!r}: remove the key seed; the comparison's seeds set it")
     options = [*options, "--seed", str(seed)]
     try:
         config = with_settled_precision(parser.read(base, options))
@@ -103,12 +103,14 @@ def _plan_run(parser: ConfigParser[Any], base: Path, options: list[str], model: 
     if started_with.exists():
         changed = changed_settings(with_settled_precision(parser.read(started_with)), config)
         for key, (before, now) in changed.items():
-            raise ConfigError(f"{folder}: trained with other settings ({key} {before}, not {now}): delete it or change --out")
+            raise ConfigError(
+                f"{folder}: trained with other settings ({key} {before}, not {now}); delete the folder or choose another --out"
+            )
     return Run(model, seed, folder, results, ["--config", str(base), *options], config)
 
 
 def _options(settings: Mapping, prefix: str = "--") -> Iterator[str]:
-    """Command line options of nested settings."""
+    """Yield the command-line options that correspond to nested settings."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
             yield from _options(value, f"{prefix}{key}.")
@@ -126,7 +128,7 @@ def _require_distinct_folders(runs: Sequence[Run]) -> None:
     for run in runs:
         other = by_folder.setdefault(run.folder, run)
         if other is not run or not _slug(run.model):
-            raise ConfigError(f"models {other.model!r} and {run.model!r}: both would use {run.folder}; use other letters or digits")
+            raise ConfigError(f"models {other.model!r} and {run.model!r}: both map to the folder {run.folder}; rename one of them")
 
 
 def _require_same_data(runs: Sequence[Run], keys: Sequence[str]) -> None:
@@ -134,4 +136,6 @@ def _require_same_data(runs: Sequence[Run], keys: Sequence[str]) -> None:
     for run in runs[1:]:
         for key in keys:
             if getattr(run.config.data, key) != getattr(first.config.data, key):
-                raise ConfigError(f"models {first.model!r} and {run.model!r}: data.{key} differs; compare on the same data")
+                raise ConfigError(
+                    f"models {first.model!r} and {run.model!r}: data.{key} differs; set the same value for all models"
+                )

@@ -1,4 +1,4 @@
-"""Results of a comparison: tables, a figure, and every number with what it was made with."""
+"""Result files of a comparison: tables, figures, and the numbers with their configuration and software."""
 
 import csv
 import io
@@ -26,11 +26,11 @@ _KEPT = ("interval95", "comparison", "training", "config", "machine", "software"
 
 
 def write_results(plan: Plan, comparison: Comparison) -> str:
-    """Write results.md, results.csv, results.yaml, comparison.png and curves.png of the runs that are done.
+    """Write results.md, results.csv, results.yaml, comparison.png and curves.png, from all finished runs.
 
     Returns
     -------
-    str : the tables, Markdown.
+    str : the tables, in Markdown.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def write_results(plan: Plan, comparison: Comparison) -> str:
     OutputError
         If a file cannot be written.
     """
-    with FileLock(plan.out / "lock"):  # the last process to write sees everything that is done
-        # `done` is asked once: other processes may be finishing their runs.
+    with FileLock(plan.out / "lock"):  # so that the process that writes last includes all finished runs
+        # Check `done` only once per run: another process may finish a run at any time.
         metrics = {run: _read_metrics(run, comparison) for run in plan.runs if run.done}
         runs_by_model: dict[str, list[Run]] = {}
         for run in metrics:
@@ -67,7 +67,7 @@ def _read_metrics(run: Run, comparison: Comparison) -> dict:
         float(contents["training"]["seconds"])
         comparison.figures(contents)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete the folder {run.results}, and it will be scored again") from error
+        raise DataError(f"{path}: damaged ({error}); delete the folder {run.results} to score the run again") from error
     return contents
 
 
@@ -76,18 +76,18 @@ def _tables(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats], m
     parts = [comparison.caption(plan.runs[0].config, plan.decode, models), scores_table(models, costs)]
     for baseline in _baselines(plan, models):
         parts += [
-            f"Against {baseline}: difference in percentage points, with the 95 % interval of a paired bootstrap over "
-            f"{comparison.resampled} and seeds; bold where it excludes 0.",
+            f"Differences from {baseline} in percentage points, with 95 % confidence intervals of a paired bootstrap over "
+            f"{comparison.resampled} and seeds; bold where the interval excludes 0.",
             differences_table(models, baseline),
         ]
     missing = [run.name for run in plan.runs if run not in metrics]
     if missing:
-        parts.append(f"Not done yet: {'; '.join(missing)}.")
+        parts.append(f"Not finished yet: {'; '.join(missing)}.")
     return "\n\n".join(parts) + "\n"
 
 
 def _baselines(plan: Plan, models: Mapping[str, Repeats]) -> list[str]:
-    """Baselines that are done and have another model to compare with."""
+    """Return the baselines with finished runs, if at least one other model also has finished runs."""
     return [name for name in plan.baselines if name in models and len(models) > 1]
 
 
@@ -108,7 +108,7 @@ def _costs(metrics: Sequence[dict]) -> dict[str, str]:
 
 
 def _csv(comparison: Comparison, metrics: Mapping[Run, dict]) -> str:
-    """One row per run."""
+    """Format results.csv: one row per run."""
     rows = []
     for run, contents in metrics.items():
         machine = contents["machine"]
@@ -136,7 +136,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
-    """The mean of several runs, epoch by epoch, up to the last epoch that all have."""
+    """Average the learning curves of several runs per epoch, up to the last epoch that all runs have reached."""
     rows = []
     for same_epoch in zip(*(run.rows for run in runs), strict=False):
         rows.append({key: float(np.mean([row.get(key, np.nan) for row in same_epoch])) for key in same_epoch[0]})

@@ -1,4 +1,4 @@
-"""results.yaml: the scores of a comparison's runs, each with its configuration, machine and software."""
+"""The file results.yaml: for each run of a comparison, scores, configuration, machine and software."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ _FORMAT = "posekit comparison 1"
 
 
 def write_results_file(path: Path, runs: Sequence[Mapping]) -> None:
-    """Write parts of the runs' metrics.json files; `posekit.errors.OutputError` if the file cannot be written."""
+    """Write results.yaml; `runs` holds excerpts of the runs' metrics.json. Raises `OutputError` if the file cannot be written."""
     text = yaml.safe_dump({"format": _FORMAT, "runs": list(runs)}, sort_keys=False, allow_unicode=True)
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def read_results_file(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, float]]]:
-    """Read the metric and its values in percent, for each model and seed.
+    """Load results.yaml as a dictionary: (model, seed) -> (name of the metric, values in percent by joint group or error).
 
     Raises
     ------
     DataError
-        If the file cannot be read, or is not a comparison's.
+        If the file cannot be read, or is not the results.yaml of a comparison.
     """
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def read_results_file(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, 
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not a comparison's results.yaml ({' '.join(str(error).split())})") from error
+        raise DataError(f"{path}: not a results.yaml of posekit compare ({' '.join(str(error).split())})") from error
 
 
 def _values(run: Mapping) -> tuple[str, dict[str, float]]:

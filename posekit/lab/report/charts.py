@@ -1,4 +1,4 @@
-"""Charts of the report, as SVG inside the page."""
+"""Charts of the report, as inline SVG."""
 
 import io
 import re
@@ -15,8 +15,8 @@ from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
 
 _CURVE_POINTS = 101
-_MAX_GROUP_CURVES = 8  # beside the mean's; more cannot be told apart
-# Fixed colours, replaced by those of the reader's colour scheme.
+_MAX_GROUP_CURVES = 8  # with more groups, only the curve of the mean is drawn
+# Colours of matplotlib, each with the CSS colour that replaces it: the page may be light or dark.
 _COLOURS = {"#000000": "currentColor", "#ffffff": "var(--card)"}
 _ID = re.compile(r'(id="|url\(#|href="#)')
 
@@ -30,7 +30,7 @@ class Chart:
 
 
 def error_charts(scores: Scores) -> list[Chart]:
-    """Draw the curves, the joints' bars, the histogram of errors, and the reliability of the scores if there are any."""
+    """Draw the PCK curves, a bar per joint, the error histogram and, if predictions have scores, the reliability diagram."""
     pck = scores.pck
     mean_joints = list(scores.mean_joints)
     groups = scores.people.skeleton.group_indices
@@ -41,37 +41,37 @@ def error_charts(scores: Scores) -> list[Chart]:
     curve_figure = draw.pck_curves(curves, metric=scores.metric, threshold=pck.threshold, reference=scores.reference)
     error_figure = draw.error_histogram(pck.errors[:, mean_joints], threshold=pck.threshold, reference=scores.reference)
     charts = [
-        _chart(curve_figure, "curves", "Pooled score against the threshold."),
+        _chart(curve_figure, "curves", "Score against the threshold, pooled over the joints of each curve."),
         _chart(draw.joint_bars({"": joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
-        _chart(error_figure, "errors", "Distance to the truth, joints of the means."),
+        _chart(error_figure, "errors", "Distance to the true joint, over the joints of the means."),
     ]
     counted = pck.counted[:, mean_joints]
     confidences = scores.predictions.scores[:, mean_joints][counted]
     if np.isfinite(confidences).any():
         figure = draw.reliability(confidences, pck.correct[:, mean_joints][counted])
-        caption = "Reliability: share of correct joints by score, in bins of equal count."
+        caption = "Reliability: share of correct joints in each bin of scores; all bins hold equally many joints."
         charts.append(_chart(figure, "reliability", caption))
     return charts
 
 
 def diagnosis_chart(models: Mapping[str, Scores]) -> Chart:
-    """Draw the shares of the kinds of error in each group."""
+    """Draw the share of each kind of error in each joint group."""
     shares = {name: diagnosis_shares(scores, scores.diagnosis) for name, scores in models.items()}
-    return _chart(draw.diagnosis_bars(shares), "diagnosis", "Kinds of error in each group.")
+    return _chart(draw.diagnosis_bars(shares), "diagnosis", "Share of each kind of error in each joint group.")
 
 
 def double_counting_chart(models: Mapping[str, Scores]) -> Chart:
-    """Draw how often maps have several peaks and what lies under them, for the models whose peaks are known."""
+    """Draw how often heatmaps have several peaks and which joints the peaks lie on, for models whose peaks are stored."""
     shares = {}
     for name, scores in models.items():
         if scores.double_counting is not None:
             shares[name] = double_shares(scores, scores.double_counting)
-    caption = "Maps with several peaks, and what lies under the peaks."
+    caption = "Heatmaps with several peaks, and which joints the peaks lie on."
     return _chart(draw.double_counting_bars(shares), "double-counting", caption)
 
 
 def comparison_charts(paired: PairedComparison, names: tuple[str, str]) -> list[Chart]:
-    """Draw the differences with their intervals, and both models' curves."""
+    """Draw the differences between two models with confidence intervals, and the PCK curves of both."""
     first = paired.first
     differences = {}
     for group, row in {**paired.groups, "Mean": paired.total}.items():
@@ -80,7 +80,7 @@ def comparison_charts(paired: PairedComparison, names: tuple[str, str]) -> list[
     figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
     return [
         _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
-        _chart(figure, "both-curves", "Pooled mean against the threshold."),
+        _chart(figure, "both-curves", "Pooled mean of both models against the threshold."),
     ]
 
 
@@ -94,13 +94,13 @@ def _chart(figure, name: str, caption: str) -> Chart:
 
 
 def inline_svg(figure, name: str) -> Markup:
-    """Convert a matplotlib figure to an SVG element in the page's own black and white.
+    """Convert a matplotlib figure to an SVG element whose black and white follow the colour scheme of the page.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     name : str
-        Prefix of the element's ids; different for every figure of the page.
+        Prefix of the ids inside the SVG; must be unique on the page.
     """
     from matplotlib import rc_context
 

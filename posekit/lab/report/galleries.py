@@ -1,4 +1,4 @@
-"""Selection of the people that the report shows."""
+"""Selection of the people shown in the report."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from posekit.metrics import DoubleCounting
 from posekit.scoring.score import Scores
 
-CLIPPED_AT = 1.0  # reference sizes; keeps one joint that is far off from deciding the ranking
+CLIPPED_AT = 1.0  # reference sizes; so that a single joint that is far off does not decide the ranking
 GALLERY_SIZE = 12
 
 
@@ -21,7 +21,7 @@ class Gallery:
     persons : (n,) int64
         Indices of the people.
     joints : (n,) int64, optional
-        Joint whose map is shown for each person; the whole pose by default.
+        For each person, the joint whose heatmap is shown; default: the whole pose is shown.
     """
 
     heading: str
@@ -31,11 +31,11 @@ class Gallery:
 
 
 def mean_errors(scores: Scores) -> np.ndarray:
-    """Return the mean of each person's errors, each clipped at `CLIPPED_AT`, over the joints of the means.
+    """Return the mean error of each person over the joints of the means; each joint's error is clipped at `CLIPPED_AT`.
 
     Returns
     -------
-    (N,) float64 : in reference sizes; NaN where no joint counts.
+    (N,) float64 : in reference sizes; NaN for people without an evaluated joint.
     """
     errors = scores.pck.errors[:, list(scores.mean_joints)]
     counts = (~np.isnan(errors)).sum(1)
@@ -52,7 +52,7 @@ def select_galleries(scores: Scores, errors_N: np.ndarray, double: DoubleCountin
 
 
 def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
-    """Return the worst, the median and the best people. Each person is in one gallery; few people are split among the three."""
+    """Return the galleries of the worst, median and best people. Few people are split among the three."""
     scored = np.flatnonzero(~np.isnan(errors_N))
     order = scored[np.argsort(errors_N[scored], kind="stable")]
     size = min(GALLERY_SIZE, -(-len(order) // 3))
@@ -62,14 +62,14 @@ def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
     rest = others[size:]
     start = max(len(rest) - size, 0) // 2
     return [
-        Gallery("Worst", "Largest mean errors, the largest first.", worst),
-        Gallery("Median", "Middle of the ranking.", rest[start : start + size]),
-        Gallery("Best", "Smallest mean errors, the smallest first.", best),
+        Gallery("Worst", "People with the largest mean errors, in descending order.", worst),
+        Gallery("Median", "People in the middle of the ranking by mean error.", rest[start : start + size]),
+        Gallery("Best", "People with the smallest mean errors, in ascending order.", best),
     ]
 
 
 def select_double_counted(scores: Scores, double: DoubleCounting) -> Gallery:
-    """Return one map each of people with several peaks, starting with those whose truth lies only under a lower peak."""
+    """Return one heatmap with several peaks per person; first the heatmaps in which only a lower peak is correct."""
     persons, joints = np.nonzero(double.double)
     peaks = scores.predictions.heights
     assert peaks is not None  # otherwise there is no double counting
@@ -79,8 +79,8 @@ def select_double_counted(scores: Scores, double: DoubleCounting) -> Gallery:
     first_maps = np.sort(np.unique(persons[order], return_index=True)[1])[:GALLERY_SIZE]
     chosen = order[first_maps]
     remark = (
-        "One map per person: first the maps whose truth lies under another peak but not under the highest, then by the height "
-        "of the other peak. Left: heatmap; right: penalty, what anchor loss would add to cross entropy. Without heatmaps: peaks as "
-        "rings, larger for higher peaks. Cross: truth."
+        "One heatmap with several peaks per person. Heatmaps in which the highest peak is wrong and another peak is "
+        "correct come first, then those with a higher second peak. Left: heatmap. Right: penalty, which anchor loss adds "
+        "to cross entropy. If heatmaps are not available, rings mark the peaks (larger for higher peaks). Cross: true joint."
     )
     return Gallery("Double counting", remark, persons[chosen], joints[chosen])

@@ -1,4 +1,4 @@
-"""Images of one person, as data URIs inside the page."""
+"""Images of one person, as data URIs for the page."""
 
 import base64
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ from posekit.scoring.score import Scores
 
 LARGE, SMALL, THUMBNAIL = 384, 128, 176
 _QUALITY = 70
-# Blue, green, red: background where the image cannot be read, and marks on heatmaps.
+# BGR colours: background for images that cannot be read; marks of peaks and true joints on heatmaps.
 _BACKGROUND, _PEAK, _TRUTH = (44, 38, 36), (66, 210, 255), (255, 255, 0)
 
 
 @dataclass(frozen=True)
 class PersonImages:
-    """Draws the images of one person.
+    """Images that the report shows of one person.
 
     Parameters
     ----------
     scores : Scores
-        Of all people.
+        Scores of all people.
     index : int
         Index of the person.
     large : (LARGE, LARGE, 3) uint8
-        The person's crop, blue, green, red; a dark background where the image cannot be read.
+        The person's crop in BGR; a plain dark background if the image cannot be read.
     maps : (K, h, w) float32
-        Activated heatmaps in the frame of the person's crop, joints as in the people scored; NaN where there is no heatmap.
+        Activated heatmaps of the person's crop, for the K joints of the people scored; NaN for joints without a heatmap.
     problem : str, optional
-        Why the image cannot be read.
+        Reason why the image cannot be read.
     """
 
     scores: Scores
@@ -48,19 +48,19 @@ class PersonImages:
 
     @property
     def name(self) -> str:
-        """Name of the image file, without its folder."""
+        """File name of the image, without folder."""
         return Path(self.scores.people.image_paths[self.index]).name
 
     def crop(self, size: int) -> Crop:
-        """Return the person's crop, `size` pixels wide."""
+        """Return the person's crop with a side of `size` pixels."""
         return Crop(self.scores.people[self.index].box, size)
 
     def comparison(self) -> str:
-        """Draw the prediction, wrong joints marked, beside the truth."""
+        """Draw the predicted pose, with wrong joints marked, beside the true pose."""
         return data_uri(self._comparison(LARGE))
 
     def thumbnail(self) -> str:
-        """Draw the prediction, wrong joints marked."""
+        """Draw the predicted pose, with wrong joints marked, as a thumbnail."""
         return data_uri(self._comparison(THUMBNAIL)[-THUMBNAIL:, :THUMBNAIL])
 
     def _comparison(self, tile: int) -> np.ndarray:
@@ -73,27 +73,27 @@ class PersonImages:
 
     @property
     def has_maps(self) -> bool:
-        """Whether there is a heatmap of any joint."""
+        """Whether at least one joint has a heatmap."""
         return bool(np.isfinite(self.maps).any())
 
     def has_map(self, joint: int) -> bool:
-        """Whether there is a heatmap of the joint."""
+        """Return whether the joint has a heatmap."""
         return bool(np.isfinite(self.maps[joint]).all())
 
     def heatmap(self, joint: int) -> str:
-        """Draw the joint's heatmap over the crop, on its own colour scale, with a cross at the truth."""
+        """Draw the joint's heatmap over the crop, scaled to the heatmap's maximum, with a cross at the true joint."""
         return self._mark_truth(joint, overlay_heatmap(self._backdrop, self.maps[joint]))
 
     def penalty(self, joint: int) -> str:
-        """Draw the joint's penalty map over the crop, on its own colour scale, with a cross at the truth."""
+        """Draw the joint's penalty map over the crop, scaled to the map's maximum, with a cross at the true joint."""
         return self._mark_truth(joint, overlay_heatmap(self._backdrop, self._penalties[joint]))
 
     def highest_penalty(self, joint: int) -> float:
-        """Return the largest penalty of anchor loss in the joint's map."""
+        """Return the maximum of the joint's penalty map."""
         return float(self._penalties[joint].max())
 
     def peaks(self, joint: int) -> str:
-        """Draw the peaks of the joint's heatmap as rings, larger for higher peaks, with a cross at the truth."""
+        """Draw the peaks of the joint's heatmap as rings, larger for higher peaks, with a cross at the true joint."""
         image = self._backdrop.copy()
         predictions = self.scores.predictions
         assert predictions.heights is not None and predictions.peaks is not None  # otherwise no joint has several peaks
@@ -113,13 +113,13 @@ class PersonImages:
 
     @cached_property
     def _backdrop(self) -> np.ndarray:
-        """(SMALL, SMALL, 3) uint8: the crop, grey and dim, so that only the map is coloured."""
+        """(SMALL, SMALL, 3) uint8 crop, in grey and darkened, so that only the overlaid map is coloured."""
         grey = cv2.cvtColor(cv2.resize(self.large, (SMALL, SMALL), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
         return cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.65), cv2.COLOR_GRAY2BGR)
 
     @cached_property
     def _penalties(self) -> np.ndarray:
-        """(K, h, w) float32; 0 for joints that do not count or have no heatmap."""
+        """(K, h, w) float32 penalty maps; 0 for joints that are not evaluated or have no heatmap."""
         known = self.scores.pck.counted[self.index] & np.isfinite(self.maps).all((1, 2))
         size = self.maps.shape[-1]
         joints = self.crop(STRIDE * size).forward(self.scores.people.joints[self.index])
@@ -128,19 +128,19 @@ class PersonImages:
 
 
 def read_person_images(scores: Scores, index: int) -> PersonImages:
-    """Read a person's crop; the heatmaps are all NaN."""
+    """Load a person's crop, without heatmaps (`maps` is NaN)."""
     person = scores.people[index]
     no_maps = np.full((len(scores.people.skeleton), 1, 1), np.nan, np.float32)
     try:
         return PersonImages(scores, index, person.cut(Crop(person.box, LARGE)), no_maps)
     except ImageError as error:
-        # The page may be published: it must not name folders of this machine.
+        # The page may be published, so it must not contain folder names of this machine.
         problem = str(error).replace(person.image_path, Path(person.image_path).name)
         return PersonImages(scores, index, np.full((LARGE, LARGE, 3), _BACKGROUND, np.uint8), no_maps, problem)
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Encode an image (H, W, 3) uint8, blue, green, red, as WebP, two thirds the size of a JPEG."""
+    """Encode a BGR image, (H, W, 3) uint8, as WebP, which takes two thirds of the size of JPEG."""
     encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])[1]
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 

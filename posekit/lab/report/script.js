@@ -43,7 +43,7 @@ viewer.addEventListener("keydown", (event) => {
     show(shown + step);
   }
 });
-// A press outside the dialog closes it. Its padding counts as inside; pointerdown, so that a drag that ends outside does not close it.
+// Pressing outside the dialog (padding included) closes the dialog. pointerdown, so that dragging from the inside to the outside does not.
 viewer.addEventListener("pointerdown", (event) => {
   const box = viewer.getBoundingClientRect();
   const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;

@@ -1,4 +1,4 @@
-"""Sections of the page above the people: charts and tables."""
+"""Sections of the page with charts and tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from posekit.scoring.score import Scores
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page; links refer to its `id`."""
+    """A section of the page; `id` is the target of links to the section."""
 
     id: str
     heading: str
@@ -23,7 +23,7 @@ class Section:
 
 
 def all_sections(models: Mapping[str, Scores], details: Mapping) -> list[Section]:
-    """Return every section that has content, in order; parameters as for `write_report`."""
+    """Return the sections of the page that have content, in order; for the parameters see `write_report`."""
     names = tuple(models)
     scores = models[names[0]]
     totals = [tables.totals(scores), tables.groups(scores), tables.joints(scores), tables.directions(scores)]
@@ -47,9 +47,10 @@ def _diagnosis(models: Mapping[str, Scores], name: str) -> Section:
     scores = models[name]
     threshold = scores.pck.threshold
     text = (
-        f"Good: within {threshold:g} {tables.unit(scores)}s of the truth. Inversion: within that distance of the same person's "
-        f"opposite joint. Jitter: within {2 * threshold:g}. Miss: anything else. {scores.diagnosis.n_mirrored:,} of "
-        f"{scores.n_persons:,} people would score better with left and right swapped. Table: {name}."
+        f"Good: within {threshold:g} {tables.unit(scores)}s of the true joint. Inversion: within the same distance of the person's "
+        f"opposite joint. Jitter: within {2 * threshold:g} {tables.unit(scores)}s of the true joint. Miss: all other errors. "
+        f"{scores.diagnosis.n_mirrored:,} of {scores.n_persons:,} people would score better with left and right swapped. "
+        f"The table shows {name}."
     )
     table = tables.diagnosis(scores, scores.diagnosis)
     return Section("diagnosis", "Kinds of error", text, [charts.diagnosis_chart(models)], [table])
@@ -58,8 +59,8 @@ def _diagnosis(models: Mapping[str, Scores], name: str) -> Section:
 def _double_counting(models: Mapping[str, Scores], name: str, double: DoubleCounting) -> Section:
     scores = models[name]
     text = (
-        f"A map has several peaks if another peak is at least half as high as the highest and {scores.pck.threshold:g} "
-        f"{tables.unit(scores)}s or more away from it. Table: {name}."
+        f"A heatmap has several peaks if a second peak is at least half as high as the highest peak and at least "
+        f"{scores.pck.threshold:g} {tables.unit(scores)}s away from the highest peak. The table shows {name}."
     )
     table = tables.double_counting(scores, double)
     return Section("double-counting", "Double counting", text, [charts.double_counting_chart(models)], [table])
@@ -67,6 +68,8 @@ def _double_counting(models: Mapping[str, Scores], name: str, double: DoubleCoun
 
 def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Section:
     paired = PairedComparison(first, second)
-    text = f"A is {names[0]}, B is {names[1]}, on the same people. Intervals: paired bootstrap over people."
+    text = (
+        f"A is {names[0]}, B is {names[1]}, both evaluated on the same people. Intervals are from a paired bootstrap over people."
+    )
     table = tables.comparison(paired, names)
     return Section("comparison", "Comparison", text, charts.comparison_charts(paired, names), [table])

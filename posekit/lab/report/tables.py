@@ -1,4 +1,4 @@
-"""Tables of the report, as text for the page."""
+"""Tables of the report."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,17 +12,17 @@ from posekit.scoring.compare import PairedComparison
 from posekit.scoring.directions import by_direction, limb_joints
 from posekit.scoring.score import Scores
 
-# Attributes of `DoubleCounting`, with their column titles.
+# Attributes of `DoubleCounting`, with the column titles of the table.
 _PEAK_COLUMNS = {
-    "top_right": "highest correct, %",
-    "only_other_right": "only another correct, %",
-    "other_opposite": "another on the opposite joint, %",
+    "top_right": "highest peak correct, %",
+    "only_other_right": "only another peak correct, %",
+    "other_opposite": "another peak on the opposite joint, %",
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, with a note in small print below it."""
+    """Text of a table cell, and an optional note in small print below the text."""
 
     text: str
     small: str = ""
@@ -36,7 +36,7 @@ class Table:
     ----------
     caption : str
     head : tuple of str
-        Column titles, including that of the first column.
+        Titles of all columns, including the first.
     rows : list of tuple of Cell
     prose : bool
         Whether the cells hold text rather than numbers.
@@ -49,7 +49,7 @@ class Table:
 
     @classmethod
     def of(cls, caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]], *, prose: bool = False) -> "Table":
-        """Create a table whose cells may be plain text."""
+        """Create a table from rows of cells or plain strings."""
         cells = []
         for row in rows:
             cells.append(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row))
@@ -57,12 +57,12 @@ class Table:
 
 
 def totals(scores: Scores) -> Table:
-    """Return the means and the AUC, with their definitions and intervals."""
+    """Return the table of the pooled mean, plain mean and AUC, with definitions and confidence intervals."""
     counts = scores.pck.counts[list(scores.mean_joints)]
     thresholds = scores.pck.auc_thresholds
-    pooled = f"{scores.metric}, correct among all {counts.sum():,} joints"
-    plain = f"{scores.metric}, plain mean over {(counts > 0).sum()} kinds of joint"
-    area = f"pooled mean averaged over the thresholds {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
+    pooled = f"{scores.metric}: share of correct joints among all {counts.sum():,} joints of all people"
+    plain = f"{scores.metric} of each of the {(counts > 0).sum()} joints, averaged"
+    area = f"area under the curve: pooled mean, averaged over the thresholds {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
     rows = [
         (Cell("Pooled mean", pooled), number(scores.pooled_mean), interval(scores.interval95)),
         (Cell("Plain mean", plain), number(scores.joint_mean), interval(scores.joint_mean_interval95)),
@@ -72,21 +72,21 @@ def totals(scores: Scores) -> Table:
 
 
 def groups(scores: Scores) -> Table:
-    """Return one column per joint group, and the pooled mean."""
+    """Return the table of the joint groups: one column per group, and one for the pooled mean."""
     indices = scores.people.skeleton.group_indices
     row: list[Cell | str] = [scores.metric]
     for name, joints in indices.items():
         row.append(_with_interval(scores.groups[name], scores.pck.joint_mean_interval95(joints)))
     row.append(_with_interval(scores.pooled_mean, scores.interval95))
-    caption = f"{scores.metric} of each group (plain mean of its joints) and pooled mean, percent"
+    caption = f"{scores.metric} in percent: plain mean over the joints of each group, and pooled mean of all joints"
     return Table.of(caption, ("", *indices, "Mean"), [row])
 
 
 def joints(scores: Scores) -> Table:
-    """Return one row per joint."""
+    """Return the table of the joints, one row per joint."""
     pck = scores.pck
     with_scores = bool(np.isfinite(scores.predictions.scores).any())
-    head = ["joint", f"{scores.metric}, percent", "95 % interval", "AUC, percent", "counted", "wrong", "median error"]
+    head = ["joint", f"{scores.metric}, percent", "95 % interval", "AUC, percent", "evaluated", "wrong", "median error"]
     if with_scores:
         head.append("mean score")
     rows = []
@@ -107,32 +107,32 @@ def joints(scores: Scores) -> Table:
             values = values[np.isfinite(values)]
             row.append(number(values.mean() if len(values) else math.nan, 3))
         rows.append(row)
-    return Table.of(f"Joints; errors in units of the {scores.reference}", head, rows)
+    return Table.of(f"Scores of each joint; unit of errors: {scores.reference}", head, rows)
 
 
 def directions(scores: Scores) -> Table:
-    """Return one row per direction of the torso that occurs, and one for all people."""
+    """Return the table of torso directions: one row per direction that occurs, and one for all people."""
     rows = []
     for name, score in by_direction(scores).items():
         if score.persons:
             rows.append((name, f"{score.persons:,}", number(score.percent), interval(score.interval95)))
-    caption = f"The {len(limb_joints(scores))} limb joints, pooled, by the direction of the true torso"
+    caption = f"Score of the {len(limb_joints(scores))} limb joints, pooled, by the direction of the person's torso"
     return Table.of(caption, ("torso", "people", f"{scores.metric}, percent", "95 % interval"), rows)
 
 
 def diagnosis(scores: Scores, kinds: Diagnosis) -> Table:
-    """Return the shares of the kinds of error of each joint, and what the mean would gain without each kind."""
+    """Return the table of the kinds of error: shares per joint, and the gain of the pooled mean if each kind were repaired."""
     rows: list[Sequence[Cell | str]] = []
     for joint, shares in zip(scores.people.skeleton.joints, kinds.percent, strict=True):
         rows.append((spaced(joint), *map(number, shares)))
     cost = kinds.cost(scores.mean_joints)
     gains = [number(cost[kind], sign=True) for kind in KINDS[1:]]
-    rows.append((Cell("Gain if repaired", "percentage points of the pooled mean"), "", *gains))
-    return Table.of("Kinds of error, percent of the counted joints", ("joint", *KINDS), rows)
+    rows.append((Cell("Gain if repaired", "percentage points that the pooled mean would gain"), "", *gains))
+    return Table.of("Kinds of error, in percent of the evaluated joints", ("joint", *KINDS), rows)
 
 
 def double_counting(scores: Scores, double: DoubleCounting) -> Table:
-    """Return one row per joint, and one for all joints of the means."""
+    """Return the table of heatmaps with several peaks: one row per joint, and one for all joints of the means."""
     indices = {spaced(joint): [i] for i, joint in enumerate(scores.people.skeleton.joints)}
     indices["All in the means"] = list(scores.mean_joints)
     rows = []
@@ -141,12 +141,14 @@ def double_counting(scores: Scores, double: DoubleCounting) -> Table:
         several = f"{double.counts('double')[joints].sum():,}"
         shares = [number(double.total(column, joints)) for column in ("double", *_PEAK_COLUMNS)]
         rows.append((name, maps, several, *shares))
-    head = ("joint", "maps", "with several peaks", "several peaks, %", *_PEAK_COLUMNS.values())
-    return Table.of("Maps with several peaks; the last three columns in percent of those maps", head, rows)
+    head = ("joint", "heatmaps", "with several peaks", "with several peaks, %", *_PEAK_COLUMNS.values())
+    return Table.of(
+        "Heatmaps with several peaks; the last three columns are in percent of the heatmaps with several peaks", head, rows
+    )
 
 
 def comparison(paired: PairedComparison, names: tuple[str, str]) -> Table:
-    """Return one row per group and one for the mean: both models, and their paired difference."""
+    """Return the table that compares two models: per joint group and for the mean, both scores and the paired difference."""
     indices = {**paired.first.people.skeleton.group_indices, "Mean": paired.first.mean_joints}
     differences = {**paired.groups, "Mean": paired.total}
     rows = []
@@ -162,11 +164,15 @@ def comparison(paired: PairedComparison, names: tuple[str, str]) -> Table:
         )
         rows.append(row)
     head = ("", *names, "difference", "95 % interval of the difference")
-    return Table.of(f"{paired.first.metric}, pooled over each group's joints, percent; A minus B in percentage points", head, rows)
+    return Table.of(
+        f"{paired.first.metric} in percent, pooled over the joints of each group; difference: A minus B, in percentage points",
+        head,
+        rows,
+    )
 
 
 def person(scores: Scores, index: int, kinds: Diagnosis, double: DoubleCounting | None) -> Table:
-    """Return one row per counted joint of one person."""
+    """Return the table of one person: one row per evaluated joint."""
     pck = scores.pck
     confidences = scores.predictions.scores[index]
     with_scores = bool(np.isfinite(confidences).any())
@@ -185,31 +191,35 @@ def person(scores: Scores, index: int, kinds: Diagnosis, double: DoubleCounting 
         if with_scores:
             row.append(number(confidences[i], 3))
         rows.append(row)
-    return Table.of(f"Counted joints; errors in {unit(scores)}s", head, rows)
+    return Table.of(f"Evaluated joints; errors in {unit(scores)}s", head, rows)
 
 
 def describe_peaks(double: DoubleCounting | None, index: int, joint: int) -> str:
-    """Describe the peaks of one map; "" if it has only one, or the peaks are not known."""
+    """Describe the peaks of one heatmap in words; an empty string if there is only one peak or peaks are not stored."""
     if double is None or not double.double[index, joint]:
         return ""
     if double.top_right[index, joint]:
-        correct = "the highest"
+        correct = "the highest peak"
     elif double.other_right[index, joint]:
-        correct = "another"
+        correct = "another peak"
     else:
-        correct = "none"
+        correct = "no peak"
     text = f"several peaks, {correct} is correct"
-    return f"{text}, one is on the opposite joint" if double.other_opposite[index, joint] else text
+    return f"{text}, one peak is on the opposite joint" if double.other_opposite[index, joint] else text
 
 
 def conventions(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the score under each convention (see `posekit.scoring.protocols.conventions`)."""
+    """Return the table of the score under each evaluation convention, see `posekit.scoring.protocols.conventions`."""
     cells = [(Cell(row["name"], row["used_by"]), number(row["percent"])) for row in rows]
-    return Table.of("The same predictions under each convention, and who uses it", ("convention", "percent"), cells)
+    return Table.of(
+        "Score of the same predictions under different evaluation conventions, and where each convention is used",
+        ("convention", "percent"),
+        cells,
+    )
 
 
 def facts(caption: str, details: Mapping[str, Any]) -> Table:
-    """Return names and values; nested names are joined by dots."""
+    """Return a table of names and values; nested names are joined by dots."""
     return Table.of(caption, ("", ""), _flatten(details), prose=True)
 
 
@@ -230,26 +240,26 @@ def _to_text(value: object) -> str:
 
 
 def number(value: float | None, places: int = 2, *, sign: bool = False) -> str:
-    """Format with fixed places; a dash for None, NaN and infinity."""
+    """Format a number with a fixed number of decimal places; a dash for None, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:{'+' if sign else ''}.{places}f}".replace("-", "−")
 
 
 def interval(ends: tuple[float, float], *, sign: bool = False) -> str:
-    """Format the two ends; a dash if one is not finite."""
+    """Format an interval as "low to high"; a dash if an end is not finite."""
     if not all(map(math.isfinite, ends)):
         return "–"
     return " to ".join(number(end, sign=sign) for end in ends)
 
 
 def spaced(joint: str) -> str:
-    """Return a joint's name with spaces."""
+    """Return a joint's name with spaces instead of underscores."""
     return joint.replace("_", " ")
 
 
 def unit(scores: Scores) -> str:
-    """Return "head size" or "torso size", without its definition."""
+    """Return the unit of errors, "head size" or "torso size", without its definition."""
     return scores.reference.partition(" (")[0]
 
 

@@ -1,4 +1,4 @@
-"""What the page shows of single people: cards in the galleries, and the detail view."""
+"""Gallery cards and detail views of single people."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from posekit.scoring.score import Scores
 
 @dataclass(frozen=True)
 class Tile:
-    """A small image of one joint."""
+    """A small image that shows one joint, for example its heatmap."""
 
     image: str
     alt: str
@@ -25,7 +25,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Details:
-    """The detail view of one person."""
+    """Contents of the detail view of one person."""
 
     person: int
     image_name: str
@@ -41,7 +41,7 @@ class Details:
 
 @dataclass(frozen=True)
 class GalleryCard:
-    """One person in a gallery: the whole pose, or tiles of one joint."""
+    """Contents of one person's card in a gallery: the whole pose, or tiles of a single joint."""
 
     details: Details
     position: str
@@ -51,7 +51,7 @@ class GalleryCard:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Creates details and cards.
+    """Builder of the detail views and gallery cards.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Viewer:
         )
 
     def cards(self, gallery: Gallery, images: Mapping[int, PersonImages], details: Mapping[int, Details]) -> list[GalleryCard]:
-        """Return a card for each person of the gallery."""
+        """Return one card per person of the gallery."""
         cards = []
         for position, i in enumerate(gallery.persons):
             facts = details[i].facts

@@ -1,4 +1,4 @@
-"""Writes the report's HTML page."""
+"""Write the report as an HTML page."""
 
 import base64
 import hashlib
@@ -27,8 +27,8 @@ from posekit.people import People
 from posekit.scoring.score import Scores
 from posekit.skeletons import Skeleton, joint_mapping
 
-_ORIGIN = ("weights", "dataset", "split", "commit")  # details shown beside the protocol
-_PATHS = ("weights", "root", "predictions")  # details that are paths
+_ORIGIN = ("weights", "dataset", "split", "commit")  # keys of `details` shown in the protocol table
+_PATHS = ("weights", "root", "predictions")  # keys of `details` whose values are paths
 
 
 def write_report(
@@ -39,36 +39,37 @@ def write_report(
     heatmaps: Callable[[People], np.ndarray] | None = None,
     heatmap_skeleton: Skeleton | None = None,
 ) -> Path:
-    """Write ``index.html``, a single page that needs no network and no other file.
+    """Write ``index.html``, a self-contained page that needs no network and no other file.
 
-    It shows the worst, median and best people by the mean of their errors, each clipped at 1 reference size. Where an image
-    cannot be read, the skeletons are drawn on a dark background, and the page reports it.
+    The page shows scores, charts, and the worst, median and best people, ranked by mean error with each joint's error clipped
+    at 1 reference size. If an image cannot be read, the page says so and draws the skeletons on a dark background.
 
     Parameters
     ----------
     folder : str or Path
+        Output folder.
     models : mapping of str to Scores
-        Scores by the model's name on the page: the reported model first, then optionally one to compare it with.
+        Model name as shown on the page -> scores. The first model is reported; an optional second model is compared with it.
     details : mapping
         The contents of ``metrics.json``.
     heatmaps : callable, optional
-        n people -> (n, K, h, w) float32 activated maps of the reported model, in the frame of each person's crop and four times
-        smaller. Called once, with the people shown whose image can be read.
+        Function from n people to the activated heatmaps of the reported model on each person's crop, (n, K, h, w) float32, at 1/4
+        of the input resolution. Called once, with those people on the page whose images can be read.
     heatmap_skeleton : Skeleton, optional
-        K joints of the maps; the people's skeleton by default.
+        Skeleton with the K joints of the heatmaps; default: the people's skeleton.
 
     Returns
     -------
-    Path : of the page.
+    Path : path of the page.
 
     Raises
     ------
     PredictionsError
-        If the second model is scored on other joints or people.
+        If the two models are scored on different joints or people.
     OutputError
         If the page cannot be written.
     ValueError
-        If the heatmaps are not (n, K, h, w).
+        If the heatmaps do not have the shape (n, K, h, w).
     """
     name, scores = next(iter(models.items()))
     details = _strip_folders(details)
@@ -77,7 +78,7 @@ def write_report(
     images = _read_images(scores, galleries, heatmaps, heatmap_skeleton or scores.people.skeleton)
     viewer = Viewer(scores, errors, scores.diagnosis, scores.double_counting)
     views = {}
-    for index in tqdm(images, desc="report", unit="person", disable=None):  # None: no bar if stderr is no terminal
+    for index in tqdm(images, desc="report", unit="person", disable=None):  # None: no bar unless stderr is a terminal
         views[index] = viewer.details(images[index])
     protocol = {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}
     page = _template().render(
@@ -100,12 +101,12 @@ def write_report(
     )
     path = Path(folder) / "index.html"
     with atomic_write(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names may be any bytes
+        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")  # file names can contain bytes that are not UTF-8
     return path
 
 
 def _strip_folders(details: Mapping) -> dict:
-    """Reduce paths to file names: the page may be published, and must not name folders of this machine."""
+    """Reduce paths to file names: the page may be published, so it must not contain folder names of this machine."""
     stripped = {}
     for key, value in details.items():
         if isinstance(value, Mapping):
@@ -122,7 +123,7 @@ def _read_images(
     heatmaps: Callable[[People], np.ndarray] | None,
     skeleton: Skeleton,
 ) -> dict[int, PersonImages]:
-    """Images of all people in the galleries, by index in ascending order."""
+    """Load the images and heatmaps of all people in the galleries, as a dictionary by person index in ascending order."""
     indices: set[int] = set()
     for gallery in galleries:
         indices.update(gallery.persons.tolist())
@@ -147,7 +148,7 @@ def _template() -> jinja2.Template:
 
 
 def _assets() -> dict[str, Markup | str]:
-    """Style, script, and the digest of the only script that the page may run."""
+    """Load the style sheet and the script, with the SHA-256 digest that the page's security policy needs to allow the script."""
     script = _asset("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {"style": Markup(_asset("style.css")), "script": Markup(script), "digest": digest}
