@@ -1,4 +1,4 @@
-"""`posekit predict`: keypoints and overlays of people in images and videos."""
+"""`posekit predict`: find people's keypoints in images and videos, and draw overlays."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,71 +11,81 @@ from posekit.weights import DEFAULT
 _DESCRIPTION = """\
 Find the keypoints of people in images and videos.
 
-The model sees one person at a time, in a square box. Give each person's rectangle with --box, or a
-detector's file with --boxes. Without them posekit finds people itself: a small network proposes
-boxes, and the model keeps those that hold a person. It misses small people. A dedicated person
-detector is faster and more accurate: --detect DETECTOR.onnx."""
+The model predicts one person at a time, inside a square box around the person. By default posekit finds
+the people itself: a small network proposes boxes, and the model keeps the boxes that contain a person.
+This default misses small people. For faster and more accurate results, use a dedicated person detector
+(--detect DETECTOR.onnx), or give the boxes yourself (--box, or --boxes with a file)."""
 
 _EPILOG = """\
 examples:
-  find everybody
+  find all people in an image
     %(prog)s runner.jpg --weights runs/lspet/best.safetensors --out poses
   one person who fills the image
     %(prog)s portrait.jpg --detect none
-  people found by a detector that was exported as ONNX
+  find people with a detector that was exported to ONNX
     %(prog)s street.jpg --detect yolo11n.onnx
-  two people in one image; rectangles tight around them, which are enlarged by a quarter
+  two people in one image (give tight rectangles: posekit enlarges them by a quarter)
     %(prog)s street.jpg --weights W --box 40,60,120,310 --box 300,55,110,305
-  images from one fixed camera: every --box applies to every image
+  images from a fixed camera: every --box applies to every image
     %(prog)s shots/*.jpg --weights W --box 200,80,400,600
-  a folder, with the boxes of a person detector; tables for a spreadsheet and for DeepLabCut's tools
+  a folder of images, with boxes from a detector's file; write tables for a spreadsheet and for DeepLabCut
     %(prog)s shots --weights W --boxes detections.json --save csv,dlc,overlay
-  a folder and its subfolders: a pattern in quotes, which posekit expands
+  a folder and its subfolders: put the pattern in quotes, so that posekit expands it
     %(prog)s "shots/**/*.jpg" --weights W
-  the heatmaps, and each person cut out
+  write heatmaps, and a crop of each person
     %(prog)s street.jpg --weights W --boxes people.csv --save heatmaps --save crops
-  a video, in whose first frame the box holds a person; 0 instead of a file: the first webcam
+  a video; --box is the person's rectangle in the first frame
     %(prog)s street.mp4 --box 40,60,120,310 --smooth
-  a rectangle that starts left of the image needs an equals sign: --box=-10,20,200,400
+  the first webcam
+    %(prog)s 0
+If a rectangle starts left of the image, write an equals sign: --box=-10,20,200,400
 
 boxes (--boxes FILE):
-  .json   COCO detection results: a list of {"image_id" or "file_name", "category_id", "bbox", "score"},
-          or a COCO annotation. An image_id is looked up in the annotation beside the file; without
-          one, 785 is 000000000785.jpg
+  .json   COCO detection results: a list of {"image_id" or "file_name", "category_id", "bbox", "score"};
+          or a COCO annotation file. File names for image ids come from a COCO annotation file in the same
+          folder; if there is none, image_id 785 means 000000000785.jpg
   .csv    a table with the columns image,x,y,w,h or image,x,y,w,h,score
-  Boxes are matched to images by file name, and by folder if the file names one. An image
-  without a box has no people.
+  Boxes are matched to images by file name. If FILE names images with their folders, the folders must match
+  too. Images without boxes in FILE are treated as having no people.
 
 detectors (--detect MODEL.onnx):
-  YOLOv8, 11 (1, 4 + classes, N); YOLOv5, 7 (1, N, 5 + classes); end-to-end (1, N, 6); RT-DETR (labels, boxes, scores; or
-  Ultralytics' table); SSD (boxes, labels, scores). People are class 0, of SSD 1, or the class that the file names "person".
+  supported models and the shapes or names of their outputs:
+    YOLOv8, YOLO11          (1, 4 + classes, N)
+    YOLOv5, YOLOv7          (1, N, 5 + classes)
+    end-to-end YOLO models  (1, N, 6)
+    RT-DETR                 labels, boxes, scores; or, exported by Ultralytics, (1, N, 4 + classes)
+    SSD                     boxes, labels, scores
+  People are the class named "person" in the model's metadata; without metadata, class 0 (for SSD, class 1).
 
 videos:
-  A box follows its person from frame to frame; without boxes, --detect searches for people in every 30th frame. The outputs are
-  NAME.overlay.mp4 (people with their numbers; in purple with a question mark where the model is unsure) and NAME.poses.jsonl,
-  a line for each frame. Frames that cannot be decoded are reported and skipped; after Ctrl-C or SIGTERM both files hold all
-  frames until then. Two videos of the same name need two folders.
+  Each person is tracked from frame to frame. If no boxes are given, the detector runs on every 30th frame.
+  Two files are written:
+    NAME.overlay.mp4   the video with skeletons and person numbers; uncertain people in purple, with a question mark
+    NAME.poses.jsonl   one JSON line per frame
+  Frames that cannot be decoded are reported and skipped. After Ctrl-C or SIGTERM both files contain all frames
+  processed so far. Videos with the same name need different output folders.
 
 outputs for images (--save KIND):
-  json      predictions.json      images (size as shown, after the EXIF rotation), annotations (COCO keypoint
-                                  results: x, y, score for each joint, 0-based image pixels) and categories
-                                  (joint names, limbs); pycocotools' loadRes reads the list "annotations"
-  dataset   dataset.json          a COCO data set for annotation tools (FiftyOne, CVAT): joints of at least
-                                  --min-score as if labelled; file names relative to the images' folder
-  csv       predictions.csv       a row for each joint: image,person,joint,x,y,score
-  wide      predictions.wide.csv  a row for each person: image,person, and x, y and score of each joint
-  dlc       predictions.dlc.csv   DeepLabCut's table: rows scorer, (individuals,) bodyparts, coords
+  json      predictions.json      images (sizes after EXIF rotation), annotations (COCO keypoint results: x, y and
+                                  score of each joint, 0-based image pixels) and categories (joint names, limbs);
+                                  the list "annotations" can be loaded with pycocotools' loadRes
+  dataset   dataset.json          a COCO data set for annotation tools (FiftyOne, CVAT): joints that score at
+                                  least --min-score are marked as labelled; file names are relative to the
+                                  folder of the images
+  csv       predictions.csv       one row per joint: image,person,joint,x,y,score
+  wide      predictions.wide.csv  one row per person: image, person, then x, y and score of each joint
+  dlc       predictions.dlc.csv   a table in DeepLabCut's format: header rows scorer, (individuals,) bodyparts, coords
   h5        predictions.h5        HDF5: preds (N, K, 2), scores (N, K); image, person, size, box
-  overlay   NAME.overlay.png      the skeletons drawn on the image: the person's left side orange, right
-                                  side blue, middle white; numbered if there are several; boxes that were
-                                  given are drawn as the model saw them
-  heatmaps  NAME.person-1.heatmaps.png  each joint's heatmap over the person
+  overlay   NAME.overlay.png      the image with skeletons: the person's left side orange, right side blue, middle
+                                  white; people are numbered if there are several; boxes given with --box or
+                                  --boxes are drawn as the squares that the model used
+  heatmaps  NAME.person-1.heatmaps.png  the heatmap of each joint, drawn over the person
   crops     NAME.person-1.crop.png      the image inside the model's box
   People are numbered from 1 in each image, in the order of their boxes.
 
-Images of more than 100 million pixels are drawn at half their size or less; more than 537 million
-are refused. An image that cannot be read, or does not overlap a box, is reported and skipped; exit
-status 1 if none is left."""
+Images of more than 100 million pixels are drawn at half their resolution or less; images of more than
+537 million pixels are not supported. An image that cannot be read, or that has a box wholly outside its area,
+is reported and skipped. If every image is skipped, the exit status is 1."""
 
 LISTINGS = {
     "json": "predictions.json",
@@ -85,18 +95,18 @@ LISTINGS = {
     "dlc": "predictions.dlc.csv",
     "h5": "predictions.h5",
 }
-"""Kinds of output files that hold all images, and their names."""
+"""Output kinds that write one file for all images, and the name of each file."""
 PICTURES = {"overlay": ".overlay.png", "heatmaps": ".heatmaps.png", "crops": ".crop.png"}
-"""Kinds of drawn output files, and how their names end; in a folder of inputs, such files are skipped."""
+"""Output kinds that write images, and their file name endings; files with these endings in an input folder are skipped."""
 DEFAULT_KINDS = ("json", "overlay")
 PROBABILITY_THRESHOLD = 0.3
-"""Default of `--min-score` for weights whose scores are probabilities."""
+"""Default of `--min-score` for calibrated weights, whose joint scores are probabilities."""
 PEAK_THRESHOLD = 0.1
-"""Default of `--min-score` for weights whose scores are heatmap peaks."""
+"""Default of `--min-score` for other weights, whose joint scores are heatmap peaks."""
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     with sigterm_interrupts():
         return run_command(_parser(prog), _run, argv)
 
@@ -115,28 +125,31 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="images, folders of images (without subfolders), patterns in quotes; videos; the number of a webcam",
+        help='image, folder of images (without its subfolders), quoted pattern such as "shots/*.jpg", video, or webcam number',
     )
     parser.add_argument(
         "--weights",
         default=DEFAULT,
         metavar="W",
-        help="weights file (.safetensors, .onnx), or the name of weights that come with posekit (default: %(default)s)",
+        help="a weights file (.safetensors, .onnx) or the name of bundled weights (default: %(default)s)",
     )
-    parser.add_argument("--check", action="store_true", help="report what is installed and test a prediction; needs no INPUT")
+    parser.add_argument("--check", action="store_true", help="report installed versions and run a test prediction; needs no INPUT")
     _add_box_options(parser)
-    parser.add_argument("--smooth", action="store_true", help="in videos: smooth the keypoints over time (One-Euro filter)")
+    parser.add_argument("--smooth", action="store_true", help="videos only: smooth the keypoints over time (One-Euro filter)")
     _add_output_options(parser)
     parser.add_argument(
         "--decode",
         choices=("dark", "quarter", "argmax"),
         default="dark",
-        help="how a heatmap becomes a point (default: %(default)s)",
+        help="method to read a joint's position from its heatmap (default: %(default)s)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model (default: %(default)s)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="inference backend (default: %(default)s)")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="no", help="number format in torch; no: float32 (default: %(default)s)"
+        "--precision",
+        choices=PRECISIONS,
+        default="no",
+        help="numeric precision in PyTorch; no means float32 (default: %(default)s)",
     )
     return parser
 
@@ -149,16 +162,20 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=box,
         metavar="x,y,w,h",
-        help="rectangle around one person: left, top, width, height in pixels; repeatable",
+        help="rectangle around one person, in pixels: left, top, width, height; repeat the option for more people",
     )
     source.add_argument(
-        "--boxes", dest="boxes_file", type=Path, metavar="FILE", help="a detector's rectangles for each image: .json or .csv"
+        "--boxes",
+        dest="boxes_file",
+        type=Path,
+        metavar="FILE",
+        help="file with the people's boxes for each image, .json or .csv (see below)",
     )
     source.add_argument(
         "--detect",
         type=_detector,
         metavar="D",
-        help="how people are found: self, by posekit; MODEL.onnx, by this detector; none, one person fills the image "
+        help="person detector: self (posekit's own), MODEL.onnx (a detector file, see below), or none (one person fills the image) "
         "(default: self)",
     )
     parser.add_argument(
@@ -166,15 +183,16 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.5,
         metavar="S",
-        help="ignore boxes of --boxes and --detect MODEL.onnx with lower scores; a missing score is 1 (default: %(default)s)",
+        help="ignore boxes from --boxes and --detect MODEL.onnx that score below S; boxes without a score count as 1 "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--refine",
         type=not_negative,
         default=1,
         metavar="N",
-        help="in images: predict N more times, each time in the box around the joints found before, because boxes are rarely "
-        "exact (default: %(default)s)",
+        help="images only: to correct inexact boxes, repeat the prediction N times, each time in a box around the joints "
+        "just found (default: %(default)s)",
     )
 
 
@@ -185,20 +203,21 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_kinds,
         metavar="KIND",
-        help=f"outputs, comma-separated or repeated: {', '.join((*LISTINGS, *PICTURES))} (default: {','.join(DEFAULT_KINDS)})",
+        help=f"what to write (see below); separate several with commas or repeat the option: "
+        f"{', '.join((*LISTINGS, *PICTURES))} (default: {','.join(DEFAULT_KINDS)})",
     )
     parser.add_argument(
         "--min-score",
         type=probability,
         metavar="S",
-        help="leave joints with lower scores out of overlays and dataset.json; the other files hold all joints (default: "
-        f"{PROBABILITY_THRESHOLD} for weights whose scores are probabilities, {PEAK_THRESHOLD} for others)",
+        help="omit joints that score below S from overlays and dataset.json; the other files contain all joints (default: "
+        f"{PROBABILITY_THRESHOLD} for weights whose scores are probabilities, {PEAK_THRESHOLD} for other weights)",
     )
 
 
 def _detector(text: str) -> str:
     if text not in ("self", "none") and not text.lower().endswith(".onnx"):
-        raise argparse.ArgumentTypeError(f"{text!r}: choose self, none, or a detector's .onnx file")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected self, none, or the path of a detector's .onnx file")
     return text
 
 

@@ -10,7 +10,7 @@ from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box
 from posekit.scoring.io.boxes import boxes_of, read_boxes
 
-# OpenCV cannot decode all of these; skipping those files in a folder silently would hide that.
+# Includes formats that OpenCV may not decode: such files in a folder are reported instead of silently ignored.
 _IMAGES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".gif", ".avif", ".heic", ".heif",
     ".ppm", ".pgm", ".pbm", ".pnm",
@@ -21,7 +21,7 @@ _PATTERN = re.compile(r"[*?[]")
 
 
 def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
-    """Split inputs into images and videos.
+    """Separate the inputs into images and videos.
 
     Returns
     -------
@@ -43,12 +43,12 @@ def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
 
 
 def find_images(inputs: Sequence[str]) -> list[Path]:
-    """Expand folders and patterns to image files, in natural order; each file is listed once.
+    """List the image files in the inputs, with folders and patterns expanded in natural order; each file is listed once.
 
     Parameters
     ----------
     inputs : sequence of str
-        A file need not exist: reading it raises the error.
+        Paths of images, folders and patterns. A missing image file raises no error here, but when the image is read.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
     """
     for text in inputs:
         if _URL.match(text):
-            raise ConfigError(f"{text}: posekit reads local files; download it and give the file's path")
+            raise ConfigError(f"{text}: URLs are not supported; download the file and give its path")
     images: dict[Path, Path] = {}
     for text in inputs:
         try:
@@ -73,12 +73,12 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
 def find_boxes(
     images: Sequence[Path], boxes: Sequence[Box] | None, boxes_file: Path | None, *, min_score: float
 ) -> Sequence[Sequence[Box] | None]:
-    """Return each image's boxes: those of the file, or the same `boxes` for every image, or None.
+    """Return the boxes of each image: from `boxes_file` if given, otherwise `boxes` (which may be None) for every image.
 
     Raises
     ------
     DataError
-        If the file cannot be used.
+        If `boxes_file` cannot be read, or its boxes match none of the images.
     """
     if boxes_file is None:
         return [boxes] * len(images)
@@ -105,11 +105,11 @@ def _images_in(folder: Path) -> list[Path]:
         if path.is_file() and path.suffix.lower() in _IMAGES and not path.name.startswith(".") and not is_output:
             images.append(path)
     if not images:
-        raise ImageError(f'{folder}: no images in this folder; for its subfolders give "{folder}/**/*.jpg", in quotes')
+        raise ImageError(f'{folder}: no images in this folder; to search subfolders, give "{folder}/**/*.jpg" in quotes')
     return sorted(images, key=_natural_key)
 
 
 def _natural_key(path: Path) -> list[tuple[int, int | str]]:
-    """Sort key by which 9 comes before 10."""
+    """Sort key that orders numbers by value: image9 before image10."""
     parts = re.split(r"(\d+)", str(path).casefold())
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts if part]

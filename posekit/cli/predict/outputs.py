@@ -1,4 +1,4 @@
-"""Outputs of `posekit predict`: pictures during the run, and files of all images at its end."""
+"""Outputs of `posekit predict`: drawn images, written during the run, and one file per listing kind, written at the end."""
 
 import json
 import sys
@@ -30,29 +30,29 @@ _TABLES = {"csv": write_long, "wide": write_wide, "dlc": write_deeplabcut, "h5":
 
 
 class Outputs:
-    """Files of the chosen kinds in one folder; an input is never overwritten.
+    """Write the output files of the chosen kinds into one folder, without overwriting any input.
 
     Parameters
     ----------
     folder : Path
     kinds : sequence of str
-        Of `LISTINGS` and `PICTURES`.
+        Keys of `LISTINGS` and `PICTURES`.
     images : sequence of Path
         All images that will be predicted.
     predictor : Predictor
     weights : str
-        The predictor's, as the user named them.
+        The predictor's weights, as given on the command line.
     boxes_file : Path, optional
-        The file that boxes were read from, an input.
+        The file from which boxes were read; it is an input and therefore never overwritten.
     min_score : float
-        Joints with lower scores are left out of overlays and the data set.
+        Joints with lower scores are omitted from overlays and dataset.json.
     show_boxes : bool
-        Whether overlays show the boxes.
+        Whether to draw the boxes in overlays.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or a file of a chosen kind is an input.
+        If the folder is not writable, or an output file would overwrite an input.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Outputs:
             inputs.add(_key(boxes_file))
         for path in self._listings.values():
             if _key(path) in inputs:
-                raise OutputError(f"{path} is an input and would be overwritten; choose another folder with --out")
+                raise OutputError(f"{path} is an input file and would be overwritten; choose another output folder with --out")
         self._stems = _free_stems(images, self._folder, inputs)
         self._people: list[ImagePeople] = []
         self._results: dict = {
@@ -89,7 +89,7 @@ class Outputs:
         }
 
     def add(self, prediction: ImagePrediction) -> None:
-        """Write the pictures of an image, and keep its people for `finish`."""
+        """Write the drawn outputs of one image, and remember its people for `finish`."""
         self._add_people(prediction)
         stem = self._stems[prediction.path]
         if "overlay" in self._kinds:
@@ -103,7 +103,7 @@ class Outputs:
                 self._write_heatmaps(stem.with_name(name + PICTURES["heatmaps"]), title, prediction.reduced.image, pose)
 
     def _add_people(self, prediction: ImagePrediction) -> None:
-        """Add the people to the listings, in pixels of the image file."""
+        """Remember the people for the listings, with coordinates in pixels of the image file."""
         poses = prediction.poses_in_file()
         k = len(self._predictor.info.skeleton)
         image = prediction.reduced
@@ -124,9 +124,10 @@ class Outputs:
             annotations.append({"id": len(annotations) + 1, **result})
 
     def finish(self, *, complete: bool) -> None:
-        """Write the files of all images; without any image, existing files are kept.
+        """Write the listings, one file per kind for all images; if no image was predicted, write nothing.
 
-        If the run was interrupted, existing files are kept too: NAME.partial is written beside them, and reported.
+        If the run was interrupted (not `complete`), no existing listing is overwritten: the new listing is written next to
+        the old one as NAME.partial.SUFFIX, for example predictions.partial.json.
         """
         if not self._people:
             return
@@ -136,14 +137,17 @@ class Outputs:
             with atomic_write(path) as unfinished:
                 self._write_listing(kind, unfinished)
             if not complete:
-                print(f"interrupted: {path} holds {len(self._people)} of {len(self._stems)} images", file=sys.stderr)
+                print(f"interrupted: {path} contains {len(self._people)} of {len(self._stems)} images", file=sys.stderr)
 
     def print_summary(self) -> None:
-        """Print how many people were found, and which files were written."""
+        """Print the number of people found, and the files written."""
         people = sum(len(image.boxes) for image in self._people)
         print(f"people: {people}, images: {len(self._people)}")
         if not people:
-            print("no people found; give a person's box with --box, or use whole images with --detect none", file=sys.stderr)
+            print(
+                "no people found; give their boxes with --box, or for one person per image use --detect none",
+                file=sys.stderr,
+            )
         written = list(map(str, self._listings.values()))
         written += [str(self._folder / f"*{ending}") for kind, ending in PICTURES.items() if kind in self._kinds]
         print("wrote " + ", ".join(written))
@@ -176,7 +180,10 @@ def _key(path: Path) -> str:
 
 
 def _free_stems(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, Path]:
-    """Start of the names of each image's pictures: its own name, or NAME-2 … if that is taken or would overwrite an input."""
+    """Map each image to the path, without ending, of its drawn outputs.
+
+    The file name is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or its outputs would overwrite an input.
+    """
     person_inputs = [key for key in inputs if _PERSON in key]
     taken = set()
     stems = {}
@@ -192,7 +199,7 @@ def _free_stems(images: Sequence[Path], folder: Path, inputs: Collection[str]) -
 
 
 def _crop(image: np.ndarray, pose: Pose) -> np.ndarray:
-    """The image inside the person's box, at least one pixel."""
+    """Cut out the part of the image inside the person's box, at least one pixel."""
     height, width = image.shape[:2]
     centre = np.array(pose.box.centre)
     first = np.floor(centre - pose.box.side / 2 + 0.5)

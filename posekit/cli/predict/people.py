@@ -1,4 +1,4 @@
-"""Predict the people of one image, however large it is."""
+"""Predict the people in one image; very large images are read at a lower resolution."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from posekit.images import LARGE, ReducedImage, read_reduced_image, reduce_image
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
 
-# Before people are detected in a large image, their boxes are unknown: keep this many times the model's input size along each side.
+# Resolution at which people are detected in a large image: side length in model input sizes.
 _DETECTION_SCALE = 8
 
 
@@ -24,9 +24,9 @@ class ImagePrediction:
     ----------
     path : Path
     reduced : ReducedImage
-        The image as it was read, perhaps at a reduced size.
+        The image as it was read, possibly at a lower resolution than the file's.
     poses : tuple of Pose
-        In pixels of `reduced.image`.
+        With coordinates in pixels of `reduced.image`.
     """
 
     path: Path
@@ -34,11 +34,11 @@ class ImagePrediction:
     poses: tuple[Pose, ...]
 
     def poses_in_file(self) -> list[Pose]:
-        """Return the poses in pixels of the image file, whatever size it was read at."""
+        """Return the poses with coordinates in pixels of the image file."""
         return [_reduced_pose(pose, 1 / self.reduced.reduction) for pose in self.poses]
 
     def reduced_to_limit(self) -> "ImagePrediction":
-        """Reduce image and poses to at most `LARGE` pixels."""
+        """Return the prediction with image and poses downscaled to at most `LARGE` pixels."""
         height, width = self.reduced.image.shape[:2]
         reduced = reduce_image(self.reduced, 2 ** max(0, math.ceil(math.log2(height * width / LARGE) / 2)))
         reduction = reduced.reduction / self.reduced.reduction
@@ -54,25 +54,26 @@ def predict_image(
     detect: Callable[[np.ndarray], Sequence[Box]] | None = None,
     refine: int = 0,
 ) -> ImagePrediction:
-    """Read an image and find the joints of each person in it.
+    """Read an image and predict the joints of each person in it.
 
     Parameters
     ----------
     predictor : Predictor
     path : Path
     boxes : sequence of Box, optional
-        Pixels of the image file.
+        The people's boxes, in pixels of the image file.
     detect : callable, optional
-        Image -> boxes of its people, used without `boxes`. Without either, one person fills the image.
+        Function from an image to the boxes of its people, called if `boxes` is None. If both are None, the whole image is
+        the box of one person.
     refine : int
-        See `Predictor`.
+        Number of refinements, see `Predictor`.
 
     Raises
     ------
     ImageError
         If the image cannot be read.
     BoxError
-        If a box lies wholly outside it.
+        If a box lies wholly outside the image.
     """
     size = predictor.info.input_size
     if boxes is not None:
@@ -102,5 +103,5 @@ def _reduced_box(box: Box, reduction: float) -> Box:
 
 
 def _reduced_points(points: np.ndarray, reduction: float) -> np.ndarray:
-    """Points in pixels that are `reduction` times larger; an integer is a pixel's centre."""
+    """Convert points to an image downscaled by the factor `reduction`; integer coordinates are pixel centres."""
     return (points - (reduction - 1) / 2) / reduction

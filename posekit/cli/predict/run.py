@@ -1,4 +1,4 @@
-"""The work of `posekit predict`."""
+"""Implementation of `posekit predict`."""
 
 import argparse
 import sys
@@ -24,14 +24,14 @@ Detector = Callable[[np.ndarray], Sequence[Box]]
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predict all inputs and write the outputs, or check the installation."""
+    """Predict all inputs and write the outputs; with `--check`, check the installation instead."""
     options = {name: getattr(args, name) for name in ("device", "decode", "backend", "precision")}
     if args.check:
         for line in check_installation(args.weights, **options):
             print(line)
         return
     if not args.inputs:
-        raise ConfigError("nothing to predict: give images, folders or videos as INPUT, or --check")
+        raise ConfigError("nothing to predict: give at least one INPUT (image, folder or video), or --check")
     inputs, videos = split_videos(args.inputs)
     if videos:
         _require_video_options(args, videos, only_videos=not inputs)
@@ -60,13 +60,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _require_video_options(args: argparse.Namespace, videos: Sequence[str | int], *, only_videos: bool) -> None:
     if args.save and only_videos:
-        raise ConfigError("--save is for images: a video's outputs are NAME.overlay.mp4 and NAME.poses.jsonl; leave it out")
+        raise ConfigError("--save applies to images only; videos always give NAME.overlay.mp4 and NAME.poses.jsonl: remove --save")
     if args.boxes_file:
-        raise ConfigError("--boxes holds boxes of images; for a video give --box with the boxes in its first frame")
+        raise ConfigError("--boxes applies to images only; for a video, give the boxes in the first frame with --box")
     names = [output_name(video) for video in videos]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two videos have the output name {name}: predict them into two folders, with --out")
+            raise ConfigError(f"two videos have the same output name {name}: predict each into its own --out folder")
 
 
 def _open_detector(predictor: Predictor, args: argparse.Namespace) -> Detector | None:
@@ -88,7 +88,7 @@ def _predict_videos(
     sure: float,
     min_score: float,
 ) -> int:
-    """Predict each video; return the number of videos that could be read."""
+    """Predict all videos and return the number of videos that could be read."""
     predicted = 0
     for video in videos:
         try:
@@ -124,7 +124,7 @@ def _predict_images(
                 continue
             outputs.add(prediction)
         complete = True
-    finally:  # an interrupted run keeps the images it has predicted
+    finally:  # if interrupted, still write the images predicted so far
         outputs.finish(complete=complete)
     if failures:
         print(f"{failures} of {len(images)} images skipped", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Predict a video's people frame by frame; write an annotated video and a file of JSON lines."""
+"""Predict the people in a video frame by frame; write an annotated video and a file of JSON lines."""
 
 import errno
 import json
@@ -32,24 +32,24 @@ _OUTLINE = (30, 30, 30)
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """Result of a video.
+    """Result of predicting one video.
 
     Parameters
     ----------
     frames : int
-        Frames written.
+        Number of frames written.
     people : int
-        People with different ids.
+        Number of tracked people (distinct ids).
     skipped : int
-        Frames that could not be decoded.
+        Number of frames that could not be decoded.
     uncertain : int
-        Frames in which a person is uncertain or lost.
+        Number of frames in which a person is uncertain or lost.
     fps : float
-        Frames per second, from reading to writing.
+        Processing speed in frames per second, including reading and writing.
     codec : str
-        Of the annotated video, one of `posekit.prediction.video.writer.CODECS`.
+        Codec of the annotated video, one of `posekit.prediction.video.writer.CODECS`.
     overlay, poses : Path
-        The annotated video, and the JSON lines.
+        Paths of the annotated video and of the JSON lines.
     """
 
     frames: int
@@ -69,7 +69,7 @@ class VideoSummary:
 
 
 def output_name(source: str | Path | int) -> str:
-    """Start of the names of a video's outputs: the file's stem, or "webcam" and the index."""
+    """Return the stem of the output file names: the video file's stem, or for a webcam "webcam" and the index."""
     return f"webcam{source}" if isinstance(source, int) else Path(source).stem
 
 
@@ -86,39 +86,40 @@ def predict_video(
     min_score: float = 0.1,
     progress: bool = True,
 ) -> VideoSummary:
-    """Predict and track the people of a video; write ``OUT/NAME.overlay.mp4`` and ``OUT/NAME.poses.jsonl``.
+    """Predict and track the people in a video; write ``OUT/NAME.overlay.mp4`` and ``OUT/NAME.poses.jsonl``.
 
-    Each line of the latter is one frame: ``frame`` (counted from 0), ``time`` (seconds), ``people``, and ``lost`` (ids of
-    tracked people who are not found in this frame). Each of the people has ``id``, ``confident`` (false if the scores have
-    dropped), ``score`` (mean), ``keypoints`` ([x, y] for each joint of the model's skeleton, image pixels), ``scores`` and ``box``
-    (the model's box: x, y, width, height as in COCO). Both files hold complete frames whenever the work stops. In the video,
-    uncertain people are framed and numbered in purple, with a question mark; lost people are listed below.
+    Each line of ``NAME.poses.jsonl`` is a JSON object for one frame: ``frame`` (counted from 0), ``time`` (seconds), ``people``,
+    and ``lost`` (ids of tracked people who were not found in this frame). Each entry of ``people`` has ``id``, ``confident``
+    (false if the scores have dropped), ``score`` (mean of the joints' scores), ``keypoints`` ([x, y] of each joint of the model's
+    skeleton, image pixels), ``scores`` (of each joint) and ``box`` (the model's box: x, y, width, height as in COCO). In the
+    video, uncertain people are framed and numbered in purple, with a question mark; the ids of lost people are listed at the
+    bottom. Whenever processing stops, both files contain complete frames.
 
     Frames that cannot be decoded are reported on stderr and skipped.
 
     Parameters
     ----------
     predictor : callable
-        Image, boxes -> one Pose for each box, such as `posekit.prediction.predictor.Predictor`.
+        Function from (image, boxes) to one Pose per box, such as `posekit.prediction.predictor.Predictor`.
     source : str, Path or int
-        A video file, or the index of a webcam: NAME is the file's stem, or "webcam" and the index.
+        A video file, or the index of a webcam. NAME is the file's stem, or "webcam" and the index.
     out : str or Path
-        Folder to write; created if needed.
+        Output folder, created if needed.
     boxes : sequence of Box, optional
-        People in the first frame, image pixels. The boxes are searched again whenever no person is tracked.
+        Boxes of people in the first frame, in image pixels. Whenever no person is tracked, these boxes are searched again.
     detect : callable, optional
-        Image (H, W, 3) uint8 -> boxes of people: called in the first frame and every `every` frames. Without `boxes` and
-        `detect`, the whole image is searched whenever no person is tracked.
+        Function from an image, (H, W, 3) uint8, to boxes of people; called in the first frame, then in every `every`-th. If
+        neither `boxes` nor `detect` is given, the whole image is the box of one person whenever no person is tracked.
     every : int
-        Number of frames between calls of `detect`.
+        Interval, in frames, between calls of `detect`.
     smooth : bool
-        Filter the keypoints; see `posekit.prediction.video.smoothing`.
+        Whether to smooth the keypoints over time; see `posekit.prediction.video.smoothing`.
     sure : float
         Joints with lower scores are ignored in tracking.
     min_score : float
         Joints with lower scores are not drawn.
     progress : bool
-        Show a progress bar, if stderr is a terminal.
+        Whether to show a progress bar if stderr is a terminal.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def predict_video(
     Raises
     ------
     ImageError
-        If the source cannot be opened, or none of its frames decoded.
+        If the source cannot be opened, or none of its frames can be decoded.
     OutputError
         If an output cannot be written.
     """
@@ -160,7 +161,7 @@ def predict_video(
 
 
 class _VideoTracker:
-    """Predicts and tracks the people of a video, frame by frame.
+    """Predict and track the people in a video, frame by frame.
 
     Attributes
     ----------
@@ -190,16 +191,16 @@ class _VideoTracker:
 
     @property
     def people(self) -> int:
-        """Number of people so far, with different ids."""
+        """Number of people tracked so far (distinct ids)."""
         return len(self._ids)
 
     @property
     def lost(self) -> list[int]:
-        """Ids of people who are tracked, but were not found in the last frame."""
+        """Ids of tracked people who were not found in the last frame."""
         return self._tracker.lost
 
     def track(self, frame: Frame) -> list[Tracked]:
-        """Return the people of the next frame."""
+        """Predict the next frame and return the tracked people found in it."""
         height, width = frame.image.shape[:2]
         boxes = self._tracker.boxes((width, height), frame.time)
         boxes += new_boxes(self._candidates(frame.image), boxes)
@@ -211,7 +212,7 @@ class _VideoTracker:
         return self._smoother(tracked, frame.time) if self._smoother else tracked
 
     def _candidates(self, image: np.ndarray) -> list[Box]:
-        """Boxes that may hold people who are not tracked yet."""
+        """Return boxes that may contain people who are not tracked yet."""
         detected: list[Box] = []
         if self._detect and self._frames % self._every == 0:
             detected = list(self._detect(image))
@@ -224,7 +225,7 @@ class _VideoTracker:
 
 
 class _JsonLines:
-    """A file of JSON lines, each complete even after an error."""
+    """Write a file of JSON lines; every line in the file is complete, even after a write error."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -240,7 +241,7 @@ class _JsonLines:
         self._file.close()
 
     def add(self, content: dict) -> None:
-        """Append a line; if the disk is full, remove the part that was written."""
+        """Append a line; if writing fails (e.g. the disk is full), remove the incomplete line."""
         line = (json.dumps(content, allow_nan=False) + "\n").encode()
         end = self._file.tell()
         try:
@@ -251,7 +252,7 @@ class _JsonLines:
             raise self._error(error) from error
 
     def _error(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._path}: cannot be written ({error.strerror or error}); choose another place")
+        return OutputError(f"{self._path}: cannot be written ({error.strerror or error}); choose another output folder")
 
 
 def _frame_to_dict(frame: Frame, tracked: Sequence[Tracked], lost: Sequence[int]) -> dict:
@@ -277,7 +278,7 @@ def _number(value: float) -> float | None:
 
 
 def _annotate(image: np.ndarray, tracked: Sequence[Tracked], lost: Sequence[int], min_score: float) -> np.ndarray:
-    """Draw skeletons and ids on a copy of the image."""
+    """Return a copy of the image with skeletons and ids drawn on it."""
     image = image.copy()
     for person in tracked:
         image = person.pose.draw(image, min_score=min_score)
@@ -300,7 +301,7 @@ def _draw_box(image: np.ndarray, box: Box) -> None:
 
 
 def _draw_text(image: np.ndarray, text: str, anchor: tuple[float, float], colour: tuple[int, int, int]) -> None:
-    """Draw text just above the anchor, moved into the image if necessary."""
+    """Draw text just above the point `anchor`, shifted if necessary so that the text lies inside the image."""
     height, width = image.shape[:2]
     scale = max(height / 900, 0.4)
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, 1)
@@ -322,6 +323,7 @@ def _report_codec(path: Path, codec: str) -> None:
     preferred = next(iter(CODECS))
     if codec != preferred:
         print(
-            f"{path}: written as {CODECS[codec]}, as this OpenCV cannot write {CODECS[preferred]}; browsers may not play it",
+            f"{path}: encoded as {CODECS[codec]}, because this OpenCV build cannot encode {CODECS[preferred]}; "
+            "browsers may not play the video",
             file=sys.stderr,
         )
