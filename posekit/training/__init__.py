@@ -1,1 +1,1 @@
-"""Training loop, checkpoints, configuration and logs, whatever the task."""
+"""Training loop, checkpoints, configuration and logs, shared by all tasks."""

@@ -10,15 +10,15 @@ _COUNT = "n_averaged"
 
 
 class MovingAverage:
-    """Exponential moving average of a model's weights and buffers; the first update copies them.
+    """Exponential moving average of a model's weights and buffers; the first update copies the weights and buffers.
 
-    PyTorch's `AveragedModel` computes the same, but waits for the device at every update.
+    PyTorch's `AveragedModel` computes the same, but synchronises with the GPU at every update.
 
     Parameters
     ----------
     model : nn.Module
     decay : float
-        Weight of the previous average, 0 to 1.
+        Weight of the previous average, from 0 to 1.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move towards the model's weights."""
+        """Move the average towards the weights of the model."""
         averages = []
         values = []
         for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
@@ -47,19 +47,19 @@ class MovingAverage:
         self._updates += 1
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The averaged weights, and the number of updates."""
+        """Return the averaged weights and the number of updates."""
         state = {_COUNT: torch.tensor(self._updates)}
         for name, tensor in self.module.state_dict().items():
             state[f"module.{name}"] = tensor
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Load a `state_dict`.
+        """Load the result of `state_dict`.
 
         Raises
         ------
         RuntimeError, KeyError
-            If it is of another model.
+            If the state belongs to another model.
         """
         self._updates = int(state[_COUNT])
         weights = {name.removeprefix("module."): tensor for name, tensor in state.items() if name != _COUNT}

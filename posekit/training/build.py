@@ -1,4 +1,4 @@
-"""Build the optimizer, device, data loaders and engine of a training run, whatever the task."""
+"""Build the optimizer, accelerator, data loaders and engine of a training run of any task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from posekit.training.engine import Engine
 from posekit.training.schedule import learning_rate
 from posekit.training.task import Task, count_samples
 
-# Mean and standard deviation of ImageNet's red, green and blue.
+# Mean and standard deviation of the RGB channels of ImageNet.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 _VALIDATION_BATCH = 64
@@ -35,7 +35,7 @@ Channels = tuple[float, float, float]
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimizer, at the highest learning rate."""
+    """Build the optimizer with the highest learning rate of the schedule."""
     makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "rmsprop": torch.optim.RMSprop,
         "adam": partial(torch.optim.Adam, fused=True),
@@ -46,59 +46,59 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
 
 
 def build_accelerator(config: RunConfig) -> Accelerator:
-    """Set up device, precision and processes (as `torchrun` or `accelerate launch` started them)."""
+    """Set up the device, the precision and the processes (started by `torchrun` or `accelerate launch`)."""
     if config.train.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.device cuda: this machine has no GPU that PyTorch can use; choose auto or cpu")
+        raise ConfigError("train.device cuda: PyTorch finds no usable GPU; choose auto or cpu")
     cpu = config.train.device == "cpu" or not torch.cuda.is_available()
     if cpu and config.train.precision == "fp16":
-        raise ConfigError("train.precision fp16: needs a GPU; choose bf16 or no")
+        raise ConfigError('train.precision fp16: needs a GPU; choose bf16 or "no"')
     if cpu:
         keep_freed_memory()
-    torch.backends.cudnn.benchmark = not cpu  # all steps have the same shapes, so searching for the fastest algorithms pays off
-    AcceleratorState._reset_state()  # otherwise a process could train in one precision only
+    torch.backends.cudnn.benchmark = not cpu  # worthwhile because all batches have the same shape
+    AcceleratorState._reset_state()  # otherwise a second run in this process could not change the precision
     return Accelerator(cpu=cpu, mixed_precision=resolved_precision(config.train))
 
 
 def resolved_precision(config: TrainConfig) -> str:
-    """Resolve "auto": bf16 where the hardware multiplies in it (emulation is ten times slower), else "no"."""
+    """Resolve "auto": bf16 if the hardware supports bf16 natively (emulation is ten times slower), else "no"."""
     if config.precision != "auto":
         return config.precision
     if config.device != "cpu" and torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer than the oldest PyTorch that is supported
+        get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # missing in the oldest supported PyTorch
         processor = get_capabilities() if get_capabilities else {}
         fast = processor.get("avx512_bf16") or processor.get("amx_bf16")
     return "bf16" if fast else "no"
 
 
 def with_settled_precision(config: Run) -> Run:
-    """Replace the precision "auto" by this machine's choice, which a resumed run must keep."""
+    """Replace the precision "auto" by the precision chosen for this machine, which a resumed run must keep."""
     train = replace(config.train, precision=resolved_precision(config.train))
     return replace(config, train=train)  # type: ignore[type-var]  # every configuration is a dataclass
 
 
 def build_model(build: Callable[[], Model], seed: int) -> Model:
-    """Build a network with weights drawn from a seed, stored channels last."""
+    """Build a network with random weights from a seed, in the channels_last memory format."""
     torch.manual_seed(seed)
     return build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks memory_format
 
 
 def input_statistics(config: ModelConfig) -> tuple[Channels, Channels]:
-    """Return the mean and standard deviation that an hourglass's input is normalised with."""
+    """Return the RGB mean and standard deviation for normalising the input of an hourglass."""
     return (encoder.MEAN, encoder.STD) if config.encoder else (MEAN, STD)
 
 
 def load_first_weights(model: StackedHourglass, config: ModelConfig, joints: Sequence[str]) -> None:
-    """Load the weights that training starts from, as ``model.start_from`` and ``model.encoder`` say.
+    """Load the initial weights given by ``model.start_from`` and ``model.encoder``.
 
     Parameters
     ----------
     model : StackedHourglass
-        Changed in place.
+        Modified in-place.
     config : ModelConfig
     joints : sequence of str
-        Names of the model's maps, see `posekit.models.start_from`.
+        Joint names of the model's heatmaps, see `posekit.models.start_from`.
 
     Raises
     ------
@@ -112,14 +112,16 @@ def load_first_weights(model: StackedHourglass, config: ModelConfig, joints: Seq
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Count the trainable numbers of a network."""
+    """Count the parameters of a network."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def build_loaders(
     train: Dataset, valid: Dataset, config: RunConfig, accelerator: Accelerator, collate: Callable = collate
 ) -> tuple[DataLoader, DataLoader]:
-    """Build the loaders of this process's share: training batches, and validation batches with each sample once, in order.
+    """Build the training loader and the validation loader, which cover this process's share of the samples.
+
+    The validation loader yields each sample once, in order.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def build_loaders(
     world = accelerator.num_processes
     samples = count_samples(train)
     if samples < world:
-        raise DataError(f"data.train: {samples} samples for {world} processes; start fewer processes")
+        raise DataError(f"data.train: only {samples} training samples for {world} processes; start fewer processes")
     make = partial(make_loader, workers=config.train.workers, pin_memory=accelerator.device.type == "cuda", collate=collate)
     batches = EpochBatches(samples, config.train.batch_size, seed=config.seed, shuffle=True, rank=rank, world=world)
     valid_batches = EpochBatches(count_samples(valid), _VALIDATION_BATCH, rank=rank, world=world)
@@ -147,7 +149,10 @@ def assemble_engine(
     accelerator: Accelerator,
     resume: bool,
 ) -> Engine:
-    """Build the engine that trains a model on a task as ``optimizer`` and ``train`` say; `info` goes into its weights files."""
+    """Build the engine that trains a model on a task with the settings ``optimizer`` and ``train``.
+
+    Every weights file that the engine writes contains `info`.
+    """
     optimizer = config.optimizer
     train = config.train
 
@@ -182,5 +187,5 @@ def assemble_engine(
 
 
 def open_sources(sources: Sequence[SourceConfig], root: Path, skeleton: Skeleton | None = None) -> People:
-    """Open several data sets as one, in the first one's skeleton or the one given."""
+    """Open several data sets as one, in the given skeleton or that of the first data set."""
     return concatenate([open_people(source.data, root / source.path, source.split, skeleton=skeleton) for source in sources])

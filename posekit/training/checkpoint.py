@@ -1,4 +1,4 @@
-"""Checkpoints, from which a run resumes bit for bit. They are written whole or not at all, and loaded without unpickling code."""
+"""Checkpoints for resuming a run with bit-identical results. They are written atomically and loaded without unpickling code."""
 
 import json
 import pickle
@@ -15,24 +15,24 @@ from posekit.errors import OutputError, WeightsError
 
 @dataclass
 class Progress:
-    """Progress of a run.
+    """Progress of a training run.
 
     Parameters
     ----------
     epoch : int
-        Epochs done, validation included.
+        Number of completed epochs, including their validation.
     batch : int
-        Batches done in the current epoch.
+        Number of completed batches in the current epoch.
     people : int
-        Samples in these batches.
+        Number of readable samples in the completed batches of the current epoch.
     seconds, waited : float
-        Time that these batches took, and the part of it that was spent waiting for data.
+        Duration of the current epoch so far, and the time spent waiting for data.
     sums : dict of str to [float, float]
-        Running sums of these batches (`posekit.training.running_sums`).
+        Running sums (`posekit.training.running_sums`) over the completed batches of the current epoch.
     best : float
-        Best validation score so far; negative where lower is better.
+        Best validation score so far; negated if lower is better.
     bad : list of [int, str]
-        Index of each sample that could not be read, and why.
+        Index and error message of each sample that could not be read.
     """
 
     epoch: int = 0
@@ -45,7 +45,7 @@ class Progress:
     bad: list[list] = field(default_factory=list)
 
     def next_epoch(self) -> None:
-        """Count an epoch, and reset the counts of its batches."""
+        """Start the next epoch: increment `epoch`, and reset everything about the current epoch."""
         self.epoch += 1
         self.batch = 0
         self.people = 0
@@ -55,21 +55,22 @@ class Progress:
 
 
 def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], states: dict) -> None:
-    """Write a checkpoint beside the previous one, then replace it.
+    """Write a checkpoint next to the previous checkpoint, then replace the previous one.
 
     Parameters
     ----------
     folder : Path
+        Folder of the checkpoint.
     progress : Progress
     tensors : dict of state dicts
-        Each is written as NAME.safetensors.
+        Each state dict is written to NAME.safetensors, where NAME is the key.
     states : dict
-        Of the optimizer and the like: tensors, numbers, strings, and lists and dicts of these.
+        States of the optimizer and the gradient scaler: tensors, numbers, strings, and lists and dicts of these.
 
     Raises
     ------
     OutputError
-        If it cannot be written; the previous checkpoint is kept.
+        If the checkpoint cannot be written; the previous checkpoint is kept.
     """
     new = folder.with_suffix(".new")
     old = folder.with_suffix(".old")
@@ -91,7 +92,7 @@ def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], 
 
 
 def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
-    """Read a checkpoint of `save_checkpoint`.
+    """Read a checkpoint written by `save_checkpoint`.
 
     Returns
     -------
@@ -100,9 +101,9 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
     Raises
     ------
     WeightsError
-        If there is none, or it is damaged or of another version.
+        If the checkpoint is missing, damaged, or written by another version of posekit.
     """
-    if not folder.exists():  # the last save stopped between its two renames
+    if not folder.exists():  # the last save was interrupted between the two renames
         folder = folder.with_suffix(".old")
     if not folder.exists():
         raise WeightsError(f"{folder.with_suffix('')}: no checkpoint to resume from; leave out --resume to start a run")
@@ -112,6 +113,8 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
         states = torch.load(folder / "states.pt", map_location="cpu", weights_only=True)
         return progress, tensors, states
     except TypeError as error:
-        raise WeightsError(f"{folder}: a checkpoint of another version of posekit ({error}); resume with that version") from error
+        raise WeightsError(
+            f"{folder}: the checkpoint was written by another version of posekit ({error}); resume with that version"
+        ) from error
     except (OSError, ValueError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{folder}: damaged checkpoint ({error}); start the run again in another --out") from error
+        raise WeightsError(f"{folder}: damaged checkpoint ({error}); start the run again with another --out") from error

@@ -1,4 +1,4 @@
-"""What all training commands share: the run's folder, resuming, and the hint when a run stops early."""
+"""Parts shared by all training commands: the folder of a run, resuming, and the hint after an early stop."""
 
 import argparse
 import shlex
@@ -13,50 +13,50 @@ from posekit.errors import ConfigError
 from posekit.files import writable_folder
 from posekit.training.config_files import FREE_SETTINGS, ConfigParser, changed_settings, write_config
 
-if TYPE_CHECKING:  # both load torch, which --help does without
+if TYPE_CHECKING:  # both import torch, which is slow and not needed for --help
     from accelerate import Accelerator
 
     from posekit.training.engine import Engine
 
 NOTES = """\
-Ctrl-C or SIGTERM writes a checkpoint and prints the command that resumes from it; a second one stops at once.
-Several GPUs: torchrun --nproc-per-node N {tool} …
-If a process dies, for example for lack of memory, the run ends with a line that says how to resume."""
-"""Last paragraph of every training command's description."""
+Ctrl-C or SIGTERM writes a checkpoint and prints the command to resume the run; a second signal stops the run at once.
+To train on N GPUs: torchrun --nproc-per-node N {tool} …
+If a process dies, for example because memory runs out, the error message says how to resume the run."""
+"""Last paragraph of the description of every training command."""
 
 # Settings that a resumed run may change.
 _MAY_CHANGE = ("train.epochs", "train.keep_epochs", *FREE_SETTINGS)
 
 
 class Training(Protocol):
-    """One training run of a task, with its data opened."""
+    """Training run of a task, with the data already opened."""
 
     config: Any
 
     def build_engine(self, *, out: Path, accelerator: "Accelerator", resume: bool) -> "Engine":
-        """Build everything that trains, ready to run."""
+        """Build the engine, ready to run."""
 
     def summary(self, engine: "Engine") -> str:
-        """Describe data and model, to be printed before training starts."""
+        """Describe the data and the model, to print before training starts."""
 
     def finish(self, out: Path, engine: "Engine") -> None:
-        """Score the best weights, write and draw the results."""
+        """Evaluate the best weights; write and draw the results."""
 
 
 @dataclass(frozen=True)
 class TrainingCommand:
-    """A command that trains.
+    """Definition of a training command.
 
     Parameters
     ----------
     description : str
-        For its help text.
+        Description for the help text.
     config_class : type
-        Of its configuration, with `train` and `seed`.
+        Configuration dataclass, with the fields `train` and `seed`.
     require_own : callable
-        Raises `ConfigError` if a configuration file is for another command.
+        Called with the path of a configuration file; raises `ConfigError` if the file is for another command.
     open : callable
-        Configuration -> `Training`. With several processes the first one calls it alone, since it may write data.
+        Maps a configuration to a `Training`. The main process calls `open` before the other processes, as `open` may write data.
     """
 
     description: str
@@ -66,7 +66,7 @@ class TrainingCommand:
 
 
 def run_training(command: TrainingCommand, argv: Sequence[str] | None, prog: str | None) -> int:
-    """Run the command; returns the exit status."""
+    """Run a training command; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser: ConfigParser[Any] = ConfigParser(command.config_class, prog, command.description)
     if "-h" in argv or "--help" in argv:
@@ -76,23 +76,30 @@ def run_training(command: TrainingCommand, argv: Sequence[str] | None, prog: str
 
 
 def default_folder(config: Path) -> Path:
-    """Folder of a configuration's run: in runs/, named after the configuration's folder and file."""
+    """Return the default folder of a run: in runs/, named after the folder and name of the configuration file."""
     folder = config.absolute().parent.name
     return Path("runs") / (config.stem if folder == "configs" else f"{folder}-{config.stem}")
 
 
 def _print_help(parser: argparse.ArgumentParser) -> None:
-    # These options are no keys of a configuration file, so the parser knows them for its help alone.
+    # These options are not configuration keys; `_run` parses them separately, so the parser needs them only for --help.
     _add_run_options(parser, default=argparse.SUPPRESS)
     parser.usage = "%(prog)s --config FILE [--out OUT] [--KEY VALUE …]\n       %(prog)s --resume --out OUT"
     parser.print_help()
 
 
 def _add_run_options(parser: argparse.ArgumentParser, **default: Any) -> None:
-    parser.add_argument("--config", **default, help="YAML file, see configs/; every key can be overridden: --train.epochs 5")
-    parser.add_argument("--out", **default, help="folder of the run (default: runs/ and the configuration's folder and name)")
     parser.add_argument(
-        "--resume", action="store_true", **default, help="resume from OUT/last with OUT/config.yaml, bit for bit on a CPU"
+        "--config", **default, help="YAML configuration file, see configs/; override keys by options such as --train.epochs 5"
+    )
+    parser.add_argument(
+        "--out", **default, help="folder of the run (default: in runs/, named after the configuration file and its folder)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        **default,
+        help="resume the run from OUT/last and OUT/config.yaml; on a CPU, the results are bit-identical",
     )
     parser.add_argument("--debug", action="store_true", **default, help=DEBUG_HELP)
 
@@ -125,7 +132,7 @@ def _run(command: TrainingCommand, parser: ConfigParser[Any], argv: list[str]) -
 
 
 def _read_config(command: TrainingCommand, parser: ConfigParser, options: argparse.Namespace, out: Path, overrides: list[str]):
-    """Read the run's configuration. A resumed run reads its own, which a file given beside it must equal."""
+    """Read the configuration; to resume, from the folder of the run. A file given with --config must then be the same."""
     from posekit.training.build import with_settled_precision
 
     own = out / "config.yaml"
@@ -135,7 +142,7 @@ def _read_config(command: TrainingCommand, parser: ConfigParser, options: argpar
     if options.resume:
         _require_unchanged(with_settled_precision(parser.read(own)), config, out)
     if options.resume and options.config and with_settled_precision(parser.read(options.config, overrides)) != config:
-        raise ConfigError(f"{out} was started with other settings than {options.config}: leave out --config to use its own")
+        raise ConfigError(f"{out} was started with other settings than {options.config}: to resume, leave out --config")
     return config
 
 
@@ -150,8 +157,8 @@ def _require_unchanged(started_with: Any, config: Any, out: Path) -> None:
 
 def _resume_hint(prog: str, out: Path, processes: int) -> str:
     if not _has_checkpoint(out):
-        return "no checkpoint has been written yet: start the run again"
-    launcher = ", through torchrun as before" if processes > 1 else ""
+        return "no checkpoint was written: start the run again"
+    launcher = " (start it with torchrun, as before)" if processes > 1 else ""
     return f"resume with: {prog} --resume --out {shlex.quote(str(out))}{launcher}"
 
 
@@ -161,10 +168,10 @@ def _has_checkpoint(out: Path) -> bool:
 
 def _run_folder(options: argparse.Namespace) -> Path:
     if not options.config and not (options.resume and options.out):
-        raise ConfigError("give --config FILE (see configs/), or --resume --out FOLDER to resume a run")
+        raise ConfigError("expected --config FILE (see configs/) to start a run, or --resume --out FOLDER to resume one")
     out = Path(options.out or default_folder(Path(options.config)))
     if options.resume and not (out / "config.yaml").exists():
-        raise ConfigError(f"{out}: no run to resume here (it has no config.yaml); leave out --resume to start one")
+        raise ConfigError(f"{out}: no run to resume (config.yaml is missing); leave out --resume to start a run")
     if not options.resume and _has_checkpoint(out):
-        raise ConfigError(f"{out} already holds a run: add --resume to resume it, or choose another --out")
+        raise ConfigError(f"{out} already contains a run: add --resume to resume it, or choose another --out")
     return writable_folder(out)

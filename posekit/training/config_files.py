@@ -1,4 +1,4 @@
-"""Configuration files: YAML with overrides from the command line, every key and type checked."""
+"""Read YAML configuration files, apply command line overrides, and check every key and type."""
 
 import difflib
 import re
@@ -17,9 +17,9 @@ from posekit.files import atomic_write
 Config = TypeVar("Config")
 
 FREE_SETTINGS = ("data.root", "train.device", "train.workers")
-"""Settings that do not change what is learned."""
+"""Settings that do not change the training result."""
 
-# How jsonargparse names a key that it does not know.
+# Matches an unknown key in the error messages of jsonargparse.
 _UNKNOWN_KEY = re.compile(r"(?:accept option|unrecognized arguments:|option|key) '?(?:--)?([\w.]+)", re.IGNORECASE)
 
 
@@ -28,14 +28,14 @@ class _HelpFormatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
 
 
 class ConfigParser(Generic[Config]):
-    """Reads the configuration files of one task.
+    """Parser of the configuration files of one task.
 
     Parameters
     ----------
     config_class : type
         Frozen dataclass of the configuration. Each field becomes a command line option.
     prog, description : str
-        For the help text.
+        Name and description of the command for the help text.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ class ConfigParser(Generic[Config]):
         Raises
         ------
         ConfigError
-            If the file cannot be read, a key is unknown (the message suggests the nearest one), a value has the wrong type
-            or is out of range.
+            If the file cannot be read, a key is unknown (the message suggests the most similar key), or a value has the wrong
+            type or is out of range.
         """
         if not Path(path).is_file():
             raise ConfigError(f"{path}: no such configuration file; see configs/")
@@ -79,7 +79,7 @@ class ConfigParser(Generic[Config]):
     def _one_line(self, message: str) -> str:
         message = " ".join(message.split())
         if "Got value: False" in message or "Got value: True" in message:
-            return message + "; YAML reads no, off, yes and on as false and true: put them in quotes"
+            return message + "; write the words no, off, yes and on in quotes, as YAML reads them as false and true"
         unknown = _UNKNOWN_KEY.search(message)
         if unknown:
             nearest = difflib.get_close_matches(unknown[1], list(_keys(self.config_class)), n=1, cutoff=0.5)
@@ -89,21 +89,21 @@ class ConfigParser(Generic[Config]):
 
 
 def write_config(config: Any, path: Path) -> None:
-    """Write a configuration as YAML that `ConfigParser.read` reads; `posekit.errors.OutputError` if it cannot be written."""
+    """Write a configuration as YAML for `ConfigParser.read`; raises `posekit.errors.OutputError` if writing fails."""
     text = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
     with atomic_write(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def changed_settings(before: Any, after: Any) -> dict[str, tuple]:
-    """Settings in which two configurations differ, as dotted key to (before, after); `FREE_SETTINGS` are left out."""
+    """Map each dotted key that differs between two configurations to (before, after), except `FREE_SETTINGS`."""
     old = dict(_flatten(asdict(before)))
     new = dict(_flatten(asdict(after)))
     return {key: (old[key], new[key]) for key in old if key not in FREE_SETTINGS and old[key] != new[key]}
 
 
 def free_options(config: Any) -> list[str]:
-    """The configuration's `FREE_SETTINGS` as command line options."""
+    """Return the values of `FREE_SETTINGS` in a configuration as command line options."""
     settings = dict(_flatten(asdict(config)))
     options = []
     for key in FREE_SETTINGS:
@@ -112,16 +112,16 @@ def free_options(config: Any) -> list[str]:
 
 
 def _require_values(parsed: Namespace, config_class: type, path: str | Path, prefix: str = "") -> None:
-    """Refuse keys without a value, which YAML allows everywhere."""
+    """Raise `ConfigError` for a key without a value, which YAML permits."""
     for field in fields(config_class):
         key = prefix + field.name
         value = getattr(parsed, field.name)
         if isinstance(field.type, type) and is_dataclass(field.type):
             if not isinstance(value, Namespace):
-                raise ConfigError(f"{path}: {key}: expected keys below it; or leave it out")
+                raise ConfigError(f"{path}: {key}: expected a section with keys; add keys, or delete {key}")
             _require_values(value, field.type, path, f"{key}.")
         elif value is None:
-            raise ConfigError(f"{path}: {key}: expected a value; or leave it out")
+            raise ConfigError(f"{path}: {key}: expected a value; add one, or delete {key}")
 
 
 def _field_names(config_class: type) -> list[str]:
@@ -129,7 +129,7 @@ def _field_names(config_class: type) -> list[str]:
 
 
 def _keys(config_class: type, prefix: str = "") -> Iterator[str]:
-    """Every key that a file may have, alone and with its dotted prefix."""
+    """Yield every valid key of a configuration file, without and with the dotted prefix."""
     for field in fields(config_class):
         yield field.name
         yield prefix + field.name

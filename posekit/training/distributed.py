@@ -1,4 +1,4 @@
-"""Batch statistics and mean loss over several processes, the same as those of one process with all the data."""
+"""Batch statistics and mean loss over several processes, equal to those of a single process with all the data."""
 
 import torch
 from accelerate import Accelerator
@@ -6,19 +6,20 @@ from torch import Tensor, distributed, nn
 
 
 def mean_over_processes(loss: Tensor, weight: Tensor, accelerator: Accelerator) -> Tensor:
-    """Scale a process's loss so that the mean of the processes' gradients is the gradient of the mean loss.
+    """Scale the loss of this process so that averaging the gradients over the processes gives the gradient of the mean loss.
 
     Parameters
     ----------
     loss : Tensor
-        Mean over this process's data.
+        Mean loss over the data of this process.
     weight : Tensor
-        The number of items of that mean, e.g. labelled joints, which differs between the processes.
+        Number of items in that mean, e.g. labelled joints, which differs between the processes.
     accelerator : Accelerator
 
     Returns
     -------
-    Tensor : the loss times its share of the total weight, times the number of processes.
+    Tensor
+        ``loss * weight / total_weight * num_processes``.
     """
     if accelerator.num_processes == 1:
         return loss
@@ -27,31 +28,31 @@ def mean_over_processes(loss: Tensor, weight: Tensor, accelerator: Accelerator) 
 
 
 def share_statistics(model: nn.Module, device: torch.device) -> nn.Module:
-    """Normalise over the batches of all processes; parameters and names in the state dict stay the same.
+    """Convert batch normalisation layers to use the batches of all processes; the state dict keeps its names and values.
 
     Parameters
     ----------
     model : nn.Module
-        Changed in place.
+        Modified in-place.
     device : torch.device
-        Where the model will run: PyTorch's `SyncBatchNorm` does not run on a CPU.
+        Device of the model. PyTorch's `SyncBatchNorm` is used on a GPU; it does not run on a CPU.
     """
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.__class__ = _SharedBatchNorm  # type: ignore[assignment]  # it has the same attributes
+            module.__class__ = _SharedBatchNorm  # type: ignore[assignment]  # the classes have the same attributes
     return model
 
 
 class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the batches of all processes, which may differ in size. Statistics are float32."""
+    """Batch normalisation over the batches of all processes, which may differ in size; the statistics are float32."""
 
     def _check_input_dim(self, input):
         pass
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (B, C, ...)."""
+        """Normalise a (B, C, ...) tensor."""
         if not self.training:
             return super().forward(input)
         x = input.float()
@@ -76,16 +77,16 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over the processes; its gradients are summed over them too."""
+    """Differentiable sum over the processes."""
 
     @staticmethod
     def forward(ctx, values):
-        """Sum (N,) values over the processes."""
+        """Sum the (N,) values over the processes."""
         return _sum_over_processes(values)
 
     @staticmethod
     def backward(ctx, gradient):
-        """Sum the gradients: every process's sums depend on these values."""
+        """Sum the gradients over the processes, because the sum in every process depends on these values."""
         return _sum_over_processes(gradient)
 
 
@@ -96,5 +97,5 @@ def _sum_over_processes(values: Tensor) -> Tensor:
 
 
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:
-    """Reshape (C,) values to broadcast against x, (B, C, ...)."""
+    """Reshape (C,) values for broadcasting against the (B, C, ...) tensor x."""
     return values.view(-1, *[1] * (x.ndim - 2))

@@ -1,4 +1,4 @@
-"""The training loop, the same for every task."""
+"""Training loop, the same for every task."""
 
 import math
 import signal
@@ -25,7 +25,7 @@ from posekit.training.log import EpochLog
 from posekit.training.running_sums import divide
 from posekit.training.task import Task, TrainingBatch, count_samples
 
-_SHOW_EVERY = 10  # batches; reading the loss waits for the device
+_SHOW_EVERY = 10  # batches between updates of the progress bar: reading the loss synchronises with the GPU
 
 
 class Engine:
@@ -39,22 +39,23 @@ class Engine:
     accelerator : Accelerator
         Device, precision and processes.
     learning_rate : callable
-        Epochs done (with a fraction) -> learning rate.
+        Maps the number of completed epochs, with a fraction, to the learning rate.
     epochs : int
+        Number of epochs to train.
     accumulate : int
-        Batches whose gradients are added up before each step.
+        Gradient accumulation: number of batches per optimizer step.
     ema : float
-        Decay of the moving average of the weights; 0: none.
+        Decay of the exponential moving average of the weights; 0: no averaging.
     compiled : bool
-        Whether training runs the model through `torch.compile`.
+        Whether to train the model through `torch.compile`.
     keep_epochs : collection of int
-        Epochs after which the weights, as validated, are kept.
+        Epochs (counted from 1) after which the validated weights are also saved in epochs/.
     folder : Path
-        The run's: last/, best.safetensors, final.safetensors, epochs/, metrics.csv.
+        Folder of the run, to write last/, best.safetensors, final.safetensors, epochs/ and metrics.csv to.
     save_weights : callable
-        (model, path, notes) -> writes a weights file.
+        Writes a weights file, called with (model, path, notes).
     resume : bool
-        Resume from last/.
+        Whether to resume from the checkpoint in last/.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Engine:
             model = share_statistics(model, accelerator.device)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.plain_model = accelerator.unwrap_model(self.model)
-        # Validation and saving use the model that is not compiled.
+        # Only training uses the compiled model; validation and saving use the original model.
         self.trained_model = cast(nn.Module, torch.compile(self.model)) if compiled else self.model
         self.average = MovingAverage(self.plain_model, ema) if ema else None
         self.progress = Progress()
@@ -96,23 +97,23 @@ class Engine:
         self.sums: dict[str, Tensor] = {}
         for name, sums in self.progress.sums.items():
             self.sums[name] = torch.tensor(sums, dtype=torch.float64, device=accelerator.device)
-        # The first process alone writes files.
+        # Only the main process writes files.
         self.log = EpochLog(folder, self.progress.epoch) if accelerator.is_main_process else None
 
     @property
     def best_model(self) -> nn.Module:
-        """The model that is validated and saved: the moving average where there is one."""
+        """Model to validate and save: the moving average if there is one, else the trained model."""
         return self.plain_model if self.average is None else self.average.module
 
     def run(self) -> None:
-        """Train to the last epoch.
+        """Train until the last epoch is complete.
 
         Raises
         ------
         Stopped
-            After SIGINT or SIGTERM, once the checkpoint is written; or if another process of the run has died.
+            After SIGINT or SIGTERM, once the checkpoint is written, or if another process of the run has died.
         DataError
-            If more than 1 % of the samples cannot be read, or the loss is no longer finite.
+            If more than 1 % of the samples cannot be read, or the loss is NaN or infinite.
         """
         with catch_signals() as received, readable_errors():
             while self.progress.epoch < self.epochs:
@@ -123,7 +124,7 @@ class Engine:
             self.log.close()
 
     def try_step(self, batch: TrainingBatch) -> None:
-        """Take one optimisation step outside of the run, to time it."""
+        """Take one optimizer step on a batch without counting it as progress, for benchmarks."""
         loss, _ = self.task.loss(self.model, batch.to(self.accelerator.device), 0)
         self.accelerator.backward(loss)
         self.optimizer.step()
@@ -153,7 +154,7 @@ class Engine:
                     raise Interrupted(received[0] if received else signal.SIGTERM, self.folder / "last")
 
     def _load_batches(self) -> Iterator[TrainingBatch]:
-        """Yield the loader's batches, and add up the time spent waiting for them."""
+        """Yield the batches of the loader, and add up the time spent waiting for data."""
         requested = time.perf_counter()
         batches = iter(self.task.loader)
         let_loader_report_deaths()
@@ -189,25 +190,25 @@ class Engine:
             self.sums[name] = self.sums.get(name, 0) + pair.double()
 
     def _is_step(self, batch: int) -> bool:
-        """Whether the weights change after this batch. Only then a checkpoint is complete: it holds no gradients."""
+        """Whether the optimizer steps after this batch. Checkpoints, which hold no gradients, are written only after a step."""
         return batch % self.accumulate == 0 or batch == self.batches
 
     def _asked_to_stop(self, received: Sequence[int]) -> bool:
         if self.accelerator.num_processes == 1:
             return bool(received)
-        # Asking the other processes waits for the devices: only at the first step of every ten batches.
+        # check_trigger synchronises the processes, so call it only at the first optimizer step of every ten batches.
         batch = self.progress.batch
         if batch % max(_SHOW_EVERY, self.accumulate) >= self.accumulate and batch != self.batches:
             return False
         if received:
             self.accelerator.set_trigger()
-        return self.accelerator.check_trigger()  # all processes stop at the same batch
+        return self.accelerator.check_trigger()  # the same in all processes, so that they stop at the same batch
 
     def _note_failures(self, failures: Sequence[Failure], bar: tqdm) -> None:
         for failure in failures:
             if failure.index not in self.failures:
                 self.failures[failure.index] = failure
-                bar.write(f"skipped: {failure.message}")
+                bar.write(f"skipped a sample that cannot be read: {failure.message}")
         self._require_few_failures()
 
     def _require_few_failures(self) -> None:
@@ -216,7 +217,7 @@ class Engine:
     def _finish_epoch(self, received: Sequence[int]) -> None:
         progress = self.progress
         self._gather()
-        self._save()  # so that nothing is lost if the validation is interrupted
+        self._save()  # so that no training is lost if the validation is interrupted
         training_s = progress.seconds
         figures = self.task.evaluate(self.best_model, lambda: self._check_validation(received))
         self._note_time()
@@ -237,7 +238,7 @@ class Engine:
             self._save()
 
     def _row(self, figures: dict[str, float], training_s: float) -> dict[str, float]:
-        """The epoch's row of metrics.csv."""
+        """Return the row of metrics.csv for the current epoch."""
         progress = self.progress
         return {
             "epoch": progress.epoch + 1,
@@ -252,7 +253,7 @@ class Engine:
         }
 
     def _gather(self) -> None:
-        """Add up the counts of all processes."""
+        """Combine the counts of all processes."""
         if self.accelerator.num_processes == 1:
             return
         self.progress.people = int(self._reduce(self.progress.people, "sum"))
@@ -266,26 +267,26 @@ class Engine:
         return self.accelerator.reduce(tensor, reduction=reduction).item()
 
     def _note_time(self) -> None:
-        """Add the time since the last call."""
+        """Add the time since the previous call to the epoch's seconds."""
         now = time.perf_counter()
         self.progress.seconds += now - self.clock
         self.clock = now
 
     def _check_validation(self, received: Sequence[int]) -> None:
-        # One of several processes must not leave the others waiting: they stop in the next epoch.
+        # With several processes, stopping here would leave the other processes waiting; all stop together in the next epoch.
         if received and self.accelerator.num_processes == 1:
             raise Interrupted(received[0], self.folder / "last")
 
     def _finite_loss(self) -> float:
-        """Mean loss of the epoch so far; `DataError` if it is not finite."""
+        """Return the mean loss of the epoch so far; raises `DataError` if the loss is NaN or infinite."""
         loss = divide(self.sums["loss"]) if "loss" in self.sums else 0.0
         if not math.isfinite(loss):
             epoch = self.progress.epoch + 1
-            raise DataError(f'the loss is {loss} in epoch {epoch}: lower optimizer.lr, or set train.precision "no"')
+            raise DataError(f'the loss is {loss} in epoch {epoch}: lower optimizer.lr, or set train.precision to "no"')
         return loss
 
     def _signed(self, score: float) -> float:
-        """The validation score such that higher is better; applied twice it is the score again."""
+        """Return the score, negated if lower is better, so that higher is always better. Its own inverse."""
         return -score if self.task.lower_is_better else score
 
     def _progress_bar(self) -> tqdm:
@@ -310,7 +311,7 @@ class Engine:
     def _save(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        self._finite_loss()  # otherwise the previous checkpoint is kept
+        self._finite_loss()  # raises if the loss is not finite, which keeps the previous checkpoint
         self.progress.bad = [[failure.index, failure.message] for failure in self.failures.values()]
         self.progress.sums = {name: sums.tolist() for name, sums in self.sums.items()}
         tensors = {"model": self.plain_model.state_dict()}
@@ -334,12 +335,12 @@ class Engine:
         except (RuntimeError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(
-                f"{self.folder / 'last'}: the checkpoint is of another model, optimizer or precision ({reason}); "
-                "resume with the settings it was made with"
+                f"{self.folder / 'last'}: the checkpoint does not match the configured model, optimizer or precision ({reason}); "
+                "resume with the settings that the run was started with"
             ) from error
 
     def _take_share(self) -> None:
-        """Take this process's share of the checkpoint's counts, which are those of all processes."""
+        """Divide the counts of the checkpoint, which are totals over all processes, between the processes."""
         share = self.progress.people // self.accelerator.num_processes
         if self.accelerator.is_main_process:
             self.progress.people -= share * (self.accelerator.num_processes - 1)

@@ -1,4 +1,4 @@
-"""How training ends early: by a signal, by a process that died, or by an error that another process reports."""
+"""Handle everything that ends training early: signals, dead processes, and errors that another process reports."""
 
 import os
 import re
@@ -15,30 +15,30 @@ from posekit.command_line import handle_signals
 from posekit.errors import ConfigError, PosekitError
 from posekit.machine import why_not_compiled
 
-# How PyTorch's loader reports that one of its workers has died; errors raised in a worker have other messages.
+# Matches PyTorch's message about a dead DataLoader worker; errors raised inside a worker have other messages.
 _WORKER_DIED = re.compile(r"DataLoader worker \(pid|Pin memory thread exited")
 _STORE_TIMEOUT_S = 5.0
-# torchrun forwards to its processes what a scheduler has sent them already.
+# A scheduler and torchrun may both send the same signal to a process; repeats within this time are ignored.
 _SAME_SIGNAL_S = 1.0
 
 
 class Stopped(PosekitError):
-    """Training ended early; it can be resumed from the last checkpoint."""
+    """Training ended early; the run can be resumed from the last checkpoint."""
 
     label = "stopped"
 
 
 class Interrupted(Stopped):
-    """A signal stopped training, after its checkpoint was written."""
+    """A signal stopped training; a checkpoint was written first."""
 
     def __init__(self, signum: int, folder: Path):
-        super().__init__(f"{signal.Signals(signum).name}; the checkpoint is written to {folder}")
+        super().__init__(f"received {signal.Signals(signum).name}; the checkpoint is in {folder}")
         self.exit_status = 128 + signum
 
 
 @contextmanager
 def catch_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list; a further one, more than a second after the first, raises KeyboardInterrupt."""
+    """Collect SIGINT and SIGTERM in a list. A signal more than a second after the first raises KeyboardInterrupt."""
     received: list[int] = []
     first = 0.0
 
@@ -55,52 +55,57 @@ def catch_signals() -> Iterator[list[int]]:
 
 
 def let_loader_report_deaths() -> None:
-    """Remove PyTorch's handler of dead workers, which would raise in the middle of a step; the loader reports them itself."""
+    """Remove PyTorch's SIGCHLD handler, which raises in the middle of a step if a worker dies.
+
+    Without the handler, the data loader reports the dead worker when the next batch is requested.
+    """
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def is_dead_worker(error: RuntimeError) -> bool:
-    """Whether PyTorch's loader reports that a worker has died."""
+    """Whether the error is PyTorch's report of a dead data loader worker."""
     return bool(_WORKER_DIED.match(str(error)))
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn PyTorch's errors about dead processes, full memory and failed compilation into one line.
+    """Convert PyTorch's errors about dead processes, full GPU memory and failed compilation to one-line errors.
 
     Raises
     ------
     Stopped, ConfigError
-        Instead of the RuntimeError.
+        Replace the RuntimeError.
     """
     try:
         yield
     except RuntimeError as error:
         if is_dead_worker(error):
             raise Stopped(
-                "a data loading process died, perhaps for lack of memory or shared memory (/dev/shm): "
+                "a data loading process died, possibly because memory or shared memory (/dev/shm) ran out: "
                 "lower train.workers or train.batch_size"
             ) from error
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
-            # torchrun is about to terminate this process too; its message must get out first.
+            # torchrun is about to terminate this process too: ignore SIGTERM until the error message is printed.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            raise Stopped("another training process died; torchrun's report says which and how") from error
+            raise Stopped("another training process died; see torchrun's report for its rank and exit code") from error
         if isinstance(error, torch.OutOfMemoryError):
             raise Stopped("the GPU's memory is full: lower train.batch_size and raise train.accumulate") from error
         if reason := why_not_compiled(error):
-            raise ConfigError(f"train.compile: PyTorch cannot compile the network here ({reason}); set it to false") from error
+            raise ConfigError(
+                f"train.compile: PyTorch cannot compile the network on this machine ({reason}); set train.compile to false"
+            ) from error
         raise
 
 
 @contextmanager
 def first_error_only() -> Iterator[None]:
-    """Let only the first of torchrun's processes that fails report its error; the others exit silently.
+    """Report a `PosekitError` only in the first process of a torchrun run that fails; other processes exit silently.
 
     Raises
     ------
     SystemExit
-        Instead of a PosekitError, where another process has reported one.
+        Replaces a PosekitError if another process has already reported an error.
     """
     try:
         yield
@@ -119,5 +124,5 @@ def _is_first_to_fail() -> bool:
     try:
         store = torch.distributed.TCPStore(address, port, timeout=timedelta(seconds=_STORE_TIMEOUT_S))
         return store.add(f"posekit/{attempt}/failed", 1) == 1
-    except torch.distributed.DistError:  # the process that kept the store has ended
+    except torch.distributed.DistError:  # the process that hosts the store has ended
         return True

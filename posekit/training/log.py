@@ -1,4 +1,4 @@
-"""The table of a training run: metrics.csv and TensorBoard, one row per epoch."""
+"""Log of a training run: metrics.csv and TensorBoard, with one row per epoch."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ class EpochLog:
     folder : Path
         The run's folder.
     epochs_done : int
-        Rows of later epochs, from an interrupted run, are dropped.
+        Number of completed epochs. Existing rows of later epochs, left by an interrupted run, are discarded.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class EpochLog:
     Raises
     ------
     DataError
-        If the file is damaged.
+        If metrics.csv is damaged.
     OutputError
-        If it cannot be written.
+        If the folder cannot be written to.
     """
 
     def __init__(self, folder: Path, epochs_done: int = 0):
@@ -50,7 +50,7 @@ class EpochLog:
             raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
 
     def add(self, row: dict[str, float]) -> None:
-        """Append an epoch's row."""
+        """Append the row of an epoch."""
         self.rows.append(row)
         try:
             new = self._path.with_suffix(".new")
@@ -66,19 +66,19 @@ class EpochLog:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
 
     def _columns(self) -> list[str]:
-        # Earlier rows may have other columns: a resumed run may validate on other data.
+        # Earlier rows may have other columns, for example if the run was resumed with other validation data.
         columns: dict[str, None] = {}
         for row in self.rows:
             columns.update(dict.fromkeys(row))
         return list(columns)
 
     def close(self) -> None:
-        """Close TensorBoard's file."""
+        """Close the TensorBoard file."""
         self._board.close()
 
 
 def draw_run(folder: Path) -> Path:
-    """Draw a run's curves into its figures/training.png; returns that folder."""
+    """Draw the training curves of a run to figures/training.png; returns the figures folder."""
     figures = writable_folder(folder / "figures")
     training_curves({folder.name: read_run(folder)}).savefig(figures / "training.png")
     return figures
@@ -87,19 +87,22 @@ def draw_run(folder: Path) -> Path:
 def read_run(folder: Path) -> TrainingRun:
     """Read a training run, finished or not, from its metrics.csv, config.yaml and metrics.json.
 
-    The loss is unknown without config.yaml; the metric's threshold is unknown without metrics.json, until the run is finished.
+    Without config.yaml, the result does not name the loss. Without metrics.json, which is written at the end of a run, the
+    result does not name the threshold of the metric.
 
     Raises
     ------
     DataError
-        If there is no metrics.csv, it has no row, or a file is damaged.
+        If metrics.csv is missing or has no rows, or a file is damaged.
     """
     path = folder / "metrics.csv"
     if not path.is_file():
-        raise DataError(f"{folder}: no metrics.csv here; name the folder of a training run that has finished an epoch")
+        raise DataError(
+            f"{folder}: no metrics.csv in this folder; give the folder of a training run with at least one completed epoch"
+        )
     rows = read_metrics(path)
     if not rows:
-        raise DataError(f"{path}: no epoch is finished yet; wait for the first")
+        raise DataError(f"{path}: no epoch is complete yet; try again after the first epoch")
     config = _SettingsFile(folder / "config.yaml")
     results = _SettingsFile(folder / "metrics.json")
     classifier = config.word("model.name")
@@ -114,12 +117,12 @@ def read_run(folder: Path) -> TrainingRun:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read the rows of a run's metrics.csv, each with "epoch"; empty cells are left out.
+    """Read the rows of metrics.csv. Every row has the key "epoch"; empty cells have no key.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is damaged; the message names the line.
+        If the file cannot be read or is damaged; the message gives the line number.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -130,9 +133,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def _parse_row(row: dict[str, Any], where: str) -> dict[str, float]:
-    # DictReader's key for cells beyond the header, and its value for missing cells.
+    # DictReader stores surplus cells under the key None, and fills missing cells with None.
     if None in row or None in row.values():
-        raise DataError(f"{where}: the number of cells is not the header's; correct or delete the line")
+        raise DataError(f"{where}: the number of cells differs from the header; correct or delete the line")
     numbers = {name: _parse_number(text, f"{where}, column {name}") for name, text in row.items() if text}
     if not 1 <= numbers.get("epoch", 0) < float("inf"):
         raise DataError(f"{where}: expected an epoch of 1 or more; is it a training run's metrics.csv?")
@@ -140,7 +143,7 @@ def _parse_row(row: dict[str, Any], where: str) -> dict[str, float]:
 
 
 def _parse_number(text: str, where: str) -> float:
-    """Parse a cell. Whole numbers stay int, so that rows are written again as they were."""
+    """Parse a cell. Whole numbers become int, so that rewriting the row does not change the text."""
     try:
         number = float(text)
     except ValueError:
@@ -149,7 +152,7 @@ def _parse_number(text: str, where: str) -> float:
 
 
 class _SettingsFile:
-    """Values of a YAML or JSON file by their dotted keys, None where there is no such key or file."""
+    """Reads values of a YAML or JSON file by dotted key; None if the key or the file does not exist."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -161,9 +164,11 @@ class _SettingsFile:
         try:
             text = self._path.read_text(encoding="utf-8")
             return json.loads(text) if self._path.suffix == ".json" else yaml.safe_load(text)
-        # PyYAML raises errors of many classes on scalars that do not fit their tag.
+        # PyYAML raises exceptions of many classes for scalars that do not match their tag.
         except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
-            raise DataError(f"{self._path}: cannot be read ({' '.join(str(error).split())}); was it edited?") from error
+            raise DataError(
+                f"{self._path}: cannot be parsed ({' '.join(str(error).split())}); correct or restore the file"
+            ) from error
 
     def value(self, key: str) -> Any:
         value = self._contents
@@ -196,8 +201,8 @@ def _is_sane(value: Any) -> bool:
 
 
 def _describe_scale(config: _SettingsFile) -> str:
-    """Describe the settings that the loss's values depend on, for example "2 stacks, 128 px, σ = 1"."""
-    parts = [config.word("model.name")]  # of a classifier
+    """Describe the settings that affect the scale of the loss, for example "2 stacks, 128 px, σ = 1"."""
+    parts = [config.word("model.name")]  # only classifiers have it
     sigma = config.number("targets.sigma")
     stacks = config.count("model.stacks")
     size = config.count("model.input_size")

@@ -1,20 +1,20 @@
-"""Running sums: a sum and its divisor, float64 (2,), which add up over batches and processes."""
+"""Running sums: float64 tensors (2,) of a sum and its divisor, to be added over batches and processes."""
 
 import torch
 from torch import Tensor
 
 
 def mean_sums(mean: Tensor, count: Tensor) -> Tensor:
-    """Return the running sums of a mean over `count` items."""
+    """Convert a mean over `count` items to running sums."""
     return torch.stack([mean.detach().double() * count, count.double()])
 
 
 def share_sums(part: Tensor, whole: Tensor) -> Tensor:
-    """Return the running sums of a share in percent; both tensors hold counts, or are masks."""
+    """Return the running sums of the percentage of `part` in `whole`; both are tensors of counts, or boolean masks."""
     return torch.stack([100 * part.sum(), whole.sum()]).double()
 
 
 def divide(sums: Tensor) -> float:
-    """Divide the sum by its divisor; 0 where that is 0."""
+    """Divide the sum by the divisor; returns 0 if the divisor is 0."""
     total, divisor = sums.tolist()
     return total / divisor if divisor else 0.0

@@ -1,11 +1,11 @@
-"""Learning rate schedules, as functions of the epoch: they have no state to save."""
+"""Learning rate schedules: stateless functions of the epoch, so checkpoints need not save them."""
 
 import math
 from collections.abc import Callable, Sequence
 
-_RISE = 0.3  # share of a one-cycle run in which the rate rises
-_START = 1 / 25  # first rate of a one-cycle run, as a share of the highest
-_STEP = 0.1  # factor on the rate at a milestone
+_RISE = 0.3  # fraction of a onecycle run in which the learning rate rises
+_START = 1 / 25  # initial learning rate of a onecycle run, as a fraction of the highest
+_STEP = 0.1  # factor on the learning rate at a milestone
 
 
 def _constant(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
@@ -44,24 +44,24 @@ SCHEDULES: dict[str, Callable[[float, int, Sequence[int]], float]] = {
 def learning_rate(
     schedule: str, lr: float, *, epoch: float, epochs: int, milestones: Sequence[int] = (), warmup_epochs: int = 0
 ) -> float:
-    """Return the learning rate at a point of the training.
+    """Return the learning rate at a given time of the training.
 
     Parameters
     ----------
     schedule : {"constant", "paper", "steps", "cosine", "onecycle"}
-        ``paper``: `lr` for 100 epochs, then times 0.5 and times 0.2 alternately every 20 epochs (Ryou et
-        al., ICCV 2019, section 4.2). ``steps``: times 0.1 at each milestone (section 4.1).
-        ``cosine``: falls to 0. ``onecycle``: rises from 1/25 of `lr` over the first 30 %, then falls to 0.
+        ``paper``: `lr` for 100 epochs, then multiplied alternately by 0.5 and 0.2, every 20 epochs (Ryou et al., ICCV 2019,
+        section 4.2). ``steps``: multiplied by 0.1 at each milestone (section 4.1). ``cosine``: falls from `lr` to 0.
+        ``onecycle``: rises from 1/25 of `lr` to `lr` during the first 30 % of the epochs, then falls to 0.
     lr : float
-        The highest rate.
+        Highest learning rate of the schedule.
     epoch : float
-        Epochs done, with a fraction.
+        Number of completed epochs, with a fraction.
     epochs : int
-        Epochs in total.
+        Total number of epochs.
     milestones : sequence of int
-        Epochs done at which ``steps`` lowers the rate.
+        Numbers of completed epochs after which ``steps`` lowers the learning rate.
     warmup_epochs : int
-        Epochs in which the rate rises linearly from 0 to the schedule's.
+        Number of epochs at the start in which the learning rate rises linearly from 0 to the value of the schedule.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the training loop, the comparisons and the benchmarks know of a task."""
+"""Interface of a task for the training loop, the comparisons and the benchmarks."""
 
 from collections.abc import Callable, Sequence, Sized
 from typing import Any, Protocol, cast
@@ -11,27 +11,27 @@ from posekit.data.sample import Failure
 
 
 class TrainingBatch(Protocol):
-    """What the training loop reads of a batch."""
+    """Interface of a batch for the training loop."""
 
     @property
     def failures(self) -> Sequence[Failure]:
-        """Samples that could not be read; they count for nothing in the loss."""
+        """Samples that could not be read; the loss ignores these samples."""
 
     def __len__(self) -> int: ...
 
     def to(self, device: torch.device) -> "TrainingBatch":
-        """Copy to a device."""
+        """Copy the batch to a device."""
 
 
 class Task(Protocol):
-    """What is learned: batches, their loss, and the score of a model."""
+    """Training task: the batches, the loss of a batch, and the evaluation of a model."""
 
     loader: DataLoader
     """Training batches (`TrainingBatch`), in the order of a `posekit.data.crops.EpochBatches`."""
     valid_loader: DataLoader
     """This process's share of the validation batches, each sample once."""
     metric: str
-    """Key of `evaluate`'s result by which the best weights are chosen."""
+    """Key in the result of `evaluate` that decides which weights are best."""
     lower_is_better: bool
     """Whether the best value of `metric` is the lowest."""
 
@@ -44,21 +44,21 @@ class Task(Protocol):
         batch : TrainingBatch
             From `loader`, on the model's device.
         epoch : int
-            Epochs done.
+            Number of completed epochs.
 
         Returns
         -------
         loss : Tensor
-            Mean, to be minimised.
+            Mean loss of the batch, to minimise.
         sums : dict of str to (2,) Tensor
-            Running sums (`posekit.training.running_sums`) of the columns of metrics.csv. The divisor of "loss" is the batch's
-            weight among those of several processes.
+            Running sums (`posekit.training.running_sums`) by column of metrics.csv. With several processes, the divisor of
+            "loss" is the weight of this process's batch in the mean loss.
         """
 
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score a model on the validation data; calls `check_stop`, which may raise, before every batch."""
+        """Evaluate a model on the validation data. Calls `check_stop`, which may raise, before every batch."""
 
 
 def count_samples(dataset: Dataset) -> int:
-    """Length of a data set, which PyTorch's base class does not declare."""
+    """Return the length of a data set, for which PyTorch's `Dataset` declares no ``__len__``."""
     return len(cast(Sized, dataset))

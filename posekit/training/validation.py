@@ -1,4 +1,4 @@
-"""Validation with several processes: each predicts its share, and all receive the results."""
+"""Validation with several processes: each process predicts its share, and every process receives all results."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,19 +13,21 @@ from posekit.training.task import count_samples
 
 
 def gather_validated(loader: DataLoader, predict: Callable[[Any], Iterable[tuple]]) -> list[tuple]:
-    """Predict the validation batches of all processes; the first process shows a progress bar.
+    """Predict this process's validation batches and gather the results of all processes.
+
+    The main process shows a progress bar.
 
     Parameters
     ----------
     loader : DataLoader
-        This process's share.
+        This process's share of the validation batches.
     predict : callable
-        Batches -> tuples, each with a batch's failures last.
+        Maps an iterable of batches to one tuple per batch; the last item of each tuple is the batch's failures.
 
     Returns
     -------
     list of tuple
-        All processes' tuples.
+        Tuples of all processes.
 
     Raises
     ------

@@ -89,7 +89,7 @@ class LossConfig:
         Online hard keypoint mining (OHKM): number of joints per person, those with the highest loss, that enter the loss. 0:
         all joints.
     warmup_epochs : int
-        Number of epochs at the start that train with binary cross entropy on all joints instead of this loss; 0 for mse.
+        Number of epochs at the start that train with binary cross entropy on all joints instead of loss.name; must be 0 for mse.
     """
 
     name: str = "anchor"
