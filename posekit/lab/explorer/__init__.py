@@ -1,1 +1,1 @@
-"""Interactive page that shows the penalty map of one person."""
+"""Interactive page that shows how anchor loss penalises one person's heatmaps."""

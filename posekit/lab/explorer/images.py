@@ -1,4 +1,4 @@
-"""Images of the page, as data URIs, and the SVG marks over them."""
+"""Images of the page, as data URIs, and SVG marks drawn over the images."""
 
 import base64
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from posekit.drawing.style import BLUE, PALE, RED, SKY
 from posekit.lab.explorer.state import ExplorerState, Facts, Rectangle, person_box
 from posekit.opencv import cv2
 
-# Pixels: sides of the crop and of the maps over it, and the longer side of the whole image.
+# Displayed sizes in pixels: side of the crop, side of the maps, longer side of the whole image.
 CROP, MAP, WHOLE = 512, 320, 512
 _BAR_SHAPE = (12, 256)
 _QUALITY = 85
-_YELLOW = "#f0e442"  # Okabe and Ito's
+_YELLOW = "#f0e442"  # from the palette of Okabe and Ito
 REGIONS = {"negative": BLUE, "rim": PALE, "circle": _YELLOW, "hard": RED}
 _OPACITIES = {"negative": 0.45, "rim": 0.75, "circle": 0.85, "hard": 0.9}
-_MIN_MODULATOR_TOP = 2.0  # the modulator's colour scale ends here or higher
+_MIN_MODULATOR_TOP = 2.0  # smallest upper end of the modulator's colour scale
 
 
 @dataclass(frozen=True)
 class ColourBar:
-    """Colours as they look on a grey image, and the values at the left end, the middle and the right end."""
+    """A colour bar as a data URI, and the values at the left end, the middle and the right end of the bar."""
 
     image: str
     values: tuple[float, float, float]
@@ -33,22 +33,22 @@ class ColourBar:
 
 @dataclass(frozen=True)
 class MapImages:
-    """Images of the joint's maps, and marks.
+    """Images of the shown joint's maps, and marks over the images.
 
     Parameters
     ----------
     heatmap, mask, modulator, penalty : str
-        The joint's maps over the crop (MAP, MAP), data URIs.
+        The joint's maps over the crop, MAP x MAP pixels, as data URIs.
     heatmap_bar, modulator_bar, penalty_bar : ColourBar
     facts : Facts
     crop_marks : str
-        SVG content for the crop: the joint's true place and the model's peak.
+        SVG content for the crop: the joint's true position and the model's peak.
     heatmap_marks : str
-        The same for the heatmap.
+        SVG content for the heatmap: the true position and the model's peak.
     map_marks : str
-        The true place alone, which leaves the peaks of the other maps visible.
+        SVG content for the mask and the modulator: the true position only, so that the peaks of these maps stay visible.
     penalty_marks : str
-        The true place and the highest penalty, if any.
+        SVG content for the penalty map: the true position and, if any penalty is above 0, the pixel with the highest penalty.
     """
 
     heatmap: str
@@ -66,7 +66,7 @@ class MapImages:
 
 
 def draw_maps(state: ExplorerState) -> MapImages:
-    """Draw the joint's maps and marks."""
+    """Draw the maps and marks of the joint that the state selects."""
     maps = state.maps
     probability = maps.probability[0, state.joint].numpy()
     penalty = maps.penalty[0, state.joint].numpy()
@@ -91,13 +91,13 @@ def draw_maps(state: ExplorerState) -> MapImages:
 
 
 def draw_person(state: ExplorerState) -> str:
-    """Draw the crop with the predicted keypoints."""
+    """Draw the predicted pose on the crop; returns a data URI."""
     view = state.output.view
     return data_uri(draw_pose(view.cropped(CROP), _to_crop(state, state.output.predicted, CROP), view.skeleton))
 
 
 def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
-    """Resize the whole image to a longer side of `WHOLE` pixels; returns it with its (width, height)."""
+    """Resize the whole image to a longer side of `WHOLE` pixels; returns a data URI and the resized (width, height)."""
     image = state.output.view.image
     height, width = image.shape[:2]
     factor = WHOLE / max(height, width)
@@ -107,15 +107,15 @@ def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
 
 
 def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | None = None) -> str:
-    """Return SVG content for the whole image: the rectangle around the person, and, dashed, the model's box.
+    """Return SVG content for the whole image: the rectangle around the person, and the model's box as a dashed line.
 
     Parameters
     ----------
     state : ExplorerState
     size : (int, int)
-        Width and height of the image as shown.
+        Displayed width and height of the image.
     drawn : (x, y, width, height), optional
-        A rectangle being drawn, in image pixels; then it alone is shown.
+        Rectangle that the user is drawing, in image pixels; if given, only this rectangle is shown.
     """
     image = state.output.view.image
     height, width = image.shape[:2]
@@ -129,7 +129,7 @@ def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | 
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Encode an image (H, W, 3) uint8, blue, green, red, as JPEG, the fastest to encode during a drag."""
+    """Encode a BGR image, (H, W, 3) uint8, as JPEG, which is the fastest format to encode during a drag."""
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
@@ -141,7 +141,7 @@ def _draw_mask(state: ExplorerState, background: np.ndarray) -> np.ndarray:
     circle = state.maps.circle[0, state.joint].numpy()
     layers = np.zeros((*negative.shape, 4), np.float32)
     regions = {"negative": negative, "rim": ~negative, "circle": circle, "hard": state.hard}
-    for name, region in regions.items():  # later regions lie within earlier ones
+    for name, region in regions.items():  # each later region lies within an earlier region and is painted over it
         layers[region] = (*to_rgb(REGIONS[name])[::-1], _OPACITIES[name])
     layers = cv2.resize(layers, background.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     return _blend(background, layers[..., :3], layers[..., 3])
@@ -156,7 +156,7 @@ def _overlay_diverging(background: np.ndarray, values: np.ndarray, scale: Scale)
 
 
 def _blend(background: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Lay colours (H, W, 3) of 0 to 1 over an image with opacity (H, W)."""
+    """Blend colours, (H, W, 3) from 0 to 1, over an image with opacity (H, W)."""
     opacity = opacity[..., None]
     return np.rint((1 - opacity) * background + opacity * 255 * colours).astype(np.uint8)
 
@@ -172,7 +172,7 @@ def _heat_colours() -> str:
 
 
 def _modulator_bar(scale: Scale) -> ColourBar:
-    """Bar with evenly spaced colours, from the scale's first to its last."""
+    """Draw the modulator's colour bar, with evenly spaced colours over the whole scale."""
     values = np.asarray(scale.norm().inverse(np.linspace(0, 1, _BAR_SHAPE[1])), np.float32)
     ramp = np.tile(values, (_BAR_SHAPE[0], 1))
     return ColourBar(data_uri(_overlay_diverging(_grey_bar(), ramp, scale)), (0.0, 1.0, scale.top))
@@ -183,7 +183,7 @@ def _grey_bar() -> np.ndarray:
 
 
 def _to_crop(state: ExplorerState, points: np.ndarray, side: int) -> np.ndarray:
-    """Scale pixels of the model's crop to pixels of a crop of that side."""
+    """Convert pixel coordinates of the model's crop to those of a crop with the given side."""
     return (np.asarray(points, np.float64) + 0.5) * side / state.output.size - 0.5
 
 
@@ -217,6 +217,6 @@ def _rectangle_mark(rectangle: Rectangle, factor: float, style: str) -> str:
 
 
 def _outlined(shape: str, attributes: str, stroke: float, colour: str) -> str:
-    """Draw a shape with a black outline, visible on any background."""
+    """Return an SVG shape with a black outline, which is visible on any background."""
     outline = f'<{shape} {attributes} fill="none" stroke="#000" stroke-width="{stroke + 2.5}"/>'
     return outline + f'<{shape} {attributes} fill="none" stroke="{colour}" stroke-width="{stroke}"/>'

@@ -1,4 +1,4 @@
-"""Access from this machine only: the listening socket, and middleware that guards the pages."""
+"""Restriction of the page to this machine: the listening socket, and middleware that checks requests."""
 
 import os
 import socket
@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from posekit.errors import ConfigError
 
 ADDRESS = "127.0.0.1"
-# Host names that a browser on this machine may use. Any other name that resolves to it is an attack (DNS rebinding).
+# Host names allowed in requests. A request under any other host name is a DNS rebinding attack.
 HOST_NAMES = (ADDRESS, "localhost")
 
-# The page's scripts are compiled in the browser, hence unsafe-eval. Nothing may be loaded from or sent to other sites.
+# Nothing may be loaded from or sent to other sites. unsafe-eval: the browser compiles the page's Vue templates.
 _POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -42,7 +42,7 @@ def listen(port: int) -> socket.socket:
     Parameters
     ----------
     port : int
-        0 for any free port.
+        Port number; 0 for any free port.
 
     Raises
     ------
@@ -50,27 +50,27 @@ def listen(port: int) -> socket.socket:
         If the port is not available.
     """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # allows a restart at once; on Windows two programs could share the port
+    if os.name == "posix":  # lets the server restart at once; not on Windows, where two programs could then share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((ADDRESS, port))
         listening.listen()
     except OSError as error:
         listening.close()
-        raise ConfigError(f"--port {port}: not available ({error.strerror}); choose another, or omit --port") from None
+        raise ConfigError(f"--port {port}: not available ({error.strerror}); choose another port, or omit --port") from None
     return listening
 
 
 class Guard:
-    """ASGI middleware that refuses large uploads and requests from other sites' pages, and makes browsers load nothing else.
+    """ASGI middleware that rejects large uploads and requests from other sites, and sets security headers.
 
-    Starlette's ``TrustedHostMiddleware`` must check the host name (`HOST_NAMES`).
+    Use together with Starlette's ``TrustedHostMiddleware``, which must check the host name against `HOST_NAMES`.
 
     Parameters
     ----------
     app : ASGI application
     max_bytes : int
-        Largest allowed body of a request.
+        Largest allowed request body, in bytes.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int):
@@ -88,14 +88,14 @@ class Guard:
     def _refusal(self, scope_type: str, method: str | None, headers: Headers) -> PlainTextResponse | None:
         own_origin = f"http://{headers.get('host')}"
         if headers.get("origin", own_origin) != own_origin:
-            return PlainTextResponse("the request comes from another site's page", status_code=403)
+            return PlainTextResponse("requests from other sites are not allowed", status_code=403)
         if scope_type == "websocket" or method in ("GET", "HEAD", "OPTIONS"):
             return None
         length = headers.get("content-length", "")
         if not length.isdecimal():
             return PlainTextResponse("the request has no Content-Length", status_code=411)
         if int(length) > self.max_bytes:
-            return PlainTextResponse(f"more than {self.max_bytes} bytes", status_code=413)
+            return PlainTextResponse(f"the request is larger than {self.max_bytes} bytes", status_code=413)
         return None
 
 

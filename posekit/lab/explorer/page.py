@@ -1,4 +1,4 @@
-"""The page in one browser tab, built with NiceGUI, and its event handlers."""
+"""The page of one browser tab, built with NiceGUI, with event handlers."""
 
 import asyncio
 import math
@@ -21,32 +21,32 @@ STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 _INTRODUCTION = (
     ("q", "heatmap: the model's probability of the joint at each pixel"),
-    ("q*", "anchor: the highest q in the circle around the true place"),
-    ("M", "true negatives, where the target is 0: only these are modulated"),
-    ("penalty", "anchor loss minus binary cross entropy (BCE), on hard pixels: those with q above q*"),
+    ("q*", "anchor: the highest q in the circle around the true position"),
+    ("M", "true negatives: pixels with target 0; only these are modulated"),
+    ("penalty", "anchor loss minus binary cross entropy (BCE), at hard pixels: pixels of M with q above q*"),
 )
 _REGIONS = {
     "negative": "M: modulated",
     "hard": "hard: q above q*",
-    "circle": "circle: gives q*",
+    "circle": "circle: q* is its highest q",
     "rim": "rest of target",
 }
-_NOT_PLACED = "No true place yet: the model's own peak is used{}. Click or drag on the image to set it."
-_NO_PENALTY = ", so q* is the map's maximum and the penalty is 0 everywhere"
-_OUTSIDE = " It lies outside the crop: the map has no anchor, nothing is modulated."
-_MIN_SIDE = 4.0  # image pixels; a shorter drag is taken for a click and ignored
+_NOT_PLACED = "True position not set: the model's peak is used instead{}. Click or drag on the image to set the true position."
+_NO_PENALTY = ", so q* is the heatmap's maximum and the penalty is 0 everywhere"
+_OUTSIDE = " The position is outside the crop, so the heatmap has no anchor and nothing is modulated."
+_MIN_SIDE = 4.0  # image pixels; a drag with a shorter side is ignored as a click
 
 Result = TypeVar("Result")
 
 
 class Page:
-    """The page in one browser tab, with a state of its own.
+    """The page of one browser tab; each tab has its own state.
 
     Parameters
     ----------
     predictor : Predictor
     state : ExplorerState, optional
-        Shown first; without it the page asks for an image.
+        Initial state; by default, the page waits for an image upload.
     """
 
     def __init__(self, predictor: Predictor, state: ExplorerState | None):
@@ -66,7 +66,7 @@ class Page:
 
     @property
     def state(self) -> ExplorerState:
-        """The state shown. The widgets that need it are hidden until there is an image."""
+        """The current state. Widgets that need a state are hidden until an image is loaded."""
         assert self._state is not None
         return self._state
 
@@ -94,9 +94,11 @@ class Page:
             self.busy.set_visibility(False)
             self.problem = ui.label().classes("problem").props("role=alert")
             self.name = ui.label().classes("soft name")
-            self.image = Surface("The image: drag a rectangle around the person", self._on_rectangle)
+            self.image = Surface("Image: drag a rectangle around the person", self._on_rectangle)
             with ui.element("div").classes("box") as self.box:
-                ui.label("Drag a rectangle around the person, or type it. The model sees a quarter more (dashed).").classes("soft")
+                ui.label(
+                    "Drag a rectangle around the person, or type its numbers. The model's box (dashed) is a quarter larger."
+                ).classes("soft")
                 with ui.element("div").classes("numbers"):
                     self.edges = [self._edge(name) for name in ("x", "y", "width", "height")]
                 ui.button("Whole image", on_click=lambda: self._set_rectangle(None)).props("flat dense no-caps")
@@ -115,10 +117,10 @@ class Page:
             joints = {i: joint_name(skeleton, i) for i in range(len(skeleton))}
             self.joint = ui.select(joints, value=0, label="Joint", on_change=lambda e: self._change(joint=e.value))
             self.joint.props("outlined dense options-dense").classes("wide joint")
-            self.crop = Surface("The person: click, drag or press arrow keys to set the joint's true place", self._on_place)
+            self.crop = Surface("Person: click, drag or press arrow keys to set the joint's true position", self._on_place)
             self.crop.listen_to_arrows(self._on_step)
             with ui.element("div").classes("legend"):
-                ui.label("+ true place")
+                ui.label("+ true position")
                 ui.label("○ model's peak")
                 self.release = ui.button("Use the model's peak", on_click=lambda: self._show(self.state.release()))
                 self.release.props("flat dense no-caps")
@@ -130,7 +132,7 @@ class Page:
             self.gamma_label = ui.label().classes("value")
             gamma = ui.slider(min=0, max=5, step=0.1, value=2, on_change=lambda e: self._change(gamma=e.value))
             gamma.props("aria-label='gamma'")
-            ui.label("0 is BCE; a larger gamma gives hard pixels more weight, easy ones less").classes("soft")
+            ui.label("0: same as BCE; larger: more weight on hard pixels, less on easy pixels").classes("soft")
         with ui.element("div").classes("control anchor"):
             self.anchor_label = ui.label().classes("value")
             self.own = ui.switch("from the map", value=True, on_change=self._on_switch).props("dense")
@@ -202,7 +204,7 @@ class Page:
         await self.show()
 
     async def _run(self, work: Callable[[], Result]) -> Result | None:
-        """Run one piece of work at a time outside the event loop; show an error and return None if it fails."""
+        """Run a function outside the event loop, one at a time; if the function fails, show the error and return None."""
         async with self.running:
             self.busy.set_visibility(True)
             self.problem.set_text("")
@@ -224,7 +226,7 @@ class Page:
         await self._change(anchor=None if self.own.value else self.anchor.value)
 
     async def _on_anchor(self) -> None:
-        if not self.own.value:  # otherwise the slider follows the map
+        if not self.own.value:  # otherwise the slider only displays the anchor from the heatmap
             await self._change(anchor=self.anchor.value)
 
     async def _change(self, **changes: Any) -> None:
@@ -238,7 +240,7 @@ class Page:
         return self.state.rectangle or (0.0, 0.0, float(width), float(height))
 
     async def show(self) -> None:
-        """Show the image, its rectangle, the person and the maps."""
+        """Show the image, the rectangle around the person, the crop and the maps."""
         for part in (self.name, self.image.image, self.box, self.person_card, self.maps_card):
             part.set_visibility(self._state is not None)
         if self._state is None:
@@ -253,7 +255,7 @@ class Page:
         await self._show(self.state)
 
     async def _show(self, state: ExplorerState) -> None:
-        """Show a state. States that arrive while another is drawn are skipped, except the last."""
+        """Show a state. Of the states that arrive during drawing, only the last is drawn."""
         self._state = state
         self.stale = True
         if self.drawing:
@@ -285,7 +287,7 @@ class Page:
         self.release.set_visibility(state.placed)
         if state.placed:
             x, y = state.completed.view.joints[state.joint]
-            text = f"True place, set by you: {x:.1f}, {y:.1f} in the image."
+            text = f"True position, set by you: {x:.1f}, {y:.1f} in the image."
             self.truth.set_text(text + (_OUTSIDE if math.isnan(anchor) else ""))
             self.truth.classes(remove="unknown")
         else:
@@ -306,7 +308,7 @@ class Page:
 
 
 def number(value: float) -> str:
-    """Format with four significant digits; "0" for 0, a dash for NaN."""
+    """Format a number with four significant digits; "0" for 0, a dash for NaN."""
     if math.isnan(value):
         return "–"
     return f"{value:#.4g}" if value else "0"

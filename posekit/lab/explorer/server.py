@@ -1,4 +1,4 @@
-"""Server of the page, until Ctrl-C."""
+"""Web server of the page."""
 
 import contextlib
 import threading
@@ -17,24 +17,24 @@ from posekit.lab.explorer.page import Page
 from posekit.lab.explorer.state import MAX_FILE_BYTES, ExplorerState
 from posekit.prediction.predictor import Predictor
 
-_MAX_REQUEST_BYTES = MAX_FILE_BYTES + 2**16  # the file and the rest of its form
-_SHUTDOWN_SECONDS = 2  # for open pages
+_MAX_REQUEST_BYTES = MAX_FILE_BYTES + 2**16  # the uploaded file and the rest of the form data
+_SHUTDOWN_SECONDS = 2  # time for connections of open pages to close
 
 
 def serve(predictor: Predictor, state: ExplorerState | None, listening: socket, *, browser: bool) -> None:
-    """Serve the page on a listening socket.
+    """Serve the page on a listening socket, until Ctrl-C.
 
     Parameters
     ----------
     predictor : Predictor
     state : ExplorerState, optional
-        Shown first; without it the page asks for an image.
+        Initial state of each tab; by default, the page waits for an image upload.
     listening : socket
-        See `posekit.lab.explorer.loopback.listen`; closed at the end.
+        Created by `posekit.lab.explorer.loopback.listen`; closed on return.
     browser : bool
         Whether to open the page in a browser.
     """
-    # Uploads stay in memory: up to this size the parser writes no temporary file.
+    # Keep uploads in memory: the parser writes a temporary file only above this size.
     MultiPartParser.spool_max_size = _MAX_REQUEST_BYTES
 
     @ui.page("/", title="Penalty explorer")
@@ -51,5 +51,7 @@ def serve(predictor: Predictor, state: ExplorerState | None, listening: socket, 
         threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
     config = uvicorn.Config(app, log_level="warning", ws="wsproto", timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
     with listening, warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
-        warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # it inspects every object, including torch's
+        warnings.filterwarnings(
+            "ignore", category=FutureWarning, module="nicegui"
+        )  # NiceGUI inspects every object, including deprecated ones of torch
         uvicorn.Server(config).run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""State of the explorer: one person before one model, a joint's true place, gamma and the anchor; and the numbers they give."""
+"""State of the explorer: a model's output for one person, the shown joint, gamma and the anchor; and the resulting numbers."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from posekit.losses.explain import AnchorMaps
 from posekit.prediction.person_view import run_model
 from posekit.prediction.predictor import Predictor
 
-# Limits of an upload, in bytes and pixels.
+# Limits of an uploaded image.
 MAX_FILE_BYTES, MAX_PIXELS = 32 * 2**20, 64 * 10**6
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
@@ -27,20 +27,20 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Facts:
-    """Numbers of one joint's map.
+    """Numbers of one joint's heatmap.
 
     Parameters
     ----------
     anchor : float
-        q*; NaN for a map without an anchor, whose joint lies outside the crop.
+        q*; NaN if the joint lies outside the crop, so that the heatmap has no anchor.
     penalty : float
-        Highest penalty of a pixel.
+        Highest penalty of any pixel.
     penalty_at : (float, float)
-        Centre of that pixel, image pixels; meaningless if `penalty` is 0.
+        Centre of the pixel with the highest penalty, in image pixels; undefined if `penalty` is 0.
     hard : float
-        Share of the true negatives that score above the anchor.
+        Fraction of the true negatives with a probability above the anchor.
     anchor_loss, cross_entropy : float
-        Anchor loss and binary cross entropy, mean over the map's pixels, as with the losses' ``reduction="mean"``.
+        Anchor loss and binary cross entropy, each averaged over the heatmap's pixels as with ``reduction="mean"``.
     """
 
     anchor: float
@@ -53,19 +53,20 @@ class Facts:
 
 @dataclass(frozen=True)
 class ExplorerState:
-    """One person before one model, and the settings of the loss. Immutable: every change returns a new state.
+    """A model's output for one person, and the settings of the loss. Immutable: every change returns a new state.
 
     Parameters
     ----------
     output : ModelOutput
-        In its view, only the joints placed by the user are known.
+        The model's output; in ``output.view``, only the joints placed by the user are marked as known.
     rectangle : (x, y, width, height), optional
-        Rectangle around the person, see `Box.from_xywh`; the whole image by default.
+        Rectangle around the person, see `Box.from_xywh`; default: the whole image.
     joint : int
-        Joint whose map is shown.
+        Index of the joint whose heatmap is shown.
     gamma : float
+        Focusing exponent of anchor loss.
     anchor : float, optional
-        q*; the map's own by default.
+        q*; default: computed from the heatmap.
     """
 
     output: ModelOutput
@@ -76,12 +77,12 @@ class ExplorerState:
 
     @property
     def placed(self) -> bool:
-        """Whether the user placed the joint; otherwise the model's peak serves as the truth."""
+        """Whether the user placed the shown joint; otherwise the model's peak serves as its true position."""
         return bool(self.output.view.known[self.joint])
 
     @cached_property
     def completed(self) -> ModelOutput:
-        """The output with the truth of every joint known: the model's peaks serve as the truth of joints that were not placed."""
+        """The output with a true position for every joint: the model's peak for joints that the user did not place."""
         view = self.output.view
         peaks = view.crop(self.output.size).inverse(self.output.predicted.astype(np.float64))
         joints = np.where(view.known[:, None], view.joints, peaks)
@@ -89,18 +90,18 @@ class ExplorerState:
 
     @cached_property
     def maps(self) -> AnchorMaps:
-        """The parts of anchor loss on all maps; every tensor (1, K, h, w)."""
+        """The terms of anchor loss for all K heatmaps; every tensor has the shape (1, K, h, w)."""
         return self.completed.explain(self.gamma, self.anchor)
 
     @property
     def hard(self) -> np.ndarray:
-        """(h, w) bool: true negatives of the joint's map that score above the anchor."""
+        """(h, w) bool array, True where a true negative of the shown joint has a probability above the anchor."""
         hard = self.maps.mask & (self.maps.probability > self.maps.anchor)
         return hard[0, self.joint].numpy()
 
     @cached_property
     def facts(self) -> Facts:
-        """Numbers of the joint's map."""
+        """Numbers of the shown joint's heatmap."""
         maps = self.maps
         joint = self.joint
         penalty = maps.penalty[0, joint].numpy()
@@ -118,28 +119,28 @@ class ExplorerState:
 
     @property
     def truth(self) -> np.ndarray:
-        """(2,) float64: the joint's true place, pixels of the model's crop."""
+        """(2,) float64: true position (x, y) of the shown joint, in pixels of the model's crop."""
         return self.completed.truth[self.joint]
 
     def place(self, point: np.ndarray) -> "ExplorerState":
-        """Set the joint's true place.
+        """Return the state with the shown joint placed at a point.
 
         Parameters
         ----------
         point : (2,)
-            Pixels of the model's crop; a point outside is moved to the nearest point on its border.
+            Position (x, y) in pixels of the model's crop; a point outside the crop is moved to the nearest point of the border.
         """
         size = self.output.size
         inside = np.clip(np.asarray(point, np.float64), -0.5, size - 0.5 - 1e-6)
         return self._with_truth(self.output.view.crop(size).inverse(inside), known=True)
 
     def move(self, steps: tuple[float, float]) -> "ExplorerState":
-        """Move the joint's true place right and down by pixels of its map."""
+        """Return the state with the shown joint moved by (right, down) pixels of the heatmap."""
         stride = self.output.size // self.output.maps.shape[-1]
         return self.place(self.truth + np.array(steps) * stride)
 
     def release(self) -> "ExplorerState":
-        """Let the model's peak serve as the truth again."""
+        """Return the state with the model's peak as the true position of the shown joint again."""
         return self._with_truth(np.zeros(2), known=False)
 
     def _with_truth(self, point: np.ndarray, *, known: bool) -> "ExplorerState":
@@ -151,7 +152,7 @@ class ExplorerState:
         return replace(self, output=replace(self.output, view=replace(view, joints=joints, known=flags)))
 
     def with_output(self, output: ModelOutput, rectangle: Rectangle | None) -> "ExplorerState":
-        """Take the output for another rectangle; joints that were placed stay where they are."""
+        """Return the state with the output for another rectangle; joints placed by the user keep their position in the image."""
         view = replace(self.output.view, box=output.view.box)
         return replace(self, output=replace(output, view=view), rectangle=rectangle)
 
@@ -163,8 +164,9 @@ def open_state(predictor: Predictor, title: str, image: np.ndarray) -> ExplorerS
     ----------
     predictor : Predictor
     title : str
+        Name of the image, shown on the page.
     image : (H, W, 3) uint8
-        Blue, green, red.
+        BGR image.
     """
     skeleton = predictor.info.skeleton
     k = len(skeleton)
@@ -185,7 +187,7 @@ def run_on_rectangle(predictor: Predictor, state: ExplorerState, rectangle: Rect
 
 
 def person_box(image: np.ndarray, rectangle: Rectangle | None) -> Box:
-    """Return the model's box as ``posekit predict`` does: a quarter wider than the rectangle, or the whole image."""
+    """Return the model's box as ``posekit predict`` does: a quarter larger than the rectangle; without one, the whole image."""
     return Box.of_image(image) if rectangle is None else Box.from_xywh(*rectangle)
 
 
@@ -196,24 +198,24 @@ def decode_upload(data: bytes, name: str) -> np.ndarray:
     ----------
     data : bytes
     name : str
-        Name of the file, for errors.
+        File name, for error messages.
 
     Returns
     -------
-    (H, W, 3) uint8, blue, green, red, turned according to its EXIF orientation.
+    (H, W, 3) uint8 : BGR image, rotated according to the EXIF orientation.
 
     Raises
     ------
     ImageError
-        If it is not a complete JPEG, PNG, WebP, BMP or TIFF file, or has more than `MAX_PIXELS` pixels.
+        If the data is not a complete JPEG, PNG, WebP, BMP or TIFF file, or the image has more than `MAX_PIXELS` pixels.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings about large images, though only the header is read here
+            warnings.simplefilter("ignore")  # PIL warns about large images, but only the header is read here
             with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
                 pixels = math.prod(header.size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for damaged files
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # raised by PIL for damaged files
         raise ImageError(f"{name}: not a readable image; choose a JPEG, PNG, WebP, BMP or TIFF file") from None
     if pixels > MAX_PIXELS:
-        raise ImageError(f"{name}: {pixels:,} pixels are too many; at most {MAX_PIXELS:,} are allowed")
+        raise ImageError(f"{name}: the image has {pixels:,} pixels, at most {MAX_PIXELS:,} are allowed; choose a smaller image")
     return decode_image(np.frombuffer(data, np.uint8), name)

@@ -1,4 +1,4 @@
-"""Widgets of the page: images to drag on, maps with their colour bars, and smaller ones."""
+"""Widgets of the page: clickable images, maps with colour bars, headings, definitions and numbers."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -7,8 +7,8 @@ from nicegui import ui
 from posekit.lab.explorer.images import ColourBar
 
 _THROTTLE = 0.04  # seconds between two events of a drag
-# Positions are fractions of the image's size on the screen. A drag continues outside the image; if its end was missed, it ends
-# when the pointer returns without a pressed button.
+# Positions are fractions of the image's size on the screen. A drag continues outside the image. If the browser misses the release
+# of the button, the drag ends at the next pointer event without a pressed button.
 _POINTER = """(event) => {
     const image = event.currentTarget, box = image.getBoundingClientRect();
     const phase = event.type === "pointerdown" ? "first" : event.buttons & 1 ? "next" : "last";
@@ -27,15 +27,15 @@ _ARROWS = """(event) => {
 
 
 class Surface:
-    """An image to click and drag on.
+    """An image that reports clicks and drags.
 
     Parameters
     ----------
     label : str
-        For screen readers.
+        Label for screen readers.
     on_point : callable of (x, y, phase)
-        Called with the position of the pressed pointer, as fractions of the image's width and height, and "first", "next" or
-        "last".
+        Called with the position of the pressed pointer, as fractions of the image's width and height, and the phase of the
+        drag: "first", "next" or "last".
     """
 
     def __init__(self, label: str, on_point: Callable[[float, float, str], Awaitable[None]]):
@@ -46,36 +46,38 @@ class Surface:
             self.image.on(event, lambda e: self._forward(*e.args), throttle=throttle, js_handler=_POINTER)
 
     def _forward(self, x: float, y: float, phase: str) -> Awaitable[None] | None:
-        if phase != "first" and not self.dragged:  # a throttled event that arrives after the last one
+        if phase != "first" and not self.dragged:  # a throttled event that arrives after the end of the drag
             return None
         self.dragged = phase != "last"
         return self.on_point(x, y, phase)
 
     def listen_to_arrows(self, on_step: Callable[[int, int], Awaitable[None]]) -> None:
-        """Call `on_step` with the steps right and down when an arrow key is pressed."""
+        """Call `on_step` with (right, down), each -1, 0 or 1, when an arrow key is pressed."""
         self.image.on("keydown", lambda e: on_step(*e.args), js_handler=_ARROWS)
 
     def show(self, image: str, size: tuple[int, int]) -> None:
-        """Show a data URI of that (width, height)."""
+        """Show an image, given as a data URI and its (width, height) in pixels."""
         self.image.props["size"] = size
         self.image.set_source(image)
 
     def mark(self, marks: str) -> None:
-        """Lay SVG content over the image."""
+        """Draw SVG content over the image."""
         self.image.set_content(marks)
 
 
 class Panel:
-    """A map over the crop, with its name above and its colour bar or legend below.
+    """A map drawn over the crop, with a title above and a colour bar or legend below.
 
     Parameters
     ----------
     key : str
-        Name for screen readers.
-    name, text : str
-        HTML, and plain text.
+        Name of the map for screen readers.
+    name : str
+        Title, HTML.
+    text : str
+        Explanation below the title, plain text.
     legend : mapping of colour to str, optional
-        Meaning of the colours, instead of a colour bar.
+        Meaning of each colour; replaces the colour bar.
     """
 
     def __init__(self, key: str, name: str, text: str, legend: Mapping[str, str] | None = None):
@@ -91,12 +93,12 @@ class Panel:
                     self.ticks = [ui.label() for _ in range(3)]
 
     def show(self, image: str, marks: str) -> None:
-        """Show a map with marks over it."""
+        """Show a map, given as a data URI, with SVG marks over the map."""
         self.image.set_source(image)
         self.image.set_content(marks)
 
     def show_bar(self, bar: ColourBar) -> None:
-        """Show the colours' values, or the single value of a constant map."""
+        """Show a colour bar with its values; for a constant map, show only the value."""
         constant = bar.values[0] == bar.values[-1]
         self.bar.props["src"] = bar.image
         self.bar.set_visibility(not constant)
@@ -114,12 +116,12 @@ def _legend(colours: Mapping[str, str]) -> None:
 
 
 def card(name: str) -> ui.element:
-    """Create a framed part of the page."""
+    """Create a framed section of the page."""
     return ui.element("section").classes(f"card {name}")
 
 
 def caption(text: str) -> None:
-    """Create the heading of a part of the page."""
+    """Create the heading of a section of the page."""
     ui.html(text, sanitize=True, tag="h2")
 
 

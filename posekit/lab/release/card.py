@@ -1,4 +1,4 @@
-"""Model cards: what weights were trained on and may be used for, how good they are, and where they fail."""
+"""Model cards of released weights: training data, terms of use, scores and known failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from posekit.scoring.score import Scores
 
 _EXAMPLES = 4  # people shown for each kind of failure
 _TILE = 200  # side of an example in pixels
-_INVERTED_DEG = 135.0  # from straight up
-_BACKGROUND = 70  # grey, on which both the skeletons and the marks can be seen
+_INVERTED_DEG = 135.0  # angle between torso and vertical above which a person is upside down
+_BACKGROUND = 70  # grey level on which both the skeletons and the marks are visible
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Contents of a model card.
+    """Model card of a pose model.
 
     Parameters
     ----------
     name : str
     info : ModelInfo
     scores : mapping of str to Scores
-        On the same people, by the name of the test-time augmentation; the first is without.
+        Name of the test-time augmentation -> scores on the same people; the first entry is without augmentation.
     facts : mapping of str to str
-        Further rows of the table of facts.
+        Additional rows of the card's first table.
     terms : str
         Terms of use.
     settings : str
-        The training configuration, YAML; empty if it is not known.
+        Training configuration as YAML; empty if unknown.
     """
 
     name: str
@@ -51,12 +51,12 @@ class ModelCard:
         return next(iter(self.scores.values()))
 
     def text(self, image: str) -> str:
-        """Return the card, Markdown.
+        """Return the text of the card in Markdown.
 
         Parameters
         ----------
         image : str
-            File name of the image that `failures_sheet` returns; empty if there is none.
+            File name of the image from `failures_sheet`; empty if there is no such image.
         """
         parts = [
             f"# {self.name}",
@@ -73,8 +73,8 @@ class ModelCard:
         if image:
             parts += [
                 f"![failures]({image})",
-                "People with at least half of their joints wrong, drawn at random and without their images: the prediction, "
-                "with wrong joints ringed, and the truth.",
+                "People with at least half of their joints wrong, chosen at random and drawn without their images: the prediction, "
+                "with wrong joints ringed, and the true pose.",
             ]
         if self.settings:
             parts += ["## Training", f"`posekit train` with this configuration:\n\n```yaml\n{self.settings.strip()}\n```"]
@@ -126,11 +126,11 @@ class ModelCard:
         return "\n".join(lines)
 
     def failures_sheet(self) -> np.ndarray | None:
-        """Draw people who fail in different ways, chosen at random, without their images.
+        """Draw randomly chosen people with failed predictions, a few for each kind of failure, without the images of the people.
 
         Returns
         -------
-        (height, width, 3) uint8 : None if no person has at least half of the joints wrong.
+        (height, width, 3) uint8 : None if no person has at least half of their joints wrong.
         """
         scores = self.plain
         people = scores.people
@@ -161,7 +161,7 @@ class ModelCard:
         )
 
     def _failures(self) -> dict[str, list[int]]:
-        """Choose people with at least half of their joints wrong, by kind of failure."""
+        """Choose people with at least half of their joints wrong; returns kind of failure -> indices of people."""
         scores = self.plain
         n_counted = scores.pck.counted.sum(1)
         n_correct = (scores.pck.correct & scores.pck.counted).sum(1)
@@ -174,7 +174,7 @@ class ModelCard:
 
 
 def training_facts(notes: Mapping[str, object]) -> dict[str, str]:
-    """Rows of the table of facts from the notes that training leaves in a weights file."""
+    """Return rows of the card's first table, from the notes that training stores in a weights file."""
     facts = {}
     for name in ("trained_on", "loss", "gamma", "epochs"):
         if name in notes:
@@ -183,7 +183,7 @@ def training_facts(notes: Mapping[str, object]) -> dict[str, str]:
 
 
 def size_facts(model: nn.Module, path: Path) -> dict[str, str]:
-    """Rows of the table of facts about the size of the network and of its file."""
+    """Return rows of the card's first table: number of parameters and file size."""
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     return {"parameters": f"{n_parameters / 1e6:.2f} M", "file": f"{path.stat().st_size / 1e6:.1f} MB, half precision"}
 

@@ -1,4 +1,4 @@
-"""`posekit prepare release-detector`: write the weights of a person detector as one small file with a model card."""
+"""`posekit prepare release-detector`: write trained detector weights as a small file with a model card."""
 
 import argparse
 from pathlib import Path
@@ -32,14 +32,14 @@ _SHOWN_SCORE = 0.15
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write weights, card and image of detections; the weights are scored as they are written.
+    """Write the half-precision weights, the model card and an image of example detections; score the weights as written.
 
     Raises
     ------
     ConfigError
         If the run's config.yaml is missing.
     DataError
-        If the weights do not fit into half precision.
+        If a weight is too large for half precision.
     """
     path = release_path(args.out, args.name)
     model, info = load_weights(args.weights, info_class=CentresInfo)
@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _validation_scenes(args: argparse.Namespace) -> SceneDataset:
-    """Open the scenes that the run was validated on."""
+    """Open the validation scenes of the training run."""
     path = args.weights.parent / "config.yaml"
     if not path.is_file():
-        raise ConfigError(f"{args.weights}: no config.yaml beside it, which names the validation data")
+        raise ConfigError(f"{args.weights}: config.yaml not found in the same folder; it is needed to find the validation data")
     overrides = [f"--data.root={args.root}"] if args.root else []
     config = ConfigParser(DetectorConfig).read(path, overrides)
     _, valid, backgrounds = build_scene_parts(config.data)
@@ -80,7 +80,7 @@ def _validation_scenes(args: argparse.Namespace) -> SceneDataset:
 
 
 def _speed(path: Path, scenes: SceneDataset) -> str:
-    """Measure images per second on one thread of this machine."""
+    """Measure the speed of the detector in images per second, on one thread of this machine."""
     image = np.zeros((2 * scenes.size, 2 * scenes.size, 3), np.uint8)
     with set_torch_threads(1):
         timer = Timer("find(image)", globals={"find": CentreFinder(path, device="cpu"), "image": image})
@@ -89,7 +89,7 @@ def _speed(path: Path, scenes: SceneDataset) -> str:
 
 
 def _draw_examples(finder: CentreFinder) -> np.ndarray:
-    """Draw rendered people and the detections with a high score."""
+    """Draw rendered people and the detections with a score of at least `_SHOWN_SCORE`."""
     images = [render_scene(np.random.default_rng(seed), subjects=1 + seed % 2).image for seed in range(_EXAMPLES)]
     tile_shape = np.max([image.shape for image in images], axis=0)
     tiles = []
@@ -116,8 +116,8 @@ def _card(args: argparse.Namespace, facts: dict[str, str], proposals: Proposals,
         _recall_table(proposals),
         "## Examples",
         f"![rendered people]({image})",
-        f"Rendered people, which it was not trained on, and the boxes with a score of at least {_SHOWN_SCORE}. A person may "
-        "have several boxes.",
+        f"Rendered people, which the detector was not trained on, and the boxes with a score of at least {_SHOWN_SCORE}. A person "
+        "may have several boxes.",
         "## Training",
         f"`posekit train-detector` with this configuration:\n\n```yaml\n{settings}\n```\n",
     ]

@@ -1,4 +1,4 @@
-"""`posekit prepare release`: write trained weights as one small file with a model card."""
+"""`posekit prepare release`: write trained pose weights as a small file with a model card."""
 
 import argparse
 from dataclasses import replace
@@ -27,12 +27,12 @@ _TIMED_CROPS = 8
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write weights, card and image of failures; the weights are scored and calibrated as they are written.
+    """Write the half-precision weights, the model card and an image of failures; score and calibrate the weights as written.
 
     Raises
     ------
     DataError
-        If the weights do not fit into half precision or the people cannot be scored.
+        If a weight is too large for half precision, or the people cannot be scored.
     """
     path = release_path(args.out, args.name)
     model, info = load_weights(args.weights)
@@ -74,21 +74,21 @@ def run(args: argparse.Namespace) -> None:
 
 
 def release_path(out: Path, name: str) -> Path:
-    """Return the path of the weights file to write; its folder exists.
+    """Return the path of the weights file to write, and create the output folder.
 
     Raises
     ------
     ConfigError
-        If the name is not made of letters, digits and hyphens.
+        If the name contains characters other than letters, digits and hyphens.
     """
     if not name.replace("-", "").isalnum():
-        raise ConfigError(f"--name {name}: letters, digits and hyphens only")
+        raise ConfigError(f"--name {name}: only letters, digits and hyphens are allowed")
     return writable_folder(out) / f"{name}.safetensors"
 
 
 def _speed(path: Path) -> str:
-    """Measure people per second, from crops to joints, on one thread of this machine."""
-    with set_torch_threads(1):  # before opening: ONNX Runtime keeps the number of threads it is opened with
+    """Measure the speed from crops to joints in people per second, on one thread of this machine."""
+    with set_torch_threads(1):  # must enclose the creation of the predictor: ONNX Runtime fixes its number of threads at creation
         predictor = Predictor(path, device="cpu", decode=_DECODE)
         size = predictor.info.input_size
         crops = torch.randint(256, (_TIMED_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -98,12 +98,12 @@ def _speed(path: Path) -> str:
 
 
 def run_settings(weights: Path) -> dict[str, Any]:
-    """Read the configuration of the run that wrote the weights, without the user's paths; empty if there is none.
+    """Load config.yaml from the folder of the weights, without the user's paths; empty if the file does not exist.
 
     Raises
     ------
     DataError
-        If config.yaml beside the weights is not a training run's.
+        If config.yaml is not the configuration of a training run.
     """
     path = weights.parent / "config.yaml"
     if not path.is_file():
