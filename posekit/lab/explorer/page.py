@@ -28,7 +28,7 @@ _INTRODUCTION = (
 _REGIONS = {
     "negative": "M: modulated",
     "hard": "hard: q above q*",
-    "circle": "circle: q* is its highest q",
+    "circle": "circle: its highest q is q*",
     "rim": "rest of target",
 }
 _NOT_PLACED = "True position not set: the model's peak is used instead{}. Click or drag on the image to set the true position."

@@ -1,1 +1,1 @@
-"""Where and how strongly a loss penalises predictions, over a whole data set."""
+"""Study of where in the heatmaps anchor loss penalises a model, over a whole data set."""

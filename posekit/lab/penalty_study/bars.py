@@ -1,4 +1,4 @@
-"""Bar charts of the penalty: what anchor loss adds to binary cross entropy in each region of the maps."""
+"""Bar charts of the penalty, which anchor loss adds to binary cross entropy, in each region of the heatmaps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,34 +7,35 @@ import numpy as np
 from posekit.drawing.style import INK, PAGE, SERIES, SMALL, canvas, legend, name_axes, name_rows, shortened
 
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]
-"""For each row, each measure as (value, low, high)."""
+"""Row -> measure -> (value, low, high), with the ends of the 95 % confidence interval."""
 
-# Measure of each panel, the factor of its unit, and the label of its axis.
+# For each panel: measure -> (factor from the measure to the plotted unit, axis label).
 _PANELS = {
     "mean_penalty": (1e6, "mean penalty (1e-6 per pixel)"),
     "penalty_share": (1, "share of the penalty (%)"),
-    "higher": (1, "maps above the anchor there (%)"),
+    "higher": (1, "heatmaps above the anchor (%)"),
 }
-_ROWS_SIDE_BY_SIDE = 4  # panels stand side by side from this number of rows
-# Inches; the height of a row with a single bar.
+_ROWS_SIDE_BY_SIDE = 4  # with at least this number of rows, the panels are side by side
+# Heights in inches; `_ROW_HEIGHT` is the minimum height of a row.
 _BAR_HEIGHT, _ROW_HEIGHT, _AXIS_HEIGHT, _LEGEND_LINE = 0.125, 0.2, 0.42, 0.14
-_ROW_SHARE = 0.8  # of a row's height that its bars fill
-_AXIS_LENGTH = 1.3  # in lengths of the longest bar, to leave room for the numbers
+_ROW_SHARE = 0.8  # fraction of a row's height that the bars fill
+_AXIS_LENGTH = 1.3  # relative to the longest bar, to leave room for the numbers
 
 
 def penalty_bars(models: Mapping[str, Numbers]):
-    """Draw the penalty in regions of the maps, for one or several models.
+    """Draw the penalty in regions of the heatmaps, for one or several models.
 
-    Three panels: the mean penalty; the region's share of the penalty, with a mark at its share of the pixels, where the bar
-    would end if the penalty were spread evenly; and the percentage of maps that score above their anchor in the region. With
-    few rows the panels are stacked, one column of a paper wide; otherwise they stand side by side, one page wide.
+    The figure has three panels: the mean penalty per pixel; the region's share of the penalty, with a mark at the region's share
+    of the pixels, where the bar would end if the penalty were spread evenly; and the percentage of heatmaps with a probability
+    above the anchor in the region. With few rows the panels are stacked and as wide as one column of a paper; otherwise the
+    panels are side by side and as wide as a page.
 
     Parameters
     ----------
     models : mapping of str to mapping of str to mapping of str to (value, low, high)
-        For each model and each region (or group of joints), the "mean_penalty" per pixel, and "penalty_share", "area_share"
-        and "higher" in percent, with the ends of their 95 % intervals: `regions` or `group_rows` of a
-        `posekit.lab.penalty_study.study.PenaltyStudy`. Rows that are NaN for all models are left out.
+        Model name -> row (region or joint group) -> measure -> value and ends of the 95 % confidence interval. The measures are
+        "mean_penalty" per pixel, and "penalty_share", "area_share" and "higher" in percent, as in `regions` or `group_rows` of
+        a `posekit.lab.penalty_study.study.PenaltyStudy`. Rows that are NaN for all models are omitted.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def penalty_bars(models: Mapping[str, Numbers]):
 
 
 def _rows(models: Mapping[str, Numbers]) -> list[str]:
-    """Names of the rows that some model has a number for."""
+    """Return the names of the rows that are not NaN for at least one model."""
     names: dict[str, None] = {}
     for numbers in models.values():
         names.update(dict.fromkeys(numbers))
@@ -69,7 +70,7 @@ def _rows(models: Mapping[str, Numbers]) -> list[str]:
 
 
 def _numbers(models: Mapping[str, Numbers], rows: Sequence[str], measure: str) -> np.ndarray:
-    """(models, rows, 3) value, low and high; NaN where a model lacks the row."""
+    """Return a measure as (models, rows, 3) array of value, low and high; NaN where a model lacks the row."""
     result = np.full((len(models), len(rows), 3), np.nan)
     for i, numbers in enumerate(models.values()):
         for j, row in enumerate(rows):
@@ -79,7 +80,7 @@ def _numbers(models: Mapping[str, Numbers], rows: Sequence[str], measure: str) -
 
 
 def _canvas(rows: int, models: int):
-    """Figure and panels in which every bar has room for its number."""
+    """Create the figure and panels, tall enough for the number beside every bar."""
     panel = max(rows, 1) * max(_ROW_HEIGHT, _BAR_HEIGHT * models / _ROW_SHARE) + _AXIS_HEIGHT
     legend_height = _LEGEND_LINE * (2 + models)
     if rows < _ROWS_SIDE_BY_SIDE:
@@ -90,7 +91,7 @@ def _canvas(rows: int, models: int):
 def _draw_bars(
     axes, models: Sequence[str], y_MR: np.ndarray, thickness: float, numbers_MR3: np.ndarray, marks_MR: np.ndarray
 ) -> None:
-    """Draw one bar per region and model, with its interval, its number and its mark."""
+    """Draw one bar per row and model, with confidence interval, number and mark."""
     for i, model in enumerate(models):
         values_R = numbers_MR3[i, :, 0]
         axes.barh(y_MR[i], values_R, thickness, color=SERIES[i % len(SERIES)][0], label=shortened(model))
@@ -102,7 +103,7 @@ def _draw_bars(
                 text = f"{value:,.0f}" if value > 100 else f"{value:.1f}"
                 axes.annotate(text, (x, y), (3, -0.3), textcoords="offset points", va="center", fontsize=SMALL, color=INK)
     low, high = numbers_MR3[..., 1], numbers_MR3[..., 2]
-    axes.hlines(y_MR.ravel(), low.ravel(), high.ravel(), color=INK, linewidth=0.8, label="95 % interval")
+    axes.hlines(y_MR.ravel(), low.ravel(), high.ravel(), color=INK, linewidth=0.8, label="95 % confidence interval")
     if np.isfinite(marks_MR).any():
         mark = {"marker": "|", "markersize": 7, "markeredgewidth": 1.4, "linestyle": "none", "color": INK}
         axes.plot(marks_MR.ravel(), y_MR.ravel(), label="share of the pixels", **mark)

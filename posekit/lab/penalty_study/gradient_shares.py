@@ -1,4 +1,4 @@
-"""Which pixels a loss learns from: the share of its gradient that each kind of pixel receives."""
+"""Share of a loss's gradient that each kind of pixel receives."""
 
 import math
 
@@ -13,16 +13,16 @@ KINDS = ("target above 0", "true negatives above the anchor", "other true negati
 
 
 def summed_gradients(maps: AnchorMaps) -> np.ndarray:
-    """Sum each person's absolute derivatives of both losses with respect to the logits.
+    """Sum the absolute gradients of both losses with respect to the logits, for each person and kind of pixel.
 
     Parameters
     ----------
     maps : AnchorMaps
-        (B, K, H, W). Maps without an anchor do not count.
+        Maps of shape (B, K, H, W); heatmaps without an anchor are ignored.
 
     Returns
     -------
-    (B, 2, 3) float64 : for each of `LOSSES`, over the pixels of each of `KINDS`, all joints together.
+    (B, 2, 3) float64 : sums by person, loss (`LOSSES`) and kind of pixel (`KINDS`), over all joints.
     """
     counted = ~maps.anchor.isnan()
     above = maps.probability > maps.anchor
@@ -32,7 +32,7 @@ def summed_gradients(maps: AnchorMaps) -> np.ndarray:
 
 
 def gradient_shares(sums_N23: np.ndarray) -> dict[str, dict[str, float]]:
-    """Return the percentage of each loss's gradient on each of `KINDS`; NaN if the gradient is 0."""
+    """Return loss -> kind of pixel -> percentage of the absolute gradient; NaN if the gradient is 0."""
     sums_23 = sums_N23.sum(0)
     shares_23 = in_percent(sums_23, sums_23.sum(-1, keepdims=True))
     return {loss: dict(zip(KINDS, row.tolist(), strict=True)) for loss, row in zip(LOSSES, shares_23, strict=True)}

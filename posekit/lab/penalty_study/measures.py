@@ -1,4 +1,4 @@
-"""Measures of a region's penalty with their 95 % intervals, for tables and JSON files."""
+"""Measures of the penalty in a region with 95 % confidence intervals, for tables and JSON files."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ import numpy as np
 
 from posekit.metrics.bootstrap import in_percent, percentiles95, resampled_sums
 
-# Column title of each measure, and the factor of its printed unit.
+# Measure -> (column title, factor from the measure to the printed unit).
 _COLUMNS = {
     "mean_penalty": ("1e-6 per pixel", 1e6),
     "penalty_share": ("% of penalty", 1),
     "area_share": ("% of pixels", 1),
     "concentration": ("times as dense", 1),
-    "higher": ("% of maps higher", 1),
+    "higher": ("% of heatmaps higher", 1),
 }
 MEASURES = tuple(_COLUMNS)
-_WITHOUT_INTERVAL = "area_share"  # it depends on the people alone
-_MIN_IMAGES = 10  # with the region; an interval from fewer images is too narrow
-_MAPS = 5  # column of the sums
+_WITHOUT_INTERVAL = "area_share"  # this measure depends only on the people, not on the model
+_MIN_IMAGES = 10  # minimum number of images with the region; an interval from fewer images would be too narrow
+_MAPS = 5  # column of `sums_P6` with the number of heatmaps
 
 
 class Estimate(NamedTuple):
-    """A value with the ends of its 95 % interval. NaN where nothing counts; only the ends are NaN where few images count."""
+    """A value with the ends of its 95 % confidence interval; all NaN without data, the ends are NaN with too few images."""
 
     value: float
     low: float
@@ -33,17 +33,17 @@ class Estimate(NamedTuple):
 Measures = Mapping[str, Estimate]
 Regions = Mapping[str, Measures]
 Groups = Mapping[str, Regions]
-"""For each group of joints and each region, the measures."""
+"""Joint group -> region -> measures."""
 
 
 def estimates(sums_P6: np.ndarray) -> dict[str, Estimate]:
-    """Return each of `MEASURES` with its bootstrap interval over images, if at least ten images have the region.
+    """Return all `MEASURES` with confidence intervals from a bootstrap over images (NaN if fewer than ten images have the region).
 
     Parameters
     ----------
     sums_P6 : (P, 6) float
-        Sums per image, over the maps that have the region: penalty and pixels of the region, penalty and pixels of the whole
-        maps, number of maps that score above the anchor within the region, number of maps.
+        For each image, sums over the heatmaps that have the region: penalty in the region, pixels of the region, penalty in all
+        regions, pixels of all regions, number of heatmaps with a probability above the anchor in the region, number of heatmaps.
     """
     values = _measures(sums_P6.sum(0))
     resampled = _measures(resampled_sums(sums_P6))
@@ -51,14 +51,14 @@ def estimates(sums_P6: np.ndarray) -> dict[str, Estimate]:
 
 
 def differences(a_P6: np.ndarray, b_P6: np.ndarray) -> dict[str, Estimate]:
-    """Return first minus second of each of `MEASURES`, both on the same resampled images; sums as for `estimates`."""
+    """Return the difference a - b of all `MEASURES` with paired bootstrap intervals; for the sums see `estimates`."""
     a, b = _measures(a_P6.sum(0)), _measures(b_P6.sum(0))
     a_R, b_R = _measures(resampled_sums(a_P6)), _measures(resampled_sums(b_P6))
     return {name: _estimate(a[name] - b[name], a_R[name] - b_R[name], np.minimum(a_P6, b_P6)) for name in MEASURES}
 
 
 def _measures(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Each measure of the sums (..., 6)."""
+    """Compute all `MEASURES` from sums of shape (..., 6)."""
     penalty, area, all_penalty, all_area, higher, maps = np.moveaxis(sums, -1, 0)
     penalty_share = in_percent(penalty, all_penalty)
     area_share = in_percent(area, all_area)
@@ -85,14 +85,15 @@ def measure_lines(
     Parameters
     ----------
     groups : Groups
+        Measures to format.
     counts : mapping of str to mapping of str to int
-        Number of maps of each group and region. A region without maps is shown in the first group only.
+        Joint group -> region -> number of heatmaps. A region without heatmaps is shown in the first group only.
     measures : sequence of str
-        Measures to show.
+        Names of the measures to show as columns.
     sign : str
-        "+" to print the sign of positive numbers too.
+        "+" to print the sign of positive numbers as well.
     """
-    rows = [["joints", "region", "maps", *(_COLUMNS[name][0] for name in measures)]]
+    rows = [["joints", "region", "heatmaps", *(_COLUMNS[name][0] for name in measures)]]
     for i, (group, regions) in enumerate(groups.items()):
         for region, values in regions.items():
             count = counts[group][region]
@@ -116,7 +117,7 @@ def _cell(name: str, estimate: Estimate, sign: str) -> str:
 
 
 def to_json(estimates: Estimate | Mapping) -> dict:
-    """Convert estimates, or a nested mapping of them, for JSON; NaN becomes None."""
+    """Convert an estimate, or a nested mapping of estimates, for JSON; NaN becomes None."""
     if not isinstance(estimates, Estimate):
         return {name: to_json(item) for name, item in estimates.items()}
     value, *ends = (number if math.isfinite(number) else None for number in estimates)

@@ -1,7 +1,7 @@
 """Where anchor loss penalises a model more than binary cross entropy (BCE), over a data set.
 
-Ryou et al. (ICCV 2019) claim that the penalty falls on what looks like the joint: the same person's opposite (left or right)
-joint, and the same joint of other people.
+Ryou et al. (ICCV 2019) claim that the penalty falls on regions that look like the joint: the opposite (left or right) joint of
+the same person, and the same joint of other people.
 """
 
 from collections.abc import Sequence
@@ -35,37 +35,38 @@ from posekit.prediction.predictor import Predictor, report_failures
 
 REGIONS = ("opposite", "other persons", "rest")
 EXPLANATION = """\
-opposite: within the target of the same person's opposite joint. other persons: within the target of the same joint of other
-annotated people. rest: all other true negatives.
-1e-6 per pixel: mean penalty. % of penalty, % of pixels: the region's share of the maps that have it; the shares do not add up
-to 100 where maps lack a region. times as dense: % of penalty divided by % of pixels. % of maps higher: maps that score above
-the anchor somewhere in the region; this does not depend on the model's confidence.
-In brackets: 95 % interval of a bootstrap over images, where at least ten images have the region.
-% of the gradient: share of the absolute derivatives with respect to the logits, over all maps: the pixels each loss learns from."""
+Regions. opposite: pixels in the target of the same person's opposite joint. other persons: pixels in the target of the same
+joint of other annotated people. rest: all other true negatives.
+Columns. 1e-6 per pixel: mean penalty. % of penalty, % of pixels: the region's share of the penalty and of the pixels, in the
+heatmaps that have the region; the shares do not add up to 100 if some heatmaps lack a region. times as dense: % of penalty
+divided by % of pixels. % of heatmaps higher: percentage of heatmaps with a probability above the anchor somewhere in the
+region; this percentage does not depend on the model's confidence.
+In brackets: 95 % confidence interval of a bootstrap over images, if at least ten images have the region.
+% of the gradient: each kind of pixel's share of the loss's absolute gradient with respect to the logits, over all heatmaps."""
 
 
 @dataclass(frozen=True)
 class PenaltyStudy:
-    """Result of `penalty_study`, which defines the regions.
+    """Result of `penalty_study`; see there for the definition of the regions.
 
     Parameters
     ----------
     people : People
-        N people, in the model's skeleton of K joints.
+        N people, with the K joints of the model's skeleton.
     gamma : float
-        The focusing exponent.
+        Focusing exponent of anchor loss.
     penalty : (N, K, 3) float64
-        Sum of each map's penalty over each of `REGIONS`.
+        Penalty of each heatmap, summed over each of `REGIONS`.
     area : (N, K, 3) int64
-        Pixels of each region; all 0 for a map that does not count.
+        Number of pixels of each region; 0 in all regions of a heatmap that is not evaluated.
     hard : (N, K, 3) int64
-        Pixels of each region that score above the anchor.
+        Number of pixels of each region with a probability above the anchor.
     gradient : (N, 2, 3) float64
-        Sums of the losses' absolute derivatives, see `posekit.lab.penalty_study.gradient_shares.summed_gradients`.
+        Sums of the losses' absolute gradients, see `posekit.lab.penalty_study.gradient_shares.summed_gradients`.
     failures : tuple of Failure
-        People who could not be read; they do not count.
+        People whose images could not be read; these people are not evaluated.
     targets : str
-        Size of the maps and how their targets are drawn. Numbers are comparable only between studies with the same targets.
+        Description of the targets: input size, sigma, rounding. Only studies with the same targets are comparable.
 
     Raises
     ------
@@ -92,15 +93,16 @@ class PenaltyStudy:
 
     @cached_property
     def groups(self) -> Groups:
-        """Measures of each of `REGIONS`, for "All" joints and each of the skeleton's groups, over the maps with the region.
+        """Measures by joint group ("All" joints, and the skeleton's groups) and region, over the heatmaps that have the region.
 
-        - ``mean_penalty``: the region's penalty divided by its pixels.
-        - ``penalty_share``: percentage of these maps' penalty that falls in the region.
-        - ``area_share``: percentage of these maps' true negatives that lie in the region.
-        - ``concentration``: ``penalty_share / area_share``; 1 if the penalty were spread evenly, over the background too.
-          Compare models by it, rather than one model with 1.
-        - ``higher``: percentage of these maps that score above the anchor somewhere in the region. It is invariant to any
-          increasing transform of the outputs, so it compares models of unequal confidence, unlike the mean penalty.
+        - ``mean_penalty``: penalty in the region, divided by the number of pixels of the region.
+        - ``penalty_share``: percentage of these heatmaps' penalty that falls in the region.
+        - ``area_share``: percentage of these heatmaps' true negatives that lie in the region.
+        - ``concentration``: ``penalty_share / area_share``; 1 if the penalty were spread evenly over all true negatives,
+          background included. Use it to compare models with each other; do not compare a single model with 1.
+        - ``higher``: percentage of these heatmaps with a probability above the anchor somewhere in the region. Unlike the mean
+          penalty, this percentage is invariant to any increasing transform of the outputs, so models of different confidence
+          can be compared.
         """
         groups = {}
         for name, joints in _groups(self.people).items():
@@ -109,16 +111,16 @@ class PenaltyStudy:
 
     @property
     def regions(self) -> Regions:
-        """Measures of each region for all joints together."""
+        """Measures of each region, over all joints."""
         return self.groups["All"]
 
     def group_rows(self, region: str) -> dict[str, Measures]:
-        """Return one region's measures for each group, as `posekit.lab.penalty_study.bars.penalty_bars` takes them."""
+        """Return the measures of one region by joint group, as rows for `posekit.lab.penalty_study.bars.penalty_bars`."""
         return {name: regions[region] for name, regions in self.groups.items()}
 
     @cached_property
     def maps(self) -> dict[str, dict[str, int]]:
-        """Number of maps that have each region, for "All" joints and each group."""
+        """Number of heatmaps that have a region, by joint group (with "All") and region."""
         counts = {}
         for name, joints in _groups(self.people).items():
             has_region = self.area[:, list(joints)] > 0
@@ -127,15 +129,15 @@ class PenaltyStudy:
 
     @property
     def n_maps(self) -> int:
-        """Number of maps that count: the joint is labelled and within the crop, and the image could be read."""
+        """Number of evaluated heatmaps: the joint is labelled and within the crop, and the image could be read."""
         return int((self.area > 0).any(-1).sum())
 
     def sums(self, region: str, joints: Sequence[int]) -> np.ndarray:
-        """Sum up what the measures of a region need, image by image, over the maps of these joints.
+        """Compute the per-image sums from which the measures of a region are computed, over the heatmaps of some joints.
 
         Returns
         -------
-        (P, 6) float64 : see `posekit.lab.penalty_study.measures.estimates`; images in the order of their paths.
+        (P, 6) float64 : for the columns see `posekit.lab.penalty_study.measures.estimates`; P images, sorted by path.
         """
         joints = list(joints)
         r = REGIONS.index(region)
@@ -155,16 +157,16 @@ class PenaltyStudy:
         unread = len(self.failures)
         lines = [
             f"penalty (anchor loss with gamma {self.gamma:g} minus BCE): {self.people.name} {self.people.split}, "
-            f"{len(self.people) - unread:,} people, {self.n_maps:,} maps"
+            f"{len(self.people) - unread:,} people, {self.n_maps:,} heatmaps"
         ]
         if unread:
-            lines.append(f"left out, could not be read: {unread:,} of {len(self.people):,} people")
+            lines.append(f"not evaluated because the image could not be read: {unread:,} of {len(self.people):,} people")
         lines += ["", *measure_lines(self.groups, self.maps)]
         lines += ["", *gradient_lines(gradient_shares(self.gradient))]
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
-        """Return the results for a JSON file; None where nothing counted."""
+        """Return the results as a dictionary for JSON; None instead of NaN, where there are no data."""
         return {
             "gamma": self.gamma,
             "targets": self.targets,
@@ -191,7 +193,7 @@ class PenaltyComparison:
     Raises
     ------
     DataError
-        If the two differ in people, joints, gamma or targets.
+        If the two studies differ in people, joints, gamma or targets.
     """
 
     first: PenaltyStudy
@@ -207,64 +209,68 @@ class PenaltyComparison:
             and np.array_equal(a.people.joints, b.people.joints)
         ):
             raise DataError(
-                "the two models' penalties are of different joints, people or gammas "
+                "the two penalty studies have different joints, people or gammas "
                 f"({a.people.skeleton.name}, {len(a.people):,} people, gamma {a.gamma:g}; "
                 f"{b.people.skeleton.name}, {len(b.people):,} people, gamma {b.gamma:g}): "
-                "compare models of one skeleton on one split"
+                "compare models with the same skeleton, on the same split, with the same gamma"
             )
         if a.targets != b.targets:
-            raise DataError(f"the two models' penalties are on different targets ({a.targets}; {b.targets}): not comparable")
+            raise DataError(
+                f"the two models have different targets ({a.targets}; {b.targets}); compare models with the same targets"
+            )
 
     @cached_property
     def groups(self) -> Groups:
-        """First minus second of every measure of `PenaltyStudy.groups`, with paired 95 % intervals."""
+        """Difference (first minus second) of all measures of `PenaltyStudy.groups`, with paired 95 % confidence intervals."""
         groups = {}
         for name, joints in _groups(self.first.people).items():
             groups[name] = {r: differences(self.first.sums(r, joints), self.second.sums(r, joints)) for r in REGIONS}
         return groups
 
     def table(self, names: tuple[str, str]) -> str:
-        """Format the differences as text, one line per region of each group; `names` are those of the two models."""
+        """Format the differences as text, one line per region of each group; `names` are the names of the two models."""
         measures = [name for name in MEASURES if name != "area_share"]
         lines = [
-            f"penalty (gamma {self.first.gamma:g}), A ({names[0]}) minus B ({names[1]}), with the 95 % interval of a paired "
-            "bootstrap over images",
+            f"penalty (gamma {self.first.gamma:g}), A ({names[0]}) minus B ({names[1]}), with 95 % confidence intervals of a "
+            "paired bootstrap over images",
             "",
             *measure_lines(self.groups, self.first.maps, measures=measures, sign="+"),
         ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
-        """Return the differences for a JSON file; None where nothing counted."""
+        """Return the differences as a dictionary for JSON; None instead of NaN, where there are no data."""
         return to_json(self.groups)
 
 
 @torch.inference_mode()
 def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, progress: bool = True) -> PenaltyStudy:
-    """Sum up where anchor loss penalises a model more than binary cross entropy, over a data set.
+    """Measure where anchor loss penalises a model more than binary cross entropy, over a data set.
 
-    A map counts if its joint is labelled and has an anchor: its target, drawn in the person's crop as for the model's training,
-    exceeds 0.5 somewhere. The penalty of each of its true negatives (target exactly 0) is anchor loss minus BCE, clipped at 0
-    (`posekit.losses.explain.AnchorMaps.penalty`), on the last stack's map, averaged over test-time augmentations.
+    A heatmap is evaluated if the joint is labelled and the heatmap has an anchor, which means that the joint's target exceeds 0.5
+    somewhere (targets are drawn in the person's crop as in the model's training). The penalty of a true negative (a pixel with a
+    target of exactly 0) is anchor loss minus BCE, clipped at 0 (`posekit.losses.explain.AnchorMaps.penalty`). The heatmap is
+    that of the last stack, averaged over test-time augmentations.
     Each true negative belongs to the first region whose condition holds:
 
-    1. ``opposite``: the target of the same person's opposite joint (`Skeleton.flip_order`), if labelled, is above 0: the pixel
-       lies within 3 sigma of that joint.
-    2. ``other persons``: the target, drawn in the same crop, of the same joint of another of the `people` in the same image,
-       if labelled, is above 0. People who are not annotated or not among `people` are part of the rest.
-    3. ``rest``.
+    1. ``opposite``: the target of the same person's opposite joint (`Skeleton.flip_order`) is labelled and above 0 at the pixel,
+       so that the pixel lies within 3 sigma of the opposite joint.
+    2. ``other persons``: the target of the same joint of another person, drawn in the same crop, is labelled and above 0 at the
+       pixel. Only `people` in the same image are other persons; people who are not annotated belong to the rest.
+    3. ``rest``: all other true negatives.
 
-    A map lacks a region if no pixel belongs to it: the joint has no opposite, the other joint is not labelled or outside the
-    crop, or the map's own target covers it. Where the own target covers part of it, the remaining part is the region; a peak
-    that misses the joint by a few pixels is penalised there too.
+    A heatmap lacks a region if no pixel belongs to the region: the joint has no opposite joint, the opposite joint or the other
+    person's joint is not labelled or lies outside the crop, or the joint's own target covers the whole region. If the own target
+    covers only a part, the remaining part is the region; there, a peak that misses the joint by a few pixels is penalised too.
 
     Parameters
     ----------
     predictor : Predictor
     people : People
-        All people of each image, for "other persons". People who cannot be read are reported on stderr and do not count.
+        All people of each image (needed for "other persons"). People whose images cannot be read are reported on stderr and not
+        evaluated.
     gamma : float
-        The focusing exponent, >= 0. It changes the penalty, not which pixels score above the anchor.
+        Focusing exponent of anchor loss, >= 0. It affects the penalty, but not which pixels are above the anchor.
     progress : bool
         Whether to show a progress bar.
 
@@ -277,7 +283,7 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
     DataError
         If the people's skeleton shares no joint with the model's.
     ImageError
-        If none of the people could be read.
+        If none of the people's images could be read.
     WeightsError
         If the model's heatmaps are not finite.
     """
@@ -292,7 +298,7 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
     with tqdm(total=len(people), desc="penalty", unit="person", disable=not progress) as bar:
         for index, maps, failed in predictor.map_batches(people):
             if not maps.isfinite().all():
-                raise WeightsError("the model's heatmaps are not finite: its training failed; use other weights")
+                raise WeightsError("the model's heatmaps contain NaN or infinity because the training failed; use other weights")
             targets, others = _targets(predictor.info, people, image_N, index, maps.shape[-1])
             targets[np.isin(index, [failure.index for failure in failed])] = 0
             regions = _regions(targets, others, torch.tensor(people.skeleton.flip_order)).to(maps.device)
@@ -312,7 +318,7 @@ def _groups(people: People) -> dict[str, Sequence[int]]:
 
 
 def _image_indices(people: People) -> np.ndarray:
-    """(N,) int64: index of each person's image among the sorted image paths."""
+    """Return (N,) int64: for each person, the index of the image among the sorted image paths."""
     return np.unique(people.image_paths, return_inverse=True)[1]
 
 
@@ -323,12 +329,13 @@ def _describe_targets(info: ModelInfo) -> str:
 
 
 def _targets(info: ModelInfo, people: People, image_N: np.ndarray, index_B: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
-    """Target maps of these people, and where the targets of other people in the same image are above 0.
+    """Draw the targets of a batch of people, and of the other people in the same images.
 
     Returns
     -------
     targets : (B, K, size, size) float32
     others : (B, K, size, size) bool
+        True where the target of another person is above 0.
     """
     targets = []
     others = []
@@ -344,15 +351,15 @@ def _targets(info: ModelInfo, people: People, image_N: np.ndarray, index_B: np.n
 
 
 def _regions(targets_BKHW: Tensor, others_BKHW: Tensor, opposite_K: Tensor) -> Tensor:
-    """(3, B, K, H, W) bool: the true negatives in each of `REGIONS`, on maps that have an anchor."""
+    """Return (3, B, K, H, W) bool, True where a true negative of a heatmap with an anchor lies in each of `REGIONS`."""
     has_anchor = (targets_BKHW > 0.5).any(-1, keepdim=True).any(-2, keepdim=True)
     negative = (targets_BKHW == 0) & has_anchor
-    # A joint without an opposite is its own opposite; no true negative lies within its target.
+    # A joint without an opposite is its own opposite, and no true negative lies within its own target.
     opposite = negative & (targets_BKHW[:, opposite_K] > 0)
     others = negative & ~opposite & others_BKHW
     return torch.stack([opposite, others, negative & ~opposite & ~others])
 
 
 def _sum_regions(values_BKHW: Tensor | int, regions_3BKHW: Tensor) -> np.ndarray:
-    """(B, K, 3): sums of the values over each region."""
+    """Return (B, K, 3) sums of the values over each region."""
     return torch.stack([(values_BKHW * region).sum((-2, -1)) for region in regions_3BKHW], -1).cpu().numpy()
