@@ -1,4 +1,4 @@
-"""Anchor loss: its modulator, shared by heatmaps and classification, and the loss of whole maps with its gradient.
+"""Anchor loss: the modulator, shared by heatmaps and classification, and a fused heatmap loss with gradient.
 
 Source: Ryou, Jeong, Perona, "Anchor Loss: Modulating Loss Scale based on Prediction Difficulty", ICCV 2019.
 """
@@ -9,34 +9,34 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Pixels per thread of a block: 512 KiB of float32. Writing to fresh memory takes more time than most of a loss's arithmetic.
+# Pixels per block and thread: 512 KiB of float32. Small blocks reuse cached memory, as allocating takes longer than the arithmetic.
 _BLOCK = 1 << 17
-# Above it log(1 + e^z) is z, to the last bit of float64, and e^z is finite in float32.
+# For z above this limit, log(1 + e^z) equals z in float64; e^z of the limit is finite in float32.
 _FAR = 40.0
-_BUFFERS = 5  # temporary tensors of a block's size
+_BUFFERS = 5  # number of temporary tensors per block
 
 
 def modulator(probability: Tensor, anchor: Tensor, gamma: float) -> Tensor:
-    """(1 + q - q*)^gamma, the factor by which anchor loss scales the cross entropy of a background output (eq. 1).
+    """Return (1 + q - q*)^gamma, the factor by which anchor loss scales the cross entropy of a background output (eq. 1).
 
-    Below 1 where q < q* (easy), 1 where q = q*, above 1 where q > q* (hard), at most 2^gamma.
+    The factor is below 1 where q < q* (easy), 1 where q = q*, above 1 where q > q* (hard), and at most 2^gamma.
 
     Parameters
     ----------
     probability : Tensor
-        q; the gradient flows through it.
+        q, with gradient.
     anchor : Tensor
-        q*, broadcast against `probability`. It is detached: it scales the loss and receives no gradient.
+        q*, broadcast against `probability`; detached, so that the anchor receives no gradient.
     gamma : float
         Focusing exponent, >= 0.
     """
     base = 1 + probability - anchor.detach()
-    # At q = 0, q* = 1 the derivative of the power is infinite for gamma < 1; its cross entropy is 0.
+    # At q = 0 and q* = 1, the derivative of the power is infinite for gamma < 1, although the cross entropy is 0.
     return base.clamp_min(torch.finfo(base.dtype).eps) ** gamma
 
 
 def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
-    """q*, the highest predicted probability within the circle of high confidence, target > 0.5 (eq. 6).
+    """Return q*, the highest predicted probability in the circle of high confidence, i.e. where target > 0.5 (eq. 6).
 
     Parameters
     ----------
@@ -44,9 +44,10 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, K, 1, 1), detached; NaN for a map without a target above 0.5, which has no anchor.
+    (B, K, 1, 1)
+        Detached; NaN for a heatmap without a target above 0.5, which has no anchor.
     """
-    # Subtracting a huge number outside takes a quarter of the time of masking, and leaves the values inside unchanged.
+    # Subtract a huge number outside the circle: four times as fast as masking, and the values inside stay unchanged.
     far = torch.finfo(target.dtype).max
     outside = torch.le(target, 0.5, out=torch.empty_like(target))
     highest = torch.sub(probability.detach(), outside, alpha=far).amax((-2, -1), keepdim=True)
@@ -54,20 +55,21 @@ def heatmap_anchor(probability: Tensor, target: Tensor) -> Tensor:
 
 
 def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor: Tensor | None = None) -> Tensor:
-    """Return the factor of every pixel of a heatmap: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
+    """Return the factor on the cross entropy of every heatmap pixel: `modulator` on true negatives, 1 elsewhere (eq. 5-7).
 
-    A map without an anchor (its joint lies outside the crop) has factor 1 everywhere.
+    The factor is 1 everywhere in a heatmap without an anchor, i.e. if the joint lies outside the crop.
 
     Parameters
     ----------
     probability, target : (B, K, H, W)
     gamma : float
     anchor : (B, K, 1, 1), optional
-        q*, by default the maps' `heatmap_anchor`; NaN for none.
+        q*, by default `heatmap_anchor`; NaN for heatmaps without an anchor.
 
     Returns
     -------
-    (B, K, H, W), at most 2^gamma.
+    (B, K, H, W)
+        At most 2^gamma.
     """
     if anchor is None:
         anchor = heatmap_anchor(probability, target)
@@ -76,28 +78,29 @@ def heatmap_modulator(probability: Tensor, target: Tensor, gamma: float, anchor:
 
 
 def true_negatives(target: Tensor, anchor: Tensor, out: Tensor | None = None) -> Tensor:
-    """Mark the true negatives (eq. 5): the pixels with target 0, in maps that have an anchor.
+    """Mark the true negatives (eq. 5): the pixels with target 0 in heatmaps that have an anchor.
 
     Parameters
     ----------
     target : (..., H, W)
     anchor : (..., 1, 1)
-        NaN for none.
+        NaN for heatmaps without an anchor.
     out : (..., H, W), optional
         Buffer for the result.
 
     Returns
     -------
-    (..., H, W), 1 or 0 in the target's precision, which is faster than a boolean mask.
+    (..., H, W)
+        1 for true negatives, else 0; in the dtype of `target`, which is faster than a boolean mask.
     """
     negative = torch.where(anchor.isnan(), -1.0, 0.0)  # no target is -1
     return torch.eq(target, negative, out=torch.empty_like(target) if out is None else out)
 
 
 def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the true negatives that score higher than the anchor, which have a modulator above 1.
+    """Count the hard pixels: true negatives with an output above the anchor, i.e. with a modulator above 1.
 
-    The result does not depend on gamma, and is the same for logits and probabilities.
+    The result is the same for logits and probabilities, and for every gamma.
 
     Parameters
     ----------
@@ -105,12 +108,12 @@ def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tenso
         Logits or probabilities.
     target : (B, K, H, W)
     labelled : (B, K) bool
-        The counts of other maps are 0.
+        True for labelled joints; the counts of all other joints are 0.
 
     Returns
     -------
     hard, negatives : (B, K) int64
-        Numbers of hard pixels and of all true negatives; both 0 for a map without an anchor.
+        Number of hard pixels and number of true negatives in each heatmap; both are 0 in a heatmap without an anchor.
     """
     hard_counts = []
     negative_counts = []
@@ -126,15 +129,15 @@ def hard_pixels(output: Tensor, target: Tensor, labelled: Tensor) -> tuple[Tenso
 
 
 class AnchorMapLoss(torch.autograd.Function):
-    """Sum of each map's anchor loss (Ryou et al., ICCV 2019, eq. 5-7): the sum of `heatmap_modulator` * cross entropy.
+    """Anchor loss of each heatmap (Ryou et al., ICCV 2019, eq. 5-7): the sum of `heatmap_modulator` * cross entropy.
 
-    The gradient is computed together with the loss, and only the gradient is kept for the backward pass. It equals autograd's
-    gradient of the plain formula. There is no second derivative, and no derivative by the target.
+    The forward pass also computes the gradient with respect to the logits, and stores only this gradient for the backward pass.
+    The gradient equals that of autograd. Second derivatives and the derivative with respect to the target are not available.
     """
 
     @staticmethod
     def forward(ctx, logits: Tensor, target: Tensor, gamma: float) -> Tensor:
-        """(B, K, H, W) logits and target, in float32 or float64, to (B, K)."""
+        """Compute (B, K) losses from (B, K, H, W) logits and targets in float32 or float64."""
         gradient = torch.empty_like(logits, memory_format=torch.contiguous_format)
         pieces = list(blocks(logits, target, gradient))
         sums = []
@@ -146,13 +149,13 @@ class AnchorMapLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream_BK: Tensor):
-        """Scale the maps' gradients."""
+        """Scale the stored gradients by the upstream gradient."""
         (gradient,) = ctx.saved_tensors
         return gradient * upstream_BK[..., None, None], None, None
 
 
 def blocks(*maps_BKHW: Tensor) -> Iterable[tuple[Tensor, ...]]:
-    """Iterate over several batches of maps at once, in blocks of people and joints.
+    """Split several batches of heatmaps into the same blocks of heatmaps.
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ def blocks(*maps_BKHW: Tensor) -> Iterable[tuple[Tensor, ...]]:
     Returns
     -------
     iterable of tuples of (N, H, W)
-        Views of contiguous batches. All maps form one block on a GPU and in a compiled graph, where blocks gain nothing.
+        Views of the (contiguous) batches. On a GPU and in a compiled graph, where blocks bring no speedup, there is one block.
     """
     flat = [maps.flatten(0, 1) for maps in maps_BKHW]
     if not flat[0].is_cpu or torch.compiler.is_compiling():
@@ -172,9 +175,9 @@ def blocks(*maps_BKHW: Tensor) -> Iterable[tuple[Tensor, ...]]:
 
 
 def _buffers(pieces: Sequence[tuple[Tensor, ...]]) -> Iterator[Sequence[Tensor | None]]:
-    """Yield buffers for each block. All blocks share one memory, which is faster because it stays in the cache."""
+    """Yield the buffers for each block. All blocks share the same memory, which then stays in the CPU cache."""
     if len(pieces) == 1:
-        yield [None] * _BUFFERS  # allocate as needed: a compiled graph does without them
+        yield [None] * _BUFFERS  # None: each operation allocates its result, which a compiled graph can avoid
         return
     largest = pieces[0][0]
     memory = largest.new_empty(_BUFFERS, *largest.shape)
@@ -183,7 +186,7 @@ def _buffers(pieces: Sequence[tuple[Tensor, ...]]) -> Iterator[Sequence[Tensor |
 
 
 def _block_loss(z: Tensor, p: Tensor, gradient: Tensor, gamma: float, buffers: Sequence[Tensor | None]) -> Tensor:
-    """(N,) losses of maps (N, H, W), whose gradient by the logits is written to `gradient`."""
+    """Return the (N,) losses of (N, H, W) heatmaps; writes the gradient with respect to the logits to `gradient`."""
     buffer1, buffer2, buffer3, buffer4, buffer5 = buffers
     anchor = heatmap_anchor(z, p).sigmoid()
     odds = torch.clamp(z, max=_FAR, out=buffer1).exp_()

@@ -1,8 +1,8 @@
-"""Losses of classifiers, computed from logits: the paper's anchor loss, and the losses it is compared with.
+"""Classification losses, computed from logits: the paper's anchor loss and the baselines of the paper.
 
-All are called as ``loss(logits, target)``: logits (N, C) or (N, C, …), and class indices (N, …) or probabilities of
-every class, in the logits' shape. Losses are summed over the classes and averaged over the examples. Inputs of lower
-precision are computed in float32.
+Every loss is called as ``loss(logits, target)``. The logits are (N, C) or (N, C, …); the target contains class indices (N, …), or
+probabilities of every class in the shape of the logits. Losses are summed over the classes and averaged over the examples.
+Half-precision inputs are converted to float32.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from posekit.losses.anchor import modulator
 from posekit.losses.heatmap import REDUCTIONS, HeatmapFocalLoss, masked_reduce
 
 ANCHORS = ("background", "target", "both")
-_CONFIDENT = 0.5  # a class with a higher target is a target class, like a pixel in the circle of high confidence (eq. 6)
+_CONFIDENT = 0.5  # classes with a target above this are target classes, like pixels in the circle of high confidence (eq. 6)
 
 
 class ClassificationLoss(nn.Module):
-    """Base of the classifiers' losses; a subclass defines `per_class`.
+    """Base class of the classification losses; a subclass defines `per_class`.
 
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}
-        ``mean`` sums over the classes and averages over the examples that count; it is 0 if none does. ``none`` returns
-        one number per class, in the logits' shape.
+        ``mean`` sums over the classes and averages over the examples that are not ignored (0 if all are ignored). ``none``
+        returns the loss of every class, in the shape of the logits.
     ignore_index : int
-        Examples of this class index do not count, in the mean's denominator either.
+        Class index of examples to ignore; ``mean`` does not include ignored examples in the denominator.
     class_weight : sequence of C floats, or (C,) Tensor, optional
-        Factor on every class's term. It does not change the mean's denominator, unlike in `torch.nn.CrossEntropyLoss`
-        with class indices.
+        Factor on the loss of each class. Unlike in `torch.nn.CrossEntropyLoss` with class indices, the weights do not change
+        the denominator of ``mean``.
 
     Raises
     ------
@@ -51,14 +51,17 @@ class ClassificationLoss(nn.Module):
         self.register_buffer("class_weight", _class_weight(class_weight), persistent=False)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, counted from 0. Call it before every epoch; only losses with a warm-up use it."""
+        """Set the epoch, counted from 0; call this method before every epoch. Only losses with a warm-up use the epoch."""
 
     def per_class(self, logits: Tensor, target: Tensor) -> Tensor:
-        """(N, C, …) loss of every class, without weights; logits and target have that shape."""
+        """Return the unweighted (N, C, …) loss of every class, from logits and targets of the same shape."""
         raise TypeError(f"{type(self).__name__} does not define per_class")
 
     def weigh(self, loss: Tensor, counted: Tensor) -> Tensor:
-        """(N, …) weight of every example; `loss` is its loss, detached, and `counted` 1, or 0 for an ignored example."""
+        """Return the (N, …) weight of every example.
+
+        Both arguments are (N, …): `loss` is the detached loss, and `counted` is 0 for ignored examples, else 1.
+        """
         return counted
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -67,13 +70,13 @@ class ClassificationLoss(nn.Module):
         Parameters
         ----------
         logits : (N, C) or (N, C, …)
-        target : (N, …) integers, or the logits' shape
-            Class indices, or a target in [0, 1] for every class (any number of them may be above 0).
+        target : (N, …) int, or (N, C, …) float
+            Class indices, or a target in [0, 1] for every class; any number of classes may have a target above 0.
 
         Returns
         -------
         Tensor
-            A number, or (N, C, …) with reduction ``none``; float32, or float64 for logits of float64.
+            Scalar, or (N, C, …) with reduction ``none``; float64 if the logits are float64, else float32.
 
         Raises
         ------
@@ -98,7 +101,7 @@ class ClassificationLoss(nn.Module):
 
 
 class BCE(ClassificationLoss):
-    """Sigmoid and binary cross entropy of every class (eq. 8); parameters as for `ClassificationLoss`."""
+    """Binary cross entropy of every class with a sigmoid (eq. 8); parameters as for `ClassificationLoss`."""
 
     def per_class(self, logits, target):
         """-p log q - (1 - p) log(1 - q)."""
@@ -106,7 +109,7 @@ class BCE(ClassificationLoss):
 
 
 class CrossEntropy(ClassificationLoss):
-    """Softmax and cross entropy; parameters as for `ClassificationLoss`."""
+    """Cross entropy with a softmax; parameters as for `ClassificationLoss`."""
 
     head = "softmax"
 
@@ -116,7 +119,7 @@ class CrossEntropy(ClassificationLoss):
 
 
 class FocalLoss(ClassificationLoss):
-    """Focal loss (Lin et al., ICCV 2017; eq. 9) of every class, without the class balance alpha.
+    """Focal loss (Lin et al., ICCV 2017; eq. 9) of every class with a sigmoid, without the class weight alpha.
 
     Parameters
     ----------
@@ -128,7 +131,7 @@ class FocalLoss(ClassificationLoss):
     Raises
     ------
     ValueError
-        If gamma is negative or not finite, or as for `ClassificationLoss`.
+        If gamma is negative or not finite, or for the same reasons as `ClassificationLoss`.
     """
 
     def __init__(self, gamma: float = 2.0, reduction: str = "mean", **options):
@@ -143,33 +146,34 @@ class FocalLoss(ClassificationLoss):
 class AnchorLoss(ClassificationLoss):
     """Anchor loss (Ryou, Jeong, Perona, ICCV 2019, section 3.2 and appendix A-1) on sigmoid probabilities.
 
-    The cross entropy of a class is scaled by its probability q relative to an anchor probability q* (eq. A-1)::
+    The scale of each class's cross entropy depends on the probability q of the class relative to an anchor q* (eq. A-1)::
 
         - p_k (1 - q_k + q*_t)^gamma_t log q_k - (1 - p_k) (1 + q_k - q*_b)^gamma_b log(1 - q_k)
 
     ================  ==========================================================  =====================================
-    `anchor`          anchors                                                     exponents
+    `anchor`          anchors                                                     gamma_t and gamma_b
     ================  ==========================================================  =====================================
-    ``"background"``  q*_b: the target's probability - margin, 0 at least         0 and gamma (eq. 2, A-3; table A-1 ii)
-    ``"target"``      q*_t: the best background probability + margin, 1 at most   gamma and 0 (eq. A-2; table A-1 i)
+    ``"background"``  q*_b: the target's probability - margin, at least 0         0 and gamma (eq. 2, A-3; table A-1 ii)
+    ``"target"``      q*_t: highest background probability + margin, at most 1    gamma and 0 (eq. A-2; table A-1 i)
     ``"both"``        both                                                        gamma and gamma (A-4; table A-1 iii)
     a number          q*_b: that number, without margin                           0 and gamma (table 3, static)
     ================  ==========================================================  =====================================
 
-    A class with a target above 0.5 is a target class, the others are background. With several target classes the anchor is their
-    highest probability, as in a heatmap's circle of high confidence (eq. 6). Without any, the cross entropy is not scaled. The
-    anchor is detached: it scales the loss and receives no gradient.
+    Classes with a target above 0.5 are target classes; all other classes are background. With several target classes, "the
+    target's probability" is the highest of their probabilities, as in the circle of high confidence of a heatmap (eq. 6). The
+    cross entropy is not scaled if there is no class to take the anchor from. The anchor is detached and receives no gradient.
 
     Parameters
     ----------
     gamma : float
         Focusing exponent, >= 0; 0 is binary cross entropy. The paper uses 0.5, and 2 with a warm-up.
     margin : float
-        0 to 1. Background up to the margin below the target's probability is amplified too.
+        Margin from 0 to 1. The loss is also amplified for background classes whose probability is below the target's
+        probability by less than the margin.
     anchor : {"background", "target", "both"} or float
-        Kind of anchor, or one anchor from 0 to 1 for all examples.
+        Row of the table above, or a constant anchor from 0 to 1 for all examples.
     warmup_epochs : int
-        Number of first epochs with the loss `CrossEntropy`, softmax; 5 in the paper. If it is above 0, call `set_epoch`
+        Number of epochs at the start that use `CrossEntropy` (softmax) instead; 5 in the paper. If above 0, call `set_epoch`
         before every epoch.
     reduction, ignore_index, class_weight
         As for `ClassificationLoss`.
@@ -177,7 +181,7 @@ class AnchorLoss(ClassificationLoss):
     Raises
     ------
     ValueError
-        If an argument is outside its range or unknown.
+        If an argument has an invalid value.
     """
 
     def __init__(
@@ -196,15 +200,15 @@ class AnchorLoss(ClassificationLoss):
         self.margin = _between("margin", margin, 0, 1)
         self.anchor = anchor if isinstance(anchor, str) else _between("anchor", anchor, 0, 1)
         self.warmup_epochs = _between("warmup_epochs", warmup_epochs, 0)
-        # Not the epoch itself: a compiled loss would be compiled again in every epoch.
+        # A flag instead of the epoch, because a compiled loss would be recompiled for every new epoch.
         self.warming_up: bool | None = None if warmup_epochs else False
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch, counted from 0; the first `warmup_epochs` are the warm-up. It is not part of the state dict."""
+        """Set the epoch, counted from 0; epochs below `warmup_epochs` are the warm-up. The epoch is not in the state dict."""
         self.warming_up = epoch < self.warmup_epochs
 
     def per_class(self, logits, target):
-        """The formula above, or -p log softmax(z) in the warm-up.
+        """Return the loss in the class docstring, or -p log softmax(z) in the warm-up.
 
         Raises
         ------
@@ -212,14 +216,14 @@ class AnchorLoss(ClassificationLoss):
             If there is a warm-up and `set_epoch` was never called.
         """
         if self.warming_up is None:
-            raise RuntimeError("AnchorLoss: with warmup_epochs, call set_epoch(epoch) before every epoch")
+            raise RuntimeError("AnchorLoss: warmup_epochs is above 0, so call set_epoch(epoch) before every epoch")
         if self.warming_up:
             return _softmax_cross_entropy(logits, target)
         target_factor, background_factor = self.modulators(logits, target)
         return -target_factor * target * F.logsigmoid(logits) - background_factor * (1 - target) * F.logsigmoid(-logits)
 
     def modulators(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the factors (1 - q + q*_t)^gamma_t and (1 + q - q*_b)^gamma_b of every class's two cross entropies.
+        """Return the two factors of every class, (1 - q + q*_t)^gamma_t and (1 + q - q*_b)^gamma_b.
 
         Parameters
         ----------
@@ -228,14 +232,14 @@ class AnchorLoss(ClassificationLoss):
         Returns
         -------
         target_factor, background_factor : (N, C, …)
-            Background is hard where its factor is above 1.
+            Factors on the cross entropy of target and background; hard background has a factor above 1.
         """
         q = logits.sigmoid()
         positive = target > _CONFIDENT
         target_factor = background_factor = torch.ones_like(q)
         if self.anchor in ("target", "both"):
             anchor = (_highest(q, ~positive) + self.margin).clamp_max(1)  # A-2
-            # (1 - q + q*) is (1 + q' - q'*) of the complements q' = 1 - q, which the sigmoid computes exactly.
+            # (1 - q + q*) equals (1 + q' - q'*) with q' = 1 - q = sigmoid(-z), which has no cancellation.
             target_factor = _where_any(~positive, modulator((-logits).sigmoid(), 1 - anchor, self.gamma))
         if self.anchor in ("background", "both"):
             anchor = (_highest(q, positive) - self.margin).clamp_min(0)  # eq. 2
@@ -246,19 +250,19 @@ class AnchorLoss(ClassificationLoss):
 
 
 class OHEM(ClassificationLoss):
-    """Online hard example mining over any classifier's loss: only the batch's examples of highest loss count.
+    """Online hard example mining with any classification loss: only the examples with the highest loss of a batch are used.
 
     Parameters
     ----------
     base : ClassificationLoss
-        Its reduction, ignored index and class weights are used.
+        Loss to use, including the reduction, ignore_index and class_weight of `base`.
     ratio : float
-        Share of the examples that count, above 0 and at most 1; their number is rounded, and at least 1.
+        Fraction of the examples to use, above 0 and at most 1. The number of used examples is rounded, and at least 1.
 
     Raises
     ------
     ValueError
-        If the ratio is outside its range.
+        If the ratio is not above 0 and at most 1.
     """
 
     def __init__(self, base: ClassificationLoss, ratio: float):
@@ -267,27 +271,27 @@ class OHEM(ClassificationLoss):
         self.head = base.head
         self.ratio = _between("ratio", ratio, 0, 1)
         if not ratio:
-            raise ValueError("ratio: expected a share above 0, got 0")
+            raise ValueError("ratio: expected a fraction above 0, got 0")
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the base loss's epoch."""
+        """Set the epoch of the base loss."""
         self.base.set_epoch(epoch)
 
     def per_class(self, logits, target):
-        """The base loss."""
+        """Return the base loss of every class."""
         return self.base.per_class(logits, target)
 
     def weigh(self, loss, counted):
-        """The base loss's weights for the hardest examples, 0 for the others."""
+        """Return the weights of the base loss for the hardest examples, and 0 for all other examples."""
         counted = self.base.weigh(loss, counted)
         hardness = loss.masked_fill(counted == 0, -torch.inf).flatten()
         hardest_first = hardness.argsort(descending=True, stable=True)
-        # Ranks instead of a slice: only the device knows how many examples count.
+        # Compare ranks instead of slicing, because reading the number of examples would synchronise with the GPU.
         rank = torch.empty_like(hardest_first).scatter_(0, hardest_first, torch.arange(len(hardness), device=loss.device))
         return counted * (rank < self.kept((counted > 0).sum())).view_as(counted)
 
     def kept(self, examples: Tensor) -> Tensor:
-        """Number of examples that count, out of a () Tensor of `examples`."""
+        """Return how many of `examples` (a scalar tensor) are used."""
         return (self.ratio * examples).round().clamp_min(1)
 
 
@@ -296,14 +300,14 @@ def _softmax_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _class_targets(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """(N, C, …) target of every class, and (N, …) 1, or 0 for an ignored example; both in the logits' dtype."""
+    """Return the (N, C, …) target of every class, and an (N, …) mask that is 0 for ignored examples, else 1."""
     examples_shape = (*logits.shape[:1], *logits.shape[2:])
     if logits.ndim >= 2 and target.shape == logits.shape:
         return target.to(logits), logits.new_ones(examples_shape)
     if logits.ndim < 2 or target.shape != examples_shape or target.is_floating_point():
         raise ValueError(
-            f"logits and target: expected (N, C, …) and class indices (N, …) or the same shape, got {tuple(logits.shape)} and "
-            f"{tuple(target.shape)} {target.dtype}"
+            "logits and target: expected logits (N, C, …) and class indices (N, …) or targets (N, C, …), got "
+            f"{tuple(logits.shape)} and {tuple(target.shape)} {target.dtype}"
         )
     ignored = target == ignore_index
     index = target.masked_fill(ignored, 0).long().unsqueeze(1)
@@ -311,12 +315,12 @@ def _class_targets(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[T
 
 
 def _highest(probability: Tensor, classes: Tensor) -> Tensor:
-    """(N, 1, …) highest probability among the classes of a mask, detached."""
+    """Return the (N, 1, …) highest probability of the classes where `classes` is True, detached."""
     return (probability.detach() * classes).amax(1, keepdim=True)
 
 
 def _where_any(classes: Tensor, factor: Tensor) -> Tensor:
-    """The factor of examples that have a class to take the anchor from, 1 for the others."""
+    """Return the factor for examples with a True in `classes`, and 1 for all other examples, which have no anchor."""
     return torch.where(classes.any(1, keepdim=True), factor, 1.0)
 
 

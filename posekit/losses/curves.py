@@ -1,4 +1,4 @@
-"""Loss and gradient of a single true negative, for figures of the losses."""
+"""Loss and gradient of a single true negative, for plots of the losses."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from torch import Tensor
 
 from posekit.losses.heatmap import HeatmapLoss
 
-# Largest logit: 1 / (1 + exp(-z)) is exactly 1 in float64, and everything is finite.
+# Largest logit z: 1 / (1 + exp(-z)) is exactly 1 in float64, and the loss and gradient are finite.
 _FAR = 40.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Loss and its derivative; detached, in the shape of the probabilities.
+    """Loss of a true negative and the derivative of the loss; both are detached, in the shape of the probabilities.
 
     Parameters
     ----------
     loss : Tensor, float64
-        L.
+        Loss L.
     gradient : Tensor, float64
-        dL/dq, by the probability, not the logit.
+        dL/dq, the derivative with respect to the probability (not the logit).
     """
 
     loss: Tensor
@@ -28,19 +28,19 @@ class Cost:
 
 
 def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tensor | float) -> Cost:
-    """Compute a true negative's loss and gradient under a training loss.
+    """Compute the loss and gradient of a true negative under a training loss.
 
-    Each number comes from a map of two pixels, the joint with probability q* and a true negative with
-    probability q; the gradient is autograd's by the logit, divided by dq/dz = q (1 - q).
+    Each value comes from a heatmap of two pixels: the joint with probability q*, and a true negative with probability q. The
+    gradient is computed by autograd with respect to the logit z, and divided by dq/dz = q (1 - q).
 
     Parameters
     ----------
     loss : HeatmapLoss
-        With a sigmoid head and reduction "none".
+        Loss with a sigmoid head and reduction "none".
     probability : Tensor or float, any shape
-        q, at least 0 and below 1, where the loss is infinite.
+        Probability q of the true negative, at least 0 and below 1 (the loss is infinite at 1).
     anchor : Tensor or float, broadcast against `probability`
-        q*, 0 to 1. Binary cross entropy and focal loss do not depend on it.
+        Anchor q*, from 0 to 1. Binary cross entropy and focal loss do not depend on the anchor.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def background_cost(loss: HeatmapLoss, probability: Tensor | float, anchor: Tens
     Raises
     ------
     ValueError
-        If the loss has another head or reduction, or a probability is outside its range.
+        If the loss has another head or reduction, or a probability or anchor is out of range.
     """
     if loss.head != "sigmoid" or loss.reduction != "none":
         raise ValueError(f"loss: expected a sigmoid head and reduction 'none', got {loss.head!r} and {loss.reduction!r}")

@@ -1,4 +1,4 @@
-"""Anchor loss pixel by pixel: the parts of its formula, from the functions that training uses."""
+"""Parts of the anchor loss formula for every pixel, computed with the same functions as in training."""
 
 from dataclasses import dataclass
 
@@ -8,26 +8,26 @@ from torch import Tensor
 from posekit.losses.anchor import heatmap_anchor, heatmap_modulator
 from posekit.losses.heatmap import HeatmapBCE
 
-# Distance of probabilities from 0 and 1, where logits are infinite; above the spacing of float32 below 1.
+# Probabilities are clipped to this distance from 0 and 1, where logits are infinite; larger than the float32 spacing below 1.
 _MARGIN = 1e-7
 
 
 @dataclass(frozen=True)
 class AnchorMaps:
-    """The parts of anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7); all detached.
+    """Parts of anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7); all tensors are detached.
 
     Parameters
     ----------
     target : (B, K, H, W)
-        p.
+        Target heatmaps p.
     probability : (B, K, H, W)
-        q, within 0 to 1.
+        Predicted heatmaps q, strictly between 0 and 1.
     anchor : (B, K, 1, 1)
-        q*; NaN for a map without a target above 0.5, which has no anchor.
+        Anchor q*; NaN for a heatmap without a target above 0.5, which has no anchor.
     modulator : (B, K, H, W)
-        Factor on each pixel's cross entropy.
+        Factor on the cross entropy of each pixel.
     cross_entropy : (B, K, H, W)
-        Binary cross entropy.
+        Binary cross entropy of each pixel.
     gamma : float
         Focusing exponent.
     """
@@ -41,30 +41,30 @@ class AnchorMaps:
 
     @property
     def mask(self) -> Tensor:
-        """(B, K, H, W) bool: the true negatives (eq. 5), the only modulated pixels."""
+        """(B, K, H, W) bool, True at true negatives (eq. 5), the only pixels that are modulated."""
         return self.target == 0
 
     @property
     def circle(self) -> Tensor:
-        """(B, K, H, W) bool: the circle of high confidence, whose highest probability is the anchor (eq. 6)."""
+        """(B, K, H, W) bool, True in the circle of high confidence. The anchor is the highest probability in the circle (eq. 6)."""
         return self.target > 0.5
 
     @property
     def loss(self) -> Tensor:
-        """(B, K, H, W): anchor loss (eq. 7)."""
+        """(B, K, H, W) anchor loss of each pixel (eq. 7)."""
         return self.modulator * self.cross_entropy
 
     @property
     def penalty(self) -> Tensor:
-        """(B, K, H, W): anchor loss minus binary cross entropy, 0 where that is negative (figure 7).
+        """(B, K, H, W) anchor loss minus binary cross entropy; 0 where the difference is negative (figure 7).
 
-        It is positive on true negatives that score higher than the anchor: the peaks that make a map count a joint twice.
+        The penalty is positive at true negatives with a probability above the anchor, for example at a second peak.
         """
         return ((self.modulator - 1) * self.cross_entropy).clamp_min(0)
 
     @property
     def gradient(self) -> Tensor:
-        """(B, K, H, W): the derivative of `loss` by a sigmoid's logits, with a constant anchor."""
+        """(B, K, H, W) derivative of `loss` with respect to the logits (sigmoid head), with the anchor held constant."""
         q = self.probability
         slope = self.gamma * (1 + q - self.anchor) ** (self.gamma - 1) * q * (1 - q)
         modulated = slope * self.cross_entropy + self.modulator * q
@@ -77,18 +77,18 @@ def anchor_maps(probability: Tensor, target: Tensor, gamma: float = 2.0, *, anch
     Parameters
     ----------
     probability : (B, K, H, W) float
-        Predicted maps. A linear head's values below 0 or above 1 are clipped.
+        Predicted heatmaps. Values outside [0, 1], which a linear head may predict, are clipped.
     target : (B, K, H, W) float
-        Target maps, as `posekit.heatmaps.encode` draws them.
+        Target heatmaps, for example from `posekit.heatmaps.encode`.
     gamma : float
         Focusing exponent, >= 0.
     anchor : float or (B, K, 1, 1), optional
-        q*, by default the maps' own, to see the effect of another anchor. A map without an anchor of its own gets none.
+        Anchor q* to use instead of the predicted heatmaps' own anchors. Heatmaps without an own anchor still have none.
 
     Returns
     -------
     AnchorMaps
-        Computed in the inputs' precision, but at least in float32.
+        Computed in the precision of the inputs, but at least in float32.
 
     Raises
     ------

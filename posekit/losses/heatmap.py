@@ -1,7 +1,7 @@
-"""Losses on heatmaps, computed from logits.
+"""Heatmap losses, computed from logits.
 
-Each takes the logits of one output, or of several stacks, whose losses are summed (intermediate
-supervision). Inputs of lower precision are computed in float32.
+Every loss takes the logits of one output, or a sequence with the logits of every stack, whose losses are summed (intermediate
+supervision). Half-precision inputs are converted to float32.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class HeatmapLoss(nn.Module):
-    """Base of the heatmap losses; a subclass defines `per_pixel`.
+    """Base class of the heatmap losses; a subclass defines `per_pixel`.
 
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}
-        ``mean`` averages over the pixels of all labelled joints; ``none`` returns (B, K, H, W), weighted.
+        ``mean`` averages over the pixels of all labelled joints; ``none`` returns the weighted loss of every pixel, (B, K, H, W).
 
     Raises
     ------
@@ -30,7 +30,7 @@ class HeatmapLoss(nn.Module):
     """
 
     head = "sigmoid"
-    """Activation that turns logits into heatmaps; the model's head must be the same."""
+    """Activation that converts logits to heatmaps; must equal the head of the model."""
 
     def __init__(self, reduction: str = "mean"):
         super().__init__()
@@ -39,15 +39,15 @@ class HeatmapLoss(nn.Module):
         self.reduction = reduction
 
     def per_pixel(self, logits: Tensor, target: Tensor) -> Tensor:
-        """(B, K, H, W) loss of every pixel, without weights."""
+        """Return the unweighted (B, K, H, W) loss of every pixel."""
         raise TypeError(f"{type(self).__name__} does not define per_pixel")
 
     def per_map(self, logits: Tensor, target: Tensor) -> Tensor:
-        """(B, K) sum of the pixels' losses in every map, without weights."""
+        """Return the unweighted (B, K) loss of every heatmap, summed over the pixels."""
         return self.per_pixel(logits, target).sum((-2, -1))
 
     def weigh(self, loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
-        """(B, K) weight of every map; `loss_BK` is its loss, detached."""
+        """Return the (B, K) weight of every heatmap; `loss_BK` is the detached loss of every heatmap."""
         return map_weights(loss_BK, weight_BK)
 
     def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -55,11 +55,11 @@ class HeatmapLoss(nn.Module):
 
         Parameters
         ----------
-        logits : (B, K, H, W) or a sequence of such
+        logits : (B, K, H, W) or a sequence of (B, K, H, W)
         target : (B, K, H, W)
-            Target heatmaps in [0, 1], without NaN even in maps of weight 0.
+            Target heatmaps in [0, 1], without NaN, not even in heatmaps with weight 0.
         weight : (B, K), bool or float, optional
-            0 for joints that are not labelled.
+            Weight of every heatmap, 0 for joints that are not labelled; by default 1.
 
         Raises
         ------
@@ -96,14 +96,14 @@ class HeatmapBCE(HeatmapLoss):
 class HeatmapAnchorLoss(HeatmapLoss):
     """Anchor loss on heatmaps (Ryou et al., ICCV 2019, eq. 5-7).
 
-    Background pixels cost more the higher they score above the anchor, the highest score within the true joint's circle.
-    With gamma 0 it is binary cross entropy. No gradient flows through the anchor. Second derivatives (``create_graph``,
-    `torch.func`) need ``reduction="none"``.
+    The loss of a background pixel is amplified if the predicted probability is above the anchor, which is the highest probability
+    in the circle around the true joint. With gamma 0, the loss is binary cross entropy. No gradient flows through the anchor.
+    Second derivatives (``create_graph``, `torch.func`) need ``reduction="none"``.
 
     Parameters
     ----------
     gamma : float
-        Focusing exponent, >= 0. 2 is the paper's best on MPII.
+        Focusing exponent, >= 0; 2 gave the best result on MPII in the paper.
     reduction : {"mean", "sum", "none"}
 
     Raises
@@ -124,8 +124,8 @@ class HeatmapAnchorLoss(HeatmapLoss):
         return heatmap_modulator(logits.sigmoid(), target, self.gamma) * loss
 
     def per_map(self, logits, target):
-        """The same, summed over each map."""
-        if not self.gamma or target.requires_grad:  # the fused loss has no derivative by the target
+        """Return the sum of `per_pixel` over each heatmap."""
+        if not self.gamma or target.requires_grad:  # the fused loss has no derivative with respect to the target
             return super().per_map(logits, target)
         return AnchorMapLoss.apply(logits, target, self.gamma)
 
@@ -146,7 +146,7 @@ class HeatmapFocalLoss(HeatmapLoss):
 
     def per_pixel(self, logits, target):
         """-p (1 - q)^gamma log q - (1 - p) q^gamma log(1 - q)."""
-        # From log-sigmoids: powers of q have no derivative at q = 0 for gamma < 1.
+        # Use log-sigmoids, because q^gamma has no derivative at q = 0 for gamma < 1.
         log_q = F.logsigmoid(logits)
         log_not_q = F.logsigmoid(-logits)
         positive = torch.exp(self.gamma * log_not_q) * log_q
@@ -155,7 +155,7 @@ class HeatmapFocalLoss(HeatmapLoss):
 
 
 class HeatmapMSE(HeatmapLoss):
-    """Squared error of every pixel, on a linear head: the loss of the original hourglass."""
+    """Squared error of every pixel, for a linear head: the loss of the original hourglass paper."""
 
     head = "linear"
 
@@ -165,16 +165,16 @@ class HeatmapMSE(HeatmapLoss):
 
 
 class OHKM(HeatmapLoss):
-    """Online hard keypoint mining (Chen et al., CVPR 2018) over any heatmap loss.
+    """Online hard keypoint mining (Chen et al., CVPR 2018) with any heatmap loss.
 
-    Only each person's `top` labelled joints of highest loss count; the others get weight 0.
+    Of each person's labelled joints, only the `top` joints with the highest loss are used; all other joints get weight 0.
 
     Parameters
     ----------
     base : HeatmapLoss
-        Its reduction is used.
+        Loss to use, including the reduction of `base`.
     top : int
-        Joints kept per person, >= 1.
+        Number of joints to use per person, >= 1.
 
     Raises
     ------
@@ -191,15 +191,15 @@ class OHKM(HeatmapLoss):
         self.head = base.head
 
     def per_pixel(self, logits, target):
-        """The base loss."""
+        """Return the base loss of every pixel."""
         return self.base.per_pixel(logits, target)
 
     def per_map(self, logits, target):
-        """The base loss."""
+        """Return the base loss of every heatmap."""
         return self.base.per_map(logits, target)
 
     def weigh(self, loss_BK, weight_BK):
-        """The base loss's weights for the hardest joints, 0 for the others."""
+        """Return the weights of the base loss for the hardest joints, and 0 for all other joints."""
         weight = map_weights(loss_BK, weight_BK)
         hardness = (loss_BK * weight).masked_fill(weight == 0, -torch.inf)
         hardest = hardness.topk(min(self.top, hardness.shape[1]), dim=1).indices
@@ -214,17 +214,18 @@ def _exponent(gamma: float) -> float:
 
 
 def map_weights(loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
-    """Return the weight of each joint's map, in the loss's precision.
+    """Return the weight of every heatmap, in the dtype of the loss.
 
     Parameters
     ----------
     loss_BK : (B, K)
-    weight_BK : (B, K), bool or float, or None for all 1
+    weight_BK : (B, K), bool or float, optional
+        By default 1 for every heatmap.
 
     Raises
     ------
     ValueError
-        If the weight's shape does not fit.
+        If the shapes differ.
     """
     if weight_BK is None:
         return torch.ones_like(loss_BK)
@@ -234,18 +235,18 @@ def map_weights(loss_BK: Tensor, weight_BK: Tensor | None) -> Tensor:
 
 
 def masked_reduce(loss_BK: Tensor, weight_BK: Tensor, pixels: int, reduction: str) -> Tensor:
-    """Weight each joint's map and reduce.
+    """Compute the weighted sum or mean of the losses of heatmaps.
 
     Parameters
     ----------
     loss_BK : (B, K)
-        Sum over the pixels of each map.
+        Loss of every heatmap, summed over the pixels.
     weight_BK : (B, K) float
-        0 for a joint that is not labelled: it does not count, in the mean's denominator either.
+        Weight of every heatmap. Joints with weight 0 (not labelled) are also excluded from the denominator of the mean.
     pixels : int
-        H W, the pixels of a map.
+        Number of pixels of a heatmap, H * W.
     reduction : {"mean", "sum"}
-        ``mean`` is sum(w L) / (sum(w) H W), and 0 where no joint is labelled.
+        ``mean`` is sum(w L) / (sum(w) H W), and 0 if all weights are 0.
     """
     weighted = (loss_BK * weight_BK).sum()
     if reduction == "sum":
