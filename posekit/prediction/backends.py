@@ -1,4 +1,4 @@
-"""Back ends that run the network, from crops to maps or to joints and scores: torch, or ONNX Runtime, faster on a CPU."""
+"""Inference backends, which predict heatmaps, or joints and scores, from crops: torch, and ONNX Runtime (faster on a CPU)."""
 
 import hashlib
 import importlib.metadata
@@ -24,23 +24,25 @@ from posekit.prediction.onnx.export import decode_maps, predict_maps, to_onnx
 from posekit.prediction.onnx.session import OnnxSession
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Number format of each precision."""
-# Packages that make and run a model's ONNX form.
+"""Torch dtype of each precision."""
+# Packages that export a model to ONNX and run the ONNX export.
 _PACKAGES = ("onnx", "onnxruntime")
-_FORM = "the model's ONNX form"
-# Crops after which the ONNX form is made: for fewer, making it takes longer than it saves.
+_FORM = "the model's ONNX export"
+# Number of crops after which a model is exported to ONNX: for fewer crops, the export takes longer than it saves.
 _MIN_CROPS = 32
-# Values in a layer's output for one chunk of crops on a CPU: 8 MB, which stay in the processor's cache for the next layer.
+# Most float32 values in a layer's output for one chunk of crops on a CPU: 8 MB, which fit into the processor's cache.
 _CHUNK_VALUES = 2**21
 
 
 class Backend(ABC):
-    """Runs a network on crops (B, S, S, 3) uint8: red, green, blue; S is the model's input size, B at least 1.
+    """Base of the inference backends: each runs a network on RGB crops (B, S, S, 3) uint8.
+
+    S is the model's input size, and B is at least 1.
 
     Attributes
     ----------
     name : str
-        "torch", "compiled" or "onnx", followed by the precision if it is not float32, as in "torch bf16".
+        "torch", "compiled" or "onnx", followed by the precision if it is not float32, for example "torch bf16".
     info : ModelInfo
     """
 
@@ -49,25 +51,25 @@ class Backend(ABC):
 
     @abstractmethod
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """Return activated maps (B, K, H, W) float32."""
+        """Return activated heatmaps (B, K, H, W) float32."""
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """Return joints (B, K, 2) in crop pixels and scores (B, K); `decode` as for `posekit.heatmaps.decode`."""
+        """Return joints (B, K, 2) in crop pixels and scores (B, K); `decode` is a method of `posekit.heatmaps.decode`."""
         return decode_maps(self.maps(crops_BSS3), self.info, decode)
 
 
 class TorchBackend(Backend):
-    """Runs a network in torch, with batch normalisation folded away and channels last.
+    """Runs a network in torch, with batch normalisation folded into the convolutions and in channels-last memory format.
 
     Parameters
     ----------
     model : StackedHourglass
-        In eval mode, on any device; it is not changed.
+        In eval mode, on any device; the backend runs a copy.
     info : ModelInfo
     precision : {"no", "bf16", "fp16"}
-        Number format of the network; "no" is float32. Its maps are activated in float32.
+        Number format of the network; "no" is float32. Logits are always activated in float32.
     compiled : bool
-        Let torch.compile generate machine code for this network during the first crops.
+        Compile the network with torch.compile when it first runs.
     """
 
     def __init__(self, model: StackedHourglass, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
@@ -83,7 +85,7 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """See `Backend`; on the model's device.
+        """Return activated heatmaps as described in `Backend`, on the model's device.
 
         Raises
         ------
@@ -98,26 +100,26 @@ class TorchBackend(Backend):
             if reason is None:
                 raise
             raise ConfigError(
-                f"torch.compile does not work here ({reason}); install what it needs, or choose the back end torch"
+                f"torch.compile does not work on this machine ({reason}); install what is missing, or choose the backend torch"
             ) from error
 
 
 class OnnxBackend(Backend):
-    """Runs the ONNX form of a model in ONNX Runtime, on the CPU, with as many threads as torch.
+    """Runs the ONNX export of a model in ONNX Runtime, on the CPU, with as many threads as torch uses.
 
     Parameters
     ----------
     data : bytes
-        An ONNX file from `posekit.prediction.onnx.export.to_onnx`.
+        Content of an ONNX file from `posekit.prediction.onnx.export.to_onnx`.
     name : str
-        Name of the file in errors.
+        Name of the file in error messages.
 
     Raises
     ------
     ConfigError
         If onnx or onnxruntime is not installed.
     WeightsError
-        If the file cannot be used; see `OnnxSession`.
+        If the file is invalid; see `OnnxSession`.
     """
 
     name = "onnx"
@@ -132,7 +134,7 @@ class OnnxBackend(Backend):
         return maps
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """See `Backend`; decoded in the graph if that is the graph's way of decoding."""
+        """See `Backend`; decoded in the ONNX graph if the graph contains this decoding method."""
         if decode != self._session.decode:
             return super().joints(crops_BSS3, decode)
         joints, scores = self._run(crops_BSS3, ["joints", "scores"])
@@ -144,9 +146,10 @@ class OnnxBackend(Backend):
 
 
 class AutoBackend(Backend):
-    """The fastest on a CPU: torch for the first crops, then the ONNX form, made once and kept in the user's cache folder.
+    """Fastest backend on a CPU: torch for the first crops, then ONNX Runtime.
 
-    If that folder cannot be written, torch runs all crops, and stderr gives the reason.
+    The model is exported to ONNX once, and the export is kept in the user's cache folder. If the cache folder is not writable,
+    torch runs all crops, and the reason is printed to stderr.
 
     Parameters
     ----------
@@ -173,7 +176,7 @@ class AutoBackend(Backend):
         return self._choose(len(crops_BSS3)).joints(crops_BSS3, decode)
 
     def _choose(self, crops: int) -> Backend:
-        with self._lock:  # several threads may predict at once, but the ONNX form is made once
+        with self._lock:  # several threads may predict at once, but the model is exported only once
             self._crops += crops
             if not self._settled and self._crops >= _MIN_CROPS:
                 self._settled = True
@@ -181,7 +184,7 @@ class AutoBackend(Backend):
                     cache.require_writable()
                     self._use(OnnxBackend(onnx_form(self._model, self.info), _FORM))
                 except OutputError as error:
-                    _print(f"torch is used, ONNX Runtime would be faster: {error}")
+                    _print(f"inference stays in torch instead of the faster ONNX Runtime: {error}")
             return self._backend
 
     def _use(self, backend: Backend) -> None:
@@ -197,14 +200,14 @@ def _chunks(crops_BSS3: Tensor, info: ModelInfo) -> tuple[Tensor, ...]:
 
 
 def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: torch.device, precision: str = "no") -> Backend:
-    """Return a back end for a model.
+    """Return an inference backend for a model.
 
     Parameters
     ----------
     name : {"auto", "torch", "compiled", "onnx"}
-        "auto" is torch on a GPU or in lower precision. On a CPU it is ONNX Runtime, which is faster, if that is installed.
+        "auto" uses torch on a GPU or in lower precision; on a CPU it uses ONNX Runtime, which is faster, if it is installed.
     model : StackedHourglass
-        In eval mode, on the device.
+        In eval mode, on `device`.
     info : ModelInfo
     device : torch.device
     precision : {"no", "bf16", "fp16"}
@@ -213,7 +216,7 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
     Raises
     ------
     ConfigError
-        If the back end or precision is unknown, or unavailable on this machine.
+        If the backend or precision is unknown, or unavailable on this machine.
     """
     if name not in BACKENDS:
         raise ConfigError(f"backend {name!r}: choose from {', '.join(BACKENDS)}")
@@ -233,7 +236,7 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
 
 
 def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -> OnnxBackend:
-    """Return the back end for a file from ``tools/export.py``.
+    """Return the inference backend for an ONNX file from ``tools/export.py``.
 
     Parameters
     ----------
@@ -245,12 +248,14 @@ def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -
     Raises
     ------
     WeightsError
-        If the file cannot be read or used.
+        If the file cannot be read or is invalid.
     ConfigError
-        If back end, device or precision has another value, or a package is missing.
+        If `name`, `device` or `precision` has another value, or a package is not installed.
     """
     if name not in ("auto", "onnx"):
-        raise ConfigError(f"backend {name!r}: {path} is run by onnx; give the .safetensors file, or leave the back end out")
+        raise ConfigError(
+            f"backend {name!r}: cannot run the ONNX file {path}; choose the backend onnx, or give the .safetensors file"
+        )
     _require_cpu(device)
     _require_float32(precision)
     try:
@@ -261,23 +266,23 @@ def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -
 
 def _require_cpu(device: str) -> None:
     if device not in ("auto", "cpu"):
-        raise ConfigError(f"the back end onnx runs on the CPU, not on {device}; choose the device cpu or the back end torch")
+        raise ConfigError(f"the backend onnx runs only on the CPU, not on {device}; choose the device cpu or the backend torch")
 
 
 def _require_float32(precision: str) -> None:
     if precision != "no":
         raise ConfigError(
-            f"the back end onnx runs in float32, not in {precision}; choose the back end torch, or leave the precision out"
+            f"the backend onnx runs only in float32, not in {precision}; choose the backend torch or the precision no"
         )
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of that name; "auto" is a GPU if there is one.
+    """Return the torch device called `name`; "auto" is a GPU if there is one, otherwise the CPU.
 
     Raises
     ------
     ConfigError
-        If there is no such device on this machine.
+        If this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -291,7 +296,7 @@ def find_device(name: str) -> torch.device:
 
 
 def onnx_form(model: StackedHourglass, info: ModelInfo) -> bytes:
-    """Export a model to ONNX and keep the result in the cache folder if possible; stderr says where.
+    """Export a model to ONNX, write the export to the cache folder if possible, and print to stderr where it is kept.
 
     Raises
     ------
@@ -301,9 +306,9 @@ def onnx_form(model: StackedHourglass, info: ModelInfo) -> bytes:
     data = to_onnx(model, info)
     try:
         cache.write(_key(model, info), data)
-        _print(f"{_FORM}, which is faster, is kept in {cache.folder()}")
+        _print(f"exported the model to ONNX for faster inference; the export is kept in {cache.folder()}")
     except OutputError as error:
-        _print(f"{_FORM} is not kept: {error}")
+        _print(f"exported the model to ONNX for this run only, because the export cannot be kept: {error}")
     return data
 
 
@@ -312,15 +317,15 @@ def _print(line: str) -> None:
 
 
 def _version(package: str) -> str:
-    """Return a package's version, without the slow import of the package where possible."""
+    """Return a package's version, if possible without importing the package, which is slow."""
     try:
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # from another distribution, such as onnxruntime-gpu
+    except importlib.metadata.PackageNotFoundError:  # installed by another distribution, such as onnxruntime-gpu
         return export.require(package).__version__
 
 
 def _key(model: StackedHourglass, info: ModelInfo) -> str:
-    """Hash everything that a model's ONNX form depends on: weights, description, package versions and posekit's own code."""
+    """Hash everything that a model's ONNX export depends on: weights, `info`, package versions and posekit's own source code."""
     digest = hashlib.sha256(info.to_json().encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode())

@@ -1,1 +1,1 @@
-"""Person detectors: from an image to the boxes of its people."""
+"""Person detectors, which find the bounding boxes of people in an image."""

@@ -1,4 +1,4 @@
-"""Find people with any common ONNX person detector, whichever layout its results have."""
+"""Find people with a common ONNX object detector; the layout of the detector's outputs is recognised automatically."""
 
 import ast
 from collections.abc import Mapping
@@ -15,15 +15,16 @@ from posekit.prediction.predictor import load_image
 
 _ADVICE = "export it again, or choose another detector"
 _LAYOUTS = (
-    "a table of YOLOv8 or 11 (1, 4 + classes, N), YOLOv5 or 7 (1, N, 5 + classes), Ultralytics' RT-DETR (1, N, 4 + classes) or "
-    "end-to-end (1, N, 6); or outputs called boxes, scores and labels, as RT-DETR and SSD have them"
+    "one output in the layout of YOLOv8 or 11 (1, 4 + classes, N), YOLOv5 or 7 (1, N, 5 + classes), Ultralytics' RT-DETR "
+    "(1, N, 4 + classes) or an end-to-end export (1, N, 6); or outputs named boxes, scores and labels, as from RT-DETR and SSD"
 )
-# Side of the input if the file leaves it open, and the grey that fills it beside the image: YOLO's.
+# YOLO's values: side of the input if the file does not fix it, and the grey that pads the image.
 _SIDE = 640
 _GREY = 114
-# Boxes with at least this intersection over union are of the same person.
+# Boxes with at least this intersection over union belong to the same person.
 _SAME_BOX = 0.6
-# Coordinates up to this are fractions of the input, larger ones pixels: a box may reach a little beyond the image.
+# If no coordinate exceeds this value, coordinates are fractions of the input, otherwise pixels. A fraction can exceed 1 because
+# a box may reach beyond the image.
 _MAX_FRACTION = 2.0
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
@@ -31,21 +32,21 @@ _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(u
 class OnnxDetector:
     """Finds people with a YOLO-, RT-DETR- or SSD-style detector in ONNX Runtime.
 
-    The image is fitted into the top left corner of the network's input: red, green, blue, from 0 to 1, or to 255 if it takes
-    bytes. The layout of the results follows from their names, shapes and values. People are the class "person" in Ultralytics'
-    metadata. Without metadata they are class 0, for SSD class 1, since its class 0 is the background.
+    The image is resized to fit into the network's input, aligned to the top left corner: RGB from 0 to 1, or from 0 to 255 if
+    the input is uint8. The layout of the outputs is recognised from their names, shapes and values. If the file has Ultralytics'
+    metadata, people are the class "person"; otherwise people are class 0, or class 1 for SSD, whose class 0 is the background.
 
     Parameters
     ----------
     path : str or Path
-        An ONNX file that uses ONNX's own operators only.
+        An ONNX file with standard ONNX operators only.
     min_score : float
-        Boxes that score less are left out.
+        Boxes with a lower score are discarded.
 
     Raises
     ------
     WeightsError
-        If the file cannot be read, or is not a detector of a known layout; the message describes its inputs or results.
+        If the file cannot be read, or is not a detector with a known layout; the message lists the inputs or outputs found.
     ConfigError
         If onnx or onnxruntime is not installed.
     """
@@ -65,10 +66,12 @@ class OnnxDetector:
         height, width = self._image_input.shape[-3:-1] if self._channels_last else self._image_input.shape[-2:]
         self._height = height if isinstance(height, int) and height > 0 else _SIDE
         self._width = width if isinstance(width, int) and width > 0 else _SIDE
-        self(np.zeros((_SIDE, _SIDE, 3), np.uint8))  # reports an unknown layout before any work
+        self(np.zeros((_SIDE, _SIDE, 3), np.uint8))  # an unknown layout raises here, before any image is read
 
     def __call__(self, image: str | Path | np.ndarray) -> list[Box]:
-        """Return the boxes of people, image pixels: a quarter larger than the detector's rectangles, the highest score first.
+        """Return the bounding boxes of people, in image pixels, the highest score first.
+
+        Each box is a square; its side is 1.25 times the longer side of the detector's rectangle.
 
         Parameters
         ----------
@@ -80,10 +83,10 @@ class OnnxDetector:
         ImageError
             If the image cannot be read, or the array is not an image.
         WeightsError
-            If the network fails.
+            If running the detector fails.
         """
         inputs, scale = self._prepare(load_image(image))
-        with onnx_errors(self._name, "fails", _ADVICE):
+        with onnx_errors(self._name, "cannot be run", _ADVICE):
             results = self._session.run(None, inputs)
         names = [output.name for output in self._session.get_outputs()]
         corners, scores = self._read_people(dict(zip(names, results, strict=True)))
@@ -96,19 +99,20 @@ class OnnxDetector:
         return [Box.from_xywh(*rectangles[index]) for index in np.ravel(kept).astype(int)]
 
     def _find_inputs(self) -> tuple[Any, str | None]:
-        """Return the input for the image, and the name of the one for its size if there is one."""
+        """Return the image input, and the name of the image size input or None."""
         inputs = self._session.get_inputs()
         images = [entry for entry in inputs if entry.type in _DTYPES and len(entry.shape) in (3, 4) and 3 in entry.shape]
         others = [entry.name for entry in inputs if entry not in images]
         if len(images) != 1 or others not in ([], ["orig_target_sizes"]):
             actual = ", ".join(f"{entry.name} {entry.shape} {entry.type}" for entry in inputs)
             raise WeightsError(
-                f"{self._name}: inputs: expected an image (1, 3, H, W), and RT-DETR's orig_target_sizes, got {actual}; {_ADVICE}"
+                f"{self._name}: inputs: expected an image (1, 3, H, W) and optionally orig_target_sizes (RT-DETR), "
+                f"got {actual}; {_ADVICE}"
             )
         return images[0], others[0] if others else None
 
     def _prepare(self, image: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
-        """Return the network's inputs, and the number of its pixels in one of the image's."""
+        """Return the network's inputs by name, and the scale factor from image pixels to input pixels."""
         scale = min(self._height / image.shape[0], self._width / image.shape[1])
         height, width = (max(1, round(scale * length)) for length in image.shape[:2])
         canvas = np.full((self._height, self._width, 3), _GREY, np.uint8)
@@ -125,7 +129,10 @@ class OnnxDetector:
         return inputs, scale
 
     def _read_people(self, results: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return left, top, right, bottom (N, 4) in the input, pixels or fractions, and scores (N,), of people alone."""
+        """Return the boxes (N, 4) and scores (N,) of people, without other classes.
+
+        Boxes are left, top, right, bottom, in pixels or fractions of the network's input.
+        """
         boxes = _find(results, "box")
         scores = _find(results, "score")
         labels = _find(results, "label", "class")
@@ -133,7 +140,7 @@ class OnnxDetector:
             default = 0 if self._size_input else 1
             people = labels.ravel() == (default if self._person is None else self._person)
             corners = boxes.reshape(-1, 4)[people]
-            if any(name.startswith("detection_") for name in results):  # TensorFlow's boxes have y first
+            if any(name.startswith("detection_") for name in results):  # TensorFlow's order is top, left, bottom, right
                 corners = corners[:, [1, 0, 3, 2]]
             return corners, scores.ravel()[people]
         tables = list(results.values())
@@ -142,11 +149,14 @@ class OnnxDetector:
             if table is not None:
                 return table
         shapes = ", ".join(f"{name} {result.shape}" for name, result in results.items())
-        raise WeightsError(f"{self._name}: results: expected {_LAYOUTS}, got {shapes}; {_ADVICE}")
+        raise WeightsError(f"{self._name}: outputs: expected {_LAYOUTS}, got {shapes}; {_ADVICE}")
 
 
 def _person_class(metadata: Mapping[str, str], name: str) -> int | None:
-    """Return the class of people in Ultralytics' metadata, None without metadata. An only class is people, whatever its name."""
+    """Return the class number of people from Ultralytics' metadata; None without such metadata.
+
+    If the detector has only one class, that class counts as people, whatever its name.
+    """
     try:
         classes = dict(ast.literal_eval(metadata["names"]))
     except (KeyError, ValueError, SyntaxError, TypeError):
@@ -154,11 +164,11 @@ def _person_class(metadata: Mapping[str, str], name: str) -> int | None:
     for number, class_name in classes.items():
         if class_name == "person" or len(classes) == 1:
             return number
-    raise WeightsError(f"{name}: finds {', '.join(map(str, classes.values()))}, but no person; {_ADVICE}")
+    raise WeightsError(f"{name}: expected a class named person, got {', '.join(map(str, classes.values()))}; {_ADVICE}")
 
 
 def _find(results: Mapping[str, np.ndarray], *words: str) -> np.ndarray | None:
-    """Return the first result whose name contains one of the words."""
+    """Return the first output whose name contains one of the words; None if there is none."""
     for name, result in results.items():
         if any(word in name.lower() for word in words):
             return result
@@ -166,12 +176,12 @@ def _find(results: Mapping[str, np.ndarray], *words: str) -> np.ndarray | None:
 
 
 def _read_table(table: np.ndarray, person: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return corners and scores as `OnnxDetector._read_people` does; None if it is not a table of a known layout."""
+    """Return boxes and scores as `OnnxDetector._read_people` does; None if the table has no known layout."""
     rows, columns = table.shape
     if columns == 6 and (table[:, 5] == table[:, 5].round()).all():  # end-to-end: corners, score, class
         people = table[table[:, 5] == person]
         return people[:, :4], people[:, 4]
-    if 5 + person <= rows < columns:  # YOLOv8: a column for each box
+    if 5 + person <= rows < columns:  # YOLOv8: one column for each box
         return _corners(table[:4].T), table[4 + person]
     if not 5 + person <= columns <= rows:
         return None
@@ -179,11 +189,11 @@ def _read_table(table: np.ndarray, person: int) -> tuple[np.ndarray, np.ndarray]
         return _corners(table[:, :4]), table[:, 4 + person]
     if columns < 6 + person:
         return None
-    return _corners(table[:, :4]), table[:, 4] * table[:, 5 + person]  # YOLOv5: score of any object, and of the class
+    return _corners(table[:, :4]), table[:, 4] * table[:, 5 + person]  # YOLOv5: objectness times class score
 
 
 def _corners(boxes_N4: np.ndarray) -> np.ndarray:
-    """Return left, top, right, bottom (N, 4) of boxes given as centre and size."""
+    """Convert boxes from centre x, y, width, height to left, top, right, bottom (N, 4)."""
     centres = boxes_N4[:, :2]
     sizes = boxes_N4[:, 2:]
     return np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)

@@ -1,6 +1,6 @@
-"""Find the people in a whole image with the networks that come with posekit.
+"""Find the people in a whole image with posekit's own networks.
 
-A detector is any callable from an image to the boxes of its people: `PoseDetector`, or
+A detector is any callable that takes an image and returns the bounding boxes of the people in it, such as `PoseDetector` or
 `posekit.prediction.detect.onnx_detector.OnnxDetector`.
 """
 
@@ -16,32 +16,33 @@ from posekit.prediction.pose_similarity import body_oks, distinct
 from posekit.prediction.predictor import Predictor, load_image
 
 BOX_MARGIN = 1.25
-"""Side of a proposed box over the longer side of the keypoints' tight box."""
+"""Ratio of a proposed box's side to the longer side of the tight box around the person's keypoints."""
 CANDIDATES = 100
-"""Largest number of proposed boxes that are used."""
-# A proposed box supports a pose if their squares have at least this intersection over union, with this share of its score.
+"""Maximum number of proposed boxes that are used."""
+# A proposed box supports a pose if the box and the pose's tight square have at least this intersection over union. The box's
+# score times the weight is then added to the confidence in the pose.
 _SUPPORT_IOU = 0.5
 _SUPPORT_WEIGHT = 0.5
-# Least confidence in a person, where scores are probabilities and where they are peaks. Chosen on scenes composed of people whom
-# neither network had seen, so that five of six are found, and one false person in every third scene.
+# Minimum confidence in a person if scores are probabilities, and if scores are peaks. Chosen on scenes composed of people that
+# were not in the training data of either network: 5 of 6 people are found, with one false person per 3 scenes.
 _MIN_PROBABILITY = 0.65
 _MIN_PEAK = 0.25
-# Poses with at least this OKS are of the same person: better to lose one of two people close together than to count one twice.
+# Poses with at least this OKS are the same person. Low, since missing one of two close people is better than a double detection.
 _SAME_OKS = 0.2
 
 
 class PoseDetector:
     """Finds people: a network proposes boxes, and the pose model confirms or rejects them.
 
-    The pose model runs in each proposed box and in the whole image. The confidence in a pose is its mean score plus half the score
-    of the box proposed there: the first shows that there are joints, the second that they form a body. Of similar poses the most
-    confident one is kept.
+    The pose model runs in each proposed box and in the whole image. The confidence in a pose is the mean score of the pose plus
+    half the score of the proposed box around the pose. The mean score is evidence of joints; the box score is evidence that the
+    joints form a body. Of similar poses, only the most confident one is kept.
 
     Parameters
     ----------
     predictor : Predictor
     candidates : callable
-        From an image, (H, W, 3) uint8, blue, green, red, to boxes with their scores, the highest first: for example a
+        Takes an image, (H, W, 3) uint8 BGR, and returns proposed boxes with scores, the highest score first; for example a
         `posekit.tasks.person_finder.finder.CentreFinder`.
     """
 
@@ -51,7 +52,7 @@ class PoseDetector:
         self._min_confidence = _MIN_PROBABILITY if predictor.calibrated else _MIN_PEAK
 
     def __call__(self, image: str | Path | np.ndarray) -> list[Box]:
-        """Return the boxes of people, image pixels, the most confident first.
+        """Return the bounding boxes of people, in image pixels, the most confident first.
 
         Parameters
         ----------
@@ -73,7 +74,7 @@ class PoseDetector:
 
 
 def _box_scores(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """Return the highest score (N,) of the boxes proposed where each pose lies; 0 if there is none."""
+    """Return for each pose the highest score (N,) of the proposed boxes that overlap it enough; 0 without such a box."""
     keypoints = np.array([pose.keypoints for pose in poses])
     low = keypoints.min(1)
     high = keypoints.max(1)
@@ -84,7 +85,11 @@ def _box_scores(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) 
 
 
 def _similarity(poses: Sequence[Pose]) -> np.ndarray:
-    """Return the OKS (N, N) of all pairs, with left and right exchanged where that is higher: models confuse front and back."""
+    """Return the OKS (N, N) of all pairs of poses.
+
+    Models confuse front and back views, so each pair is also compared with left and right joints swapped in one of its poses; the
+    higher OKS of the two counts.
+    """
     if not poses:
         return np.zeros((0, 0))
     count = len(poses)

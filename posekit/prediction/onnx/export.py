@@ -1,4 +1,4 @@
-"""Export a model to ONNX: one file from crops to joints, scores and maps, which runs without posekit or torch."""
+"""Export a model to a single ONNX file that predicts joints, scores and heatmaps from crops, without posekit or torch."""
 
 import importlib
 import io
@@ -15,19 +15,20 @@ from posekit.models import ModelInfo, StackedHourglass, normalise
 
 INFO_KEY = "posekit"
 DECODE_KEY = "posekit_decode"
-"""Metadata keys of the model's description and of the graph's decoding."""
+"""Metadata keys of an exported file: the model's description as JSON, and the decoding method in the graph."""
 INPUT = "crops"
 OUTPUTS = ("joints", "scores", "maps")
-# The latest that every ONNX Runtime since 1.13 reads.
+# The newest operator set that all versions of ONNX Runtime since 1.13 support.
 _OPSET = 17
 _ABOUT = """\
-Human pose estimation by posekit. Input: crops (B, S, S, 3) uint8, red, green, blue, each of one person.
-Outputs: joints (B, K, 2) x, y in pixels of the crop, 0-based, an integer is a pixel's centre; scores (B, K), the
-heatmaps' peaks; maps (B, K, S/4, S/4), the activated heatmaps. The metadata "posekit" holds the joints' names and more."""
+Human pose estimation by posekit. Input: crops (B, S, S, 3) uint8, RGB, one person per crop.
+Outputs: joints (B, K, 2), x, y in crop pixels, where (0, 0) is the centre of the top left pixel; scores (B, K), the peak
+heights of the heatmaps; maps (B, K, S/4, S/4), the activated heatmaps. The metadata "posekit" describes the model as JSON,
+including the names of the joints."""
 
 
 class CropsToJoints(nn.Module):
-    """The whole prediction as one module: normalisation, network, activation, decoding.
+    """The complete prediction as one module: normalisation, network, activation, decoding.
 
     Parameters
     ----------
@@ -44,36 +45,40 @@ class CropsToJoints(nn.Module):
         self.decode = decode
 
     def forward(self, crops_BSS3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, S, S, 3) uint8 to joints (B, K, 2) in crop pixels, scores (B, K) and activated maps (B, K, H, W)."""
+        """Turn crops (B, S, S, 3) uint8 into joints (B, K, 2) in crop pixels, scores (B, K) and activated heatmaps (B, K, H, W)."""
         maps = predict_maps(self.model, self.info, crops_BSS3)
         joints, scores = decode_maps(maps, self.info, self.decode)
         return joints, scores, maps
 
 
 def predict_maps(model: StackedHourglass, info: ModelInfo, crops_BSS3: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the last stack's activated maps (B, K, H, W) float32 for crops (B, S, S, 3) uint8; `dtype` is the model's."""
+    """Return the last stack's activated heatmaps (B, K, H, W) float32 for crops (B, S, S, 3) uint8.
+
+    `dtype` is the dtype of the model's weights.
+    """
     images = normalise(crops_BSS3, info.mean, info.std).to(dtype)
     return model.activate(model(images)[-1].float())
 
 
 def decode_maps(maps_BKHW: Tensor, info: ModelInfo, method: str) -> tuple[Tensor, Tensor]:
-    """Return joints (B, K, 2) in pixels of the model's crop and scores (B, K); see `posekit.heatmaps.decode`."""
+    """Return joints (B, K, 2) in crop pixels and scores (B, K) for a model's heatmaps; see `posekit.heatmaps.decode`."""
     return heatmaps.decode(maps_BKHW, method=method, stride=info.input_size // int(maps_BKHW.shape[-1]))
 
 
 def require(package: str) -> ModuleType:
-    """Import a package of the extra ``onnx``.
+    """Import a package that comes with posekit's optional dependencies ``posekit[onnx]``.
 
     Raises
     ------
     ConfigError
-        If it is not installed.
+        If the package is not installed.
     """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f'{package} cannot be imported ({error}); pip install -e ".[onnx]", or choose the back end torch, the detector self'
+            f'{package} cannot be imported ({error}); run pip install -e ".[onnx]", '
+            "or choose the backend torch or the detector self"
         ) from error
 
 
@@ -85,18 +90,18 @@ def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter"
     model : StackedHourglass
         On the CPU, in eval mode.
     info : ModelInfo
-        The model's own description, stored as metadata.
+        Description of `model`, stored as metadata.
     decode : {"quarter", "dark", "argmax"}
-        How the graph finds joints in the maps; users of the file can also decode the maps themselves.
+        How the graph decodes joints from heatmaps. The graph also returns the heatmaps, which can be decoded in other ways.
 
     Returns
     -------
-    bytes : an ONNX file for batches of any size. Its description explains input and outputs.
+    bytes : content of an ONNX file for batches of any size. The file's doc string describes input and outputs.
 
     Raises
     ------
     ConfigError
-        If the decoding is unknown or onnx is not installed.
+        If `decode` is unknown or onnx is not installed.
     """
     if decode not in DECODE_METHODS:
         raise ConfigError(f"decode {decode!r}: choose from {', '.join(DECODE_METHODS)}")
@@ -105,7 +110,7 @@ def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter"
     graph.doc_string = _ABOUT
     joints = len(info.skeleton)
     side = info.input_size // heatmaps.STRIDE
-    # Tracing leaves the outputs' sizes open; write all but the batch size into the file.
+    # Tracing leaves the shapes of the outputs undefined; write all sizes except the batch size into the file.
     for output, sizes in zip(graph.graph.output, ((joints, 2), (joints,), (joints, side, side)), strict=True):
         for dimension, size in zip(output.type.tensor_type.shape.dim[1:], sizes, strict=True):
             dimension.dim_value = size
@@ -115,17 +120,17 @@ def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter"
 
 
 def _trace(network: CropsToJoints, size: int) -> bytes:
-    """Export by tracing: the newer exporter takes ten times as long for the same graph."""
+    """Export by tracing: torch's newer exporter takes ten times as long for the same graph."""
     file = io.BytesIO()
     crops = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes that are fixed in the file
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes that become constants, as intended
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "Constant folding")  # about an encoder's paddings, which stay in the graph
+        warnings.filterwarnings("ignore", "Constant folding")  # about the encoder's padding, which works without folding
         torch.onnx.export(
             network,
             (crops,),
-            file,  # type: ignore[arg-type]  # the stub lacks file objects, which tracing takes
+            file,  # type: ignore[arg-type]  # the type stub lacks file objects, which tracing accepts
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes={name: {0: "people"} for name in (INPUT, *OUTPUTS)},

@@ -1,1 +1,1 @@
-"""Videos: reading, writing, tracking and smoothing."""
+"""Read and write videos; track people and smooth their keypoints from frame to frame."""

@@ -1,4 +1,4 @@
-"""Read the frames of videos and webcams, some of them ahead of their use."""
+"""Read the frames of videos and webcams, and prefetch frames in a thread."""
 
 import math
 import os
@@ -15,12 +15,12 @@ import numpy as np
 from posekit.errors import ImageError
 from posekit.opencv import cv2
 
-# FFmpeg reports every damaged block on stderr; posekit's own errors say what matters. OpenCV reads this at the first video.
+# Silence FFmpeg, which prints every damaged block to stderr; posekit raises its own errors. Set before OpenCV opens a video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Where a file or webcam does not give its rate.
+# Frame rate if a file or webcam gives none, or one that is not plausible.
 _DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
-# Failed reads in a row after which a file has ended: a damaged stretch of ten seconds is skipped.
+# Number of consecutive failed reads that count as the end of a file. At 30 frames per second, up to 10 damaged seconds are skipped.
 _MAX_FAILED_READS = 300
 
 
@@ -31,11 +31,11 @@ class Frame:
     Parameters
     ----------
     index : int
-        Counted from 0; frames that cannot be decoded count.
+        0-based index in the video; frames that cannot be decoded also have an index.
     time : float
-        Seconds since the video's start; greater than that of the frame before.
+        Seconds since the start of the video; always later than the previous frame.
     image : (H, W, 3) uint8
-        Blue, green, red; rotated as the file asks for.
+        BGR, rotated according to the file's metadata.
     """
 
     index: int
@@ -44,34 +44,35 @@ class Frame:
 
 
 class VideoReader:
-    """Frames of a video file or webcam, once, in order; some are decoded ahead in a thread.
+    """Iterates once over the frames of a video file or webcam; a thread prefetches frames.
 
-    Use it as a context manager: leaving it ends the thread.
+    Use the reader as a context manager, which ends the thread on exit.
 
     Parameters
     ----------
     source : str, Path or int
-        A video file, or the index of a webcam.
+        Path of a video file, or the index of a webcam.
     ahead : int
-        Number of frames decoded ahead and held in memory.
+        Number of frames that are prefetched and held in memory.
 
     Attributes
     ----------
     name : str
         Name of the source in messages.
     fps : float
-        Frames per second; 30 if the source does not give it.
+        Frames per second; 30 if the source gives no plausible frame rate.
     size : (int, int)
         Width and height in pixels, according to the source.
     count : int or None
-        Number of frames according to the file; None if it does not give it.
+        Number of frames according to the file; None if the file gives none, and for webcams.
     skipped : list of range
-        Indices of the frames that could not be decoded so far; at the end also of those missing from the file's `count`.
+        Index ranges of the frames that could not be decoded so far. After the last frame, includes the indices up to `count`
+        that could not be read.
 
     Raises
     ------
     ImageError
-        If there is no such file or webcam, or OpenCV cannot decode the file.
+        If the file or webcam does not exist, or OpenCV cannot decode the file.
     """
 
     def __init__(self, source: str | Path | int, *, ahead: int = 4):
@@ -109,7 +110,7 @@ class VideoReader:
         Raises
         ------
         ImageError
-            At the end, if no frame could be decoded.
+            If no frame could be decoded.
         """
         pending = deque(self._executor.submit(self._next) for _ in range(self._ahead + 1))
         expected = 0
@@ -119,7 +120,7 @@ class VideoReader:
             pending.append(self._executor.submit(self._next))
             yield frame
         if not expected:
-            raise ImageError(f"{self.name}: none of its frames can be decoded; the video is damaged")
+            raise ImageError(f"{self.name}: no frame could be decoded; the video is damaged")
         self._note_skipped(expected, self.count or 0)
 
     def _note_skipped(self, first: int, end: int) -> None:
@@ -139,18 +140,18 @@ class VideoReader:
         milliseconds = 1000 * (time.monotonic() - self._start) if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC)
         if milliseconds / 1000 > self._time:
             return milliseconds / 1000
-        return max(self._time + 1 / self.fps, 0.0)  # some containers store no times, or the same one twice
+        return max(self._time + 1 / self.fps, 0.0)  # some files store no timestamps, or the same timestamp twice
 
 
 def _open_capture(source: str | Path | int, name: str) -> "cv2.VideoCapture":
     if isinstance(source, int):
-        advice = "cannot be opened; webcams count from 0, and another program may be using it"
+        advice = "cannot be opened; check the webcam's index (the first is 0) and that no other program uses the webcam"
     elif "://" in str(source):
-        raise ImageError(f"{name}: is an address; download the video and give the file")
+        raise ImageError(f"{name}: URLs are not supported; download the video and give the path of the file")
     elif not Path(source).is_file():
         raise ImageError(f"{name}: no such video file")
     else:
-        advice = "not a video that OpenCV can decode, or a damaged one"
+        advice = "not a video that OpenCV can decode, or a damaged video"
     with silent_opencv():
         capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     if not capture.isOpened():
@@ -160,7 +161,7 @@ def _open_capture(source: str | Path | int, name: str) -> "cv2.VideoCapture":
 
 @contextmanager
 def silent_opencv() -> Iterator[None]:
-    """Keep OpenCV from reporting on stderr what posekit's own error says in one line."""
+    """Silence OpenCV's messages on stderr; posekit raises its own one-line errors instead."""
     logging = cv2.utils.logging
     before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:

@@ -1,4 +1,4 @@
-"""One-Euro filter: little jitter where keypoints are still, little lag where they are fast."""
+"""Smooth keypoints over time with the One-Euro filter: little jitter for still keypoints, little lag for fast keypoints."""
 
 import math
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from posekit.prediction.video.tracking import Tracked
 
 
 class OneEuro:
-    """The filter of Casiez, Roussel and Vogel (CHI 2012), applied to each coordinate of K points.
+    """The One-Euro filter (Casiez, Roussel and Vogel, CHI 2012), applied to each coordinate of K points.
 
     Parameters
     ----------
     min_cutoff : float
-        Cutoff of the low-pass filter for a still point, Hz: lower is steadier.
+        Cutoff frequency of the low-pass filter for a still point, in Hz: lower values reduce jitter.
     beta : float
-        Rise of the cutoff with speed, Hz for each unit of length per second: higher lags less.
+        Increase of the cutoff frequency with speed, in Hz per unit of length per second: higher values reduce lag.
     speed_cutoff : float
-        Cutoff of the low-pass filter of the speed, Hz.
+        Cutoff frequency of the low-pass filter of the speed, in Hz.
     longest_gap : float
-        Seconds after which a missing point starts anew.
+        If a point was missing for more seconds than this, its filter restarts.
     """
 
     def __init__(self, *, min_cutoff: float = 1.5, beta: float = 7.0, speed_cutoff: float = 1.0, longest_gap: float = 0.5):
@@ -41,19 +41,19 @@ class OneEuro:
         Parameters
         ----------
         points_K2 : (K, 2) float
-            In any unit of length, always the same; a point that is not finite is missing.
+            In any unit of length, but the same in all calls; a point with a coordinate that is not finite is missing.
         time : float
-            Seconds.
+            Time of the frame in seconds.
 
         Returns
         -------
-        (K, 2) float64 : NaN where a point is missing. A point that returns within the longest gap is filtered from its last
-            position, over the time passed since.
+        (K, 2) float64 : filtered points; NaN where a point is missing. A point that reappears within `longest_gap` is filtered
+            from its last position, over the time since that position.
 
         Raises
         ------
         ValueError
-            If `time` is not later than that of the frame before, or the number of points changes.
+            If `time` is not later than in the previous call, or the number of points changes.
         """
         points = np.asarray(points_K2, dtype=np.float64)
         seen = np.all(np.isfinite(points), axis=1)
@@ -62,9 +62,9 @@ class OneEuro:
             self._speed = np.zeros(points.shape)
             self._times = np.full(len(points), -np.inf)
         if points.shape != self._points.shape:
-            raise ValueError(f"points: expected {self._points.shape} as before, got {points.shape}")
+            raise ValueError(f"points: expected {self._points.shape} as in the previous frame, got {points.shape}")
         if time <= self._time:
-            raise ValueError(f"time {time}: expected later than that of the frame before, {self._time}")
+            raise ValueError(f"time {time}: expected later than the previous frame's time {self._time}")
         self._time = time
         passed = time - self._times
         known = seen & (passed <= self._longest_gap)
@@ -80,28 +80,28 @@ class OneEuro:
     def _filter(
         self, points_N2: np.ndarray, before_N2: np.ndarray, speed_N2: np.ndarray, passed_N1: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the filtered points and their new speed."""
+        """Return the filtered points (N, 2) and their new filtered speeds (N, 2)."""
         speed = speed_N2 + _share(self._speed_cutoff, passed_N1) * ((points_N2 - before_N2) / passed_N1 - speed_N2)
         cutoff = self._min_cutoff + self._beta * np.abs(speed)
         return before_N2 + _share(cutoff, passed_N1) * (points_N2 - before_N2), speed
 
 
 def _share(cutoff: float | np.ndarray, passed: np.ndarray) -> np.ndarray:
-    """Share of a new value in an exponential low-pass filter with that cutoff, after that time."""
+    """Return the weight of a new value in an exponential low-pass filter, `passed` seconds after the last value."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * passed))
 
 
 class Smoother:
-    """Filters the keypoints of tracked people, each person with a `OneEuro`.
+    """Smooths the keypoints of tracked people, with a separate `OneEuro` filter for each person.
 
-    Lengths are in sides of the box in which a person was first seen, so that people of all sizes are treated alike.
+    The unit of length is the side of the person's first box, so that the filter works equally for people of all sizes.
 
     Parameters
     ----------
     min_score : float
-        Keypoints that score less count as missing: they are returned unchanged.
+        Keypoints with a lower score count as missing and are returned unchanged.
     **options
-        Of `OneEuro`, in box sides.
+        Keyword arguments of `OneEuro`, with box sides as the unit of length.
     """
 
     def __init__(self, *, min_score: float = 0.1, **options: float):
@@ -110,7 +110,7 @@ class Smoother:
         self._filters: dict[int, tuple[float, OneEuro]] = {}
 
     def __call__(self, tracked: Sequence[Tracked], time: float) -> list[Tracked]:
-        """Return the people of the next frame with filtered keypoints; `time` in seconds, later than that of the frame before."""
+        """Return the people of the next frame with smoothed keypoints; `time` is in seconds, later than in the previous call."""
         people = []
         for person in tracked:
             pose = person.pose

@@ -1,4 +1,4 @@
-"""Track people from frame to frame: their identities, and the boxes where they are expected next."""
+"""Track people from frame to frame: assign ids, and predict the bounding boxes of people in the next frame."""
 
 import math
 from collections.abc import Sequence
@@ -12,21 +12,22 @@ from posekit.metrics import square_iou
 from posekit.prediction.pose import Pose
 from posekit.prediction.pose_similarity import DOUBLE, body_oks
 
-# Least OKS between a pose and the person's expected joints: each joint about 1.8 sigma away.
+# Minimum OKS between a pose and a person's expected joints to match them; reached if each joint is about 1.8 sigma away.
 _SAME_PERSON = 0.2
-# A detector's box with at least this intersection over union with a followed person's is of that person.
+# A detected box with a higher intersection over union with a tracked person's box belongs to that person.
 _SAME_BOX = 0.7
-# Seconds over which the motion of an unseen person decays.
+# Time constant of the decay of an unseen person's velocity, in seconds.
 _COASTING_S = 1.0
-# Weight of each new measurement in the motion.
+# Weight of each new measurement in the running mean of a person's velocity.
 _NEW_MOTION = 0.5
-# Growth of the tolerance for an unseen person per second, in tolerances.
+# Increase of the tolerance factor (1 for a person just seen) per second in which a person is unseen.
 _TOLERANCE_PER_S = 3.0
-# Least share of sure joints in a pose that starts or finds a person again or is confident; and in one that updates a person seen
-# in the frame before.
+# Minimum fraction of sure joints in a pose. The first applies to a pose that starts a new person, updates a person who was not
+# seen in the previous frame, or is confident; the second to a pose that updates a person seen in the previous frame.
 _SURE_NEW = 0.5
 _SURE_FOLLOWED = 0.25
-# A pose is not confident below this share of the person's usual mean score, to which each new score contributes with this weight.
+# A pose is not confident if its mean score is below this fraction of the person's usual score. The usual score is a running
+# mean in which each new score has the weight `_NEW_SCORE`.
 _CONFIDENT_SHARE = 0.5
 _NEW_SCORE = 0.1
 
@@ -38,11 +39,11 @@ class Tracked:
     Parameters
     ----------
     id : int
-        Counted from 1; stays with the person.
+        1-based id, which the person keeps from frame to frame.
     pose : Pose
     confident : bool
-        False if too few joints score enough, or the mean score has dropped below half of the person's usual one: hidden, cut off,
-        or no longer in the image.
+        False if fewer than half of the joints are sure, or the mean score is below half of the person's usual mean score: the
+        person may be hidden, cut off by the image border or no longer in the image.
     """
 
     id: int
@@ -52,9 +53,10 @@ class Tracked:
 
 @dataclass(eq=False)
 class _Track:
-    """One followed person.
+    """The state of one tracked person.
 
-    `joints` (K, 2) are image pixels at `time`, NaN where a joint was never sure. Joints that are not sure move with the body.
+    `joints` (K, 2) are in image pixels at `time`; NaN for a joint that was never sure. Joints that are not sure move with the
+    body. `missed` is the number of frames since the last update.
     """
 
     id: int
@@ -65,15 +67,15 @@ class _Track:
     missed: int = 0
 
     def expected(self, time: float) -> np.ndarray:
-        """Return the joints (K, 2) at a later time, if the whole body keeps moving, slower and slower."""
+        """Return the expected joints (K, 2) at a later time: the whole body moves on with decaying velocity."""
         return self.joints + self.velocity * _COASTING_S * -math.expm1(-(time - self.time) / _COASTING_S)
 
     def tolerance(self, time: float) -> float:
-        """Return how many times farther than usual the person may be from the expected place."""
+        """Return the factor by which the allowed distance from the expected joints has grown at a later time."""
         return 1 + _TOLERANCE_PER_S * (time - self.time)
 
     def update(self, pose: Pose, sure_K: np.ndarray, time: float) -> None:
-        """Move to a pose with enough sure joints."""
+        """Update joints, velocity and usual score from a pose with enough sure joints."""
         common = sure_K & np.isfinite(self.joints).all(1)
         if common.any() and time > self.time:
             velocity = np.median(pose.keypoints[common] - self.joints[common], axis=0) / (time - self.time)
@@ -85,25 +87,25 @@ class _Track:
 
 
 class Tracker:
-    """Keeps the identities of people from frame to frame.
+    """Assigns ids to people and keeps them from frame to frame.
 
-    A person is expected where the motion of the whole body leads. Poses are matched to people by OKS with the expected joints
-    (Hungarian method: the best sum over all pairs): first to those seen in the frame before, then to unseen ones, the most
-    recently seen first; the tolerance grows with the time unseen. After more than `keep` frames unseen a person is forgotten, and
-    gets a new id later. Someone who appears where a person has just been lost gets that person's id: only places are compared,
-    not appearance.
+    The tracker extrapolates the motion of each person's body to get the expected joints. Poses are matched to people by the OKS
+    with the expected joints, with the Hungarian method (highest sum of OKS over all pairs). People seen in the previous frame are
+    matched first, then the others, the most recently seen first; the tolerance grows with the time a person is unseen. A person
+    unseen for more than `keep` frames is forgotten and gets a new id on reappearing. A different person who appears where
+    a person was just lost gets the lost person's id, since only positions are compared, not appearance.
 
     Parameters
     ----------
     min_score : float
-        Score from which a joint is sure. Only sure joints locate a person.
+        Minimum score of a sure joint. Only sure joints are used to locate a person.
     keep : int
-        Frames for which an id is kept without a pose with enough sure joints.
+        Number of frames for which an id is kept while there is no pose with enough sure joints.
 
     Attributes
     ----------
     lost : list of int
-        Ids of people who are followed but had no pose in the last frame.
+        Ids of tracked people without a pose in the last frame.
     """
 
     def __init__(self, *, min_score: float = 0.1, keep: int = 30):
@@ -118,22 +120,23 @@ class Tracker:
 
     @property
     def following(self) -> bool:
-        """Whether any person was seen in the last frame."""
+        """Whether at least one person was seen in the last frame."""
         return any(not track.missed for track in self._tracks)
 
     def boxes(self, frame_size: tuple[int, int], time: float) -> list[Box]:
-        """Return the boxes in which to predict the followed people, in order of their ids.
+        """Return the bounding boxes in which to predict the tracked people in the next frame, in order of their ids.
 
         Parameters
         ----------
         frame_size : (int, int)
             Width and height in pixels.
         time : float
-            Seconds, of the frame to predict.
+            Time of the next frame in seconds.
 
         Returns
         -------
-        list of Box : the sure joints' tight box times 1.25, moved with the person. For people who left, it stays at the edge.
+        list of Box : the tight box around each person's expected joints, enlarged 1.25 times. The centre stays inside the image,
+            at the border for a person who has left the image.
         """
         self._frame_size = frame_size
         expected = [self._expected(track, time) for track in self._tracks]
@@ -141,7 +144,7 @@ class Tracker:
         return list(self._boxes)
 
     def _expected(self, track: _Track, time: float) -> np.ndarray:
-        """Return the expected joints (K, 2); the centre of a person who left the image stays at its edge."""
+        """Return the expected joints (K, 2), shifted so that the person's centre stays inside the image."""
         joints = track.expected(time)
         centre = np.array(Box.around(joints[np.isfinite(joints).all(1)]).centre)
         return joints + np.clip(centre, 0, np.subtract(self._frame_size, 1)) - centre
@@ -152,22 +155,23 @@ class Tracker:
         Parameters
         ----------
         poses : sequence of Pose
-            In any order, all of one skeleton. Of two poses of one person, the one with the higher mean score counts.
+            In any order, all with the same skeleton. Of two poses of the same person, only the one with the higher mean score is
+            used.
         time : float
-            Seconds; later than at the last update.
+            Time of the frame in seconds; later than in the previous call.
 
         Returns
         -------
-        list of Tracked : in order of the ids. A pose that matches no person starts a new one if half of its joints are sure and
-            its box is not one of those from `boxes`; otherwise it is left out.
+        list of Tracked : in order of their ids. A pose that matches no person starts a new person if at least half of its joints
+            are sure and the box of the pose was not returned by `boxes`; otherwise the pose is discarded.
 
         Raises
         ------
         ValueError
-            If `time` is not later.
+            If `time` is not later than in the previous call.
         """
         if time <= self._time:
-            raise ValueError(f"time {time}: expected later than that of the frame before, {self._time}")
+            raise ValueError(f"time {time}: expected later than the previous frame's time {self._time}")
         self._time = time
         pairs, unmatched = self._match(self._without_doubles(poses), time)
         for track in self._tracks:
@@ -190,7 +194,7 @@ class Tracker:
         return kept
 
     def _match(self, poses: list[Pose], time: float) -> tuple[list[tuple[_Track, Pose]], list[Pose]]:
-        """Return pairs of a track and its pose, and the poses that match no track."""
+        """Return the matched pairs of track and pose, and the poses that match no track."""
         pairs = []
         for missed in sorted({track.missed for track in self._tracks}):
             tracks = [track for track in self._tracks if track.missed == missed]
@@ -211,7 +215,7 @@ class Tracker:
         sure = pose.sure(self._min_score)
         share = sure.mean()
         confident = bool(share >= _SURE_NEW and pose.scores.mean() >= _CONFIDENT_SHARE * track.usual_score)
-        if share >= (_SURE_FOLLOWED if track.missed == 1 else _SURE_NEW):  # 1: seen in the frame before
+        if share >= (_SURE_FOLLOWED if track.missed == 1 else _SURE_NEW):  # 1: seen in the previous frame
             track.update(pose, sure, time)
         return Tracked(track.id, pose, confident)
 
@@ -223,7 +227,7 @@ class Tracker:
 
 
 def new_boxes(detected: Sequence[Box], followed: Sequence[Box]) -> list[Box]:
-    """Return the detected boxes whose IoU with each followed person's box is at most 0.7."""
+    """Return the detected boxes that belong to no tracked person: those with an IoU of at most 0.7 with every followed box."""
     similar = square_iou(_squares(detected), _squares(followed)) > _SAME_BOX
     return [box for box, row in zip(detected, similar, strict=True) if not row.any()]
 
@@ -233,7 +237,7 @@ def _squares(boxes: Sequence[Box]) -> np.ndarray:
 
 
 def _similarity(pose: Pose, sure_K: np.ndarray, expected_K2: np.ndarray, tolerance: float = 1.0) -> float:
-    """Return the OKS of a pose's sure joints with the expected ones; 0 without common joints."""
+    """Return the OKS of a pose with the expected joints, over the joints that are sure and expected; 0 if there are none."""
     known = np.isfinite(expected_K2).all(1)
     common = sure_K & known
     if not common.any():

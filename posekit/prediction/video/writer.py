@@ -1,4 +1,4 @@
-"""Write videos that can be played even if the work stops early."""
+"""Write videos that can be played even if the program stops early."""
 
 import tempfile
 from pathlib import Path
@@ -9,43 +9,45 @@ from posekit.errors import OutputError
 from posekit.opencv import cv2
 from posekit.prediction.video.reader import silent_opencv
 
-# In order of preference: browsers play only the first, but many builds of OpenCV cannot write it.
+# In order of preference: browsers play only H.264, but many builds of OpenCV cannot write H.264.
 CODECS = {"avc1": "H.264", "mp4v": "MPEG-4 part 2"}
 
 
 class VideoWriter:
-    """Writes an .mp4 without sound. Use it as a context manager: the video is finished even after an error or Ctrl-C.
+    """Writes an .mp4 video without sound.
 
-    An .mp4 cannot be played before it is finished. So frames go to a file in a hidden folder beside `path`; leaving the context
-    finishes that file and moves it to `path`. Without frames, nothing is written.
+    Use the writer as a context manager, which finishes the video even after an error or Ctrl-C. An .mp4 file cannot be played
+    before it is finished, so frames are first written to a file in a hidden folder next to `path`. On exit, that file is finished
+    and moved to `path`. If no frame was written, no file is created.
 
     Parameters
     ----------
     path : str or Path
-        Ends in ``.mp4``. An existing file is replaced.
+        Path of the video, ending in ``.mp4``. An existing file is overwritten.
     fps : float
+        Frames per second.
     source : str, Path or int, optional
         The input video, which is never overwritten.
 
     Attributes
     ----------
     codec : str or None
-        One of `CODECS`, known from the first frame on.
+        One of `CODECS`; None before the first frame.
     frames : int
         Number of frames written so far.
 
     Raises
     ------
     OutputError
-        If the path is the source's, the folder cannot be written, OpenCV can write none of the codecs, or, at the end, the file
-        cannot be read back (the disk is full).
+        If `path` is the input video, the folder is not writable, OpenCV can write none of the codecs, or the finished file cannot
+        be read back (for example because the disk is full).
     """
 
     def __init__(self, path: str | Path, fps: float, *, source: str | Path | int | None = None):
         self.path = Path(path)
         self.fps = fps
         if isinstance(source, str | Path) and self.path.exists() and self.path.samefile(source):
-            raise OutputError(f"{self.path} is an input and would be overwritten; choose another folder or name")
+            raise OutputError(f"{self.path}: is the input video and would be overwritten; choose another folder or name")
         self.codec: str | None = None
         self.frames = 0
         self._writer: cv2.VideoWriter | None = None
@@ -56,14 +58,14 @@ class VideoWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.")
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror or error}); choose another place") from error
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror or error}); choose another folder") from error
         self._unfinished = Path(self._folder.name) / self.path.name
         return self
 
     def write(self, image: np.ndarray) -> None:
-        """Add a frame (H, W, 3) uint8: blue, green, red. The first one sets the size; others are scaled to it.
+        """Add a frame (H, W, 3) uint8 BGR. The first frame sets the size of the video; later frames are resized to that size.
 
-        Codecs take even sizes only: the last column and row of an odd size are cut off.
+        Codecs support only even sizes: the last column of an odd width and the last row of an odd height are cut off.
         """
         height, width = image.shape[:2]
         if self._writer is None:
@@ -83,8 +85,8 @@ class VideoWriter:
                     return writer
         width, height = self._size
         raise OutputError(
-            f"{self.path}: OpenCV cannot write a video of {width}x{height} pixels here, neither as "
-            f"{' nor as '.join(CODECS.values())}; install the package opencv-python, which has FFmpeg"
+            f"{self.path}: OpenCV on this machine cannot write a video of {width}x{height} pixels, neither as "
+            f"{' nor as '.join(CODECS.values())}; install the package opencv-python, which includes FFmpeg"
         )
 
     def __exit__(self, *exception: object) -> None:
@@ -93,7 +95,7 @@ class VideoWriter:
                 return
             self._writer.release()
             if not _is_whole(self._unfinished):
-                raise OutputError(f"{self.path}: the video could not be finished; is the disk full?")
+                raise OutputError(f"{self.path}: the video could not be finished; check that the disk is not full")
             self._unfinished.replace(self.path)
 
 
