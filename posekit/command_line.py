@@ -1,4 +1,4 @@
-"""Shared by all commands: one-line errors, exit status, `--debug`, and argument types."""
+"""Helpers for all commands: one-line error messages, exit status, `--debug`, and argument types."""
 
 import argparse
 import os
@@ -16,12 +16,12 @@ DEBUG_HELP = "show the full traceback of an error"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised within `sigterm_interrupts`, where it stops the work like Ctrl-C."""
+    """Raised on SIGTERM within `sigterm_interrupts`, to stop the command in the same way as Ctrl-C."""
 
 
 @contextmanager
 def handle_signals(handler: Callable[[int, Any], None], *signums: int) -> Iterator[None]:
-    """Handle signals, then restore the earlier handlers of those whose handler was not changed meanwhile."""
+    """Use a handler for signals within the context; on exit, restore earlier handlers unless they were changed in the meantime."""
     earlier = {signum: signal.signal(signum, handler) for signum in signums}
     try:
         yield
@@ -33,7 +33,7 @@ def handle_signals(handler: Callable[[int, Any], None], *signums: int) -> Iterat
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, so that finished work is kept. For the main thread only."""
+    """Let SIGTERM raise `Terminated`, so that a command can save finished work. Works in the main thread only."""
 
     def terminate(signum: int, frame: Any) -> None:
         raise Terminated
@@ -49,20 +49,20 @@ def run_command(
 
     Returns
     -------
-    int : exit status, see `guarded`.
+    int : the exit status, see `guarded`.
     """
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     argv = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args([text for text in argv if text != "--debug"])  # --debug is valid after a subcommand too
+    args = parser.parse_args([text for text in argv if text != "--debug"])  # --debug is also valid after a subcommand
     return guarded(parser.prog, lambda: run(args), debug="--debug" in argv)
 
 
 def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
-    """Run, and print a `PosekitError` as one line.
+    """Call `run`; print a `PosekitError` as one line on stderr.
 
     Returns
     -------
-    int : 0 done, 1 the run failed, 2 the command line or configuration is wrong, 130 or 143 interrupted.
+    int : exit status: 0 success, 1 failure, 2 invalid command line or configuration, 130 (Ctrl-C) or 143 (SIGTERM) interrupted.
     """
     try:
         run()
@@ -71,8 +71,8 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
             raise
         print(f"{prog}: {error.label}: {error}", file=sys.stderr)
         return error.exit_status
-    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports another error at exit
+    except BrokenPipeError:  # the program that reads the output, e.g. `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # avoid a second error at exit
         return 1
     except KeyboardInterrupt as stop:
         print(f"{prog}: interrupted", file=sys.stderr)
@@ -81,9 +81,9 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
 
 
 def add_source_options(parser: argparse._ActionsContainer, kinds: Iterable[str], *, required: bool = True) -> None:
-    """Add `--data` and `--root`, which name a data set of one of these kinds."""
-    parser.add_argument("--data", required=required, choices=tuple(kinds), help="kind of data set; lsp reads LSP and LSPET")
-    parser.add_argument("--root", required=required, type=Path, metavar="DIR", help="the data set's folder, or its annotation file")
+    """Add the options `--data` and `--root`, which select a data set; `kinds` are the choices of `--data`."""
+    parser.add_argument("--data", required=required, choices=tuple(kinds), help="data set format; lsp means LSP or LSPET")
+    parser.add_argument("--root", required=required, type=Path, metavar="DIR", help="folder or annotation file of the data set")
 
 
 def positive(text: str) -> int:
@@ -111,7 +111,7 @@ def above_zero(text: str) -> float:
 
 
 def exponent(text: str) -> float:
-    """Parse a focusing exponent, 0 to 10; the paper uses up to 5."""
+    """Parse a focusing exponent (gamma) from 0 to 10; the paper uses values up to 5."""
     return _up_to(10, text)
 
 
@@ -136,7 +136,7 @@ def _number(text: str) -> float | None:
 
 
 def box(text: str) -> Box:
-    """Parse a rectangle x,y,w,h around a person; see `Box.from_xywh`."""
+    """Parse x,y,w,h, a rectangle around a person, to a square box; see `Box.from_xywh`."""
     try:
         x, y, width, height = map(float, text.split(","))
         return Box.from_xywh(x, y, width, height)

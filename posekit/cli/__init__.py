@@ -1,1 +1,1 @@
-"""Commands, each a package whose `__init__` holds its options and imports nothing heavy."""
+"""Commands, one package each. The package's `__init__` defines the options and imports nothing slow, so that --help is fast."""

@@ -1,4 +1,4 @@
-"""`posekit COMMAND …`; tools/*.py run the same commands."""
+"""The console command `posekit COMMAND …`. The scripts tools/*.py run the same commands."""
 
 import importlib
 import signal
@@ -11,20 +11,20 @@ from posekit.tasks import TASKS
 
 HELP = {
     "train": "train a pose model",
-    "train-classifier": "train a classifier under the paper's losses",
-    "train-detector": "train a network that finds people in whole images",
-    "eval": "score a model or a prediction file, compare two, write a report",
-    "compare": "train several models with several seeds each, and compare their scores",
+    "train-classifier": "train an image classifier with one of the paper's losses",
+    "train-detector": "train a person detector",
+    "eval": "evaluate a model or a prediction file, compare two, write a report",
+    "compare": "train several models, each with several seeds, and compare their scores",
     "predict": "find keypoints in images and videos",
-    "visualize": "draw penalty maps, targets, predictions, and every figure of the paper",
-    "prepare": "make, check and convert data sets, convert weights",
-    "export": "write a model as one ONNX file, from crops to keypoints",
+    "visualize": "draw penalty maps, targets, predictions and the paper's figures",
+    "prepare": "render, check, convert and pack data sets; release and convert weights",
+    "export": "export a model to an ONNX file that maps crops to keypoints",
 }
-"""Commands and their summaries."""
+"""Summary of each command."""
 
 
 def command_modules() -> dict[str, str]:
-    """Return the module of each command; a task whose folder was removed has none."""
+    """Return the module of each available command; a task's command is missing if the task's folder was removed."""
     modules = {command: f"posekit.cli.{command}" for command in HELP}
     for task in TASKS:
         modules[task.command] = f"posekit.tasks.{task.name}.cli"
@@ -34,7 +34,7 @@ def command_modules() -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command with the rest of the command line; returns the exit status."""
+    """Run the command named by the first argument, and return the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     modules = command_modules()
     if argv and argv[0] in modules:
@@ -43,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"posekit {__version__}")
         return 0
     print("usage: posekit COMMAND … (see posekit COMMAND --help)\n")
+    width = max(len(command) for command in modules)
     for command in modules:
-        print(f"  {command:<17}{HELP[command]}")
+        print(f"  {command:<{width}}  {HELP[command]}")
     if not argv or argv[0] in ("-h", "--help"):
         return 0
     print(f"posekit: error: unknown command {argv[0]!r}", file=sys.stderr)
@@ -54,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, module: str, argv: Sequence[str]) -> int:
     try:
         run = importlib.import_module(module).main
-    except PosekitError as error:  # OpenCV cannot be imported
+    except PosekitError as error:  # for example, OpenCV cannot be imported
         print(f"posekit {command}: error: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:  # imports may take a second
+    except KeyboardInterrupt:  # importing torch may take seconds
         print(f"posekit {command}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     return run(argv, prog=f"posekit {command}")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the files' own names; if two are equal, the parts of the paths that differ.
+    """Return a short name for each path: the file name, or if two file names are equal, the parts of the paths that differ.
 
     Parameters
     ----------
     paths : sequence of Path
-        All different.
+        Files or folders, all different.
     """
     names = [path.resolve().name for path in paths]
     if len(set(names)) == len(names):
@@ -24,14 +24,14 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def numbered(name: str) -> Iterator[str]:
-    """Yield NAME, NAME-2, NAME-3 …, from which the first free name is chosen."""
+    """Yield NAME, NAME-2, NAME-3 …, so that the caller can choose the first free name."""
     yield name
     for number in count(2):
         yield f"{name}-{number}"
 
 
 def _shared_length(paths: Sequence[Sequence[str]]) -> int:
-    """Number of first parts that all paths share."""
+    """Count the leading parts that all paths share."""
     length = 0
     for parts in zip(*paths, strict=False):
         if len(set(parts)) > 1:

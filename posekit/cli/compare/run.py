@@ -1,4 +1,4 @@
-"""Train and score the runs of a comparison that are not done yet."""
+"""Implementation of `posekit compare`: train and evaluate the runs of a comparison that are not finished yet."""
 
 import argparse
 import os
@@ -15,15 +15,17 @@ from posekit.lab.compare.run import Run
 
 
 def run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
-    """Run the command; `overrides` are options of the training command for all runs.
+    """Run the command; `overrides` are command line settings such as ``--train.epochs 5``, applied to all runs.
 
     Raises
     ------
     TrainingFailed
-        If a run failed; the others are finished first.
+        If a run failed; raised after all other runs are finished.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise ConfigError("torchrun cannot start a comparison: start it once for each GPU, and they share the runs")
+        raise ConfigError(
+            "do not start a comparison with torchrun: start the command once per GPU, and the processes share the runs"
+        )
     plan = read_plan(args.config, args.out, overrides)
     comparison = plan.comparison_class(plan.comparison_class.open(plan.runs[0].config))
     print(f"{len(plan.runs)} runs: {comparison.summary}")
@@ -38,19 +40,19 @@ def run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
             if _finish(plan, run, comparison):
                 tables = write_results(plan, comparison)
         except execute.TrainingFailed:
-            print(f"{run.name}: failed, see the line above; the other runs continue", file=sys.stderr)
+            print(f"{run.name}: training failed, see the message above; continuing with the other runs", file=sys.stderr)
             failed.append(run)
     if any(run.done for run in plan.runs):
         tables = tables or write_results(plan, comparison)
         print(f"\n{tables}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
     if not all(run.done or run in failed for run in plan.runs):
-        print("another process is training the other runs; it will write the complete tables")
+        print("other runs are still being trained by another process, which will write the complete tables")
     if failed:
-        raise execute.TrainingFailed("failed: " + "; ".join(run.name for run in failed))
+        raise execute.TrainingFailed("failed runs: " + "; ".join(run.name for run in failed))
 
 
 def _finish(plan: Plan, run: Run, comparison: Comparison) -> bool:
-    """Train and score a run; returns False if that is already done, or another process is doing it."""
+    """Train and evaluate a run; return False if the run is already finished or another process is working on it."""
     with execute.claim(run) as claimed:
         if not claimed or run.done:
             return False
@@ -62,7 +64,7 @@ def _finish(plan: Plan, run: Run, comparison: Comparison) -> bool:
 
 
 def _print_plan(plan: Plan) -> None:
-    """Print the state of each run, and an estimate of the time left."""
+    """Print the state of each run, and an estimate of the remaining time."""
     epoch_seconds = {}
     for model in plan.models:
         epoch_seconds[model] = execute.seconds_per_epoch(plan.runs_of(model), plan.comparison_class.open)
@@ -77,7 +79,7 @@ def _print_plan(plan: Plan) -> None:
             total += seconds
             state = f"{n_done} of {n_epochs} epochs, about {_duration(seconds)} left"
         print(f"  {run.name:<{width}}  {state}")
-    print(f"about {_duration(total)} in all, on this machine as it is now; into {plan.out}")
+    print(f"estimated time in total: {_duration(total)}, at this machine's current load; output folder: {plan.out}")
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The work of `posekit eval`. Only a model needs torch: a prediction file is scored without importing it."""
+"""Implementation of `posekit eval`. Only evaluating a model imports torch; a prediction file is scored without torch."""
 
 import argparse
 import re
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score, print the results and write the files."""
+    """Evaluate, print the results and write the files."""
     _require_effective_options(args)
     all_people = open_people(args.data, args.root, args.split)
     people = _limited(all_people, args.limit)
@@ -50,10 +50,10 @@ def run(args: argparse.Namespace) -> None:
         predictions, choices = _read(args, args.predictions, all_people)
     scores = score(people, predictions, normalise=args.normalise, threshold=args.threshold)
     if not predictor:
-        _write_all(prediction_files, predictions, people)  # only what could be scored
+        _write_all(prediction_files, predictions, people)  # after scoring: only predictions that can be scored are written
     print(scores.table() + "\n")
     if args.data == "mpii" and args.normalise == "auto" and scores.reference == TORSO_SIZE:
-        print("no head boxes in this annotation: scored by torso size. For PCKh put detections_our_format.mat beside it.\n")
+        print("the annotation has no head boxes: scored by torso size; for PCKh, put detections_our_format.mat next to it\n")
     names = short_names([Path(path) for path in (args.weights or args.predictions, args.against) if path])
     models = {names[0]: scores}
     sections = {}
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
             written += write_analysis(out / "analysis", models)
     if args.report:
         written.append(_write_report(args.report, models, predictor, scores.to_dict(**details)))
-    print("wrote " + ", ".join(map(str, written)) if written else "nothing written; see --out")
+    print("wrote " + ", ".join(map(str, written)) if written else "nothing written; to write files, give --out")
 
 
 def _limited(people: People, limit: int | None) -> People:
@@ -82,14 +82,14 @@ def _limited(people: People, limit: int | None) -> People:
 def _require_effective_options(args: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
     if args.weights and args.base is not None and not args.against:
-        raise ConfigError("--base needs --predictions or --against: a model's coordinates are 0-based")
+        raise ConfigError("--base applies only with --predictions or --against: a model's coordinates are always 0-based")
     if args.protocols and (args.threshold or args.normalise != "auto"):
-        raise ConfigError("--protocols has its own thresholds and sizes; leave out --threshold and --normalise")
+        raise ConfigError("--protocols sets its own thresholds and reference sizes; remove --threshold and --normalise")
     options = [name for name in MODEL_DEFAULTS if getattr(args, name) is not None]
     options += _view_options(args)
     if args.predictions and options:
         names = ", ".join("--" + name.replace("_", "-") for name in options)
-        raise ConfigError(f"{names} would have no effect with --predictions; leave out")
+        raise ConfigError(f"{names}: no effect with --predictions; remove the named options")
 
 
 def _view_options(args: argparse.Namespace) -> list[str]:
@@ -97,18 +97,18 @@ def _view_options(args: argparse.Namespace) -> list[str]:
 
 
 def _require_possible(args: argparse.Namespace, people: People, prediction_files: Sequence[Path]) -> None:
-    """Raise before long work if it cannot be finished."""
+    """Raise early if the evaluation could not be finished."""
     inputs = [path for path in (args.predictions, args.against) if path]
-    bases = [stated_base(path) for path in inputs]  # raises if there is no such file
+    bases = [stated_base(path) for path in inputs]  # raises if a file does not exist
     if args.base is not None and None not in bases:
         names = " and ".join(map(str, inputs))
-        raise ConfigError(f"--base {args.base} would have no effect: {names} or the format states the base; leave it out")
+        raise ConfigError(f"--base {args.base} has no effect: {names}: the file or its format states the base; remove --base")
     if args.against and args.predictions and args.against.resolve() == args.predictions.resolve():
-        raise ConfigError(f"--against {args.against} is the file that is scored; name another")
+        raise ConfigError(f"--against {args.against} is the same file as --predictions; give a different file")
     for path in prediction_files:
         require_writable_kind(path)
         if args.against and path.resolve() == args.against.resolve():
-            raise ConfigError(f"{path} would be overwritten before it is read for --against; choose another --out or --save")
+            raise ConfigError(f"{path}: would overwrite the file given with --against; choose another --out or --save")
     if args.oks:
         require_sigmas(people)
 
@@ -136,7 +136,7 @@ def _prediction_files(args: argparse.Namespace, out: Path | None) -> list[Path]:
     paths = [out / "predictions.h5", *args.save] if out else args.save
     if not args.predictions:
         return paths
-    # With --limit, writing the file that was read would lose the rest.
+    # Never overwrite the input: with --limit, the remaining people would be lost.
     return [path for path in paths if path.resolve() != args.predictions.resolve()]
 
 
@@ -161,13 +161,13 @@ def _write_all(paths: Sequence[Path], predictions: Predictions, people: People) 
 
 
 def _read(args: argparse.Namespace, path: Path, all_people: People) -> tuple[Predictions, dict]:
-    """Read a prediction file of all the people of a split; `--limit` keeps the first ones.
+    """Read a prediction file that covers all people of a split; with `--limit`, keep only the first people.
 
     Returns
     -------
     predictions : Predictions
     choices : dict
-        For metrics.json: the file, its base, and whether that is stated, given or detected.
+        Entries for metrics.json: the file, its base, and whether the base was stated by the file, given or detected.
     """
 
     def read(base: int | None) -> Predictions:
@@ -175,9 +175,9 @@ def _read(args: argparse.Namespace, path: Path, all_people: People) -> tuple[Pre
         if not args.limit:
             return predictions
         beyond = predictions.index[predictions.index >= len(all_people)]
-        if len(beyond):  # `score` raises this too, but sees only the first people
+        if len(beyond):  # check here, because `score` gets only the first people
             raise PredictionsError(
-                f"{path}: has a person {beyond[0]}, but {all_people.name} {all_people.split} has {len(all_people)}"
+                f"{path}: has person number {beyond[0]}, but {all_people.name} {all_people.split} has {len(all_people)} people"
             )
         return predictions.select(predictions.index < args.limit)
 
@@ -201,7 +201,7 @@ def _read(args: argparse.Namespace, path: Path, all_people: People) -> tuple[Pre
 
 
 def _compare(args: argparse.Namespace, first: Scores, names: Sequence[str], all_people: People) -> tuple[Scores, dict]:
-    """Score `--against`, print the comparison, and return the scores and the comparison for metrics.json."""
+    """Score the file given with `--against` and print the comparison; return its scores and the section for metrics.json."""
     predictions, choices = _read(args, args.against, all_people)
     second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
     comparison = PairedComparison(first, second)
@@ -215,7 +215,7 @@ def _compare(args: argparse.Namespace, first: Scores, names: Sequence[str], all_
 
 
 def _optional_sections(args: argparse.Namespace, models: dict[str, Scores]) -> dict[str, Any]:
-    """Print the results that options add, and return them for metrics.json."""
+    """Print the results of `--oks`, `--protocols` and `--analyse`, and return their sections for metrics.json."""
     scores = next(iter(models.values()))
     sections: dict[str, Any] = {}
     if args.oks or (args.data == "coco" and scores.people.skeleton.sigmas):
@@ -234,7 +234,7 @@ def _optional_sections(args: argparse.Namespace, models: dict[str, Scores]) -> d
 def _average_precision(scores: Scores) -> dict:
     section = keypoint_ap(scores)
     values = "   ".join(f"{name} {value:.2f}" for name, value in section.items() if isinstance(value, float))
-    print(f"COCO's average precision, {section['persons']:,} persons, given boxes\n  {values}")
+    print(f"COCO's average precision (AP) of {section['persons']:,} people, with given boxes\n  {values}")
     for name in ("area", "sigmas", "scores"):
         print(f"  {name}: {section[name]}")
     print()

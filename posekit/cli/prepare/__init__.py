@@ -1,4 +1,4 @@
-"""`posekit prepare`: make, check, convert and pack data sets, release and convert weights."""
+"""`posekit prepare`: render, check, convert and pack data sets; release and convert weights."""
 
 import importlib
 from collections.abc import Sequence
@@ -8,5 +8,5 @@ from posekit.command_line import run_command
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     return run_command(build_parser(prog), lambda args: importlib.import_module(args.module).run(args), argv)

@@ -19,18 +19,18 @@ from posekit.files import writable_folder
 from posekit.images import read_image, write_image
 from posekit.people import People, concatenate
 
-# The official splits that can exist: looking for others would read all files again.
+# The official splits that these data sets can have; trying any other split would read all files again.
 _OFFICIAL_SPLITS = {"mpii": ("train", "valid"), "lsp": ("train", "test")}
 _DRAWN_PEOPLE = 12
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the table of checks and draw some people.
+    """Print the table of check results, and draw randomly chosen people.
 
     Raises
     ------
     DataError
-        If a result is BAD.
+        If any result is BAD.
     """
     root_name = re.sub(r"[^\w.]+", "-", args.root.absolute().name)
     out = writable_folder(args.out or Path("runs") / f"check-{args.data}-{root_name}")
@@ -43,17 +43,17 @@ def run(args: argparse.Namespace) -> None:
     _draw_people(out / "check.png", splits, headers)
     n_bad = sum(result.verdict == BAD for result in results)
     if n_bad:
-        raise DataError(f"{args.root}: {n_bad} of {len(results)} checks are BAD; see above")
+        raise DataError(f"{args.root}: {n_bad} of {len(results)} checks are BAD; see the table above")
 
 
 def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[CheckResult]]:
-    """Open the splits that the options name, or else all official ones, or else all people.
+    """Open the splits given with `--split`; without `--split`, all official splits, or all people if there are none.
 
     Returns
     -------
     splits : dict of str to People
     results : list of CheckResult
-        Official splits that cannot be read.
+        A BAD result for each official split that cannot be read.
     """
     if args.split:
         return {name: open_people(args.data, args.root, name) for name in args.split}, []
@@ -79,7 +79,7 @@ def _official_splits(args: argparse.Namespace) -> Sequence[str]:
 
 
 def _draw_people(path: Path, splits: Mapping[str, People], headers: ImageHeaders) -> None:
-    """Draw random people whose images can be read."""
+    """Draw randomly chosen people, skipping unreadable images."""
     people = concatenate(list(splits.values()))
     all_titles = []
     for name, split in splits.items():
@@ -99,7 +99,7 @@ def _draw_people(path: Path, splits: Mapping[str, People], headers: ImageHeaders
         persons.append(people[i])
         titles.append(all_titles[i])
     if not images:
-        print("no image can be read: no people are drawn")
+        print("no people are drawn, because no image can be read")
         return
     write_image(path, named_sheet(images, persons, people.skeleton, titles))
-    print(f"wrote {path}: check that names and sides are right")
+    print(f"wrote {path}: check that joint names and left/right are correct")

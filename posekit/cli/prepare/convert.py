@@ -1,4 +1,4 @@
-"""`posekit prepare convert`: write a data set's annotation in another format."""
+"""`posekit prepare convert`: convert the annotation of a data set to another format."""
 
 import argparse
 import sys
@@ -26,13 +26,13 @@ def run(args: argparse.Namespace) -> None:
         write_hourglass(args.out, people)
         n_unknown = np.count_nonzero(~np.isfinite(people.head_sizes))
         if n_unknown:
-            warning = f"{n_unknown:,} people have no head size: their normalize is NaN"
+            warning = f"{n_unknown:,} people have no head size; their values in normalize are NaN"
     else:
         headers = read_headers(people.image_paths, progress=sys.stderr.isatty())
         write_coco(args.out, people, image_ids(people), headers)
         n_unreadable = len(set(people.image_paths.tolist()) - set(headers.sizes))
         if n_unreadable:
-            warning = f"{n_unreadable:,} images cannot be read: their width and height are 0"
+            warning = f"{n_unreadable:,} images cannot be read; their width and height are written as 0"
     left_out = "".join(f", {count:,} left out: {reason}" for reason, count in people.left_out.items())
     print(f"{args.out}: {len(people):,} people of {people.name} {people.split} ({people.box_source}){left_out}")
     if warning:

@@ -1,4 +1,4 @@
-"""`posekit prepare convert-weights`: convert a published hourglass checkpoint."""
+"""`posekit prepare convert-weights`: convert a published hourglass checkpoint to a posekit weights file."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`posekit prepare pack`: write every person's crop and annotation into one file."""
+"""`posekit prepare pack`: pack the crop and annotation of every person into one file."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from posekit.people import People
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file, or its parts."""
+    """Write the pack as one file, or as several parts."""
     if args.out.suffix != ".h5":
         raise ConfigError(f"--out {args.out}: the file's name must end in .h5")
     packing = Packing(args.side, args.margin, args.quality)
@@ -26,15 +26,15 @@ def run(args: argparse.Namespace) -> None:
         f"{megabytes:,.1f} MB ({encoding}, {packing.side} px, margin {packing.margin:g})"
     )
     if failures:
-        print(f"warning: {len(failures):,} of them have no crop, because their image cannot be read")
+        print(f"warning: {len(failures):,} people have no crop, because their image cannot be read")
 
 
 def _official_splits(args: argparse.Namespace) -> dict[str, People]:
-    """Open the data set's own splits, into which a pack of all people can be divided."""
+    """Open the data set's own splits, so that a pack of all people can later be read in these splits."""
     splits = {}
     for name in OFFICIAL_SPLITS:
         try:
             splits[name] = open_people(args.data, args.root, name)
         except (ConfigError, DataError):
-            continue  # the data set has no such split, or not all of it
+            continue  # the data set lacks this split or some of its files
     return splits

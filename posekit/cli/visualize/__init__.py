@@ -1,4 +1,4 @@
-"""`posekit visualize`: show what the loss does to a model, and what the model predicts."""
+"""`posekit visualize`: draw figures of losses, models, predictions and training runs."""
 
 import importlib
 from collections.abc import Sequence
@@ -8,5 +8,5 @@ from posekit.command_line import run_command
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     return run_command(build_parser(prog), lambda args: importlib.import_module(args.module).run(args), argv)

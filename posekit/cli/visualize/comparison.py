@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> None:
     metrics = {metric for metric, _ in results.values()}
     if len(metrics) > 1:
         paths = ", ".join(map(str, args.results))
-        raise DataError(f"{paths}: scored by {' and '.join(sorted(metrics))}; draw each in its own figure")
+        raise DataError(f"{paths}: the files use different metrics ({', '.join(sorted(metrics))}); draw one figure per metric")
     out = writable_folder(args.out)
     scores: dict[str, dict[str, list[float]]] = {}
     for (model, _), (_, columns) in results.items():

@@ -1,4 +1,4 @@
-"""`posekit visualize explore`: a page on which to move keypoints, gamma and the anchor."""
+"""`posekit visualize explore`: an interactive page to change keypoints, gamma and the anchor."""
 
 import argparse
 

@@ -11,7 +11,7 @@ from posekit.prediction.person_view import run_model
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw a contact sheet for each person and model."""
+    """Draw one contact sheet per person and model."""
     models = load_models(args.weights, args.device)
     people = open_split(args)
     out = writable_folder(args.out)

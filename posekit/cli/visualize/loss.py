@@ -8,7 +8,7 @@ from posekit.files import writable_folder
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw loss and gradient against the background's probability."""
+    """Plot loss and gradient as functions of the predicted probability of a background pixel."""
     out = writable_folder(args.out)
     gammas = list(dict.fromkeys(args.gammas))
     anchors = list(dict.fromkeys(args.anchors))

@@ -1,4 +1,4 @@
-"""The models whose predictions are drawn."""
+"""Load the models to draw, and name them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,27 +14,27 @@ from posekit.prediction.predictor import Predictor, load
 from posekit.skeletons import Skeleton
 from posekit.weights import FOLDER, locate, shipped
 
-# Names that `posekit train` gives weights of one run.
+# File stems of the weights that `posekit train` writes.
 _NAMES_IN_A_RUN = re.compile(r"best|final|epoch-\d+")
 
 
 def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
-    """Load weights files, or weights that come with posekit; returns the models by short, different names.
+    """Load weights files or bundled weights by name; return the models by short, unique names.
 
     Raises
     ------
     WeightsError, ConfigError
-        If one cannot be read, one is named twice, or their joints differ.
+        If a file cannot be read, a file is given twice, or the models have different joints.
     """
     for path in weights:
         if Path(path).suffix != ".safetensors" and path not in shipped():
             raise ConfigError(
-                f"--weights {path}: neither a .safetensors file nor a name of weights that come with posekit: "
-                f"{', '.join(shipped())}; name images before the options, not after --weights"
+                f"--weights {path}: neither a .safetensors file nor the name of bundled weights ("
+                f"{', '.join(shipped())}); put images before the options, not after --weights"
             )
     files = [locate(path).resolve() for path in weights]
     if len(set(files)) < len(files):
-        raise ConfigError("--weights names a file twice")
+        raise ConfigError("--weights: the same file is given twice")
     models = [load(path, device=device) for path in files]
     if len({model.info.skeleton.joints for model in models}) > 1:
         raise ConfigError("--weights: the models have different joints and cannot be drawn side by side")
@@ -42,7 +42,7 @@ def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
 
 
 def _short_names(weights: Sequence[str], paths: Sequence[Path], models: Sequence[Predictor]) -> list[str]:
-    """Name models by epoch or file within one run, otherwise by run; by more of the path where that is ambiguous."""
+    """Name the models of one run by epoch or file stem, of several runs by run folder; if ambiguous, use longer names."""
     runs = [_run_folder(path) for path in paths]
     stems = [path.stem for path in paths]
     epochs = [model.info.notes.get("epochs") for model in models]
@@ -58,24 +58,24 @@ def _short_names(weights: Sequence[str], paths: Sequence[Path], models: Sequence
 
 
 def _run_folder(path: Path) -> Path:
-    """Folder of the run that wrote the weights; weights that come with posekit count as a run of their name."""
+    """Return the folder of the run that wrote the weights; bundled weights count as a run with their own name."""
     if path.parent == FOLDER.resolve():
         return path.with_suffix("")
     return path.parent.parent if path.parent.name == "epochs" else path.parent
 
 
 def shared_skeleton(models: Mapping[str, Predictor]) -> Skeleton:
-    """Return the skeleton of the models that `load_models` returned."""
+    """Return the common skeleton of the models returned by `load_models`."""
     return next(iter(models.values())).info.skeleton
 
 
 def truth_or_peaks(view: PersonView, model: Predictor, name: str) -> PersonView:
-    """Return the view; if no joint is annotated, with the model's own peaks as the truth, and print so.
+    """Return the view; if no joint is annotated, print a notice and use the model's heatmap peaks as the true positions.
 
     Parameters
     ----------
     view : PersonView
-        In the model's skeleton.
+        Must use the model's skeleton.
     model : Predictor
     name : str
         The model's name in figures.
@@ -84,5 +84,5 @@ def truth_or_peaks(view: PersonView, model: Predictor, name: str) -> PersonView:
         return view
     peaks = run_model(model, view).predicted.astype(np.float64)
     joints = view.crop(model.info.input_size).inverse(peaks)
-    print(f"{view.title}: no joint is annotated, so the peaks of {name} serve as the truth; set it with --keypoint NAME=x,y")
+    print(f"{view.title}: no annotated joints: using the peaks of {name} as truth; to set the truth, give --keypoint NAME=x,y")
     return replace(view, joints=joints, known=np.ones(len(joints), bool), truth=f"the peaks of {name}")

@@ -1,4 +1,4 @@
-"""Write figures, and print where."""
+"""Write figures to files, and print the paths."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ def write_plot(figure, folder: Path, name: str) -> None:
     ----------
     figure : matplotlib.figure.Figure
     folder : Path
-        It exists.
+        An existing folder.
     name : str
-        Name of the files, without suffix.
+        File name without suffix.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def write_plot(figure, folder: Path, name: str) -> None:
 
 
 def write_png(figure, folder: Path, name: str) -> None:
-    """Write a matplotlib figure of images and maps as PNG alone; otherwise like `write_plot`."""
+    """Write a matplotlib figure of images or heatmaps as PNG only; arguments as in `write_plot`."""
     _write(figure, folder / f"{name}.png")
 
 
@@ -37,5 +37,5 @@ def _write(figure, path: Path) -> None:
 
 
 def file_name(text: str) -> str:
-    """Turn a text into a part of a file's name."""
+    """Replace characters that are unsafe in file names by hyphens."""
     return re.sub(r"[^\w.]+", "-", text)

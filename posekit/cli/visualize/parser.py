@@ -1,4 +1,4 @@
-"""Options and help texts of `posekit visualize`. Nothing here loads torch, so that --help is quick."""
+"""Options and help texts of `posekit visualize`. This module does not import torch, so that --help is fast."""
 
 import argparse
 from pathlib import Path
@@ -12,59 +12,62 @@ TARGET_JOINTS = 3
 SAMPLE_SIZE = 8
 
 _DESCRIPTION = """\
-Show what the loss does to a model, and what the model predicts.
+Draw figures of losses, models, predictions and training runs.
 
-Images are written as PNG, plots as PNG, SVG and PDF. The functions behind them are in posekit.drawing."""
+Images are written as PNG, plots as PNG, SVG and PDF. For drawing from Python, see the functions in posekit.drawing."""
 
 _PENALTY = """\
-Penalty maps (figure 7 of the paper): how much more anchor loss charges than binary cross entropy, drawn over the
-image, joint by joint. It charges more where a wrong place scores higher than the true one: on the other wrist, on
-another person, on anything that looks like the joint.
+Draw penalty maps (figure 7 of the paper): the difference between anchor loss and binary cross entropy at each
+pixel, one map per joint, drawn over the image. Anchor loss is higher at wrong positions that score higher than the
+joint's true position: on the opposite joint (for example the other wrist), on another person, or on anything that
+looks like the joint.
 
-For a data set without --person, numbers over all people: how much of the penalty falls on the opposite joint, on
-the same joint of other annotated people, and elsewhere; for two models also their difference."""
+For a data set without --person, the command instead measures the penalty over all people: the shares of the penalty
+on the opposite joint, on the same joint of other annotated people, and elsewhere. For two models, the command also
+prints the difference between the models."""
 
 _PENALTY_EPILOG = """\
 examples:
-  how the penalty moves while a model learns (train with --train.keep_epochs "[1, 5, 20]")
+  penalty maps at several epochs of one run (trained with --train.keep_epochs "[1, 5, 20]")
     %(prog)s --weights runs/lspet/epochs/*.safetensors --data lsp --root data/lspet --split random:0.1111:0 --person 12
-  the paper's claim in numbers, for two models
+  measure the penalty over a data set, and compare two models
     %(prog)s --weights runs/bce/best.safetensors runs/al/best.safetensors --data lsp --root data/lspet --split random:0.1111:0
-  your own image, with the true place of one joint
+  your own image, with the true position of one joint
     %(prog)s photo.jpg --weights W --box 450,120,300,600 --keypoint left_wrist=512,300
-  several exponents, and the modulator instead of the penalty
+  several values of gamma, and the modulator instead of the penalty
     %(prog)s photo.jpg --weights W --gamma 1 2 5 --view modulator
 
-Every column has its own colour scale, labelled with its values. Where no joint of an image is annotated, the peaks
-of the last model serve as the truth: the maps of the other models show where they disagree with it, and its own
-penalty is 0 by definition."""
+Every column has its own labelled colour scale. If no joint of an image is annotated, the heatmap peaks of the last
+model serve as true positions: the penalty of the last model is then 0 by definition, and the maps of the other models
+show where they disagree with the last model."""
 
 _LOSS = """\
-The cost of background under anchor loss, cross entropy and focal loss (the paper's figures 2 and A-1).
+Plot the loss of a background pixel under anchor loss, cross entropy and focal loss (figures 2 and A-1 of the paper).
 
-The numbers come from the losses that training uses: each is the cost of one background pixel of probability q on
-a map whose joint has probability q*, the anchor; gradients are autograd's."""
+The values are computed with the loss functions used in training: the loss of one background pixel with predicted
+probability q, on a heatmap whose joint has predicted probability q* (the anchor). Gradients are computed by autograd."""
 
 _LOSS_EPILOG = """\
 examples:
   %(prog)s --out figures
-  several exponents, a row for each, and an untrained beside a confident network
+  several values of gamma (one row each), and the anchors of an untrained and of a confident network
     %(prog)s --gamma 0.5 2 5 --anchor 0.05 0.95
 
 what is written, each as .png, .svg and .pdf:
   OUT/loss            loss L on the left and gradient dL/dq on the right, against q
   OUT/loss-surface    anchor loss on the left and its ratio to cross entropy on the right, over q and q*
 
-how to read it: to the right of its dot, where q = q*, a line of anchor loss lies above the dotted cross entropy,
-since background that scores higher than the joint is charged more; to the left it lies below. Gradients cross
-before the dot, because they also contain the growth of the factor (1 + q - q*)^gamma.
+how to read the loss curves: the dot on each anchor loss curve marks q = q*. To the right of the dot, anchor loss is
+higher than cross entropy (dotted), because this background scores higher than the joint; to the left of the dot,
+anchor loss is lower. The gradient curves cross to the left of the dot, because the gradient of anchor loss also
+contains the derivative of the factor (1 + q - q*)^gamma.
 
-Cross entropy is -log(1 - q): BCE of one output, and the same curve as CE of a softmax over two classes."""
+Cross entropy is -log(1 - q): the BCE of one output, and equally the CE of a softmax over two classes."""
 
 _TARGETS = """\
-The parts of anchor loss on a heatmap (figure 3 of the paper), a row for each joint: the target p; the mask M of
-the true negatives, where p = 0; the circle of high confidence, where p > 0.5 (outlined), whose highest prediction
-is the anchor q*; the prediction q; the modulator (1 + q - q*)^gamma; and the loss."""
+Draw the parts of anchor loss on a heatmap (figure 3 of the paper), one row per joint: the target p; the mask M of
+true negatives (p = 0); the circle of high confidence (p > 0.5, outlined; the highest prediction in this circle is the
+anchor q*); the prediction q; the modulator (1 + q - q*)^gamma; and the loss."""
 
 _TARGETS_EPILOG = """\
 examples:
@@ -74,15 +77,16 @@ examples:
     %(prog)s photo.jpg --weights W --box 450,120,300,600 --keypoint left_wrist=512,300 --joint left_wrist"""
 
 _PREDICTIONS = """\
-The predictions of one or more models on the same people, side by side (figure 8 of the paper). Where people are
-annotated, the annotation stands beside them, and every wrong joint is ringed and joined to its true place; wrong
-means farther than the data set's own limit (half a head, or a fifth of the torso).
+Draw the predictions of one or more models on the same people, side by side (figure 8 of the paper). For annotated
+people, the annotation is drawn next to the predictions, and every wrong joint is marked with a ring and a line to its
+true position. A joint is wrong if its error exceeds the threshold of the data set's metric: half a head size, or a
+fifth of the torso length.
 
-By default people are drawn at random, since a choice of people is a choice of the impression."""
+By default, people are chosen at random, because hand-picked people would give a biased impression."""
 
 _PREDICTIONS_EPILOG = """\
 examples:
-  eight people, drawn at random
+  eight randomly chosen people
     %(prog)s --weights runs/bce/best.safetensors runs/al/best.safetensors --data lsp --root data/lspet --split random:0.1111:0
   the people on whom the models differ most
     %(prog)s --weights A B --data lsp --root data/lspet --split random:0.1111:0 --pick difference
@@ -90,51 +94,51 @@ examples:
     %(prog)s photo.jpg other.jpg --weights A B"""
 
 _TRAINING = """\
-Curves of one or more training runs against their epochs: training loss, validation PCK or error, hard images (figure 6
-of the paper) or hard pixels and joints (the same for poses), learning rate. Unfinished runs are drawn as far as they are."""
+Plot curves of one or more training runs over the epochs: training loss, validation PCK or error, hard images (figure 6 of
+the paper; for pose models, hard pixels and hard joints), and learning rate. Unfinished runs are drawn up to their last epoch."""
 
 _TRAINING_EPILOG = """\
 examples:
   with and without anchor loss
     %(prog)s runs/lspet-anchor runs/lspet-bce --out figures
-  the PCK of each joint group as well
+  also plot the PCK of each joint group
     %(prog)s runs/lspet-anchor runs/lspet-bce --groups
-  classifiers with and without a warm-up: figure 6
+  classifiers with and without a warm-up (figure 6)
     %(prog)s runs/cifar-anchor runs/cifar-anchor-warm-up
 
 the curves:
-  training loss      mean over the epoch, as the optimizer sees it. Runs that differ in kind of loss, number of stacks,
-                     input size or sigma have different scales: each gets its own panel
-  validation PCK     in percent, of the weights as they are saved
-  validation error   of a classifier, in percent; with more than ten classes also the top-5 error
-  hard images        share of the training images in which a wrong class scores above the true one
-  hard pixels        share of the background that scores above the anchor, the best score at the true joint:
-                     anchor loss charges more than binary cross entropy there (modulator above 1)
-  hard joints        share of the maps with at least one hard pixel
+  training loss      mean over the epoch of the loss that the optimizer minimizes. Runs that differ in loss, number of
+                     stacks, input size or sigma are drawn in separate panels, because their losses have different scales
+  validation PCK     in percent, evaluated with the weights that are saved
+  validation error   of classifiers, in percent; for more than ten classes also the top-5 error
+  hard images        share of training images in which a wrong class scores higher than the true class
+  hard pixels        share of background pixels that score higher than the anchor (the highest score near the true
+                     joint); at these pixels, anchor loss is higher than binary cross entropy (modulator above 1)
+  hard joints        share of heatmaps with at least one hard pixel
   learning rate      at the start of the epoch
-A dotted line marks the end of a warm-up with another loss. A run without a number is missing from that panel.
+A dotted line marks the end of a warm-up with another loss. If a run did not log a quantity, that panel omits the run.
 
 what is written:
   OUT/training.png, .svg, .pdf
   OUT/groups.png, .svg, .pdf     with --groups: PCK of all joints and of each joint group"""
 
 _COMPARISON = """\
-Scores of the models that posekit compare has trained, a dot for every seed and a line for their mean: the paper's tables
-1, 3, 6, 7 and A-1 as a figure. Only the results.yaml files of the comparisons are read."""
+Plot the scores of models trained by posekit compare, as in tables 1, 3, 6, 7 and A-1 of the paper: a dot for each seed, and
+a line for the mean over the seeds. Only the results.yaml files of the comparisons are read."""
 
 _COMPARISON_EPILOG = """\
 examples:
   one comparison
     %(prog)s runs/compare-cifar100_tableA1/results.yaml
-  runs shared between two machines
+  one comparison whose runs were trained on two machines
     %(prog)s here/results.yaml there/results.yaml --out figures
 
 what is written:
   OUT/comparison.png, .svg, .pdf"""
 
 _HEATMAPS = """\
-All heatmaps of a person over the crop, as a contact sheet: every place that the model considers, not only the one it
-chooses. A second peak is the double counting that anchor loss reduces."""
+Draw all heatmaps of a person over the crop, as a contact sheet. A heatmap shows every position that the model considers for
+a joint, not only the predicted position. A second peak is double counting, an error that anchor loss reduces."""
 
 _HEATMAPS_EPILOG = """\
 examples:
@@ -143,24 +147,25 @@ examples:
     %(prog)s --weights A B --data lsp --root data/lspet --split random:0.1111:0 --person 12 40 --joint left_wrist right_wrist"""
 
 _EXPLORE = """\
-Open a page that shows the effect of anchor loss: set the true place of a joint by a click or a drag on the image, and
-change gamma and the anchor; heatmap, mask, modulator and penalty map are updated, with their numbers.
+Open an interactive web page that shows the effect of anchor loss. Set the true position of a joint by clicking or dragging
+on the image, and change gamma and the anchor; the page updates the heatmap, mask, modulator and penalty map, and their values.
 
-The page is served to this machine alone, needs no network, and keeps images in memory only."""
+The page is available on this machine only, needs no network, and keeps images in memory only."""
 
 _EXPLORE_EPILOG = """\
 examples:
-  upload images on the page; with the weights that come with posekit; with yours
+  use the default weights, and upload an image on the page
     %(prog)s
+  use your own weights
     %(prog)s --weights runs/lspet/best.safetensors
-  start with an image; for a script, or a machine without a browser
+  start with an image, on a fixed port, without opening a browser
     %(prog)s --weights W runner.jpg --port 8090 --no-browser
 
-It needs NiceGUI: pip install "nicegui>=3.18". Ctrl-C ends it."""
+This command requires NiceGUI: pip install "nicegui>=3.18". Press Ctrl-C to stop the server."""
 
 
 def build_parser(prog: str | None) -> argparse.ArgumentParser:
-    """Build the parser; ``module`` of the arguments is the module that runs the subcommand."""
+    """Build the parser. The parsed argument ``module`` names the module that runs the subcommand."""
     parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_penalty(commands)
@@ -184,98 +189,98 @@ def _add_command(
 
 
 def _add_penalty(commands: argparse._SubParsersAction) -> None:
-    summary = "where anchor loss charges more than cross entropy (figure 7)"
+    summary = "maps of where anchor loss is higher than cross entropy (figure 7)"
     parser = _add_command(commands, "penalty", summary, _PENALTY, _PENALTY_EPILOG)
-    _add_model_options(parser, several="several, such as those of several epochs, are shown side by side")
+    _add_model_options(parser, several="several weights, for example of several epochs, are drawn side by side")
     parser.add_argument(
-        "--gamma", nargs="+", type=exponent, default=[2.0], metavar="G", help="focusing exponents, side by side (default: 2)"
+        "--gamma", nargs="+", type=exponent, default=[2.0], metavar="G", help="focusing exponents, drawn side by side (default: 2)"
     )
     parser.add_argument(
         "--view", choices=("penalty", "modulator"), default="penalty",
-        help="the additional cost, or the factor of the cross entropy (default: %(default)s)",
+        help="penalty: anchor loss minus cross entropy; modulator: their ratio (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="over a data set: the first N people, and all others in their images"
+        "--limit", type=positive, metavar="N", help="for a data set without --person: measure only the images of the first N people"
     )
-    _add_joint_option(parser, f"the {PENALTY_JOINTS} with the highest penalties")
+    _add_joint_option(parser, f"the {PENALTY_JOINTS} joints with the highest penalties")
     _add_people_options(parser)
 
 
 def _add_loss(commands: argparse._SubParsersAction) -> None:
-    summary = "loss and gradient against the background's probability, beside cross entropy and focal loss"
+    summary = "curves of anchor loss, cross entropy and focal loss, and of their gradients (figures 2 and A-1)"
     parser = _add_command(commands, "loss", summary, _LOSS, _LOSS_EPILOG)
     _add_out(parser)
     parser.add_argument(
         "--gamma", dest="gammas", nargs="+", type=exponent, default=[2.0], metavar="G",
-        help="focusing exponents of anchor loss and focal loss, 0 to 10 (default: 2)",
+        help="focusing exponents of anchor loss and focal loss, from 0 to 10 (default: 2)",
     )  # fmt: skip
     parser.add_argument(
         "--anchor", dest="anchors", nargs="+", type=probability, default=[0.1, 0.5, 0.9], metavar="Q",
-        help="anchor probabilities q*, 0 to 1 (default: 0.1 0.5 0.9)",
+        help="anchors q*, probabilities from 0 to 1 (default: 0.1 0.5 0.9)",
     )  # fmt: skip
 
 
 def _add_targets(commands: argparse._SubParsersAction) -> None:
-    summary = "target, mask, circle, prediction, modulator and loss of a joint (figure 3)"
+    summary = "the parts of anchor loss for a joint: target, mask, circle, prediction, modulator, loss (figure 3)"
     parser = _add_command(commands, "targets", summary, _TARGETS, _TARGETS_EPILOG)
     _add_model_options(parser)
     parser.add_argument("--gamma", type=exponent, default=2.0, metavar="G", help="focusing exponent (default: %(default)g)")
-    _add_joint_option(parser, f"the {TARGET_JOINTS} with the highest penalties")
+    _add_joint_option(parser, f"the {TARGET_JOINTS} joints with the highest penalties")
     _add_people_options(parser)
 
 
 def _add_predictions(commands: argparse._SubParsersAction) -> None:
-    summary = "several models side by side on the same people (figure 8)"
+    summary = "predictions of several models on the same people, side by side (figure 8)"
     parser = _add_command(commands, "predictions", summary, _PREDICTIONS, _PREDICTIONS_EPILOG)
-    _add_model_options(parser, several="one column each")
+    _add_model_options(parser, several="several weights are drawn in one column each")
     parser.add_argument(
         "--pick", choices=("random", "difference"),
-        help="people of a data set without --person: drawn at random, or those with the largest difference between the "
+        help="how to choose people of a data set without --person: at random, or those with the largest difference between the "
         "models' numbers of correct joints (default: random)",
     )  # fmt: skip
-    parser.add_argument("--count", type=positive, metavar="N", help=f"how many people (default: {SAMPLE_SIZE})")
+    parser.add_argument("--count", type=positive, metavar="N", help=f"number of people to draw (default: {SAMPLE_SIZE})")
     _add_joint_option(parser, "all")
     _add_people_options(parser, keypoints=False)
 
 
 def _add_training(commands: argparse._SubParsersAction) -> None:
-    summary = "curves of training runs, with the share of hard images or pixels (figure 6)"
+    summary = "curves of training runs: loss, accuracy, share of hard images or pixels (figure 6)"
     parser = _add_command(commands, "training", summary, _TRAINING, _TRAINING_EPILOG)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders written by posekit train or train-classifier")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder written by posekit train or train-classifier")
     _add_out(parser)
-    parser.add_argument("--groups", action="store_true", help="draw the PCK of each joint group too")
+    parser.add_argument("--groups", action="store_true", help="also plot the PCK of each joint group")
 
 
 def _add_comparison(commands: argparse._SubParsersAction) -> None:
-    summary = "scores of compared models (tables 1, 3, 6, 7 and A-1 as a figure)"
+    summary = "scores of compared models as a figure (tables 1, 3, 6, 7 and A-1)"
     parser = _add_command(commands, "comparison", summary, _COMPARISON, _COMPARISON_EPILOG)
-    parser.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results.yaml written by posekit compare")
+    parser.add_argument("results", nargs="+", type=Path, metavar="FILE", help="results.yaml file written by posekit compare")
     _add_out(parser)
 
 
 def _add_heatmaps(commands: argparse._SubParsersAction) -> None:
     parser = _add_command(commands, "heatmaps", "all heatmaps of a person as a contact sheet", _HEATMAPS, _HEATMAPS_EPILOG)
-    _add_model_options(parser, several="one sheet each")
+    _add_model_options(parser, several="for several weights, one contact sheet each")
     _add_joint_option(parser, "all")
     _add_people_options(parser)
 
 
 def _add_explore(commands: argparse._SubParsersAction) -> None:
-    summary = "open a page on which to move keypoints, gamma and the anchor"
+    summary = "open an interactive page to change keypoints, gamma and the anchor"
     parser = _add_command(commands, "explore", summary, _EXPLORE, _EXPLORE_EPILOG)
     parser.add_argument("image", nargs="?", type=Path, metavar="IMAGE", help="image to start with")
     _add_model_options(parser)
     parser.add_argument("--port", type=_port, default=0, metavar="P", help="port of the page (default: any free port)")
-    parser.add_argument("--no-browser", action="store_true", help="print the page's address, and open no browser")
+    parser.add_argument("--no-browser", action="store_true", help="print the page's address instead of opening a browser")
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder to write (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="output folder (default: %(default)s)")
 
 
 def _add_model_options(parser: argparse.ArgumentParser, *, several: str = "") -> None:
-    """Add options for weights and device; with `several`, which says how they are shown, more than one weights file."""
-    text = f"weights file (.safetensors), or a name of weights that come with posekit (default: {DEFAULT})"
+    """Add `--weights` and `--device`. If `several` is given, `--weights` accepts several files, and `several` ends its help text."""
+    text = f"a weights file (.safetensors) or the name of bundled weights (default: {DEFAULT})"
     if several:
         parser.add_argument("--weights", default=[DEFAULT], nargs="+", metavar="W", help=f"{text}; {several}")
     else:
@@ -284,12 +289,18 @@ def _add_model_options(parser: argparse.ArgumentParser, *, several: str = "") ->
 
 
 def _add_joint_option(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--joint", dest="joints", nargs="+", metavar="NAME", help=f"joints to show, or all (default: {default})")
+    parser.add_argument(
+        "--joint",
+        dest="joints",
+        nargs="+",
+        metavar="NAME",
+        help=f"names of the joints to draw, or the word all (default: {default})",
+    )
 
 
 def _add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = True) -> None:
-    """Add options for images, annotated people and the output folder; with `keypoints`, also for true places in images."""
-    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="images without annotation")
+    """Add options for images, annotated people and the output folder; with `keypoints`, also `--keypoint`."""
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="image without annotation")
     _add_out(parser)
     unannotated = parser.add_argument_group("images without annotation")
     unannotated.add_argument(
@@ -299,16 +310,18 @@ def _add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = Tr
     if keypoints:
         unannotated.add_argument(
             "--keypoint", dest="keypoints", action="append", type=_keypoint, metavar="NAME=x,y",
-            help="true place of a joint, in pixels of the image; repeatable",
+            help="true position of a joint, in image pixels; repeat the option for more joints",
         )  # fmt: skip
     annotated = parser.add_argument_group("people of a data set")
     add_source_options(annotated, DATASETS, required=False)
     annotated.add_argument(
-        "--split", metavar="NAME", help="train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED"
+        "--split",
+        metavar="NAME",
+        help="train, valid, test, all, random:FRACTION:SEED (of the images), random-rest:FRACTION:SEED (the rest)",
     )
     annotated.add_argument(
         "--person", dest="persons", nargs="+", type=int, metavar="I",
-        help="their numbers in the split, from 0: as in eval's report and lists",
+        help="numbers of the people in the split, counted from 0, as shown in the report of posekit eval",
     )  # fmt: skip
 
 
@@ -319,7 +332,7 @@ def _keypoint(text: str) -> tuple[str, tuple[float, float]]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=x,y, such as left_wrist=312,204") from None
     if not (abs(x) < 1e5 and abs(y) < 1e5):
-        raise argparse.ArgumentTypeError(f"{text!r}: the pixels must be finite")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected x and y between -100000 and 100000")
     return name, (x, y)
 
 

@@ -1,4 +1,4 @@
-"""`posekit visualize penalty`: where anchor loss charges more than cross entropy."""
+"""`posekit visualize penalty`: maps of where anchor loss is higher than cross entropy."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ from posekit.prediction.predictor import Predictor
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw penalty maps of single people, or measure the penalty over a data set."""
+    """Draw penalty maps of the chosen people; if none are chosen, measure the penalty over the data set."""
     models = load_models(args.weights, args.device)
     people = open_split(args)
     out = writable_folder(args.out)
@@ -37,9 +37,11 @@ def run(args: argparse.Namespace) -> None:
 
 def _draw_maps(args: argparse.Namespace, out: Path, models: dict[str, Predictor], people: People | None) -> None:
     if len(models) * len(args.gamma) > MAX_COLUMNS:
-        raise ConfigError(f"{len(models)} models times {len(args.gamma)} exponents: at most {MAX_COLUMNS} fit side by side")
+        raise ConfigError(
+            f"{len(models)} models times {len(args.gamma)} values of --gamma: at most {MAX_COLUMNS} columns fit side by side"
+        )
     if args.limit:
-        raise ConfigError("--limit needs a data set without --person")
+        raise ConfigError("--limit applies only to a data set without --person")
     skeleton = shared_skeleton(models)
     joints = joint_indices(args.joints, skeleton)
     last_name, last_model = list(models.items())[-1]
@@ -47,7 +49,7 @@ def _draw_maps(args: argparse.Namespace, out: Path, models: dict[str, Predictor]
         annotated = bool(view.known.any())
         view = truth_or_peaks(view, last_model, last_name)
         if not annotated and len(models) == 1 and args.view == "penalty":
-            print("a model's own peaks have no penalty: give --keypoint, a second model's weights, or --view modulator")
+            print("the penalty at a model's own peaks is 0: give --keypoint, a second model in --weights, or --view modulator")
         outputs = {model: run_model(predictor, view) for model, predictor in models.items()}
         shown = joints or most_penalised(list(outputs.values()), args.gamma[0], PENALTY_JOINTS)
         write_png(penalty_figure(outputs, shown, gammas=args.gamma, quantity=args.view), out, f"{name}.{args.view}")
@@ -55,9 +57,11 @@ def _draw_maps(args: argparse.Namespace, out: Path, models: dict[str, Predictor]
 
 def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], people: People) -> None:
     if args.joints or args.view != "penalty" or args.box or args.keypoints or len(args.gamma) > 1:
-        raise ConfigError("over a data set all joints count, with one --gamma: leave out --joint, --view, --box and --keypoint")
+        raise ConfigError(
+            "a data set without --person allows one value of --gamma only, and no --joint, --view, --box or --keypoint"
+        )
     if len(models) > len(SERIES):
-        raise ConfigError(f"{len(models)} models: at most {len(SERIES)} fit into one chart")
+        raise ConfigError(f"{len(models)} models: a chart can show at most {len(SERIES)}")
     if args.limit:
         people = people.select(np.isin(people.image_paths, people.image_paths[: args.limit]))
     numbers: dict[str, Any] = {"weights": dict(zip(models, args.weights, strict=True)), "models": {}}
@@ -73,7 +77,7 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
         numbers["models"][name] = study.to_dict()
     print(f"{EXPLANATION}\n")
     if len({study.targets for study in studies.values()}) > 1:
-        print("The models' heatmaps and therefore their regions differ: the numbers cannot be compared.\n")
+        print("The models' numbers cannot be compared, because heatmaps of different size or sigma have different regions.\n")
     elif len(studies) == 2:
         first, second = studies
         difference = PenaltyComparison(studies[first], studies[second])

@@ -1,4 +1,4 @@
-"""The people to draw: in images without annotation, or from a data set."""
+"""Choose the people to draw, from images without annotation or from a data set."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -17,31 +17,31 @@ from posekit.skeletons import Skeleton
 
 
 def open_split(args: argparse.Namespace) -> People | None:
-    """Open the data set's split that the options name; None if they name none.
+    """Open the split given with `--data`, `--root` and `--split`; return None if none of the three options is given.
 
     Raises
     ------
     ConfigError
-        If they name it only in part.
+        If only some of the three options are given.
     """
     options = [args.data, args.root, args.split]
     if not any(options):
         return None
     if not all(options):
-        raise ConfigError("a data set needs all of --data, --root and --split")
+        raise ConfigError("to use a data set, give all three options --data, --root and --split")
     return open_people(args.data, args.root, args.split)
 
 
 def person_views(args: argparse.Namespace, people: People | None, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
-    """Yield the people that the options name, each with a name for files, in the skeleton.
+    """Yield the chosen people, mapped to the skeleton, each with a name for the output files.
 
     Raises
     ------
     ConfigError, DataError, ImageError
-        If the options name no people, or a person, joint or image that does not exist.
+        If no people are chosen, or a chosen person, joint or image does not exist.
     """
     if people is not None and args.images:
-        raise ConfigError("give images, or --person of a data set, not both")
+        raise ConfigError("give either images or people of a data set (--person), not both")
     if people is None and not args.images:
         raise ConfigError("no people to draw: give an image, or --data, --root, --split and --person")
     if people is None:
@@ -52,7 +52,7 @@ def person_views(args: argparse.Namespace, people: People | None, skeleton: Skel
 
 def _annotated_views(args: argparse.Namespace, people: People, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
     if args.box or args.keypoints:
-        raise ConfigError("--box and --keypoint are for images without annotation, not for --data")
+        raise ConfigError("--box and --keypoint apply only to images without annotation, not to a data set (--data)")
     if not args.persons:
         raise ConfigError(f"choose people of {people.name} {people.split} with --person: 0 to {len(people) - 1}")
     require_persons(args.persons, people)
@@ -62,7 +62,7 @@ def _annotated_views(args: argparse.Namespace, people: People, skeleton: Skeleto
 
 
 def require_persons(numbers: Sequence[int], people: People) -> None:
-    """Raise `ConfigError` unless the split has people of these numbers."""
+    """Raise `ConfigError` if the split has no person of one of these numbers."""
     for number in numbers:
         if not 0 <= number < len(people):
             raise ConfigError(f"--person {number}: {people.name} {people.split} has people 0 to {len(people) - 1}")
@@ -81,17 +81,17 @@ def _views_of_images(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[t
     for path in args.images:
         image = read_image(path)
         name = next(name for name in numbered(path.stem) if name.casefold() not in used)
-        used.add(name.casefold())  # some file systems ignore case
+        used.add(name.casefold())  # some file systems are case-insensitive
         yield name, PersonView(path.name, image, args.box or Box.of_image(image), skeleton, joints, known, truth)
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:
-    """Return the indices of the named joints; None if none is named.
+    """Return the indices of the named joints, or None if `names` is None. The list ["all"] means all joints.
 
     Raises
     ------
     DataError
-        If there is no such joint; the message lists those there are.
+        If a joint does not exist; the message lists the existing joints.
     """
     if names is None:
         return None

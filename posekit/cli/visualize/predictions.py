@@ -1,4 +1,4 @@
-"""`posekit visualize predictions`: several models side by side on the same people."""
+"""`posekit visualize predictions`: predictions of several models on the same people, side by side."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ _TILES_PER_ROW = 6
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw one sheet of all people."""
+    """Draw all chosen people on one sheet."""
     models = load_models(args.weights, args.device)
     people = open_split(args)
     out = writable_folder(args.out)
@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> None:
     joints = joint_indices(args.joints, skeleton) or list(range(len(skeleton)))
     shown_K = np.isin(np.arange(len(skeleton)), joints)
     if (args.pick or args.count) and (people is None or args.persons):
-        raise ConfigError("--pick and --count need a data set without --person")
+        raise ConfigError("--pick and --count apply only to a data set without --person")
     if args.pick == "difference" and len(models) == 1:
-        raise ConfigError("--pick difference needs the weights of two models")
+        raise ConfigError("--pick difference needs at least two models in --weights")
     if people is None:
         path = out / "predictions.png"
         sheet = _sheet_of_images(args, models, shown_K)
@@ -77,14 +77,17 @@ def _sheet_of_people(args: argparse.Namespace, models: dict[str, Predictor], peo
     for name, model in models.items():
         scores[name] = score(people, model.predict_people(people, progress=sys.stderr.isatty()))
     predicted = next(iter(scores.values())).predictions.joints
-    rows = np.flatnonzero(np.isfinite(predicted).any(axis=(1, 2)))  # images that cannot be read have been reported
+    rows = np.flatnonzero(np.isfinite(predicted).any(axis=(1, 2)))  # without unreadable images, which have already been reported
     if args.pick == "difference":
         rows = rows[_most_different([result.pck.correct[rows] for result in scores.values()], count)]
     return _draw_people(people, numbers, rows.tolist(), scores, shown_K)
 
 
 def _most_different(correct: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """Rows of the people with the largest difference between the models' numbers of correct joints (N, K), in order."""
+    """Choose the `count` people with the largest difference between the models' numbers of correct joints.
+
+    `correct` holds an (N, K) bool array per model. Returns the row indices in ascending order.
+    """
     n_correct = np.array([model_correct.sum(1) for model_correct in correct])
     return np.sort(np.argsort(n_correct.min(0) - n_correct.max(0), kind="stable")[:count])
 

@@ -13,7 +13,7 @@ from posekit.prediction.person_view import run_model
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw a figure for each person."""
+    """Draw one figure per person."""
     ((name, model),) = load_models([args.weights], args.device).items()
     people = open_split(args)
     out = writable_folder(args.out)

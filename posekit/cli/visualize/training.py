@@ -17,7 +17,7 @@ _HEADER = ["run", "loss", "epochs", "last loss", "hard % at first", "at last", "
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a table of the runs and draw their curves."""
+    """Print a table of the runs, and plot the runs' curves."""
     _require_different(args.runs)
     runs = {name: read_run(folder) for name, folder in zip(short_names(args.runs), args.runs, strict=True)}
     _require_column(runs, CURVES, "numbers to draw")
@@ -35,12 +35,12 @@ def _require_different(folders: Sequence[Path]) -> None:
     seen = set()
     for folder in folders:
         if folder.resolve() in seen:
-            raise ConfigError(f"{folder} is named more than once; name each run once")
+            raise ConfigError(f"{folder}: the same run is given more than once; give each run once")
         seen.add(folder.resolve())
 
 
 def _require_column(runs: Mapping[str, TrainingRun], columns: Sequence[str], content: str) -> None:
-    """Raise `DataError` unless a run has one of the columns."""
+    """Raise `DataError` unless at least one run has at least one of the columns."""
     for run in runs.values():
         if any(run.has(column) for column in columns):
             return
@@ -48,7 +48,7 @@ def _require_column(runs: Mapping[str, TrainingRun], columns: Sequence[str], con
 
 
 def _table(runs: Mapping[str, TrainingRun]) -> str:
-    """Table of all runs for the terminal."""
+    """Format a table of all runs for the terminal."""
     rows = [_HEADER]
     for name, run in runs.items():
         rows.append([name, run.loss or "-", *_cells(run)])
@@ -61,7 +61,7 @@ def _table(runs: Mapping[str, TrainingRun]) -> str:
 
 
 def _cells(run: TrainingRun) -> list[str]:
-    """Cells of a run's row from ``epochs`` on."""
+    """Return the cells of a run's table row, starting with the column ``epochs``."""
     epoch = run.column("epoch")
     loss = run.column("loss")
     hard = run.column("hard_images" if run.has("hard_images") else "hard_pixels")
