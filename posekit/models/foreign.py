@@ -1,7 +1,7 @@
-"""Hourglass checkpoints of other projects: bearpaw/pytorch-pose and princeton-vl/pytorch_stacked_hourglass.
+"""Load hourglass checkpoints of two other projects: bearpaw/pytorch-pose and princeton-vl/pytorch_stacked_hourglass.
 
-Both are the network of `posekit.models.hourglass`, under other names: the first with the wide stem and any
-number of residuals at every place, the second with the narrow stem and unused convolutions on its skips.
+Both projects have the same network as `posekit.models.hourglass`, with other tensor names. pytorch-pose has the wide stem and
+any number of consecutive residuals; pytorch_stacked_hourglass has the narrow stem and stores unused convolutions in its skips.
 """
 
 import pickle
@@ -21,10 +21,10 @@ from posekit.skeletons import MPII16
 
 @dataclass(frozen=True)
 class _Naming:
-    """How a project names its tensors.
+    """How a project names its tensors, and how to translate the names to posekit's names.
 
-    `sign` is a name that only its networks have, `wrapper` matches prefixes to remove, and `rules` (pattern, replacement) are
-    applied in order.
+    `sign` is a tensor name that occurs only in the project's networks. `wrapper` is a regular expression for prefixes to remove.
+    `rules` are regular expressions with their replacements, applied in order.
     """
 
     project: str
@@ -34,7 +34,7 @@ class _Naming:
     mean: tuple[float, float, float]
 
 
-# A residual's layers in order: BN, ReLU, convolution, three times.
+# The branch of a residual is BN, ReLU, convolution, three times; the numbers are positions in the branch.
 _RESIDUAL_RULES = (
     (r"\.bn1(\.conv)?\.(?=\w+$)", ".branch.0."),
     (r"\.conv1(\.conv)?\.(?=\w+$)", ".branch.2."),
@@ -96,23 +96,23 @@ _INPUT_SIZE = 256
 
 
 def load_foreign(path: str | Path) -> tuple[StackedHourglass, ModelInfo]:
-    """Load a published PyTorch hourglass for MPII's 16 joints, recognised by its tensors' names.
+    """Load a published PyTorch hourglass for MPII's 16 joints; the project is recognised from the tensor names.
 
     Parameters
     ----------
     path : str or Path
-        A ``.pth.tar`` or ``.pt`` checkpoint, or a bare state dict.
+        A ``.pth.tar`` or ``.pt`` checkpoint, or a file with only the state dict.
 
     Returns
     -------
     model : StackedHourglass
-        In eval mode; its outputs are those of the authors' code.
+        In eval mode; the outputs are the same as with the authors' code.
     info : ModelInfo
 
     Raises
     ------
     WeightsError
-        If the file is missing or damaged, holds objects other than tensors and plain values, or another network.
+        If the file is missing or damaged, contains objects other than tensors and plain values, or contains another network.
     """
     state = _read_state_dict(path)
     for naming in (_PYTORCH_POSE, _PRINCETON):
@@ -120,16 +120,16 @@ def load_foreign(path: str | Path) -> tuple[StackedHourglass, ModelInfo]:
         if naming.sign in tensors:
             return _restore(_translate(tensors, naming), naming, str(path))
     projects = f"{_PYTORCH_POSE.project} and {_PRINCETON.project}"
-    raise WeightsError(f"{path}: unknown tensor names; only networks of {projects} can be converted")
+    raise WeightsError(f"{path}: unknown tensor names; only checkpoints of {projects} can be converted")
 
 
 def convert_weights(source: str | Path, target: str | Path) -> ModelInfo:
-    """Convert a published checkpoint to a weights file of posekit; see `load_foreign`.
+    """Convert a published checkpoint to a posekit weights file; see `load_foreign`.
 
     Raises
     ------
     WeightsError
-        If the source cannot be used.
+        If the source cannot be loaded; see `load_foreign`.
     OutputError
         If the target cannot be written.
     """
@@ -145,18 +145,18 @@ def _read_state_dict(path: str | Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path}: not a checkpoint, or it holds objects other than tensors, which are not unpickled: they could run any code. "
-            "If you trust it, save its state_dict alone"
+            f"{path}: not a checkpoint, or a checkpoint with objects other than tensors, which are not loaded because unpickling "
+            "them could run any code. If you trust the file, save only its state_dict"
         ) from error
     except Exception as error:  # a damaged file makes PyTorch raise all kinds of errors
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"{path}: the checkpoint cannot be read ({reason})") from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
-        raise WeightsError(f"{path}: holds no state dict (tensors by name)")
+        raise WeightsError(f"{path}: contains no state dict (a mapping from names to tensors)")
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise WeightsError(f"{path}: holds no state dict: its entry {name!r} is not a tensor")
+            raise WeightsError(f"{path}: contains no state dict: the entry {name!r} is not a tensor")
     return dict(state)
 
 
@@ -172,7 +172,10 @@ def _translate(tensors: Mapping[str, Tensor], naming: _Naming) -> dict[str, Tens
 
 
 def _nest(name: str, depth: int) -> str:
-    """Turn pytorch-pose's list of an hourglass's levels, the innermost first, into posekit's nesting, the outermost first."""
+    """Translate the hourglass level in a tensor name.
+
+    pytorch-pose numbers the levels of an hourglass from the innermost outward; posekit nests them from the outermost inward.
+    """
     level = re.match(r"^(hg\.\d+\.)hg\.(\d+)\.([0-3])\.", name)
     if not level:
         return name
@@ -184,13 +187,15 @@ def _restore(tensors: dict[str, Tensor], naming: _Naming, path: str) -> tuple[St
     try:
         info = _infer_info(tensors, naming)
     except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: an incomplete {naming.project} network ({error})") from error
+        raise WeightsError(f"{path}: incomplete checkpoint of {naming.project} ({error})") from error
     joints = len(tensors["outputs.0.bias"])
     if joints != len(info.skeleton):
-        raise WeightsError(f"{path}: predicts {joints} joints, only networks for MPII's {len(info.skeleton)} can be converted")
+        raise WeightsError(
+            f"{path}: the network predicts {joints} joints; only networks for MPII's {len(info.skeleton)} joints can be converted"
+        )
     if naming is _PRINCETON:
         tensors = {name: tensor for name, tensor in tensors.items() if not _is_unused_skip(name, tensors)}
-    for name in [name for name in tensors if name.endswith("running_mean")]:  # PyTorch before 0.4.1 did not count batches
+    for name in [name for name in tensors if name.endswith("running_mean")]:  # not stored by PyTorch before 0.4.1
         tensors.setdefault(name.replace("running_mean", "num_batches_tracked"), torch.tensor(0))
     return restore_model(info, tensors, path), info
 
@@ -212,7 +217,10 @@ def _infer_info(tensors: Mapping[str, Tensor], naming: _Naming) -> ModelInfo:
 
 
 def _is_unused_skip(name: str, tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether a tensor is of a skip that keeps the number of channels: Princeton's networks store such layers unused."""
+    """Return whether a tensor belongs to a skip convolution with equal input and output channels.
+
+    Princeton's networks store such convolutions but do not use them.
+    """
     layer = name.rpartition(".")[0]
     if not layer.endswith(".skip"):
         return False

@@ -15,18 +15,19 @@ _OUTPUT_STD = 0.01
 
 
 class Residual(nn.Module):
-    """Pre-activation bottleneck: three times BN, ReLU, convolution (1x1, 3x3, 1x1), added to its input.
+    """Pre-activation bottleneck residual: three times BN, ReLU, convolution (1x1, 3x3, 1x1), plus a skip.
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels. If they differ, the skip is a 1x1 convolution. The middle has ``outputs // 2`` channels.
+        Number of input and output channels. If they differ, the skip is a 1x1 convolution, otherwise the identity. The 3x3
+        convolution has ``outputs // 2`` channels.
     """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         middle = outputs // 2
-        # ReLU may work in place: neither batch normalisation nor the convolutions need the overwritten values.
+        # The ReLU can be in-place: the backward pass of batch normalisation does not need the overwritten values.
         self.branch = nn.Sequential(
             nn.BatchNorm2d(inputs),
             nn.ReLU(inplace=True),
@@ -41,7 +42,7 @@ class Residual(nn.Module):
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        """Turn (B, inputs, H, W) into (B, outputs, H, W)."""
         return self.branch(x).add_(self.skip(x))
 
 
@@ -50,16 +51,16 @@ def _residuals(count: int, features: int) -> nn.Sequential:
 
 
 class Hourglass(nn.Module):
-    """One hourglass: halves its map `depth` times and doubles it again, with a skip at every size.
+    """One hourglass: halves the resolution of a feature map `depth` times and restores it, with a skip at every resolution.
 
     Parameters
     ----------
     depth : int
-        At least 1.
+        Number of times that the resolution is halved, at least 1.
     features : int
-        Channels, the same at every size.
+        Number of channels, the same at every resolution.
     blocks : int
-        Residuals at every place.
+        Number of consecutive residuals in each of `across`, `down`, `inner` (at the lowest resolution) and `up`.
     """
 
     def __init__(self, depth: int, features: int, blocks: int = 1):
@@ -70,19 +71,20 @@ class Hourglass(nn.Module):
         self.up = _residuals(blocks, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, features, H, W) to the same shape; H and W are multiples of ``2**depth``."""
+        """Process a feature map (B, features, H, W), keeping the shape; H and W are multiples of ``2**depth``."""
         low = self.up(self.inner(self.down(F.max_pool2d(x, 2))))
         return self.across(x).add_(F.interpolate(low, scale_factor=2.0, mode="nearest"))
 
 
 class EncodedStem(nn.Module):
-    """An encoder's maps, at a quarter of the images' size and below, each with the hourglass's number of channels.
+    """Encoder whose feature maps, at 1/4 of the input resolution and below, are converted to the hourglass's channel count.
 
     Parameters
     ----------
     encoder : str
         One of `posekit.choices.ENCODER_SIZES`.
     features : int
+        Number of channels of every returned feature map.
     """
 
     def __init__(self, encoder: str, features: int):
@@ -91,23 +93,24 @@ class EncodedStem(nn.Module):
         self.entries = nn.ModuleList(Residual(channels, features) for channels in self.encoder.channels)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) to (B, features, H/4, W/4), (B, features, H/8, W/8), …"""
+        """Turn images (B, 3, H, W) into feature maps (B, features, H/4, W/4), (B, features, H/8, W/8), …"""
         return [entry(x) for entry, x in zip(self.entries, self.encoder(images), strict=True)]
 
 
 class EncodedHourglass(nn.Module):
-    """Hourglass whose encoder half is an external backbone.
+    """Hourglass whose encoder half is a separate network, such as `EncodedStem`.
 
     Parameters
     ----------
     sizes : int
-        Number of the encoder's maps, each half as large as the one before.
+        Number of feature maps from the encoder, each with half the resolution of the previous one.
     depth : int
-        Number of times that the first map is halved. If the encoder halves it less often, an `Hourglass` does the rest.
+        Number of times that the resolution of the first feature map is halved. If the encoder halves it less often, an inner
+        `Hourglass` does the remaining halvings.
     features : int
-        Channels, the same at every size.
+        Number of channels, the same at every resolution.
     blocks : int
-        Residuals at every place.
+        Number of consecutive residuals at each resolution.
     """
 
     def __init__(self, sizes: int, depth: int, features: int, blocks: int = 1):
@@ -117,7 +120,7 @@ class EncodedHourglass(nn.Module):
         self.up = nn.ModuleList(_residuals(blocks, features) for _ in range(sizes - 1))
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Maps (B, features, H, W), (B, features, H/2, W/2), … to one like the first."""
+        """Turn feature maps (B, features, H, W), (B, features, H/2, W/2), … into one (B, features, H, W)."""
         *larger, smallest = maps
         x = self.inner(smallest)
         for up, skip in zip(self.up, reversed(larger), strict=True):
@@ -126,12 +129,18 @@ class EncodedHourglass(nn.Module):
 
 
 def default_stem(features: int) -> tuple[int, int, int]:
-    """Return the stem's channels in proportion to `features`: 64, 128, 256 for 256."""
+    """Return the stem's default channels, which are proportional to `features`: (64, 128, 256) for 256 features."""
     return features // 4, features // 2, features
 
 
 def require_encoder(name: str, depth: int) -> None:
-    """Raise `ValueError` if the encoder is unknown (an empty name is none), or halves its maps more often than `depth`."""
+    """Check that an encoder exists and that an hourglass of this depth can use it; an empty name means no encoder.
+
+    Raises
+    ------
+    ValueError
+        If the encoder is unknown, or has more feature maps than ``depth + 1``.
+    """
     if name and name not in ENCODER_SIZES:
         raise ValueError(f"encoder: expected one of {', '.join(ENCODER_SIZES)}, got {name!r}")
     if name and depth < ENCODER_SIZES[name] - 1:
@@ -139,30 +148,33 @@ def require_encoder(name: str, depth: int) -> None:
 
 
 class StackedHourglass(nn.Module):
-    """Heatmap logits from crops: one set per stack, each of which is supervised.
+    """Stacked hourglass network: predicts heatmap logits from crops, one set per stack, for intermediate supervision.
 
     Parameters
     ----------
     joints : int
-        Heatmaps per stack.
+        Number of heatmaps per stack.
     stacks : int
-        Hourglasses in sequence; each takes in the predictions of the one before.
+        Number of hourglasses in sequence; each also gets the features and heatmaps of the previous stack as input.
     features : int
-        Channels at a quarter of the input's size, a multiple of 4.
+        Number of channels of the feature maps in the hourglasses, a multiple of 4.
     depth : int
-        Number of times that each hourglass halves its map.
+        Number of times that each hourglass halves the resolution of its feature map.
     head : {"sigmoid", "linear"}
         How `activate` turns logits into heatmaps.
     prior : float
-        Initial probability of every pixel (sigmoid head).
+        Initial probability of every heatmap pixel, for the sigmoid head.
     blocks : int
-        Residuals at every place of an hourglass, and after it. 1 in the published 2- and 8-stack networks.
+        Number of consecutive residuals in each branch of an hourglass and after each hourglass: 1 in the published networks with 2
+        and 8 stacks.
     encoder : str
-        One of `posekit.choices.ENCODER_SIZES`: the stem and the encoder half of the first hourglass. Empty for none.
+        One of `posekit.choices.ENCODER_SIZES`, which replaces the stem and the encoder half of the first hourglass. Empty for no
+        encoder.
     stem : (int, int, int), optional
-        Channels after the first convolution and after the first two residuals. In proportion to `features` by
-        default, (F/4, F/2, F): the 64, 128, 256 of the widely published PyTorch networks, whose parameter
-        counts (6.7 M with 2 stacks, 25.6 M with 8) are quoted as the hourglass's. The authors used 64, 128, 128.
+        Number of channels after the first convolution and after the first and second residual of the stem. By default
+        (F/4, F/2, F) with F = `features`: 64, 128, 256 for 256 features, as in the widely used PyTorch networks, whose parameter
+        counts (6.7 M with 2 stacks, 25.6 M with 8) are usually quoted for the hourglass. The authors of the paper used 64, 128,
+        128.
 
     Raises
     ------
@@ -221,16 +233,16 @@ class StackedHourglass(nn.Module):
                 nn.init.constant_(output.bias, output_bias)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Predict heatmaps.
+        """Predict heatmap logits.
 
         Parameters
         ----------
         images : (B, 3, H, W) float
-            Normalised RGB; H and W are multiples of ``4 * 2**depth``.
+            Normalised RGB crops; H and W are multiples of ``4 * 2**depth``.
 
         Returns
         -------
-        list of (B, K, H/4, W/4) : logits, one per stack; the last is the network's prediction.
+        list of (B, K, H/4, W/4) : heatmap logits of each stack; the last are the network's prediction.
 
         Raises
         ------
@@ -250,7 +262,7 @@ class StackedHourglass(nn.Module):
         return logits
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Turn logits of any shape into heatmaps: probabilities (sigmoid head), or the logits themselves (linear head)."""
+        """Turn logits of any shape into heatmap values: probabilities for a sigmoid head, unchanged for a linear head."""
         return logits.sigmoid() if self.head == "sigmoid" else logits
 
 

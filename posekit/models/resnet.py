@@ -1,4 +1,4 @@
-"""Residual networks for classification: those for images of 32x32, and ResNet-50.
+"""Residual networks for image classification: small networks for 32x32 images, and ResNet-50.
 
 Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
 """
@@ -13,19 +13,19 @@ from posekit.errors import ConfigError
 SMALL = {"resnet20": 20, "resnet32": 32, "resnet56": 56, "resnet110": 110}
 CLASSIFIERS = (*SMALL, "resnet50")
 _WIDTHS = (16, 32, 64)
-# Deviation of the last layer's weights: small, so that every class starts near the prior.
+# Standard deviation of the last layer's initial weights: small, so that every class starts near the prior.
 _OUTPUT_STD = 0.01
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions added to their input; the shortcut has no weights (option A).
+    """Residual block: two 3x3 convolutions plus a shortcut without weights (option A of the paper).
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels; `outputs` is at least `inputs`. The shortcut's additional channels are zero.
+        Number of input and output channels; `outputs` is at least `inputs`. Additional channels of the shortcut are zero.
     stride : int
-        Of the first convolution; the shortcut takes every `stride`-th pixel.
+        Stride of the first convolution and of the shortcut.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1):
@@ -41,7 +41,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride), rounded up."""
+        """Turn (B, inputs, H, W) into (B, outputs, H / stride, W / stride), where sizes are rounded up."""
         shortcut = x[..., :: self.stride, :: self.stride]
         if self.new:
             shortcut = F.pad(shortcut, (0, 0, 0, 0, self.new // 2, self.new - self.new // 2))
@@ -49,19 +49,19 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """ResNet for images of 32x32: a convolution, blocks of three widths (16, 32 and 64 channels), the mean, a linear layer.
+    """ResNet for 32x32 images: convolution, residual blocks (16, 32, then 64 channels), global average pooling, linear layer.
 
     With 10 classes ResNet-20, -32, -56 and -110 have 0.27, 0.46, 0.85 and 1.73 million parameters, as in the paper's table 6.
 
     Parameters
     ----------
     classes : int
-        At least 2.
+        Number of classes, at least 2.
     depth : int
-        Layers with weights: 6 n + 2 for n blocks of each width.
+        Number of layers with weights: 6 n + 2 for n blocks with each number of channels.
     prior : float, optional
-        Initial probability of every class under a sigmoid, so that the many background classes do not dominate the first steps.
-        One in `classes` by default. It has no effect on a softmax.
+        Initial probability of every class under a sigmoid, ``1 / classes`` by default. A small prior keeps the many wrong classes
+        of each image from dominating the first steps. The prior has no effect on a softmax.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class SmallResNet(nn.Module):
     def __init__(self, classes: int, depth: int = 20, prior: float | None = None):
         super().__init__()
         if depth < 8 or depth % 6 != 2:
-            raise ValueError(f"depth: expected 6 n + 2 layers, such as 20 or 110, got {depth}")
+            raise ValueError(f"depth: expected 6 n + 2 layers (for example 20 or 110), got {depth}")
         channels = _WIDTHS[0]
         layers: list[nn.Module] = [
             nn.Conv2d(3, channels, 3, padding=1, bias=False),
@@ -91,12 +91,12 @@ class SmallResNet(nn.Module):
         start_from_prior(self.output, prior)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised RGB, 32x32 in the paper, to (B, C) logits."""
+        """Turn normalised RGB images (B, 3, H, W), 32x32 in the paper, into logits (B, C)."""
         return self.output(self.features(images).mean((-2, -1)))
 
 
 def start_from_prior(output: nn.Linear, prior: float | None = None) -> None:
-    """Initialise a classifier's last layer so that the sigmoid of every class starts near `prior`, one in C by default.
+    """Initialise a classifier's last layer so that the sigmoid of every class starts near `prior`, by default 1 / classes.
 
     Raises
     ------
@@ -113,23 +113,25 @@ def start_from_prior(output: nn.Linear, prior: float | None = None) -> None:
 
 
 def build_classifier(name: str, classes: int, *, prior: float | None = None) -> nn.Module:
-    """Build a classifier with fresh weights: normalised (B, 3, H, W) RGB to (B, classes) logits.
+    """Build a classifier with randomly initialised weights.
+
+    The classifier turns normalised RGB images (B, 3, H, W) into logits (B, classes).
 
     Parameters
     ----------
     name : str
-        ``resnet20``, ``resnet32``, ``resnet56``, ``resnet110`` for images of 32x32; torchvision's ``resnet50`` for ImageNet.
+        ``resnet20``, ``resnet32``, ``resnet56`` or ``resnet110`` for 32x32 images; torchvision's ``resnet50`` for ImageNet.
     classes : int
-        At least 2.
+        Number of classes, at least 2.
     prior : float, optional
-        As for `SmallResNet`.
+        Initial probability of every class; see `SmallResNet`.
 
     Raises
     ------
     ConfigError
-        If the name is unknown, or torchvision is not installed.
+        If the name is unknown, or ``resnet50`` is chosen and torchvision is not installed.
     ValueError
-        As for `SmallResNet`.
+        If there are fewer than 2 classes, or the prior is not between 0 and 1.
     """
     if name in SMALL:
         return SmallResNet(classes, SMALL[name], prior)
@@ -139,7 +141,7 @@ def build_classifier(name: str, classes: int, *, prior: float | None = None) -> 
         from torchvision.models import resnet50
     except ImportError as error:
         raise ConfigError(
-            f'{name} needs torchvision, which cannot be imported ({error}); pip install "posekit[imagenet]"'
+            f'{name} needs torchvision, which cannot be imported ({error}); run pip install "posekit[imagenet]"'
         ) from error
     model = resnet50(weights=None, num_classes=classes)
     start_from_prior(model.fc, prior)
