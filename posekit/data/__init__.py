@@ -1,4 +1,4 @@
-"""Data sets: read annotation files as `posekit.people.People`."""
+"""Data sets: read annotation files into `posekit.people.People`."""
 
 from pathlib import Path
 
@@ -11,32 +11,33 @@ from posekit.people import People
 from posekit.skeletons import Skeleton
 
 WITH_IMAGES = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
-"""Readers of data sets with image files."""
+"""Loader functions of data sets that consist of image files, by name."""
 DATASETS = {**WITH_IMAGES, "packed": open_packed}
-"""Readers of all data sets."""
+"""Loader functions of all data sets, by name."""
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:
-    """Read a data set's annotated people; no image is opened.
+    """Load the annotated people of a data set without opening any image.
 
     Parameters
     ----------
     data : str
         ``mpii``, ``lsp`` (LSP or LSPET, depending on the file), ``coco``, or ``packed`` (written by `posekit prepare pack`).
     root : str or Path
-        The data set's folder, or its annotation file.
+        The folder or the annotation file of the data set.
     split : str
-        ``train``, ``valid`` or ``test`` if the data set has it; ``all``; ``random:FRACTION:SEED``,
-        a share of the images, and ``random-rest:FRACTION:SEED``, the others.
+        ``train``, ``valid`` or ``test``, if the data set has this split; ``all``; ``random:FRACTION:SEED``, a random fraction of
+        the images; or ``random-rest:FRACTION:SEED``, the remaining images.
     skeleton : Skeleton, optional
-        Wanted joints, matched by name; joints missing in the data set are not labelled.
+        Skeleton to convert to: joints are matched by name, and joints missing in the data set are not labelled. By default the
+        skeleton of the data set.
 
     Raises
     ------
     ConfigError
         If there is no such data set or split; the message lists the choices.
     DataError
-        If the annotation cannot be read or used.
+        If the annotation file cannot be read or used.
     """
     if data not in DATASETS:
         raise ConfigError(f"no data set {data!r}; choose from {', '.join(DATASETS)}")

@@ -1,4 +1,4 @@
-"""Augmentation: drawing parameters is separate from applying them, and all geometry is one affine warp."""
+"""Augmentation: `draw` draws random parameters, `apply` makes a crop with them, in a single affine warp."""
 
 import math
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ class AugmentConfig:
     Parameters
     ----------
     scale : float
-        The box's side is multiplied by 1 - scale … 1 + scale.
+        The side of the box is multiplied by a random factor from 1 - scale to 1 + scale.
     rotation : float
-        Degrees, to either side.
+        Largest rotation in degrees, clockwise or anticlockwise.
     rotation_probability : float
-        Share of the crops that are rotated.
+        Probability that a crop is rotated.
     mirror_probability : float
-        Share of the crops that are mirrored.
+        Probability that a crop is mirrored.
     colour : float
-        Each channel is multiplied by 1 - colour … 1 + colour.
+        Each colour channel is multiplied by a random factor from 1 - colour to 1 + colour.
     cutout_probability : float
-        Share of the crops in which a rectangle is hidden.
+        Probability that a rectangle of the crop is hidden.
     """
 
     scale: float = 0.25
@@ -40,7 +40,7 @@ class AugmentConfig:
 
     @property
     def reach(self) -> float:
-        """Side of the upright square that holds every crop of these settings, relative to the box's side."""
+        """Side of the upright square that contains every crop that these settings can draw, relative to the side of the box."""
         angle = math.radians(min(self.rotation, 45))
         return (1 + self.scale) * (math.cos(angle) + math.sin(angle))
 
@@ -58,10 +58,12 @@ class Cutout:
 
     Parameters
     ----------
-    centre, sides : (float, float)
-        x and y, relative to the crop's side.
+    centre : (float, float)
+        (x, y) of the centre, relative to the side of the crop.
+    sides : (float, float)
+        Width and height, relative to the side of the crop.
     colour : (int, int, int)
-        Red, green, blue.
+        RGB.
     """
 
     centre: tuple[float, float]
@@ -71,19 +73,20 @@ class Cutout:
 
 @dataclass(frozen=True)
 class CropParams:
-    """Augmentation of one crop; the defaults leave it unchanged.
+    """Augmentation parameters of one crop; the defaults mean no augmentation.
 
     Parameters
     ----------
     scale : float
-        Factor on the box's side.
+        Factor for the side of the box.
     rotation : float
-        Degrees, clockwise as seen.
+        Degrees, clockwise.
     mirror : bool
+        Whether to mirror the crop left to right.
     channel_gains : (float, float, float)
-        Factors on red, green and blue.
+        Factors for the red, green and blue channel.
     cutout : Cutout, optional
-        Hidden rectangle.
+        Rectangle to hide.
     """
 
     scale: float = 1.0
@@ -93,7 +96,7 @@ class CropParams:
     cutout: Cutout | None = None
 
     def crop(self, box: Box, size: int) -> Crop:
-        """Return the crop of a person's box with these parameters, `size` pixels wide."""
+        """Return the `Crop` of side `size` pixels around a person's box, with these parameters."""
         return Crop(box.scaled(self.scale), size, rotation=self.rotation, mirror=self.mirror)
 
 
@@ -102,7 +105,7 @@ _CUTOUT_SIDES = (0.1, 0.35)
 
 
 def draw(rng: np.random.Generator, ranges: AugmentConfig) -> CropParams:
-    """Draw the parameters of one crop; the same generator state gives the same parameters."""
+    """Draw the augmentation parameters of one crop; the same generator state gives the same parameters."""
     scale, rotation, rotate, mirror, red, green, blue = rng.random(7).tolist()  # one call is much faster than seven
     cutout = None
     if ranges.cutout_probability and rng.random() < ranges.cutout_probability:
@@ -134,25 +137,26 @@ def _interpolate(low: float, high: float, share: float) -> float:
 
 
 def apply(image: np.ndarray, person: Person, params: CropParams, *, size: int, flip_order: np.ndarray, index: int) -> Sample:
-    """Cut one person's crop out of an image, with these parameters.
+    """Cut the crop of one person out of an image, with the given augmentation.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
-        Blue, green, red.
+        BGR.
     person : Person
+        With joints and box in pixels of `image`.
     params : CropParams
     size : int
         Side of the crop in pixels.
     flip_order : (K,) int
-        The skeleton's `flip_order`, which exchanges left and right in a mirrored crop.
+        `Skeleton.flip_order`, which swaps left and right joints if the crop is mirrored.
     index : int
-        Index of the person in its `People`.
+        Index of the person in the data set, stored in the sample.
 
     Raises
     ------
     BoxError
-        If the person's box lies wholly outside the image.
+        If the person's box lies completely outside the image.
     """
     height, width = image.shape[:2]
     person.box.require_overlap(width, height)

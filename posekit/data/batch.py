@@ -14,7 +14,7 @@ Self = TypeVar("Self", bound="TensorBatch")
 
 
 class TensorBatch:
-    """Base of the batches: dataclasses with ``images`` first, further tensors, ``index`` and ``failures``."""
+    """Base class of batches: dataclasses whose first field is ``images``, then other tensors, ``index`` and ``failures``."""
 
     images: torch.Tensor
     index: torch.Tensor
@@ -24,7 +24,8 @@ class TensorBatch:
         return len(self.index)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Each tensor from a loader's worker has shared memory of its own, which costs a millisecond: only the images use it.
+        # A DataLoader worker sends each tensor through its own shared memory, which costs a millisecond. Therefore only the images
+        # are sent as a tensor, and the other fields as numpy arrays.
         values = [getattr(self, field.name) for field in fields(self)[1:]]
         arrays = [value.cpu().numpy() if isinstance(value, torch.Tensor) else value for value in values]
         return _rebuild, (type(self), self.images, *arrays)
@@ -34,7 +35,7 @@ class TensorBatch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self: Self) -> Self:
-        """Copy the batch to page-locked memory; called by a DataLoader that pins."""
+        """Copy the batch to pinned memory; called by a DataLoader with ``pin_memory=True``."""
         return self._map(torch.Tensor.pin_memory)
 
     def _map(self: Self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
@@ -54,16 +55,17 @@ class Batch(TensorBatch):
     Parameters
     ----------
     images : (B, S, S, 3) uint8
-        Red, green, blue.
+        RGB.
     joints : (B, K, 2) float32
         Crop pixels.
     labelled : (B, K) bool
+        True where the joint is labelled.
     channel_gains : (B, 3) float32
-        Factors on red, green and blue, applied by `posekit.models.normalise`.
+        Factors for the red, green and blue channel, applied by `posekit.models.normalise`.
     index : (B,) int64
-        Indices of the people in their `People`.
+        Index of each person in the data set.
     failures : tuple of Failure
-        Crops that could not be made: they are black and have no labelled joint, so they do not affect the loss.
+        One per crop that could not be made. Such a crop is black and has no labelled joint, so it does not affect the loss.
     """
 
     images: torch.Tensor

@@ -1,7 +1,8 @@
-"""CIFAR-10 and CIFAR-100 in their official binary and python forms, and CIFAR-10 as JPEG files in one HDF5 file.
+"""Load CIFAR-10 and CIFAR-100 from the official binary or python version, or from an HDF5 file of JPEG images.
 
-Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The python form is pickled. Its opcodes are
-interpreted, but nothing that they name is called: the three names of an array are replaced by placeholders, others are refused.
+Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The python version consists of pickles. They are
+parsed without calling any function that they name: the three numpy names needed for an array are replaced by placeholders, and all
+other names are rejected.
 """
 
 import io
@@ -20,7 +21,7 @@ from posekit.images import decode_image
 SPLITS = ("train", "test")
 _SIDE = 32
 _BYTES = 3 * _SIDE**2
-# Raised for a damaged pickle, according to the documentation of pickle, and for damaged parts of an array.
+# Exceptions that pickle raises for a damaged pickle, according to its documentation, and numpy for damaged array data.
 _DAMAGE = (
     pickle.UnpicklingError,
     EOFError,
@@ -38,22 +39,22 @@ Labelled = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Form:
-    """Files and keys of the official forms.
+    """File names and keys of the official archives of one data set.
 
     Parameters
     ----------
     binary, python : str
-        Folders in the official archives.
+        Folder in the archive of the binary version and of the python version.
     files : dict of str to tuple of str
-        Files of each split; in the binary form they end in ``.bin``.
+        Split to its files, without the ending ``.bin`` of the binary version.
     names : str
-        File of the class names in the binary form.
+        File with the class names in the binary version.
     meta, meta_key : str
-        File of the class names in the python form, and their key in it.
+        File with the class names in the python version, and their key in this file.
     labels : str
-        Key of the labels in the python form.
+        Key of the labels in the python version.
     label_bytes : int
-        Bytes before each image in the binary form; the last one is the label.
+        Number of bytes before each image in the binary version; the last of these bytes is the label.
     """
 
     binary: str
@@ -91,28 +92,31 @@ FORMS = {
 
 
 def read_cifar(kind: str, root: str | Path, split: str) -> Labelled:
-    """Read a split, in whichever form is present: binary, python or HDF5.
+    """Load a split of CIFAR from the binary version, the python version or an HDF5 file, depending on what `root` contains.
 
     Parameters
     ----------
     kind : {"cifar10", "cifar100"}
-        CIFAR-100 has the 100 fine classes.
+        CIFAR-100 is loaded with its 100 fine classes.
     root : str or Path
-        The unpacked folder, the folder around it, or an HDF5 file of JPEG files: groups ``train`` and ``test`` with
-        ``jpeg`` (bytes, uint8), ``offset`` (N + 1, start of each file) and ``label``, and the attribute ``classes``.
+        The folder in the unpacked archive, the folder that contains it, or an HDF5 file. The HDF5 file has the groups ``train`` and
+        ``test`` with ``jpeg`` ((bytes,) uint8, all JPEG files concatenated), ``offset`` ((N + 1,), the start of each JPEG file and
+        the end of the last one) and ``label`` (N,), and the attribute ``classes``.
     split : {"train", "test"}
 
     Returns
     -------
     images : (N, 32, 32, 3) uint8
-        Red, green, blue.
+        RGB.
     labels : (N,) int64
+        Indices into `classes`.
     classes : tuple of str
+        Class names.
 
     Raises
     ------
     DataError
-        If no form is present, or a file is missing or damaged.
+        If `root` contains none of these versions, or a file is missing or damaged.
     """
     form = FORMS[kind]
     root = Path(root)
@@ -125,24 +129,24 @@ def read_cifar(kind: str, root: str | Path, split: str) -> Labelled:
         if (folder / form.meta).is_file():
             return _require_labels(_read_python(folder, form, split), folder)
     raise DataError(
-        f"{root}: neither {form.names} (binary form) nor {form.meta} (python form) in it or its {form.binary} or {form.python}; "
-        f"give the unpacked folder of {kind}, or an HDF5 file"
+        f"{root}: found neither {form.names} (binary version) nor {form.meta} (python version) in this folder, {form.binary}/ or "
+        f"{form.python}/; give the folder of the unpacked {kind} archive, or an HDF5 file"
     )
 
 
 def _require_labels(content: Labelled, source: Path) -> Labelled:
     images, labels, classes = content
     if not len(images):
-        raise DataError(f"{source}: holds no images; unpack the archive again")
+        raise DataError(f"{source}: contains no images; unpack the archive again")
     if labels.min() < 0 or labels.max() >= len(classes):
         raise DataError(
-            f"{source}: labels from {labels.min()} to {labels.max()} with {len(classes)} classes; damaged, unpack it again"
+            f"{source}: labels from {labels.min()} to {labels.max()}, but only {len(classes)} classes; unpack the archive again"
         )
     return content
 
 
 def _to_images(data: np.ndarray) -> np.ndarray:
-    """Rearrange (N, 3072), one plane per colour, to (N, 32, 32, 3)."""
+    """Convert images (N, 3072), stored channel by channel, to (N, 32, 32, 3)."""
     return np.ascontiguousarray(data.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1))
 
 
@@ -167,7 +171,7 @@ def _read_records(path: Path, label_bytes: int) -> np.ndarray:
     data = np.frombuffer(_read_bytes(path), np.uint8)
     size = label_bytes + _BYTES
     if len(data) % size:
-        raise DataError(f"{path}: {len(data)} bytes are no multiple of an image's {size}; truncated or damaged, unpack it again")
+        raise DataError(f"{path}: size of {len(data)} bytes is not a multiple of {size} (one image); unpack the archive again")
     return data.reshape(-1, size)
 
 
@@ -178,7 +182,7 @@ def _read_python(folder: Path, form: Form, split: str) -> Labelled:
     path = folder / form.meta
     names = _entry(_read_pickle(path), form.meta_key, path)
     if not isinstance(names, list) or not all(isinstance(name, bytes) for name in names):
-        raise DataError(f"{path}: {form.meta_key} is not a list of names; damaged, unpack it again")
+        raise DataError(f"{path}: {form.meta_key} is not a list of names; unpack the archive again")
     return _to_images(images), labels, tuple(name.decode("utf-8", "replace") for name in names)
 
 
@@ -190,20 +194,22 @@ def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
         images = data.array()
         labels = np.array(labels, np.int64)
     except _DAMAGE as error:
-        raise DataError(f"{path}: its images or labels are damaged ({error}); unpack it again") from error
+        raise DataError(f"{path}: the images or labels are damaged ({error}); unpack the archive again") from error
     if images.shape[1:] != (_BYTES,) or labels.shape != images.shape[:1]:
-        raise DataError(f"{path}: images {images.shape}, labels {labels.shape}, expected (N, {_BYTES}) and (N,); unpack it again")
+        raise DataError(
+            f"{path}: expected images (N, {_BYTES}) and labels (N,), got {images.shape} and {labels.shape}; unpack it again"
+        )
     return images, labels
 
 
 def _entry(content: Any, key: str, path: Path) -> Any:
     if not isinstance(content, dict) or key.encode() not in content:
-        raise DataError(f"{path}: no {key} in it; damaged, or not a file of CIFAR's python form")
+        raise DataError(f"{path}: the key {key} is missing; the file is damaged, or not from the python version of CIFAR")
     return content[key.encode()]
 
 
 class _Placeholder:
-    """Stands for numpy's names in a pickle and stores their arguments and state; nothing of numpy is called."""
+    """Replaces the numpy functions and classes named in a pickle; stores the arguments and state without calling numpy."""
 
     def __init__(self, *arguments: Any):
         self.arguments = arguments
@@ -213,7 +219,7 @@ class _Placeholder:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """Return the array of bytes in the state; raise `ValueError` if it has another dtype."""
+        """Return the stored uint8 array; raise `ValueError` if the array has another dtype."""
         _, shape, dtype, is_fortran_order, data = self.state
         if dtype.arguments[0] not in (b"u1", "u1"):
             raise ValueError("not an array of bytes")
@@ -221,16 +227,16 @@ class _Placeholder:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads pickles of numbers, strings, lists, dictionaries and arrays of numbers, and no others."""
+    """Unpickler for numbers, strings, lists, dictionaries and numeric arrays only."""
 
     _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
     _NAMES = ("ndarray", "dtype", "_reconstruct")
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a placeholder for the names of an array; raise `pickle.UnpicklingError` for any other."""
+        """Return a placeholder for a name needed to build an array; raise `pickle.UnpicklingError` for any other name."""
         if module in self._MODULES and name in self._NAMES:
             return _Placeholder
-        raise pickle.UnpicklingError(f"it names {module!r} {name!r}, which CIFAR's files do not contain")
+        raise pickle.UnpicklingError(f"the pickle names {module!r} {name!r}, which no original CIFAR file does")
 
 
 def _read_pickle(path: Path) -> Any:
@@ -238,7 +244,9 @@ def _read_pickle(path: Path) -> Any:
         return _Unpickler(io.BytesIO(_read_bytes(path)), encoding="bytes").load()
     except _DAMAGE as error:
         reason = " ".join(str(error).split())  # pickle's own messages may have several lines
-        raise DataError(f"{path}: damaged, or not a file of CIFAR's python form ({reason}); nothing was executed") from error
+        raise DataError(
+            f"{path}: the file is damaged, or not from the python version of CIFAR ({reason}); nothing was executed"
+        ) from error
 
 
 def _read_hdf5(path: Path, split: str) -> Labelled:
@@ -250,10 +258,13 @@ def _read_hdf5(path: Path, split: str) -> Labelled:
             labels = group["label"][()]
             classes = tuple(np.asarray(file.attrs["classes"]).astype(str).tolist())
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:  # raised by h5py for damaged files
-        raise DataError(f"{path}: not a readable file with {split}/jpeg, offset, label and classes ({error})") from error
+        raise DataError(
+            f"{path}: not a readable HDF5 file with {split}/jpeg, {split}/offset, {split}/label and attribute classes ({error})"
+        ) from error
     if len(offsets) != len(labels) + 1 or offsets[0] != 0 or offsets[-1] != len(data) or (np.diff(offsets) < 0).any():
         raise DataError(
-            f"{path}: {len(labels)} labels of {split} do not fit {len(offsets)} offsets into {len(data)} bytes; damaged"
+            f"{path}: {split}: {len(labels)} labels, {len(offsets)} offsets and {len(data)} JPEG bytes do not fit together; "
+            "the file is damaged"
         )
     images = np.empty((len(labels), _SIDE, _SIDE, 3), np.uint8)
     for i, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):

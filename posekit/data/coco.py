@@ -1,7 +1,7 @@
-"""COCO keypoints: the format for your own data, with the skeleton that the file describes.
+"""Load keypoint annotations in COCO's format, the format for your own data; the annotation file defines the skeleton.
 
-Keypoints are used unchanged: COCO's are 0-based pixel indices, which is posekit's frame. Boxes (``bbox``) are measured at
-pixel edges, half a pixel away; `Box.from_xywh` converts them.
+Keypoints are used unchanged, because COCO stores 0-based pixel indices, like posekit. Boxes (``bbox``) are measured from pixel
+edges, half a pixel off; `Box.from_xywh` converts them.
 """
 
 import contextlib
@@ -23,33 +23,33 @@ _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
 def open_coco(root: str | Path, split: str = "all") -> People:
-    """Read the people (or animals) of a keypoint annotation in COCO's format.
+    """Load the people (or animals) of a keypoint annotation in COCO's format.
 
-    Crowds, people without a labelled keypoint and people whose box has no area are left out and counted. Annotations may hold
-    PCKh's ``head_size`` in pixels, which ``posekit prepare convert`` writes.
+    Crowds, people without a labelled keypoint and people whose box has no area are left out; `People.left_out` gives the number of
+    each. Annotations may contain ``head_size``, the head size for PCKh in pixels, as written by ``posekit prepare convert``.
 
     Parameters
     ----------
     root : str or Path
-        The annotation file, or a folder with ``annotations/person_keypoints_*.json``, or with a single
-        JSON file in it or in its ``annotations/``. Images are found in ``images/``, in the folder
-        itself or in any folder inside these (``train2017/``, ``val2017/``).
+        The annotation file, or a folder that contains ``annotations/person_keypoints_*.json``, a single JSON file, or
+        ``annotations/`` with a single JSON file. Images are searched in ``images/``, in the folder itself, and in the subfolders of
+        both (such as ``train2017/``, ``val2017/``).
     split : str
-        ``train``, ``valid`` or ``test`` if the file's name contains it; ``all``,
-        ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``.
+        ``train``, ``valid`` or ``test`` if the name of the annotation file contains it; ``all``, ``random:FRACTION:SEED`` or
+        ``random-rest:FRACTION:SEED``.
 
     Returns
     -------
     People
-        The skeleton is a built-in one if the category's keypoints equal its joints; otherwise it is made from the
-        category, and ``Left Elbow``, ``leftElbow``, ``l_elbow`` become ``left_elbow``.
+        With a built-in skeleton if the keypoints of the category equal the joints of this skeleton. Otherwise the skeleton is
+        created from the category, and ``Left Elbow``, ``leftElbow`` and ``l_elbow`` are renamed to ``left_elbow``.
 
     Raises
     ------
     ConfigError
         If the split is malformed or not in the files.
     DataError
-        If there is no annotation file, more than one, or it cannot be read.
+        If there is no annotation file, if there are several, or if the file cannot be read.
     """
     wanted = parse_split(split)
     root = Path(root)
@@ -58,7 +58,7 @@ def open_coco(root: str | Path, split: str = "all") -> People:
 
 
 def joint_name(name: str) -> str:
-    """Return a keypoint's name in posekit's spelling: lower case, with ``left_`` or ``right_`` in front."""
+    """Convert a keypoint name to posekit's spelling: lower case, starting with ``left_`` or ``right_`` for paired joints."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     words = [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
     if len(words) > 1 and words[-1] in _SIDES:
@@ -82,7 +82,10 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
         paths = paths or sorted(folder.glob("*.json"))
     if len(paths) != 1:
         names = ", ".join(path.name for path in paths) or "none"
-        raise DataError(f"{root}: expected one COCO annotation (.json) in it or its annotations/, found {names}; name the file")
+        raise DataError(
+            f"{root}: expected one COCO annotation file (.json) in this folder or its annotations/, found {names}; "
+            "give the path of the file instead of the folder"
+        )
     return paths
 
 
@@ -127,12 +130,14 @@ def _annotations(path: Path, root: Path) -> Annotations:
 
 
 def _skeleton(coco: COCO, path: Path) -> tuple[Skeleton, set[int]]:
-    """Return the file's skeleton, and the categories that have it."""
+    """Return the skeleton that the file defines, and the ids of the categories with this skeleton."""
     categories = [category for category in coco.dataset.get("categories", []) if category.get("keypoints")]
     by_joints = {tuple(map(joint_name, category["keypoints"])): category for category in categories}
     if len(by_joints) != 1:
         names = ", ".join(str(category["name"]) for category in by_joints.values()) or "none"
-        raise DataError(f"{path}: expected one set of keypoints among the categories, found {names}; keep one category")
+        raise DataError(
+            f"{path}: expected exactly one list of keypoints, found categories with keypoints: {names}; keep one category"
+        )
     ((joints, category),) = by_joints.items()
     ids = {category["id"] for category in categories}
     for skeleton in SKELETONS.values():
@@ -140,7 +145,9 @@ def _skeleton(coco: COCO, path: Path) -> tuple[Skeleton, set[int]]:
             return skeleton, ids
     pairs = category.get("skeleton") or []
     if any(not 1 <= end <= len(joints) for end in itertools.chain(*pairs)):
-        raise DataError(f"{path}: skeleton of category {category['name']}: the pairs count keypoints from 1 to {len(joints)}")
+        raise DataError(
+            f"{path}: category {category['name']}: the pairs in skeleton must be keypoint numbers from 1 to {len(joints)}"
+        )
     limbs = tuple((joints[a - 1], joints[b - 1]) for a, b in pairs)
     return Skeleton(name=str(category["name"]), joints=joints, limbs=limbs), ids
 
@@ -149,13 +156,14 @@ def _keypoints(person: dict, count: int, path: Path) -> list[list[float]]:
     numbers = person.get("keypoints") or [0] * (3 * count)
     if len(numbers) != 3 * count:
         raise DataError(
-            f"{path}: annotation {person.get('id')}: {len(numbers)} keypoint numbers, expected {3 * count} (x, y, v each)"
+            f"{path}: annotation {person.get('id')}: keypoints has {len(numbers)} numbers, expected {3 * count} "
+            f"(x, y, v for each of {count} keypoints)"
         )
     return [numbers[i : i + 3] for i in range(0, len(numbers), 3)]
 
 
 def _positive_numbers(persons: list[dict], key: str) -> np.ndarray:
-    """(N,) float64; NaN where the number is missing or not above 0."""
+    """Return the number under `key` for each person: (N,) float64, NaN where the number is missing or not above 0."""
     numbers = np.array([float(person.get(key) or "nan") for person in persons], dtype=np.float64)
     return np.where(numbers > 0, numbers, np.nan)
 
@@ -168,7 +176,7 @@ def _box(person: dict) -> Box | None:
 
 
 def _images_folder(path: Path, root: Path, names: list[Path]) -> Path:
-    """Return the first folder that holds the first image."""
+    """Return the first candidate folder that contains the first image."""
     folder = path.parent if root.is_file() else root
     root = folder.parent if folder.name == "annotations" else folder
     candidates = [root / "images", root]

@@ -1,4 +1,4 @@
-"""Write annotated people in formats of other programs: COCO keypoints, and the hourglass authors' HDF5."""
+"""Write annotated people in the formats of other programs: COCO keypoints, and the HDF5 files of the hourglass authors."""
 
 import json
 from collections.abc import Iterator
@@ -17,30 +17,33 @@ from posekit.metrics import tight_area
 from posekit.people import People
 from posekit.skeletons import MPII16, Skeleton
 
-_MARGIN = 1.25  # of `posekit.geometry.Box.from_xywh`
+_MARGIN = 1.25  # default margin of `posekit.geometry.Box.from_xywh`
 _CATEGORY = 1
-_FIRST_PIXEL = 1  # the hourglass's files count pixels from 1
-_SCALE_PX = 200  # the hourglass's unit of a box's side
-# (0, 0) marks an unlabelled joint; a labelled joint there (the evaluation file has four) is moved by this many pixels.
+_FIRST_PIXEL = 1  # the hourglass files have 1-based pixels
+_SCALE_PX = 200  # the hourglass files store the side of a box in units of 200 px
+# In the hourglass files (0, 0) marks an unlabelled joint. Labelled joints at (0, 0) (the evaluation file has four) are therefore
+# shifted by this many pixels.
 _SHIFT_PX = 1e-7
 
 
 def write_coco(path: str | Path, people: People, image_ids: np.ndarray, headers: ImageHeaders) -> None:
-    """Write people as a keypoint annotation in COCO's format, which `posekit.data.open_people` reads as ``coco``.
+    """Write people as a keypoint annotation in COCO's format, which `posekit.data.open_people` loads as ``coco``.
 
-    Reading the file gives the same joints, flags and boxes. Coordinates are 0-based pixel indices, not rounded. ``bbox`` is the
-    square box divided by 1.25, a margin that readers add again; ``area`` is the segment's if known, otherwise that of the
-    labelled joints' tight box, as in posekit's OKS. ``head_size`` (PCKh's, in pixels; not part of the format) is written if known.
+    Loading the file gives the same joints, labels, visibility and boxes. Coordinates are 0-based pixel indices, not rounded.
+
+    - ``bbox`` is the square box with its side divided by 1.25, the margin that programs add when loading the file.
+    - ``area`` is the area of the segment if known, otherwise of the tight box of the labelled joints, as in posekit's OKS.
+    - ``head_size``, the head size for PCKh in pixels, is not part of COCO's format; it is written if known.
 
     Parameters
     ----------
     path : str or Path
-        An existing file is replaced.
+        An existing file is overwritten.
     people : People
     image_ids : (N,) int64
-        Id of each person's image. `posekit.scoring.io.coco.image_ids` gives the ids used in COCO results, so that both files match.
+        Image id of each person. Use `posekit.scoring.io.coco.image_ids` to get the same ids as in COCO results.
     headers : ImageHeaders
-        For width and height; 0 where unknown.
+        Sizes of the images; unknown sizes are written as 0.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def _coco_persons(people: People, image_ids: np.ndarray) -> Iterator[dict[str, A
         for (x, y), flag in zip(people.joints[i].tolist(), flags[i].tolist(), strict=True):
             keypoints += [x, y, flag]
         person = {
-            "id": i + 1,  # COCO's evaluation reads a 0 as no person
+            "id": i + 1,  # COCO's evaluation treats id 0 as no person
             "image_id": int(image_ids[i]),
             "category_id": _CATEGORY,
             "keypoints": keypoints,
@@ -101,23 +104,25 @@ def _coco_category(skeleton: Skeleton) -> dict[str, Any]:
 
 
 def write_hourglass(path: str | Path, people: People) -> None:
-    """Write people with MPII's joints in the form of the hourglass authors' ``train.h5`` and ``valid.h5``.
+    """Write people with MPII's joints in the format of ``train.h5`` and ``valid.h5`` of the hourglass authors.
 
-    ======================  =====================================================================================
-    ``part`` (N, 16, 2)     joints, counted from 1; (0, 0) is a joint that is not labelled
-    ``visible`` (N, 16)     1 or 0
-    ``center``, ``scale``   of the box, from 1 and in 200 px; already adjusted for the crop, as in their files
-    ``normalize`` (N,)      head size for PCKh; NaN where unknown
-    ``imgname`` (N,)        the image's file name
-    ``person`` (N,)         the person's rectangle in the ``.mat``, from 0; only for the official validation set
-    ======================  =====================================================================================
+    =======================  =====================================================================================
+    ``part`` (N, 16, 2)      joints in 1-based pixels; (0, 0) where not labelled
+    ``visible`` (N, 16)      1 where visible, otherwise 0
+    ``center`` (N, 2)        centre of the box used for the crop, in 1-based pixels
+    ``scale`` (N,)           side of the box used for the crop, in units of 200 px
+    ``normalize`` (N,)       head size for PCKh; NaN where unknown
+    ``imgname`` (N,)         file name of the image
+    ``person`` (N,)          0-based index of the person's rectangle in the ``.mat``; only for the official validation set
+    =======================  =====================================================================================
 
-    Their ``index`` (of the image in the ``.mat``) and ``torsoangle`` are not written: `People` does not hold them.
+    The columns ``index`` (of the image in the ``.mat``) and ``torsoangle`` of the original files are not written, because `People`
+    does not store them.
 
     Parameters
     ----------
     path : str or Path
-        An existing file is replaced. Readers take the split from its name, ``train.h5`` or ``valid.h5``.
+        An existing file is overwritten. Programs expect the name ``train.h5`` or ``valid.h5``, depending on the split.
     people : People
 
     Raises
@@ -129,8 +134,8 @@ def write_hourglass(path: str | Path, people: People) -> None:
     """
     if people.skeleton.joints != MPII16.joints:
         raise ConfigError(
-            f"{people.name}: the hourglass's HDF5 holds MPII's 16 joints, but skeleton {people.skeleton.name} has "
-            f"{len(people.skeleton)} others; write COCO's JSON instead"
+            f"{people.name}: the hourglass HDF5 format needs MPII's 16 joints, but skeleton {people.skeleton.name} has "
+            f"{len(people.skeleton)} different joints; write COCO's format instead"
         )
     names = [Path(image).name for image in people.image_paths.tolist()]
     joints = people.joints + _FIRST_PIXEL

@@ -1,4 +1,4 @@
-"""Load annotated people as batches of crops, in the data loader's workers."""
+"""Load annotated people as batches of crops, in DataLoader workers."""
 
 import math
 import multiprocessing
@@ -30,9 +30,9 @@ _EMPTY = Batch(
 
 
 class CropDataset(Dataset):
-    """One crop per person.
+    """Data set with one crop per person.
 
-    A crop depends only on the seed, the epoch and the person, not on workers or on what was read before, so that a run can be
+    A crop depends only on the seed, the epoch and the person, not on the worker or on earlier crops, so that training can be
     resumed at any batch.
 
     Parameters
@@ -43,11 +43,12 @@ class CropDataset(Dataset):
     ranges : augment.AugmentConfig, optional
         Augmentation; none by default.
     seed : int
+        Seed of the augmentation.
 
     Raises
     ------
     ConfigError
-        If the people are packed with a margin too small for the crops.
+        If the people come from a pack whose margin is too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.AugmentConfig | None = None, seed: int = 0):
@@ -61,7 +62,7 @@ class CropDataset(Dataset):
         return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Sample:
-        """Return one person's crop, black if the image cannot be read; `key` is the person's index, or (epoch, index)."""
+        """Return the crop of one person, black if it cannot be made; `key` is the person's index, or (epoch, index)."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         params = augment.PLAIN
         if self.ranges is not None:
@@ -71,7 +72,7 @@ class CropDataset(Dataset):
 
 
 class PyramidDataset(Dataset):
-    """Plain crops of each person at several scales; the image is read once.
+    """Data set with several crops per person, one per scale, without augmentation; the image is read only once.
 
     Parameters
     ----------
@@ -79,12 +80,12 @@ class PyramidDataset(Dataset):
     size : int
         Side of the crops in pixels.
     scales : sequence of float
-        Factors on the side of the person's box.
+        Factors for the side of the person's box.
 
     Raises
     ------
     ConfigError
-        If the people are packed with a margin too small for the crops.
+        If the people come from a pack whose margin is too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, scales: Sequence[float]):
@@ -97,7 +98,7 @@ class PyramidDataset(Dataset):
         return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:
-        """Return one person's crops in the order of the scales, all black if the image cannot be read."""
+        """Return the crops of one person, in the order of the scales; all are black if the crops cannot be made."""
         index = key[1] if isinstance(key, tuple) else key
         return _make_samples(self.people, index, self.params, self.size, is_training=False)
 
@@ -106,7 +107,7 @@ def _make_samples(
     people: People, index: int, params: Sequence[augment.CropParams], size: int, *, is_training: bool
 ) -> list[Sample]:
     person = people[index]
-    resolution = math.inf  # evaluation reads the whole image
+    resolution = math.inf  # evaluation reads the image at full resolution
     if is_training:
         resolution = size / (person.box.side * min(crop.scale for crop in params))
     flip_order = people.skeleton.flip_order
@@ -116,8 +117,8 @@ def _make_samples(
     except ImageError as error:
         failure = f"person {index}: {error}"
     except BoxError:
-        failure = f"person {index}: {person.image_path}: {person.box} lies wholly outside the image"
-    # A failed crop keeps its place, so that every batch has the same size and every process takes every step.
+        failure = f"person {index}: {person.image_path}: {person.box} lies completely outside the image"
+    # A black crop replaces the failed one, so that every batch has the same size and all processes take the same number of steps.
     blank = Sample(
         image=np.zeros((size, size, 3), np.uint8),
         joints=np.zeros((len(people.skeleton), 2), np.float32),
@@ -129,7 +130,7 @@ def _make_samples(
 
 
 def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
-    """Stack samples into a batch, which may be empty; an item may be a list of one person's samples."""
+    """Collate samples into a batch, which may be empty; an item may also be a list of samples (of one person)."""
     samples: list[Sample] = []
     for item in items:
         samples += item if isinstance(item, list) else [item]
@@ -146,29 +147,33 @@ def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
 
 
 def identity_collate(batch: Any) -> Any:
-    """Collate function of data sets that make whole batches themselves."""
+    """Return `batch` unchanged: the collate function for data sets that return whole batches."""
     return batch
 
 
 class EpochBatches:
-    """Batches of (epoch, index) whose order depends only on seed and epoch; can start at any batch.
+    """Batch sampler: yields batches of (epoch, index), in an order that depends only on seed and epoch, from any batch on.
 
     Parameters
     ----------
     people : int
         Number of people.
     batch_size : int
-        Per process. The last, incomplete batch of a shuffled epoch is left out, unless it is the only one.
+        Batch size per process. With `shuffle`, the last incomplete batch of an epoch is dropped, unless it is the only batch.
     seed : int
     shuffle : bool
-        Otherwise all people come once, in order.
-    rank, world : int
-        This process, and the number of processes, which share each epoch's people.
+        Whether to shuffle; otherwise each epoch yields all people in order.
+    rank : int
+        Rank of this process.
+    world : int
+        Number of processes; each process gets an equal share of the people of an epoch.
 
     Attributes
     ----------
-    epoch, start : int
-        The next iteration yields the batches from `start` on of `epoch`.
+    epoch : int
+        Epoch of the next iteration.
+    start : int
+        Index of the batch at which the next iteration starts.
     """
 
     def __init__(self, people: int, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world: int = 1):
@@ -201,7 +206,7 @@ class EpochBatches:
 def make_loader(
     dataset: Dataset, batches: EpochBatches, *, workers: int = 0, pin_memory: bool = False, collate: Callable = collate
 ) -> DataLoader:
-    """Make a loader whose workers are stopped only by the process that they work for."""
+    """Create a DataLoader whose workers ignore Ctrl-C and SIGTERM, unless the main process sends the SIGTERM."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -214,9 +219,9 @@ def make_loader(
 
 
 def _ignore_signals(worker: int) -> None:
-    # Ctrl-C and a scheduler's SIGTERM reach the workers too. They keep running until the main process has stopped properly.
+    # The workers also receive Ctrl-C and a scheduler's SIGTERM, but must keep running until the main process has stopped cleanly.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where SIGTERM ends workers at once
+    if hasattr(signal, "sigwaitinfo"):  # missing on macOS, where SIGTERM stops the workers immediately
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_exit_on_parent_signal, daemon=True).start()
 
@@ -232,26 +237,27 @@ def _exit_on_parent_signal() -> None:
 def predict_batches(
     loader: DataLoader, people: People, predict: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[Failure, ...]]]:
-    """Run a model on plain crops and map its points to image pixels.
+    """Run a model on crops without augmentation and map the predicted points to image pixels.
 
     Parameters
     ----------
     loader : DataLoader
-        Plain crops of `people`, the same number V for each person.
+        Yields batches of B people with V crops each, without augmentation.
     people : People
     predict : callable
-        (B V, S, S, 3) uint8 crops -> points (B, ..., 2) in pixels of the crop of the person's box, and scores (B, ...).
+        Takes crops (B V, S, S, 3) uint8; returns points (B, ..., 2), in pixels of the S × S crop of the person's box, and scores
+        (B, ...).
 
     Yields
     ------
     index : (B,) int64
         Indices in `people`.
     points : (B, ..., 2) float64
-        Image pixels; NaN for crops that could not be made.
+        Image pixels; NaN for people whose crops could not be made.
     scores : (B, ...) float64
-        NaN for crops that could not be made.
+        NaN for people whose crops could not be made.
     failures : tuple of Failure
-        One for each person.
+        One for each person whose crops could not be made.
     """
     for batch in loader:
         if not len(batch):
@@ -273,15 +279,23 @@ def predict_batches(
 
 
 def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:
-    """Tolerate a few samples that cannot be read.
+    """Raise `DataError` if too many samples cannot be read.
+
+    Parameters
+    ----------
+    failures : sequence of Failure
+    people : int
+        Number of all samples.
+    purpose : str
+        Purpose of the samples, such as "validation", for the error message.
 
     Raises
     ------
     DataError
-        If more than 1 % of the `people` failed; the message names the last failure.
+        If there are failures for more than 1 % of the `people`; the message contains the last failure.
     """
     if len(failures) > _TOLERATED_SHARE * people:
         raise DataError(
-            f"{len(failures)} of {people} {purpose} samples cannot be read, more than 1 %; the last: {failures[-1].message}; "
-            "check the data set's folder"
+            f"{len(failures)} of {people} {purpose} samples cannot be read (limit: 1 %); the last one: {failures[-1].message}; "
+            "check the data set folder"
         )

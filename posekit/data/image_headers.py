@@ -1,4 +1,4 @@
-"""Image sizes from file headers: nothing is decoded, thousands of images take a second."""
+"""Read image sizes from file headers, without decoding: thousands of images per second."""
 
 import struct
 import warnings
@@ -9,21 +9,21 @@ import numpy as np
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
 class ImageHeaders:
-    """Sizes of images, and which files are missing or unreadable.
+    """Sizes of images, and the paths of missing and unreadable files.
 
     Parameters
     ----------
     sizes : mapping of str to (int, int)
-        Path to (width, height) in pixels, after the rotation that `posekit.images.read_image` applies.
+        Path to (width, height) in pixels, after the EXIF rotation that `posekit.images.read_image` applies.
     missing : tuple of str
         Paths that do not exist.
     unreadable : tuple of str
-        Paths of damaged files and of files that are no images.
+        Paths of files that are damaged or not images.
     """
 
     sizes: Mapping[str, tuple[int, int]]
@@ -31,21 +31,21 @@ class ImageHeaders:
     unreadable: tuple[str, ...] = ()
 
     def sizes_of(self, image_paths: np.ndarray) -> np.ndarray:
-        """Return (N, 2) float64: width and height of each of (N,) images, NaN where unknown."""
+        """Return the width and height of each of N images: (N, 2) float64, NaN where unknown."""
         unknown = (np.nan, np.nan)
         sizes = [self.sizes.get(path, unknown) for path in image_paths.tolist()]
         return np.array(sizes, dtype=np.float64).reshape(-1, 2)
 
 
 def read_headers(image_paths: Iterable[str], *, progress: bool = False) -> ImageHeaders:
-    """Read image sizes from the headers.
+    """Read image sizes from the file headers.
 
     Parameters
     ----------
     image_paths : iterable of str
-        Repeated paths are read once.
+        A repeated path is read only once.
     progress : bool
-        Show a progress bar on stderr.
+        Whether to show a progress bar on stderr.
     """
     sizes = {}
     missing = []
@@ -63,14 +63,14 @@ def read_headers(image_paths: Iterable[str], *, progress: bool = False) -> Image
 
 def _read_size(path: str) -> tuple[int, int]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about large images, though nothing is decoded, and about broken EXIF data
+        warnings.simplefilter("ignore")  # ignore warnings about large images (not decoded here) and broken EXIF data
         with Image.open(path) as image:
             width, height = image.size
             return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 
 def _orientation(image: Image.Image) -> int | None:
-    # Not image.getexif(): it decodes a PNG and reads XMP, which OpenCV ignores. OpenCV also ignores broken EXIF data.
+    # image.getexif() would decode a PNG and read XMP data. OpenCV ignores both XMP and broken EXIF data, so this function must too.
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif", b""))

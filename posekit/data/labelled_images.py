@@ -1,4 +1,4 @@
-"""Labelled images for training classifiers."""
+"""Images with class labels, for training classifiers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +18,14 @@ _FOLDERS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 
 
 class ImageFiles(Sequence):
-    """Image files that are read on access: ``files[i]`` is (H, W, 3) uint8, red, green, blue.
+    """Sequence of images that are loaded on access: ``files[i]`` is (H, W, 3) uint8, RGB.
 
-    Access raises `posekit.errors.ImageError` if the file cannot be read.
+    ``files[i]`` raises `posekit.errors.ImageError` if the file cannot be read.
 
     Parameters
     ----------
     paths : (N,) str
+        Image paths.
     """
 
     def __init__(self, paths: np.ndarray):
@@ -34,7 +35,7 @@ class ImageFiles(Sequence):
         return len(self.paths)
 
     def __getitem__(self, index: Any) -> Any:
-        """Read the image at an integer; return other `ImageFiles`, unread, for an array or a slice."""
+        """Load the image at an integer index; for a slice or an index array return `ImageFiles` without loading."""
         paths = self.paths[index]
         if isinstance(paths, np.ndarray):
             return ImageFiles(paths)
@@ -43,16 +44,18 @@ class ImageFiles(Sequence):
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """A data set for classification.
+    """One split of a classification data set.
 
     Parameters
     ----------
     name, split : str
+        Data set and split.
     images : (N, H, W, 3) uint8, or `ImageFiles`
-        Red, green, blue.
+        RGB.
     labels : (N,) int64
-        Index into `classes`.
+        Indices into `classes`.
     classes : tuple of str
+        Class names.
     """
 
     name: str
@@ -65,38 +68,39 @@ class LabelledImages:
         return len(self.labels)
 
     def select(self, indices: np.ndarray, split: str) -> "LabelledImages":
-        """Select images by integers (M,) or by a mask (N,), as another split."""
+        """Return the images at integer indices (M,), or where a boolean mask (N,) is True, as a split named `split`."""
         return replace(self, split=split, images=self.images[indices], labels=self.labels[indices])
 
 
 def open_images(kind: str, root: str | Path, split: str) -> LabelledImages:
-    """Open labelled images; CIFAR is read at once, a folder's images on access.
+    """Open a classification data set. CIFAR is loaded into memory; the images of a folder are loaded on access.
 
     Parameters
     ----------
     kind : str
-        ``cifar10``, ``cifar100`` (see `posekit.data.cifar.read_cifar`), or ``folder``: like ImageNet, ``root/SPLIT`` with a
-        folder of images for every class; classes are in the order of their names.
+        ``cifar10`` or ``cifar100`` (see `posekit.data.cifar.read_cifar`), or ``folder``: the layout of ImageNet, where
+        ``root/SPLIT`` contains a folder of images for every class. Classes are sorted by name.
     root : str or Path
+        Path of the data set.
     split : str
-        ``train``, ``test``; for a folder also ``valid`` (or ``val``). ``random:FRACTION:SEED``, a share of the training images, and
-        ``random-rest:FRACTION:SEED``, the other training images: the paper uses 5,000 of CIFAR's for validation, as
-        ``random-rest:0.9:1`` does.
+        ``train`` or ``test``; with ``folder`` also ``valid`` (the folder ``valid`` or ``val``). ``random:FRACTION:SEED`` is a
+        random fraction of the training images, ``random-rest:FRACTION:SEED`` the remaining training images. For example
+        ``random-rest:0.9:1`` gives 5,000 of CIFAR's training images; the paper uses that number for validation.
 
     Raises
     ------
     ConfigError
         If there is no such kind or split; the message lists the choices.
     DataError
-        If files are missing or damaged, or a folder has no classes or a class no images.
+        If files are missing or damaged, if a folder has no class folders, or if a class folder has no images.
     """
     if kind not in KINDS:
-        raise ConfigError(f"no kind of images {kind!r}; choose from {', '.join(KINDS)}")
+        raise ConfigError(f"unknown kind of image data set {kind!r}; choose from {', '.join(KINDS)}")
     wanted = parse_split(split)
     part = "train" if wanted.kind.startswith("random") else wanted.kind
     splits = tuple(_FOLDERS) if kind == "folder" else SPLITS
     if part not in splits:
-        raise ConfigError(f"{kind}: no split {split!r}; choose from {', '.join(splits)} and random splits such as random:0.9:1")
+        raise ConfigError(f"{kind}: no split {split!r}; choose from {', '.join(splits)} or a random split such as random:0.9:1")
     images = _open_folder(Path(root), part) if kind == "folder" else LabelledImages(kind, part, *read_cifar(kind, root, part))
     if part == wanted.kind:
         return images
@@ -108,10 +112,10 @@ def open_images(kind: str, root: str | Path, split: str) -> LabelledImages:
 def _open_folder(root: Path, split: str) -> LabelledImages:
     folder = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
     if folder is None:
-        raise DataError(f"{root}: no folder {' or '.join(_FOLDERS[split])}; expected one, with a folder of images for every class")
+        raise DataError(f"{root}: expected a folder {' or '.join(_FOLDERS[split])} with one folder of images per class")
     class_folders = [entry for entry in _visible_entries(folder) if entry.is_dir()]
     if not class_folders:
-        raise DataError(f"{folder}: no class folders; expected a folder of images for every class")
+        raise DataError(f"{folder}: no class folders; expected one folder of images per class")
     paths: list[str] = []
     labels: list[int] = []
     for label, class_folder in enumerate(class_folders):

@@ -1,11 +1,11 @@
-"""Leeds Sports Pose (LSP) and its extension (LSPET): ``joints.mat`` and numbered images.
+"""Load Leeds Sports Pose (LSP) and its extension (LSPET): ``joints.mat`` and numbered images.
 
-The two files have the same name and joints but differ otherwise: LSP's array is (3, 14, N) and its third entry means that a
-joint is occluded; LSPET's is (14, 3, N) and its third entry means that a joint is labelled (other coordinates are meaningless).
-They are distinguished by shape.
+Both data sets have a file ``joints.mat`` with the same joints; the loader distinguishes them by the shape of the array. LSP's array
+is (3, 14, N): x, y, and whether the joint is occluded. LSPET's array is (14, 3, N): x, y, and whether the joint is labelled; the
+coordinates of unlabelled joints are meaningless.
 
-Pixels are assumed to count from 0: in the real LSPET the labelled joints start at 0 and, except for five broken
-ones, end before the last pixel's centre (W - 1, H - 1). LSP, by the same authors, is read in the same way.
+Coordinates are assumed to be 0-based: in LSPET the smallest coordinates of labelled joints are 0 and the largest, except for five
+broken joints, are below W - 1 and H - 1. LSP, by the same authors, is read in the same way.
 """
 
 from dataclasses import replace
@@ -25,28 +25,28 @@ _OFFICIAL_COUNT = 2000  # people in LSP: the first half is for training, the sec
 
 
 def open_lsp(root: str | Path, split: str = "all") -> People:
-    """Read LSP's or LSPET's annotated people.
+    """Load the annotated people of LSP or LSPET.
 
     Parameters
     ----------
     root : str or Path
-        Folder with ``joints.mat`` and ``images/``, or the ``joints.mat`` itself.
+        Path of ``joints.mat``, or of the folder that contains ``joints.mat`` and ``images/``.
     split : str
-        LSP: ``train`` (the first 1,000), ``test`` (the last 1,000); LSPET: ``train`` (everyone).
-        Both: ``all``, ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED``.
+        LSP: ``train`` (the first 1,000 people) or ``test`` (the last 1,000). LSPET: ``train`` (all people).
+        Both: ``all``, ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``.
 
     Returns
     -------
     People
-        Named ``lsp`` or ``lspet``. The files hold no boxes: they are made around the labelled joints.
-        LSPET has no visibility; all labelled joints count as visible.
+        Named ``lsp`` or ``lspet``. The boxes are made around the labelled joints, because the files contain no boxes.
+        In LSPET all labelled joints count as visible, because the file does not contain visibility.
 
     Raises
     ------
     ConfigError
         If the split is malformed or not in the file.
     DataError
-        If the file cannot be read, has another shape, or holds impossible coordinates.
+        If the file cannot be read, has an unexpected shape, or contains impossible coordinates.
     """
     wanted = parse_split(split)
     path = Path(root) if Path(root).is_file() else Path(root) / "joints.mat"
@@ -77,12 +77,13 @@ def _annotations(path: Path) -> Annotations:
 
 
 def _read(path: Path) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
-    """Name of the data set, joints (N, 14, 2), labelled and visible (N, 14)."""
+    """Return the data set name ("lsp" or "lspet"), joints (N, 14, 2), labelled (N, 14) and visible (N, 14)."""
     array = load_variables(path, "joints")["joints"]
     shape = (*array.shape, 1)[:3]  # MATLAB drops a last axis of length 1
     if len(array.shape) > 3 or shape[:2] not in ((3, _K), (_K, 3)) or array.dtype.kind not in "iufb":
         raise DataError(
-            f"{path}: joints is {array.dtype} {array.shape}; expected numbers (3, {_K}, N) as in LSP or ({_K}, 3, N) as in LSPET"
+            f"{path}: joints has dtype {array.dtype} and shape {array.shape}; expected numbers of shape (3, {_K}, N) as in LSP, "
+            f"or ({_K}, 3, N) as in LSPET"
         )
     array = array.astype(np.float64).reshape(shape)
     if shape[0] == _K:
@@ -94,7 +95,7 @@ def _read(path: Path) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _with_boxes(people: People) -> People:
-    """Put boxes around the labelled joints; people without any keep their box."""
+    """Put boxes around the labelled joints; people without labelled joints keep their box."""
     boxes = [Box.around(person.joints[person.labelled]) if person.labelled.any() else person.box for person in people]
     return replace(
         people,

@@ -1,16 +1,16 @@
-"""MPII Human Pose: the original ``.mat``, the stacked hourglass authors' HDF5, and two JSON forms.
+"""Load MPII Human Pose from the original ``.mat``, the HDF5 files of the stacked hourglass authors, or two JSON formats.
 
-All forms count pixels from 1; posekit counts from 0. They differ in what they hold:
+All formats have 1-based pixels; posekit has 0-based pixels. The formats differ in their content:
 
-- ``mpii_human_pose_v1_u12_1.mat``: everything, including head boxes; no validation split.
+- ``mpii_human_pose_v1_u12_1.mat``: everything, including head boxes, except the validation split.
 - ``mpii_annotations.json`` (or ``.json.gz``): one record per person, with ``isValidation``; no head boxes.
-- ``train.h5``, ``valid.h5``: head sizes (``normalize``); upper neck and head top are truncated to whole pixels,
-  and ``center`` and ``scale`` are already adjusted for the crop.
-- ``train.json``, ``valid.json`` (HRNet) and ``mpii_train.json``, ``mpii_val.json`` (mmpose): ``joints_vis``
-  means labelled, not visible; ``center`` and ``scale`` are not adjusted.
+- ``train.h5``, ``valid.h5``: with head sizes (``normalize``); upper neck and head top are truncated to whole pixels, and ``center``
+  and ``scale`` already include the adjustment for the crop (`_hourglass_boxes`).
+- ``train.json``, ``valid.json`` (HRNet) and ``mpii_train.json``, ``mpii_val.json`` (mmpose): ``joints_vis`` means labelled, not
+  visible; ``center`` and ``scale`` do not include the adjustment for the crop; no head boxes.
 
-The usual split is that of Tompson et al. (CVPR 2015), which the ``.mat`` does not hold. Its 2,958 validation people are listed in
-``mpii_valid.csv``; the 22,246 training people are all annotated people in images without a validation person.
+The usual split is that of Tompson et al. (CVPR 2015), which the ``.mat`` does not contain. ``mpii_valid.csv`` lists the 2,958
+people of the validation split; the training split consists of the 22,246 annotated people in images without a validation person.
 """
 
 import csv
@@ -38,38 +38,40 @@ _FOLDERS = ("", "annot", "annotations", "mpii_human_pose_v1_u12_2")
 _WHOLE = ("mpii_human_pose*.mat", "mpii_annotations.json", "mpii_annotations.json.gz")
 _BY_SPLIT = {"train": ("train.h5", "train.json", "mpii_train.json"), "valid": ("valid.h5", "valid.json", "mpii_val.json")}
 _EVALUATION = ("detections_our_format.mat", "gt_valid.mat", "mpii_gt_val.mat")
-_HEAD_SHARE = 0.6  # PCKh's head size is this share of the head box's diagonal
+_HEAD_SHARE = 0.6  # the head size for PCKh is this fraction of the diagonal of the head box
 
 
 def open_mpii(root: str | Path, split: str = "all") -> People:
-    """Read MPII's annotated people.
+    """Load the annotated people of MPII.
 
-    If the validation set's evaluation file (``detections_our_format.mat``, HRNet's ``gt_valid.mat`` or mmpose's
-    ``mpii_gt_val.mat``) lies beside the annotation, the joints and head sizes of ``valid`` are taken from it, so that scores are
-    comparable with published ones. It agrees with the annotation within rounding, except for 13 joints of which it has lost a
-    coordinate.
+    The evaluation file of the validation split is ``detections_our_format.mat`` (HRNet: ``gt_valid.mat``, mmpose:
+    ``mpii_gt_val.mat``). If the evaluation file is in the folder of the annotation file, the joints and head sizes of ``valid`` are
+    taken from the evaluation file, so that scores are comparable with published ones. Its joints agree with the annotation file
+    within rounding, except for 13 joints that lack a coordinate.
 
     Parameters
     ----------
     root : str or Path
-        The data set's folder (see data/README.md for the layouts), or an annotation file. In a folder the ``.mat`` takes
-        precedence, then ``mpii_annotations.json``, then one file per split; for ``valid``, however, a ``valid.h5`` beside an
-        evaluation file comes first, as it is fast to read. `People.box_source` names the file.
+        The folder of the data set (data/README.md describes the layouts), or an annotation file. If a folder contains several
+        annotation files, the ``.mat`` takes precedence, then ``mpii_annotations.json``, then the files per split. For ``valid``
+        only, a ``valid.h5`` in the same folder as an evaluation file takes precedence over all of these, because it loads fast.
+        `People.box_source` names the loaded file.
     split : str
-        ``train``, ``valid`` (in the order of ``valid.h5``), ``all``, ``random:FRACTION:SEED`` or
-        ``random-rest:FRACTION:SEED``; the last three divide all annotated people of the file.
+        ``train``, ``valid`` (in the order of ``valid.h5``), ``all``, ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``;
+        the last three refer to all annotated people of the file.
 
     Returns
     -------
     People
-        With the hourglass's boxes: the centre is 15 * scale px below ``objpos``, the side 1.25 * 200 * scale px.
+        With the boxes of the hourglass authors: the centre is 15 * scale px below ``objpos``, and the side is
+        1.25 * 200 * scale px.
 
     Raises
     ------
     ConfigError
         If the split is malformed or not in the file.
     DataError
-        If there is no annotation file, or it cannot be read.
+        If there is no annotation file, or the annotation file cannot be read.
     """
     root = Path(root)
     wanted = parse_split(split)
@@ -79,23 +81,23 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
 
 
 def validation_truths(root: str | Path) -> dict[str, People]:
-    """Read the official validation set's truth in every form that a folder holds.
+    """Load the ground truth of the official validation split from every file in a folder that contains it.
 
-    The forms differ in some joints, and the JSON form lacks head sizes: the evaluation file's are used.
+    The joints differ a little between the files. For files without head sizes (JSON), the head sizes of the first file are used.
 
     Parameters
     ----------
     root : str or Path
-        The data set's folder, or an annotation file in it.
+        The folder of the data set, or an annotation file in this folder.
 
     Returns
     -------
-    dict of str to People : by the file's path in the folder; the evaluation file's comes first.
+    dict of str to People : path of each file relative to the folder, to its people; the evaluation file comes first if present.
 
     Raises
     ------
     DataError
-        If there is none, or one cannot be read.
+        If the folder contains no such file, or a file cannot be read.
     """
     root = Path(root)
     wanted = parse_split("valid")
@@ -119,7 +121,7 @@ def validation_truths(root: str | Path) -> dict[str, People]:
 
 @cache
 def official_validation() -> tuple[tuple[str, int], ...]:
-    """(image, rectangle) of the 2,958 validation people, in the order of ``valid.h5``; rectangles count from 0."""
+    """Return (image name, 0-based index of the person's rectangle) of the 2,958 validation people, in the order of ``valid.h5``."""
     lines = files("posekit.data").joinpath("mpii_valid.csv").read_text(encoding="utf-8").splitlines()
     return tuple((row["image"], int(row["rectangle"])) for row in csv.DictReader(lines))
 
@@ -142,12 +144,14 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
         names += _BY_SPLIT[kind]
         paths += _find_files(root, *_BY_SPLIT[kind])[:1]
     if not paths:
-        raise DataError(f"{root}: no MPII annotation in it or its annot/ or annotations/; expected one of {', '.join(names)}")
+        raise DataError(
+            f"{root}: no MPII annotation file in this folder, annot/ or annotations/; expected one of {', '.join(names)}"
+        )
     return paths
 
 
 def _find_files(root: Path, *patterns: str) -> list[Path]:
-    """Files that match the first pattern in any of the usual folders, then those that match the second, ..."""
+    """Find the files in the usual folders that match any pattern, sorted by the order of the patterns."""
     paths = []
     for pattern in patterns:
         for folder in _FOLDERS:
@@ -163,22 +167,22 @@ def _images_folder(root: Path) -> Path:
 
 @dataclass(frozen=True)
 class _FilePeople:
-    """N people as a file stores them; pixels count from 1."""
+    """N people as stored in a file, in 1-based pixels."""
 
     image_names: Sequence[str]
-    rectangles: Sequence[int]  # the person's index in its image, from 0; -1 where unknown
+    rectangles: Sequence[int]  # 0-based index of the person within the image; -1 where unknown
     joints: ArrayLike  # (N, 16, 2)
     labelled: ArrayLike  # (N, 16)
     visible: ArrayLike  # (N, 16)
     centres: ArrayLike  # (N, 2)
     sides: ArrayLike
     head_sizes: ArrayLike
-    reasons: ArrayLike  # why a person is left out
-    is_valid: Sequence[bool] | None = None  # only if the file itself marks the validation set
+    reasons: ArrayLike  # why a person is left out; empty if the person is used
+    is_valid: Sequence[bool] | None = None  # True for validation people; None if the file does not mark them
 
 
 def _hourglass_boxes(positions: ArrayLike, scales: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Centres and sides of the boxes: lower than the annotated position, and wider, so that no limb is cut off."""
+    """Return the centres and sides of the boxes, shifted down from the annotated position and enlarged to include all limbs."""
     positions = np.array(positions, np.float64).reshape(-1, 2)
     scales = np.array(scales, np.float64)
     return positions + np.outer(15 * scales, (0, 1)), 1.25 * 200 * scales
@@ -211,12 +215,12 @@ def _reader(path: Path) -> Callable[[Path], _FilePeople]:
     suffix = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
     readers = {"mat": _read_mat, "h5": _read_h5, "hdf5": _read_h5, "json": _read_json}
     if suffix not in readers:
-        raise DataError(f"{path}: an MPII annotation ends in .mat, .h5, .json or .json.gz")
+        raise DataError(f"{path}: unknown type of MPII annotation file; expected .mat, .h5, .hdf5, .json or .json.gz")
     return readers[suffix]
 
 
 def _official_splits(content: _FilePeople, path: Path) -> dict[str, np.ndarray]:
-    """Indices of the official splits that the file holds."""
+    """Return the official splits that the file contains: split name to the indices of its people."""
     persons = zip(content.image_names, map(int, content.rectangles), strict=True)
     index_of = {person: index for index, person in enumerate(persons)}
     valid = [index_of[person] for person in official_validation() if person in index_of]
@@ -233,7 +237,7 @@ def _official_splits(content: _FilePeople, path: Path) -> dict[str, np.ndarray]:
     return {name: indices for name, indices in splits.items() if len(indices)}
 
 
-# The original .mat: a struct of structs, in which any field may be missing or empty.
+# The original .mat: nested structs, in which any field may be missing or empty.
 
 
 def _read_mat(path: Path) -> _FilePeople:
@@ -255,7 +259,7 @@ def _read_mat(path: Path) -> _FilePeople:
         joints[i], labelled[i], visible[i] = _read_points(struct, image_names[i])
     positions = np.array([_position_and_scale(struct) for struct in structs], np.float64).reshape(-1, 3)
     has_position = np.isfinite(positions).all(1)
-    positions[~has_position] = 1  # any box will do: these people are left out
+    positions[~has_position] = 1  # an arbitrary valid box, because these people are left out
     centres, sides = _hourglass_boxes(positions[:, :2], positions[:, 2])
     return _FilePeople(
         image_names=image_names,
@@ -271,14 +275,14 @@ def _read_mat(path: Path) -> _FilePeople:
 
 
 def _structs(parent: np.void, name: str) -> list[np.void]:
-    """Structs in a field; none if it is missing or empty."""
+    """Return the structs in the field `name`; an empty list if the field is missing or empty."""
     if name not in (parent.dtype.names or ()):
         return []
     return list(parent[name].ravel()) if parent[name].dtype.names else []
 
 
 def _number(parent: np.void, name: str) -> float:
-    """Number in a field, which may be a string; NaN if it is missing or empty."""
+    """Return the number in the field `name`, which may store a string; NaN if the field is missing or empty."""
     if name not in (parent.dtype.names or ()):
         return np.nan
     values = np.ravel(parent[name])
@@ -286,7 +290,7 @@ def _number(parent: np.void, name: str) -> float:
 
 
 def _read_points(rectangle: np.void, image: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (16, 2), labelled (16,) and visible (16,)."""
+    """Return the joints (16, 2), labelled (16,) and visible (16,) of one person."""
     joints = np.zeros((_K, 2))
     labelled = np.zeros(_K, bool)
     visible = np.zeros(_K, bool)
@@ -294,15 +298,15 @@ def _read_points(rectangle: np.void, image: str) -> tuple[np.ndarray, np.ndarray
         for point in _structs(group, "point"):
             joint = int(_number(point, "id"))
             if not 0 <= joint < _K:
-                raise DataError(f"{image}: joint id {joint} is not one of 0 to {_K - 1}; correct the annotation")
+                raise DataError(f"{image}: joint id {joint} is not in the range 0 to {_K - 1}; correct the annotation file")
             joints[joint] = (_number(point, "x"), _number(point, "y"))
             labelled[joint] = True
-            visible[joint] = _number(point, "is_visible") != 0  # neck and head top have no flag: visible
+            visible[joint] = _number(point, "is_visible") != 0  # neck and head top have no flag and count as visible
     return joints, labelled, visible
 
 
 def _position_and_scale(rectangle: np.void) -> tuple[float, float, float]:
-    """x, y and scale; NaN where missing."""
+    """Return x, y and scale of one person; NaN where missing."""
     scale = _number(rectangle, "scale")
     for position in _structs(rectangle, "objpos"):
         return _number(position, "x"), _number(position, "y"), scale
@@ -315,7 +319,7 @@ def _head_size(rectangle: np.void) -> float:
     return _HEAD_SHARE * float(np.hypot(width, height))
 
 
-# The HDF5 form
+# The HDF5 format
 
 
 def _read_h5(path: Path) -> _FilePeople:
@@ -330,7 +334,7 @@ def _read_h5(path: Path) -> _FilePeople:
             joints=joints,
             labelled=labelled,
             visible=file["visible"][()],
-            centres=file["center"][()],  # already adjusted
+            centres=file["center"][()],  # already adjusted for the crop
             sides=200 * file["scale"][()],
             head_sizes=file["normalize"][()] if "normalize" in file else np.full(count, np.nan),
             reasons=_unlabelled(labelled),
@@ -338,7 +342,7 @@ def _read_h5(path: Path) -> _FilePeople:
 
 
 def _h5_image_names(file: h5py.File, path: Path) -> list[str]:
-    """Read image names: bytes, rows of character codes (files written in Lua), or beside the file in NAME_images.txt."""
+    """Read the image names: strings or rows of character codes (files written in Lua) in the HDF5 file, or NAME_images.txt."""
     if "imgname" not in file:
         return path.with_name(f"{path.stem}_images.txt").read_text(encoding="utf-8").split()
     names = file["imgname"][()]
@@ -347,7 +351,7 @@ def _h5_image_names(file: h5py.File, path: Path) -> list[str]:
     return [name.decode() for name in names]
 
 
-# The two JSON forms
+# The two JSON formats
 
 
 def _read_json(path: Path) -> _FilePeople:
@@ -358,7 +362,7 @@ def _read_json(path: Path) -> _FilePeople:
     if records and "joint_self" in records[0]:
         return _from_hourglass_records(records)
     if records and "joints" not in records[0]:
-        raise DataError(f"{path}: the records have no joints (a test set?), so they cannot be trained or scored on")
+        raise DataError(f"{path}: the records have no joints (is it a test set?); training and scoring need a file with joints")
     return _from_hrnet_records(records)
 
 
@@ -400,7 +404,7 @@ def _unlabelled(labelled: np.ndarray) -> np.ndarray:
     return np.where(labelled.any(-1), "", "no labelled joint")
 
 
-# The evaluation file of the validation set
+# The evaluation file of the validation split
 
 
 def _evaluation_file(folder: Path) -> Path | None:
@@ -413,8 +417,8 @@ def _with_evaluation(people: People, folder: Path) -> People:
         return people
     if [Path(image).name for image in people.image_paths] != [image for image, _ in official_validation()]:
         raise DataError(
-            f"{path}: holds the {len(official_validation())} people of the official validation set, but the annotation beside it "
-            f"holds others; move it elsewhere to do without it"
+            f"{path}: contains the {len(official_validation())} people of the official validation split, but the annotation file "
+            f"in this folder contains other people; to use the annotation file alone, move {path.name} to another folder"
         )
     truth = load_variables(path, "pos_gt_src", "jnt_missing", "headboxes_src")
     labelled = truth["jnt_missing"].T == 0

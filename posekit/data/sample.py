@@ -1,4 +1,4 @@
-"""One person's crop, as returned by a data loader's worker."""
+"""The crop of one person, as returned by a DataLoader worker."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,22 @@ from posekit.arrays import require_array
 
 @dataclass(frozen=True)
 class Sample:
-    """One person's crop.
+    """The crop of one person.
 
     Parameters
     ----------
     image : (S, S, 3) uint8
-        Red, green, blue.
+        RGB.
     joints : (K, 2) float32
-        Crop pixels, in the skeleton's order (left and right exchanged if the crop is mirrored).
+        Crop pixels, in the joint order of the skeleton; left and right joints are swapped if the crop is mirrored.
     labelled : (K,) bool
+        True where the joint is labelled.
     index : int
-        Index of the person in its `People`.
+        Index of the person in the data set.
     channel_gains : (float, float, float)
-        Factors on red, green and blue, applied later on the device.
+        Factors for the red, green and blue channel, applied later on the GPU or other device.
     failure : str, optional
-        Why the crop could not be made; it is then black, with no joint labelled.
+        Why the crop could not be made; the crop is then black and has no labelled joint.
     """
 
     image: np.ndarray
@@ -41,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that could not be made: index of its person or image in the data set, and the reason."""
+    """A sample that could not be made: the index of the person or image in the data set, and the reason."""
 
     index: int
     message: str

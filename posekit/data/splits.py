@@ -1,8 +1,8 @@
-"""Splits of an annotation file's people.
+"""Splits of a data set.
 
-A split is ``train``, ``valid``, ``test`` (if the data set has official splits), ``all``, or one of a
-complementary pair: ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED``. Random splits divide images,
-not people, so that two people in one image are never on different sides.
+A split is ``train``, ``valid`` or ``test`` (if the data set has official splits), ``all``, ``random:FRACTION:SEED``, or
+``random-rest:FRACTION:SEED``, which contains the images that are not in ``random:FRACTION:SEED``. Random splits divide images, not
+people, so that all people in an image are in the same split.
 """
 
 import re
@@ -30,13 +30,13 @@ class Split:
     Parameters
     ----------
     text : str
-        The text it was parsed from.
+        The split as the user wrote it.
     kind : str
         ``train``, ``valid``, ``test``, ``all``, ``random`` or ``random-rest``.
     fraction : float
-        Share of the images in ``random``, between 0 and 1.
+        FRACTION, between 0 and 1.
     seed : int
-        Number of the random division.
+        SEED.
     """
 
     text: str
@@ -46,12 +46,12 @@ class Split:
 
 
 def parse_split(text: str) -> Split:
-    """Parse a split.
+    """Parse a split such as ``train`` or ``random:0.9:1``.
 
     Raises
     ------
     ConfigError
-        If it has none of the forms; the message lists them.
+        If the text is in none of the supported formats; the message lists the formats.
     """
     if text in (*OFFICIAL_SPLITS, "all"):
         return Split(text, text)
@@ -60,34 +60,34 @@ def parse_split(text: str) -> Split:
         return Split(text, match[1], float(match[2]), int(match[3]))
     raise ConfigError(
         f"split {text!r}: expected train, valid, test, all, random:FRACTION:SEED or random-rest:FRACTION:SEED "
-        "with a fraction between 0 and 1 and a whole seed, such as random:0.9:1"
+        "with FRACTION between 0 and 1 and an integer SEED, for example random:0.9:1"
     )
 
 
 def split_of_file(path: Path) -> str:
-    """Return the split in a file's name: ``train``, ``valid``, ``test``, or ``all`` if there is none or more than one."""
+    """Return the split that a file name contains: ``train``, ``valid`` or ``test``; ``all`` if it contains none or several."""
     words = re.findall(r"[a-z]+", path.name.split(".")[0].lower())
     splits = {_FILE_SPLITS[word] for word in words if word in _FILE_SPLITS}
     return splits.pop() if len(splits) == 1 else "all"
 
 
 def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Draw a share of the images; the same on every platform and for every order of the file.
+    """Draw a random fraction of the images; the result is the same on every platform and for every order of the images.
 
-    Images are ranked by a hash of the seed and of their path below their common folder, and the first ones are taken: for one
-    seed, a smaller fraction is a subset of a larger one.
+    Images are sorted by a hash of the seed and the image path (relative to the common folder of all images), and the first ones
+    are drawn. With the same seed, the images of a smaller fraction are a subset of the images of a larger fraction.
 
     Parameters
     ----------
     image_paths : (N,) str
         Image of each person.
     fraction : float
-        Between 0 and 1. At least one image is drawn, and at least one of several is left.
+        Between 0 and 1. At least one image is drawn; if there are several images, at least one is not drawn.
     seed : int
 
     Returns
     -------
-    (N,) bool : whether the person's image is drawn.
+    (N,) bool : True where the person's image is drawn.
     """
     paths = list(dict.fromkeys(image_paths.tolist()))
     folder = commonpath([Path(path).parent for path in paths]) if paths else ""
@@ -102,18 +102,18 @@ def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.nda
 
 @dataclass(frozen=True)
 class Annotations:
-    """All people of an annotation file, before a split is chosen.
+    """All people in an annotation file, before a split is chosen.
 
     Parameters
     ----------
     people : People
-        Includes people who will be left out, with arbitrary boxes.
+        N people, including those that `choose` leaves out; their boxes may be arbitrary.
     reasons : (N,) str
-        Why a person is left out; empty for the others.
+        Why the person is left out; empty if the person is used.
     source : str
-        Annotation file, for error messages.
+        Name of the annotation file, for error messages.
     official : mapping of str to (M,) int
-        Indices of the people in each official split, in its order.
+        Name of each official split to the indices of its people, in the order of the split.
     """
 
     people: People
@@ -122,7 +122,7 @@ class Annotations:
     official: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def choose(self, split: Split) -> People:
-        """Return the split's people; people left out are counted in its `left_out`.
+        """Return the people of a split; `People.left_out` gives the number of people left out.
 
         Raises
         ------
@@ -150,12 +150,12 @@ class Annotations:
             return self.official[split.kind]
         raise ConfigError(
             f"{self.people.name}: {self.source} has no official {split.kind} split; use {', '.join([*self.official, 'all'])}, "
-            "or random:FRACTION:SEED and random-rest:FRACTION:SEED, such as random:0.9:1 and random-rest:0.9:1"
+            "random:FRACTION:SEED or random-rest:FRACTION:SEED, for example random:0.9:1 and random-rest:0.9:1"
         )
 
 
 def join(parts: Sequence[Annotations]) -> Annotations:
-    """Concatenate the annotations of several files of one data set."""
+    """Concatenate the annotations from several files of the same data set."""
     if len(parts) == 1:
         return parts[0]
     people = replace(concatenate([part.people for part in parts]), name=parts[0].people.name)

@@ -1,1 +1,1 @@
-"""Checks of annotation files and their images."""
+"""Check annotation files and their images."""

@@ -1,4 +1,4 @@
-"""Check a data set before training: are all people and images present, and do the labels fit the images?"""
+"""Check before training that a data set has all people and images, and that the labels fit the images."""
 
 import itertools
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from posekit.data.image_headers import ImageHeaders, read_headers
 from posekit.metrics import torso_sizes
 from posekit.people import People
 
-# People in the published sets; MPII's splits are those of Tompson et al. (CVPR 2015).
+# Number of people in the published data sets; the splits of MPII are from Tompson et al. (CVPR 2015).
 _PUBLISHED_COUNTS = {
     ("mpii", "train"): 22_246,
     ("mpii", "valid"): 2_958,
@@ -23,10 +23,10 @@ _PUBLISHED_COUNTS = {
     ("lspet", "train"): 10_000,
     ("lspet", "all"): 10_000,
 }
-# The only form of MPII that holds exactly the people of the two splits.
+# The only MPII annotation file that contains exactly the people of the two splits.
 _MPII_RECORDS = "mpii_annotations.json"
 _MPII_RECORD_COUNT = 25_204
-_TOLERATED_SHARE = 0.01  # training stops if more people than this cannot be read
+_TOLERATED_SHARE = 0.01  # training stops if the images of a larger share of the people cannot be read
 
 
 def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, known_counts: bool = True) -> list[CheckResult]:
@@ -35,15 +35,15 @@ def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, 
     Parameters
     ----------
     splits : mapping of str to People
-        By the names that the results use.
+        Split name (as in the results) to people.
     headers : ImageHeaders, optional
         Headers of the images; read from the files by default.
     known_counts : bool
-        Whether to compare the number of people with the published set's; False for a rendered set.
+        Whether to compare the number of people with that of the published data set; False for a synthetic data set.
 
     Returns
     -------
-    list of CheckResult : of each split, then of each pair of splits.
+    list of CheckResult : the results for each split, then for each pair of splits.
     """
     if headers is None:
         headers = read_headers(path for people in splits.values() for path in people.image_paths)
@@ -79,8 +79,8 @@ def _check_count(people: People, known_counts: bool) -> CheckResult:
     if published is None:
         return CheckResult(OK, "people", message)
     if len(people) == published:
-        return CheckResult(OK, "people", f"{message}; as many as published")
-    return CheckResult(LOOK, "people", f"{message}; {published:,} expected, as published")
+        return CheckResult(OK, "people", f"{message}; the published number")
+    return CheckResult(LOOK, "people", f"{message}; the published number is {published:,}")
 
 
 def _published_count(people: People) -> int | None:
@@ -90,7 +90,7 @@ def _published_count(people: People) -> int | None:
 
 
 def _check_repeated(people: People) -> CheckResult:
-    """Check for people who occur twice: the same joints in the same image."""
+    """Check for duplicate people: the same joints in the same image."""
     seen = set()
     repeated = []
     for index, (path, joints) in enumerate(zip(people.image_paths.tolist(), people.joints, strict=True)):
@@ -100,7 +100,7 @@ def _check_repeated(people: People) -> CheckResult:
         seen.add(key)
     if not repeated:
         return CheckResult(OK, "repeated people", "none")
-    message = f"{len(repeated):,} occur twice or more: persons {first_few(repeated)}"
+    message = f"{len(repeated):,} duplicates of other people: persons {first_few(repeated)}"
     return CheckResult(LOOK, "repeated people", message, tuple(repeated))
 
 
@@ -112,7 +112,7 @@ def _check_images(people: People, headers: ImageHeaders) -> CheckResult:
     message = f"{len(paths):,}, of which {_count_files(missing, 'missing')}; {_count_files(unreadable, 'unreadable')}"
     if not n_affected:
         return CheckResult(OK, "images", message)
-    message += f"; {n_affected:,} people are affected; the folder is {Path(people.image_paths[0]).parent}"
+    message += f"; {n_affected:,} people are affected; expected folder of the images: {Path(people.image_paths[0]).parent}"
     verdict = LOOK if n_affected <= _TOLERATED_SHARE * len(people) else BAD
     return CheckResult(verdict, "images", message)
 
@@ -123,7 +123,7 @@ def _count_files(paths: list[str], state: str) -> str:
 
 
 def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
-    """Check for labelled joints outside their image; of an image of unknown size only the left and top edges are checked."""
+    """Check for labelled joints outside the image; if the image size is unknown, only the left and top edges are checked."""
     distance = np.fmax(-0.5 - people.joints, people.joints - (sizes[:, None] - 0.5)).max(-1)
     distance = np.where(people.labelled, distance, -np.inf)
     outside = distance > 0
@@ -134,9 +134,9 @@ def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
     if n_outside:
         person, joint = np.unravel_index(distance.argmax(), distance.shape)
         image = Path(people.image_paths[person]).name
-        message += f"; worst by {distance.max():.1f} px: {people.skeleton.joints[joint]} of person {person} ({image})"
+        message += f"; farthest outside, by {distance.max():.1f} px: {people.skeleton.joints[joint]} of person {person} ({image})"
     if n_unknown:
-        message += f"; right and bottom edges are unknown for {n_unknown:,} people"
+        message += f"; right and bottom edges not checked for {n_unknown:,} people (unknown image size)"
     verdict = LOOK if n_outside <= _TOLERATED_SHARE * n_labelled else BAD
     if not n_outside and not n_unknown:
         verdict = OK
@@ -144,22 +144,22 @@ def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
 
 
 def _check_limits(people: People, sizes: np.ndarray) -> CheckResult:
-    """Check for labelled joints exactly at a limit: clipped when the file was made, or with a lost coordinate."""
+    """Check for labelled joints with a coordinate exactly at an image border: clipped, or a missing coordinate stored as 0."""
     limits = {"-1": -1, "0": 0, "the last pixel": sizes[:, None] - 1}
     counts = []
     for name, limit in limits.items():
         at_limit = ((people.joints == limit) & people.labelled[..., None]).any(-1)
         counts.append(f"{np.count_nonzero(at_limit):,} at {name}")
-    message = "joints with a coordinate exactly there: " + ", ".join(counts)
+    message = "number of joints with a coordinate of exactly -1, 0 or the last pixel: " + ", ".join(counts)
     lost = ((people.joints == -1) & people.labelled[..., None]).any((1, 2))
     persons = tuple(np.flatnonzero(lost).tolist())
     if persons:
-        message += f"; -1 is 0 in a file that counts from 1, perhaps a lost coordinate: persons {first_few(persons)}"
+        message += f"; -1 may be a missing coordinate (0 in a file with 1-based pixels): persons {first_few(persons)}"
     return CheckResult(LOOK if persons else OK, "joints at limits", message, persons)
 
 
 def _check_reference_sizes(people: People) -> list[CheckResult]:
-    """Check the sizes that scoring divides by: head sizes if there are any, otherwise torsos, as in `posekit.scoring.score`."""
+    """Check the reference sizes of the score: head sizes if there are any, otherwise torso sizes, as in `posekit.scoring.score`."""
     if (people.head_sizes > 0).any():
         return [_check_head_boxes(people)]
     if people.name == "mpii":
@@ -169,11 +169,11 @@ def _check_reference_sizes(people: People) -> list[CheckResult]:
 
 def _check_head_boxes(people: People) -> CheckResult:
     lacking = tuple(np.flatnonzero(~(people.head_sizes > 0)).tolist())
-    message = f"{len(lacking):,} of {len(people):,} people have none"
+    message = f"{len(lacking):,} of {len(people):,} people have no head box"
     if len(lacking) == len(people):
-        message += "; scoring uses the torso, or PCKh if detections_our_format.mat lies beside the annotation"
+        message += "; scores use the torso size; for PCKh put detections_our_format.mat beside the annotation file"
     elif lacking:
-        message += "; PCKh leaves them out"
+        message += "; PCKh does not evaluate these people"
     return CheckResult(LOOK if lacking else OK, "head boxes", message, lacking)
 
 
@@ -185,15 +185,15 @@ def _check_torsos(people: People) -> CheckResult:
     lacking = tuple(np.flatnonzero(~(sizes > 0)).tolist())
     message = f"{len(lacking):,} of {len(people):,} people lack {' or '.join(joints)}"
     if lacking:
-        message += "; PCK leaves them out"
+        message += "; PCK does not evaluate these people"
     return CheckResult(LOOK if lacking else OK, "torsos", message, lacking)
 
 
 def _check_shared_images(people: People, other: People) -> CheckResult:
-    """Check that two splits share no image: otherwise one cannot test what was learnt from the other."""
+    """Check that two splits have no images in common; otherwise one split cannot be used to test a model trained on the other."""
     other_paths = set(other.image_paths.tolist())
     shared = [Path(path).name for path in dict.fromkeys(people.image_paths.tolist()) if path in other_paths]
-    message = f"{len(shared):,} images are in both"
+    message = f"{len(shared):,} images are in both splits"
     if shared:
         message += f": {first_few(shared)}"
     return CheckResult(BAD if shared else OK, "splits apart", message)

@@ -1,4 +1,4 @@
-"""Results of a data set's checks, and the table of them."""
+"""Results of data set checks, and their printed table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ class CheckResult:
     Parameters
     ----------
     verdict : str
-        "OK"; "LOOK": a person should look, or the check cannot decide; "BAD": training would fail or learn something wrong.
+        "OK"; "LOOK": you should look at the data, or the check cannot decide; "BAD": training would fail or learn something wrong.
     subject : str
         Name of the check, one to three words.
     message : str
-        What the check saw and what to do about it; one line.
+        What the check found and what to do about it; one line.
     persons : tuple of int
-        People concerned: indices into the split's `People`.
+        Indices of the affected people in the `People` of the split.
     split : str
-        Split that was checked; several are joined by commas.
+        Name of the checked split; the names of two compared splits are joined by a comma.
     """
 
     verdict: str
@@ -32,7 +32,7 @@ class CheckResult:
 
 
 def results_table(results: Sequence[CheckResult]) -> str:
-    """Format results in columns, one line each."""
+    """Format results as a table with one line per result."""
     rows = [(result.verdict, result.split, result.subject, result.message) for result in results]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -43,11 +43,11 @@ def results_table(results: Sequence[CheckResult]) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Format a share; "0.0 %" only if it is 0."""
+    """Format `part` / `whole` as a percentage; a small share becomes "under 0.1 %", so "0.0 %" always means exactly 0."""
     share = 100 * part / whole if whole else 0.0
     return "under 0.1 %" if 0 < share < 0.1 else f"{share:.1f} %"
 
 
 def first_few(items: Sequence, most: int = 3) -> str:
-    """List the first items, followed by dots if there are more."""
+    """List the first `most` items, followed by "…" if there are more."""
     return ", ".join(map(str, items[:most])) + (" …" if len(items) > most else "")

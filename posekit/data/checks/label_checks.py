@@ -1,7 +1,7 @@
-"""Checks for labels that are read wrongly: with another first pixel, left and right exchanged, or joints in another order.
+"""Check for wrongly read labels: a coordinate offset of one pixel, swapped left and right, or a wrong joint order.
 
-There is no ground truth here: each check relies on statistics of people and images in general. The thresholds were
-chosen on the real MPII, LSP and LSPET annotations, which pass, and on the same annotations with each fault inserted, which fail.
+The checks have no ground truth; each check relies on statistics that hold for most people and images. The thresholds were chosen so
+that the real MPII, LSP and LSPET annotations pass, and the same annotations with any of these errors inserted fail.
 """
 
 import itertools
@@ -14,20 +14,20 @@ from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, first_
 from posekit.people import People
 from posekit.skeletons import Skeleton
 
-_BEYOND_EDGE = ("head_top", "upper_neck", "neck")  # MPII's and LSP's annotators also placed these outside the image
-_BORDERS_PX = (5, 10, 20, 40, 80)  # widths of the borders in which labels are counted
-_SURE_PX = 0.25  # standard error at which wider borders need not be tried
+_BEYOND_EDGE = ("head_top", "upper_neck", "neck")  # joints that the annotators of MPII and LSP also placed outside the image
+_BORDERS_PX = (5, 10, 20, 40, 80)  # widths of the border strips in which labels are counted, tried in this order
+_SURE_PX = 0.25  # wider strips are not tried once the standard error is this small
 _FEWEST = 100
-_CLEAR = 3.0  # standard errors by which a share or a shift must differ to count as evidence
+_CLEAR = 3.0  # standard errors by which a share or a shift must differ from the neutral value to be evidence
 _TORSO = ("right_shoulder", "left_shoulder", "right_hip", "left_hip")
 
 
 def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
-    """Check for labels one pixel off, as when a file counts pixels from 1 but is read as counting from 0, or the reverse.
+    """Check for labels that are one pixel off, because a file with 1-based pixels is read as 0-based, or the reverse.
 
-    There are two kinds of evidence. Images might as well be mirrored, so equally many labels should lie near the left and the
-    right border; the shift that balances them is estimated, with its standard error. And where annotators could not click
-    outside the image, labels end sharply at its first pixel.
+    The check uses two kinds of evidence. First, about as many labels should lie near the left border as near the right border; the
+    check estimates the shift that makes the two numbers equal, and its standard error. Second, if annotators could not click
+    outside the image, correctly read labels start exactly at the first pixel and end exactly at the last pixel.
 
     Parameters
     ----------
@@ -46,10 +46,13 @@ def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
     estimates = {candidate for candidate in candidates if candidate is not None}
     evidence = []
     if np.isfinite(error):
-        evidence.append(f"left and right borders balance {shift:+.2f} ± {error:.2f} px off")
+        evidence.append(f"shift to the right estimated from labels near the left and right borders: {shift:+.2f} ± {error:.2f} px")
     for name, counts in strips.items():
         if any(counts):
-            evidence.append(f"labels 2 px out | 2 px in, {name}: {counts[0]} {counts[1]} | {counts[2]} {counts[3]}")
+            evidence.append(
+                f"labels per 1 px strip, two strips outside | two inside the image, {name}: "
+                f"{counts[0]} {counts[1]} | {counts[2]} {counts[3]}"
+            )
     subject = "coordinate base"
     details = f"({'; '.join(evidence) or 'none at all'})"
     if not estimates:
@@ -67,13 +70,13 @@ def _describe_shift(shift: int) -> tuple[str, str]:
     direction = "right and down" if shift > 0 else "left and up"
     message = f"labels seem to lie {abs(shift)} px too far {direction}"
     if abs(shift) > 1:
-        return LOOK, f"{message}: are these the images that were annotated?"
+        return LOOK, f"{message}: check that these are the annotated images, at their original size"
     file_base, read_base = (1, 0) if shift > 0 else (0, 1)
-    return BAD, f"{message}: the file counts from {file_base} and is read as counting from {read_base}"
+    return BAD, f"{message}: the file has {file_base}-based pixels, but they are read as {read_base}-based"
 
 
 def _mirror_shift(people: People, sizes: np.ndarray) -> tuple[float, float]:
-    """How far right the labels lie, in pixels, and its standard error; infinite if there are too few labels."""
+    """Estimate how many pixels too far right the labels lie, and the standard error; infinite if there are too few labels."""
     widths = sizes[:, :1]
     x = np.where(people.labelled & np.isfinite(widths), people.joints[..., 0], np.nan)
     best_shift, best_error = np.nan, np.inf
@@ -91,7 +94,7 @@ def _balance(left: np.ndarray, right: np.ndarray, border: int) -> tuple[float, f
     near_right = (right > -3) & (right < border)
     if np.count_nonzero(near_left) + np.count_nonzero(near_right) < _FEWEST:
         return np.nan, np.inf
-    surplus = near_left.sum(1) - near_right.sum(1)  # per person, as one person's joints are not independent
+    surplus = near_left.sum(1) - near_right.sum(1)  # per person, because the joints of one person are not independent
     at_border = np.count_nonzero(np.abs(left - border) < 1) + np.count_nonzero(np.abs(right - border) < 1)
     if not at_border:
         return np.nan, np.inf
@@ -100,9 +103,10 @@ def _balance(left: np.ndarray, right: np.ndarray, border: int) -> tuple[float, f
 
 
 def _whole_shift(shift: float, error: float) -> int | None:
-    """Round an estimated shift to whole pixels; None if another value is as likely.
+    """Round an estimated shift to whole pixels; None if the estimate is too uncertain.
 
-    A shift of 0 must exclude one pixel. Others must exclude half a pixel, the error of labels measured from pixel edges.
+    For a shift of 0, the estimate must differ significantly from ±1 pixel. Other shifts must be significantly larger than half a
+    pixel, the error of labels whose coordinates are measured from pixel edges.
     """
     if not np.isfinite(error):
         return None
@@ -113,49 +117,53 @@ def _whole_shift(shift: float, error: float) -> int | None:
 
 
 def _count_strips(people: People, distances: np.ndarray) -> list[int]:
-    """Count labels in strips one pixel wide, two outside the image and two inside; `distances` are from its outer edge."""
+    """Count labels in four strips of one pixel, two outside and two inside the image, by distance from the image edge."""
     counted = people.labelled & ~np.isin(people.skeleton.joints, _BEYOND_EDGE)
     return np.histogram(distances[counted], bins=(-2, -1, 0, 1, 2))[0].tolist()
 
 
 def _find_step(counts: list[int]) -> int | None:
-    """Return where labels begin, in pixels from where they should; None if they do not begin sharply."""
+    """Return the shift, in pixels, of the first strip with labels from the first strip inside; None without a clear first strip."""
     for shift, (outer, inner) in enumerate(itertools.pairwise(counts), -1):
-        # Clearly less than a fifth of the next strip: labels that merely get rarer towards the border are no evidence.
+        # Significantly fewer labels than a fifth of the next strip: a gradual decrease towards the border is no evidence.
         if binom.cdf(outer, outer + inner, 1 / 6) < 0.01:
             return shift
     return None
 
 
 def check_left_right(people: People) -> CheckResult:
-    """Check that left and right are not exchanged.
+    """Check that left and right are not swapped.
 
-    Most people face the camera, and the right shoulder of a person who is upright and faces the camera is on the image's left.
-    This holds for 70 % of the people in MPII, 67 % in LSP and 70 % in LSPET (images turned so that shoulders are above hips).
+    Most people face the camera, and an upright person who faces the camera has the right shoulder on the left side of the image.
+    Relative to the torso (shoulders above hips), the right shoulder is on the left for 70 % of the people in MPII, 67 % in LSP and
+    70 % in LSPET.
     """
     subject = "left and right"
     missing = _missing_torso_joints(people.skeleton)
     if missing:
         return CheckResult(LOOK, subject, missing)
     shoulders, _ = _torso_widths(people)
-    known = np.isfinite(shoulders) & (shoulders != 0)  # in exact profile a person faces neither way
+    known = np.isfinite(shoulders) & (shoulders != 0)  # a person in exact profile faces neither way
     n_known = int(np.count_nonzero(known))
     n_facing = int(np.count_nonzero(shoulders > 0))
-    share = f"{percent(n_facing, n_known)} of {n_known:,} people have the right shoulder on the left, as when facing the camera"
+    share = (
+        f"{percent(n_facing, n_known)} of {n_known:,} people have the right shoulder on the image's left, as if facing the camera"
+    )
     if (2 * n_facing - n_known) ** 2 < _CLEAR**2 * n_known or not n_known:
-        return CheckResult(LOOK, subject, f"undecided: {share}; about half is no evidence")
+        return CheckResult(LOOK, subject, f"undecided: {share}; about half of the people is not conclusive")
     if 2 * n_facing > n_known:
         return CheckResult(OK, subject, share)
-    # The frames of one video may show one person's back many times.
+    # A few images may all show people from behind, for example the frames of a video.
     n_images = len(np.unique(people.image_paths[known]))
-    reason = "left and right, which must be the person's own, are exchanged, or most people are seen from behind"
+    reason = "left and right (from the person's own view) are swapped, or most people are seen from behind"
     return CheckResult(BAD if n_images >= _FEWEST else LOOK, subject, f"only {share}: {reason}")
 
 
 def check_shoulders_hips(people: People) -> CheckResult:
-    """Check for people whose shoulders and hips, both seen broadly, face opposite ways.
+    """Check for people whose shoulders face the camera while the hips face away, or the reverse.
 
-    People rarely twist that far: 1.5 % do in MPII, 1.4 % in LSP, and 3.7 % in LSPET, some of whose labels are exchanged.
+    Only people whose shoulders and hips are both wide in the image are checked. Such a twist is rare: 1.5 % of the people in MPII,
+    1.4 % in LSP, and 3.7 % in LSPET, which contains some swapped labels.
     """
     subject = "shoulders and hips"
     missing = _missing_torso_joints(people.skeleton)
@@ -165,13 +173,14 @@ def check_shoulders_hips(people: People) -> CheckResult:
     broad = (np.abs(shoulders) > 0.3) & (np.abs(hips) > 0.18)
     twisted = np.flatnonzero(broad & (shoulders * hips < 0)).tolist()
     n_broad = int(np.count_nonzero(broad))
-    message = f"{len(twisted):,} of {n_broad:,} people seen broadly ({percent(len(twisted), n_broad)}) have them in opposite order"
+    message = f"{len(twisted):,} of {n_broad:,} people with wide shoulders and hips in the image "
+    message += f"({percent(len(twisted), n_broad)}) have the left shoulder and the left hip on opposite sides"
     if twisted:
         message += f": persons {first_few(twisted)}"
     if len(twisted) <= 0.05 * n_broad:
         return CheckResult(OK, subject, message, tuple(twisted))
     is_majority = 2 * len(twisted) - n_broad >= _CLEAR * np.sqrt(n_broad)
-    message += "; are left and right exchanged in one of them?"
+    message += "; check that left and right are not swapped for the shoulders or the hips"
     return CheckResult(BAD if is_majority else LOOK, subject, message, tuple(twisted))
 
 
@@ -181,7 +190,7 @@ def _missing_torso_joints(skeleton: Skeleton) -> str:
 
 
 def _torso_widths(people: People) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) widths of the shoulders and of the hips across the torso, in torso lengths; above 0 if they face the camera."""
+    """Return the widths (N,) of shoulders and hips across the torso, in torso lengths; positive if they face the camera."""
     indices = [people.skeleton.index(joint) for joint in _TORSO]
     right_shoulder, left_shoulder, right_hip, left_hip = people.joints[:, indices].transpose(1, 0, 2)
     up = (right_shoulder + left_shoulder - right_hip - left_hip) / 2
@@ -196,7 +205,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-# "A B C": in most people joint A is nearer to B than to C. Left and right are added; "other-" is the opposite side.
+# "A B C": in most people joint A is nearer to B than to C. Each rule is used for left and right; "other-" is the opposite side.
 _RULES = """
     shoulder elbow wrist, wrist elbow shoulder, wrist elbow ankle, elbow shoulder knee,
     hip knee ankle, ankle knee hip, knee hip shoulder, hip other-hip shoulder, shoulder other-shoulder hip,
@@ -212,7 +221,7 @@ Rule = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class _RuleCount:
-    """A rule, the number of people for whom it holds, and the number who have its three joints."""
+    """A rule, the number of people for whom the rule holds, and the number of people with all three joints of the rule."""
 
     rule: Rule
     kept: int
@@ -224,7 +233,7 @@ class _RuleCount:
 
     @property
     def margin(self) -> float:
-        """Standard errors above one half."""
+        """By how many standard errors the share exceeds one half."""
         return (2 * self.kept - self.total) / np.sqrt(self.total)
 
     def __str__(self) -> str:
@@ -233,30 +242,30 @@ class _RuleCount:
 
 
 def check_joint_order(people: People) -> CheckResult:
-    """Check that joints are in the expected order: in a wrong order, limbs join distant points.
+    """Check that the joints are in the expected order, because in a wrong order neighbouring joints are far apart.
 
-    About sixty rules such as "the right wrist is nearer to the right elbow than to the right ankle" are tried. Each rule about
-    joints of MPII, LSP and LSPET holds for at least 71 % of their people; where joints are exchanged, some rules hold for
-    fewer than 30 %. The rules about COCO's faces are plain anatomy and were not measured.
+    The check tries about sixty rules such as "the right wrist is nearer to the right elbow than to the right ankle". In MPII, LSP
+    and LSPET each rule holds for at least 71 % of the people; if joints are swapped, some rules hold for less than 30 %. The rules
+    about the face joints of COCO follow from anatomy and were not measured.
     """
     subject = "joint order"
     rules = _rules(people.skeleton)
     if not rules:
-        return CheckResult(LOOK, subject, f"undecided: no rules about the joints of skeleton {people.skeleton.name}")
+        return CheckResult(LOOK, subject, f"undecided: there are no rules for the joints of skeleton {people.skeleton.name}")
     counts = [_count_rule(people, rule) for rule in rules]
     counts = sorted((count for count in counts if count.total), key=lambda count: count.share)
     n_broken = sum(count.margin < -_CLEAR for count in counts)
     n_unsure = sum(count.margin < _CLEAR for count in counts)
     if counts and not n_unsure:
-        return CheckResult(OK, subject, f"{len(counts)} rules about near joints hold; the weakest: {counts[0]}")
+        return CheckResult(OK, subject, f"all {len(counts)} rules about joint distances hold; the weakest rule: {counts[0]}")
     if not n_broken:
-        return CheckResult(LOOK, subject, f"undecided: too few people for {n_unsure} of {len(counts)} rules about near joints")
-    message = f"{n_broken} of {len(counts)} rules about near joints are broken; the worst: {counts[0]}"
-    return CheckResult(BAD, subject, f"{message}; are the joints in the expected order?")
+        return CheckResult(LOOK, subject, f"undecided: too few people for {n_unsure} of {len(counts)} rules about joint distances")
+    message = f"{n_broken} of {len(counts)} rules about joint distances do not hold; the worst rule: {counts[0]}"
+    return CheckResult(BAD, subject, f"{message}; check the order of the joints")
 
 
 def _rules(skeleton: Skeleton) -> list[Rule]:
-    """Rules, by joint names, all of whose joints the skeleton has."""
+    """Return the rules whose joints are all in the skeleton, as joint names."""
     rules: dict[Rule, None] = {}  # a dict, because rules about unpaired joints are the same for both sides
     for text in _RULES.split(","):
         joint, near, far = text.split()

@@ -1,1 +1,1 @@
-"""Packs: crops and annotation of people in one HDF5 file."""
+"""Packs: HDF5 files with the crops and annotations of people."""

@@ -1,4 +1,4 @@
-"""Cut people's crops out of their images and store them on disk, for `posekit.data.pack.write`."""
+"""Cut the crops of people out of their images and store the crops on disk, for `posekit.data.pack.write`."""
 
 import json
 import os
@@ -23,16 +23,16 @@ _JPEG_START = b"\xff\xd8"
 
 @dataclass(frozen=True)
 class Packing:
-    """How crops are packed.
+    """Options of packing.
 
     Parameters
     ----------
     side : int
-        Largest side of a crop in pixels; smaller people are not enlarged. The default keeps a box of 256 px at full
-        resolution even where augmentation shows a quarter less of it.
+        Largest side of a packed crop in pixels; larger crops are downscaled, smaller crops are not enlarged. The default is enough
+        for 256 px training crops at full resolution, even if augmentation zooms in by a quarter.
     margin : float
-        Side of the packed square relative to the person's box. The default covers everything that the default augmentation
-        can show, at any angle: sqrt(2) * 1.25.
+        Side of the packed square relative to the person's box. The default (sqrt(2) * 1.25) covers everything that the default
+        augmentation can show, at any rotation.
     quality : int
         JPEG quality, 1 to 100; 0 stores raw pixels.
 
@@ -57,18 +57,18 @@ class Packing:
 
 @dataclass(frozen=True)
 class PackedCrop:
-    """One person's crop.
+    """The packed crop of one person.
 
     Parameters
     ----------
     data : bytes
-        JPEG file or raw pixels; empty if the crop failed.
+        JPEG file or raw pixels; empty if the crop could not be made.
     shape : (int, int)
         Height and width.
     matrix : (2, 3) float
-        Image pixels to crop pixels.
+        Affine transform from image pixels to crop pixels.
     failure : str
-        Why there is no crop; empty if there is one.
+        Why the crop could not be made; otherwise empty.
     """
 
     data: bytes
@@ -78,7 +78,7 @@ class PackedCrop:
 
 
 class PackedCropDataset(Dataset[PackedCrop]):
-    """Packed crops of the people from index `start` on."""
+    """Data set of the packed crops of all people from index `start` on."""
 
     def __init__(self, people: People, packing: Packing, start: int):
         self.people = people
@@ -93,7 +93,7 @@ class PackedCropDataset(Dataset[PackedCrop]):
 
 
 def cut_crop(person: Person, packing: Packing) -> PackedCrop:
-    """Cut one person's crop out of its image; a failure is returned, not raised."""
+    """Cut the crop of one person out of the image; an error is stored in `PackedCrop.failure` instead of being raised."""
     try:
         image = read_image(person.image_path)
         height, width = image.shape[:2]
@@ -107,17 +107,17 @@ def cut_crop(person: Person, packing: Packing) -> PackedCrop:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     data = _encode(pixels, packing.quality)
     if packing.quality and scale == 1:
-        # The original JPEG, unless it is larger, avoids a second lossy compression.
+        # Store the original JPEG unless it is larger, to avoid a second lossy compression.
         original = Path(person.image_path).read_bytes()
         if original.startswith(_JPEG_START) and len(original) <= len(data):
             return PackedCrop(original, (height, width))
-    # Scaling keeps pixel edges in place; pixel centres lie half a pixel from the edges.
+    # Scaling aligns the outer pixel edges; pixel centres lie half a pixel from the edges.
     matrix = ((scale, 0.0, (0.5 - x) * scale - 0.5), (0.0, scale, (0.5 - y) * scale - 0.5))
     return PackedCrop(data, pixels.shape[:2], matrix)
 
 
 def _window(image: np.ndarray, box: Box, margin: float, scale: float) -> tuple[int, int, np.ndarray]:
-    """First column, first row and pixels of the part of the image that is packed."""
+    """Return the first column, first row and pixels of the part of the image to pack."""
     centre = np.array(box.centre)
     half = margin * box.side / 2
     border = 1 + 1 / scale  # pixels that bilinear interpolation reads beyond the edge
@@ -133,9 +133,9 @@ def _encode(pixels: np.ndarray, quality: int) -> bytes:
 
 
 class CropStore:
-    """Crops of an unfinished pack on disk: their bytes one after another, and one line of JSON per crop.
+    """Store of the crops of an unfinished pack on disk: the concatenated bytes of all crops, and one JSON line per crop.
 
-    Opening an existing store keeps every crop that was written completely, so that a run can be resumed.
+    Opening an existing store keeps every crop that was written completely, so that packing can be resumed.
     """
 
     def __init__(self, crops: BinaryIO, lines: BinaryIO):
@@ -167,7 +167,7 @@ class CropStore:
         self.entries.append(entry)
 
     def failures(self, people: People) -> list[Failure]:
-        """People whose crop could not be made."""
+        """Return a failure for each person whose crop could not be made."""
         failures = []
         for index, entry in enumerate(self.entries):
             if entry["failure"]:
@@ -175,7 +175,7 @@ class CropStore:
         return failures
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Columns of the crops, as `posekit.data.pack.read` describes them; `ends` count from the first crop."""
+        """Return the columns of the crops (see `posekit.data.pack.read`); `ends` are relative to the first crop of the pack."""
         return {
             "matrices": np.array([entry["matrix"] for entry in self.entries], np.float64),
             "shapes": np.array([entry["shape"] for entry in self.entries], np.int64),
@@ -196,7 +196,7 @@ class CropStore:
         for entry in self.entries[start:stop]:
             data = self.crops.read(entry["bytes"])
             if zlib.crc32(data) != entry["crc32"]:
-                raise OutputError(f"{self.crops.name}: damaged; remove its folder and pack again")
+                raise OutputError(f"{self.crops.name}: the file is damaged; remove the folder that contains it and pack again")
             yield data
 
 
@@ -208,7 +208,7 @@ def _read_entries(lines: BinaryIO) -> list[dict[str, Any]]:
     entries = []
     lines.seek(0)
     for line in lines:
-        if not line.endswith(b"\n"):  # the run was stopped while writing this line
+        if not line.endswith(b"\n"):  # packing was interrupted while writing this line
             break
         entries.append(json.loads(line))
     return entries

@@ -1,22 +1,23 @@
-"""Read people whose crops lie in one HDF5 file, or in parts of one, written by `posekit.data.pack.write`.
+"""Load people from a pack: one HDF5 file, or several part files, written by `posekit.data.pack.write`.
 
-The annotation stays in pixels of the original images. Each crop has a matrix from image to crop pixels, so that a packed person
-is trained on, predicted and scored like one whose image is present. The image path in `People` leads through the file:
-``lspet.h5/im00001.jpg``. A crop is found by that path and the person's box, so packed people can be selected, concatenated and
-mapped to other skeletons like any others.
+The annotations are in pixels of the original images, and each crop has an affine transform from image pixels to crop pixels.
+Therefore packed people are used for training, prediction and scoring like people with image files. `People.image_paths` contains
+the path of the pack and the image name: ``lspet.h5/im00001.jpg``. A crop is found by the image path and the person's box, so packed
+people can be selected, concatenated and mapped to other skeletons like any other people.
 
-Each part has two attributes: ``header`` (JSON), shared by all its people, and ``checksum``, of everything but the crops. It holds
+Each part has two attributes: ``header`` (JSON, properties of the pack and its options) and ``checksum`` (of everything but the
+crops). For N people, a part contains these data sets:
 
 ==================  ==========================  ==================================================================
-``photographs``     (N,) text                   path below the folder that all images share
+``photographs``     (N,) text                   image path relative to the common folder of all images
 columns of People   (N, …)                      ``joints``, ``labelled``, … as in `posekit.people.People`
-``official_NAME``   (N,) int64                  the person's position in the official split NAME, -1 if not in it
-``matrices``        (N, 2, 3) float64           image pixels to crop pixels
+``official_NAME``   (N,) int64                  position in the official split NAME; -1 if not in the split
+``matrices``        (N, 2, 3) float64           affine transform from image pixels to crop pixels
 ``shapes``          (N, 2) int64                height and width of the crop
-``ends``            (N,) int64                  end of the person's bytes in ``crops``
-``checksums``       (N,) uint32                 CRC-32 of the person's bytes
-``failures``        (N,) text                   why there is no crop; empty where there is one
-``crops``           (bytes,) uint8, contiguous  JPEG files, or raw (height, width, 3) pixels: blue, green, red
+``ends``            (N,) int64                  where the bytes of the person's crop end in ``crops``
+``checksums``       (N,) uint32                 CRC-32 of the bytes of the person's crop
+``failures``        (N,) text                   why the crop could not be made; otherwise empty
+``crops``           (bytes,) uint8, contiguous  JPEG files, or raw (height, width, 3) BGR pixels
 ==================  ==========================  ==================================================================
 """
 
@@ -50,21 +51,21 @@ _PART_STEM = re.compile(r"(.+)-\d{3,}")
 
 
 def open_packed(root: str | Path, split: str = "all") -> People:
-    """Read packed people without their crops.
+    """Load packed people; the crops are not loaded yet.
 
     Parameters
     ----------
     root : str or Path
-        The file. For a pack in parts: any part, the name given when it was written, or a pattern (``lspet-*.h5``).
+        Path of the pack. For a pack in parts: any part, the path given when packing, or a pattern (``lspet-*.h5``).
     split : str
-        ``all``, or the split that was packed: everyone in the file. An official split whose people are all packed. For a pack
-        of a whole data set also ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED``: the same people as in the original
-        data set, provided that none were left out there.
+        ``all`` or the name of the packed split: all people in the pack. An official split: possible if all people of the split
+        are in the pack. ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``: possible if the whole data set was packed;
+        the split has the same people as in the original data set, if no people were left out when packing.
 
     Raises
     ------
     ConfigError
-        If the split is malformed or not in the file.
+        If the split is malformed or not in the pack.
     DataError
         If a part is missing, damaged or not a pack.
     """
@@ -82,25 +83,25 @@ def digest(columns: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
 
 
 def part_path(path: Path, part: int) -> Path:
-    """Path of one part of the pack `path`."""
+    """Return the path of part number `part` of the pack `path`."""
     return path.with_name(f"{path.stem}-{part:03d}{path.suffix}")
 
 
 def part_paths(path: Path) -> list[Path]:
-    """Paths of the existing parts of the pack `path`."""
+    """Return the paths of all existing parts of the pack `path`."""
     files = sorted(path.parent.glob("*" + path.suffix))
     return [file for file in files if file != path and _pack_path(file) == path]
 
 
 def _pack_path(part: Path) -> Path:
-    """Path of the pack to which a part belongs."""
+    """Return the path of the pack to which a part belongs."""
     match = _PART_STEM.fullmatch(part.stem)
     return part.with_name(match[1] + part.suffix) if match else part
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One file without its crops, which begin at byte `start`."""
+    """One part file, without the crops; the crops start at byte `start` of the file."""
 
     path: Path
     header: dict[str, Any]
@@ -115,7 +116,7 @@ class _Part:
         return descriptor
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_file"}  # each process opens its own
+        return {name: value for name, value in vars(self).items() if name != "_file"}  # each process opens the file itself
 
     def read(self, row: int) -> bytes:
         """Read the bytes of the crop in row `row` of this part."""
@@ -125,12 +126,12 @@ class _Part:
 
 
 class PackReader:
-    """Reads people's crops from all parts of a pack (a `posekit.people.PixelReader`).
+    """A `posekit.people.PixelReader` that reads the crops of people from all parts of a pack.
 
     Parameters
     ----------
     path : Path
-        One of the parts.
+        Path of any part.
     """
 
     def __init__(self, path: Path):
@@ -142,7 +143,7 @@ class PackReader:
             self.names = np.char.decode(self._column("photographs"), "utf-8")
             self.people = self._people()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path}: its annotation cannot be used ({error})") from error
+            raise DataError(f"{path}: the annotations in the pack cannot be used ({error}); pack again") from error
         keys = [_key(name, person.box) for name, person in zip(self.names.tolist(), self.people, strict=True)]
         self.order = np.argsort(np.array(keys, np.uint64), kind="stable")
         self.keys = np.array(keys, np.uint64)[self.order]
@@ -171,8 +172,8 @@ class PackReader:
             return self.people
         if wanted.kind.startswith("random") and packed != "all":
             raise ConfigError(
-                f"{self.path}: holds only the split {packed} of {self.people.name}, and {wanted.kind} is drawn from the whole "
-                f"data set; pack --split {split} or --split all"
+                f"{self.path}: contains only the split {packed} of {self.people.name}, but {wanted.kind} splits need the whole "
+                f"data set; pack again with --split {split} or --split all"
             )
         official = {}
         for name in self.header["official"]:
@@ -195,7 +196,7 @@ class PackReader:
         except OSError as error:
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
         if zlib.crc32(data) != part.columns["checksums"][row]:
-            raise ImageError(f"{name}: damaged, its checksum differs; copy the file again or pack again")
+            raise ImageError(f"{name}: the crop is damaged (wrong checksum); copy the file again or pack again")
         pixels = np.frombuffer(data, np.uint8)
         matrix = part.columns["matrices"][row]
         if not self.header["quality"]:
@@ -205,19 +206,21 @@ class PackReader:
         return image, reduced_matrix(matrix, reduction)
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if the packed crops do not cover a square of `side` times the person's box."""
+        """Raise `ConfigError` if the packed crops do not cover a square whose side is `side` times that of the person's box."""
         margin = self.header["margin"]
         if margin < side - 1e-9:
             raise ConfigError(
-                f"{self.path}: packed with a margin of {margin:g}, but crops reach {side:.3f} times the box's side; "
-                f"pack again with --margin {math.ceil(100 * side) / 100:g}, or reduce the augmentation's scale or rotation"
+                f"{self.path}: packed with margin {margin:g}, but these crops need a margin of {side:.3f}; "
+                f"pack again with --margin {math.ceil(100 * side) / 100:g}, or reduce the scale or rotation of the augmentation"
             )
 
     def _index(self, person: Person) -> int:
         key = _key(person.image_path.removeprefix(f"{self.path}/"), person.box)
         position = int(np.searchsorted(self.keys, key))
         if position == len(self.keys) or self.keys[position] != key:
-            raise ImageError(f"{person.image_path}: no packed person has this box; a crop is found by the box it was packed with")
+            raise ImageError(
+                f"{person.image_path}: the pack has no person with {person.box} in this image; use the boxes stored in the pack"
+            )
         return int(self.order[position])
 
 
@@ -227,12 +230,12 @@ def _key(name: str, box: Box) -> np.uint64:
 
 
 def _find_part(root: Path) -> Path:
-    """Find a file of the pack that `root` names: a part, the pack's name or a pattern."""
+    """Find a file of the pack; `root` is the path of the pack, of one of its parts, or a pattern."""
     is_pattern = any(character in root.name for character in "*?[")
     matches = sorted(root.parent.glob(root.name)) if is_pattern else []
     packs = sorted({str(_pack_path(path)) for path in matches})
     if len(packs) > 1:
-        raise ConfigError(f"{root}: matches several packs: {', '.join(packs)}; name one of them")
+        raise ConfigError(f"{root}: the pattern matches several packs: {', '.join(packs)}; give the path of one of them")
     for path in (*matches, root, part_path(root, 0)):
         if path.is_file():
             return path
@@ -250,7 +253,10 @@ def _read_parts(path: Path) -> list[_Part]:
     parts = [first if other == path else _read_part(other) for other in paths]
     for number, part in enumerate(parts):
         if (part.header["pack"], part.header["part"], part.header["parts"]) != (pack, number, count):
-            raise DataError(f"{part.path}: not part {number + 1} of {count} of the pack of {path}; put the right part there")
+            raise DataError(
+                f"{part.path}: expected part {number + 1} of {count} of the pack that {path} belongs to, found another file; "
+                "replace it with the right part"
+            )
     return parts
 
 
@@ -261,14 +267,14 @@ def _read_part(path: Path) -> _Part:
             checksum = file.attrs["checksum"]
             columns = {name: dataset[()] for name, dataset in file.items() if name != "crops"}
             crops = file["crops"]
-            start = crops.id.get_offset()  # None unless stored in one piece
+            start = crops.id.get_offset()  # None if the data set is not contiguous
             size = crops.size
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:  # raised by h5py for damaged files
         raise DataError(f"{path}: not a readable pack ({error})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{path}: not in the format that this version of posekit reads ({FORMAT}); pack again")
+        raise DataError(f"{path}: expected the format {FORMAT!r} of this posekit version, found another format; pack again")
     if digest(columns, header) != checksum:
-        raise DataError(f"{path}: damaged, the checksum of its annotation differs; copy the file again or pack again")
+        raise DataError(f"{path}: the annotations are damaged (wrong checksum); copy the file again or pack again")
     if (start is None and size) or size != columns["ends"].max(initial=0):
-        raise DataError(f"{path}: its crops are not stored in one piece, as after h5repack; use the file as it was written")
+        raise DataError(f"{path}: the crops are not stored contiguously (was h5repack used?); use the original file or pack again")
     return _Part(path, header, columns, start or 0)

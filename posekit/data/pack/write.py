@@ -1,7 +1,7 @@
-"""Pack every person's crop and annotation into one HDF5 file, or into parts of it (`posekit.data.pack.read` reads them).
+"""Pack the crop and annotation of every person into one HDF5 file or several part files (`posekit.data.pack.read` loads them).
 
-Crops are first collected beside the file, in a folder ``FILE.unfinished``, from which an interrupted run resumes. The file is
-written once all crops are there; the same people and options give the same bytes.
+Crops are first written to the folder ``FILE.unfinished``, so that interrupted packing can be resumed. The pack is written when the
+folder contains all crops. The same people and options always give the same bytes.
 """
 
 import json
@@ -32,7 +32,7 @@ from posekit.files import atomic_write
 from posekit.machine import processors
 from posekit.people import People
 
-_HDF5_BYTES = 65_536  # allowance for HDF5's own data in each part; it uses about a fifth of this
+_HDF5_BYTES = 65_536  # bytes reserved in each part for HDF5's own data, which needs about a fifth of this
 _BATCH_SIZE = 8
 
 
@@ -46,37 +46,38 @@ def write_pack(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[list[Path], list[Failure]]:
-    """Write people and their crops; resume if an interrupted run of the same people and options left some.
+    """Write a pack of people and their crops; resume if an earlier run with the same people and options was interrupted.
 
     Parameters
     ----------
     out : str or Path
-        The file, which must not exist; its parts are called ``NAME-000.h5``, ``NAME-001.h5``, …
+        Path of the pack, which must not exist; parts are called ``NAME-000.h5``, ``NAME-001.h5``, …
     people : People
     packing : Packing
     official : mapping of str to People, optional
-        The data set's official splits; those whose people are all among `people` can be chosen when the pack is read.
+        Official splits of the data set. A split can be loaded from the pack if `people` contains all its people.
     part_bytes : int, optional
-        Split into parts of at most this size.
+        Largest size of a part in bytes; by default one file is written.
     workers : int, optional
-        Processes; by default one per available processor.
+        Number of worker processes; by default one per available CPU core.
     progress : bool
-        Show a progress bar on a terminal.
+        Whether to show a progress bar on a terminal.
 
     Returns
     -------
     files : list of Path
+        The written files.
     failures : list of Failure
-        People without a crop because their image cannot be read.
+        One for each person whose crop could not be made.
 
     Raises
     ------
     ConfigError
-        If a part is too small for a person.
+        If `part_bytes` is too small for one person.
     DataError
-        If more than 1 % of the images cannot be read.
+        If the crops of more than 1 % of the people could not be made.
     OutputError
-        If the file exists or cannot be written.
+        If the file exists already or cannot be written.
     """
     out = Path(out)
     official = official or {}
@@ -89,7 +90,7 @@ def write_pack(
 
 
 def _columns(people: People, official: Mapping[str, People]) -> dict[str, np.ndarray]:
-    """Everything that is stored per person, except the crop."""
+    """Return all columns of the pack except those of the crops."""
     paths = [Path(path) for path in people.image_paths.tolist()]
     folder = commonpath([path.parent for path in paths])
     columns = {"photographs": np.array([path.relative_to(folder).as_posix().encode() for path in paths], dtype="S")}
@@ -106,7 +107,7 @@ def _columns(people: People, official: Mapping[str, People]) -> dict[str, np.nda
 
 
 def _person_keys(people: People) -> list[bytes]:
-    """All annotation of each person as bytes, to find the same person in another split."""
+    """Return all annotations of each person as bytes, to find the same person in another split."""
     keys = [path.encode() for path in people.image_paths.tolist()]
     for name in PEOPLE_COLUMNS:
         column = getattr(people, name)
@@ -130,24 +131,26 @@ def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray],
 
 @contextmanager
 def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[CropStore]:
-    """Open the folder of crops, new or left by an interrupted run; remove it after the `with` block has succeeded."""
+    """Open the folder of crops, new or from an interrupted run; remove the folder after the `with` block has succeeded."""
     folder = out.with_name(out.name + ".unfinished")
     header_path = folder / "header.json"
     header_text = json.dumps(header)
     try:
         if not folder.exists() and (out.exists() or part_paths(out)):
-            raise OutputError(f"{out}: exists already; remove it (with all its parts) or choose another name")
+            raise OutputError(f"{out}: the pack exists already; remove all its files or choose another path")
         folder.mkdir(parents=True, exist_ok=True)
         if not header_path.exists():
             with atomic_write(header_path) as unfinished:
                 unfinished.write_text(header_text, encoding="utf-8")
         if header_path.read_text(encoding="utf-8") != header_text:
-            raise OutputError(f"{folder}: was started with other people or options; remove it or choose another name")
+            raise OutputError(
+                f"{folder}: packing was started with other people or options; remove this folder or choose another path"
+            )
         with (folder / "crops").open("a+b") as crops, (folder / "people.jsonl").open("a+b") as lines:
             yield CropStore(crops, lines)
         shutil.rmtree(folder)
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another place") from error
+        raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another path") from error
 
 
 def _cut_crops(store: CropStore, people: People, packing: Packing, workers: int, progress: bool) -> None:
@@ -174,14 +177,14 @@ def _require_few_failures(store: CropStore, people: People) -> None:
     try:
         require_few_failures(failures, len(people), "packed")
     except DataError:
-        store.truncate(failures[0].index)  # the next run retries them
+        store.truncate(failures[0].index)  # the next run retries the failed crops
         raise
 
 
 def _write_parts(
     out: Path, header: Mapping[str, Any], columns: Mapping[str, np.ndarray], store: CropStore, part_bytes: int | None
 ) -> list[Path]:
-    for path in part_paths(out):  # left by a run that was interrupted here
+    for path in part_paths(out):  # left by a run that was interrupted while writing the parts
         path.unlink()
     columns = {**columns, **store.columns()}
     starts = [0] if part_bytes is None else _part_starts(columns, part_bytes)
@@ -196,7 +199,7 @@ def _write_parts(
 
 
 def _part_starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int]:
-    """First person of each part; each part takes as many people as fit."""
+    """Return the index of the first person of each part; each part contains as many people as fit."""
     row_bytes = sum(column[:1].nbytes for column in columns.values())
     capacity = part_bytes - _HDF5_BYTES
     ends = columns["ends"] + row_bytes * np.arange(1, len(columns["ends"]) + 1)
@@ -206,7 +209,7 @@ def _part_starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int
         stop = int(np.searchsorted(ends, offset + capacity, side="right"))
         if stop == starts[-1]:
             kilobytes = math.ceil((ends[stop] - offset + _HDF5_BYTES) / 1000)
-            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}, who needs {kilobytes:,}kB")
+            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}, use {kilobytes:,}kB or more")
         starts.append(stop)
         offset = ends[stop - 1]
     return starts
@@ -229,7 +232,7 @@ def _follow_parent(worker: int) -> None:
 
 
 def _exit_with_parent() -> None:
-    # If the parent is killed, a worker blocked on a full pipe would wait forever.
+    # Without this, a worker that is blocked on a full pipe would wait forever if the parent is killed.
     parent = parent_process()
     if parent is not None:
         parent.join()
