@@ -1,7 +1,8 @@
-"""The tasks that models are trained for, one folder each.
+"""Training tasks, one folder per task.
 
-A task has the modules `cli`, `config`, `build`, `task` and `training`, and `compare` if `posekit compare` supports it. The folders
-of the classifier and the person finder can be removed: nothing else needs them, besides what releases and compares their models.
+A task has the modules `cli`, `config`, `build`, `task` and `training`, and a module `compare` if `posekit compare` supports the
+task. The folders of the classifier and the person finder can be deleted: only the code that releases and compares their models
+needs these folders.
 """
 
 import importlib
@@ -18,16 +19,17 @@ from posekit.errors import ConfigError
 
 @dataclass(frozen=True)
 class TaskEntry:
-    """A task's folder, its command, and how its configuration files are recognised.
+    """Folder and command of a task, and the key that identifies the configuration files of the task.
 
     Parameters
     ----------
     name : str
-        Its folder in `posekit.tasks`.
+        Name of the folder in `posekit.tasks`.
     command : str
-        Command that trains it, as in ``posekit train``.
+        Training command, for example ``train`` for ``posekit train``.
     data_key : str
-        Key below ``data`` that only this task's configurations have; empty for the task of all other files.
+        Key in the section ``data`` that only configuration files of this task have. Empty: all files without such a key are of
+        this task.
     """
 
     name: str
@@ -35,12 +37,12 @@ class TaskEntry:
     data_key: str = ""
 
     def has(self, module: str) -> bool:
-        """Whether the task has this module; False if the task's folder was removed."""
+        """Whether the task has a module of this name; False if the folder of the task was deleted."""
         folder = f"posekit.tasks.{self.name}"
         return find_spec(folder) is not None and find_spec(f"{folder}.{module}") is not None
 
     def load(self, module: str) -> ModuleType:
-        """Import one of the task's modules."""
+        """Import a module of the task."""
         return importlib.import_module(f"posekit.tasks.{self.name}.{module}")
 
 
@@ -52,16 +54,16 @@ TASKS = (
 
 
 def task_of_config(path: str | Path) -> TaskEntry:
-    """Find the task that a training configuration is for.
+    """Find the task of a training configuration.
 
     Raises
     ------
     ConfigError
-        If the file configures a comparison.
+        If the file is the configuration of a comparison.
     """
     contents = _top_level(path)
     if "models" in contents:
-        raise ConfigError(f"{path}: this file configures a comparison; use posekit compare")
+        raise ConfigError(f"{path}: this file is for posekit compare")
     data = contents.get("data")
     for entry in TASKS:
         if entry.data_key and isinstance(data, Mapping) and entry.data_key in data:
@@ -70,14 +72,14 @@ def task_of_config(path: str | Path) -> TaskEntry:
 
 
 def require_task(path: str | Path, command: str) -> None:
-    """Raise `ConfigError` if a configuration file is for another command."""
+    """Raise `ConfigError` if a configuration file is not for the given command."""
     entry = task_of_config(path)
     if entry.command != command:
-        raise ConfigError(f"{path}: this file configures posekit {entry.command}, not {command}")
+        raise ConfigError(f"{path}: this file is for posekit {entry.command}, not posekit {command}")
 
 
 def _top_level(path: str | Path) -> Mapping:
-    """The file's top-level mapping; empty if it cannot be read, which `posekit.training.config_files` reports."""
+    """Return the top-level mapping of a file; empty if unreadable, an error that `posekit.training.config_files` reports later."""
     try:
         contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

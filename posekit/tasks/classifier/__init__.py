@@ -1,1 +1,1 @@
-"""Image classification with the paper's losses (section 4.1)."""
+"""Image classification with the losses of the paper (section 4.1)."""

@@ -1,4 +1,4 @@
-"""Build the data, loss, model and engine that a classifier's configuration describes."""
+"""Build the data, loss, model and engine from the configuration of a classifier."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -22,14 +22,14 @@ from posekit.training.build import MEAN, STD, assemble_engine, build_loaders, bu
 from posekit.training.engine import Engine
 
 
-@lru_cache(maxsize=1)  # the models of a comparison mostly share their images
+@lru_cache(maxsize=1)  # most models of a comparison use the same images
 def build_images(config: ImagesConfig) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """Open the training, validation and test images.
 
     Raises
     ------
     DataError
-        If their classes differ.
+        If the classes of the splits differ.
     """
     path = Path(config.root) / config.path
     train = open_images(config.images, path, config.train)
@@ -39,13 +39,13 @@ def build_images(config: ImagesConfig) -> tuple[LabelledImages, LabelledImages, 
         differing = sorted(set(images.classes) ^ set(train.classes))
         if differing:
             raise DataError(
-                f"{path}: the classes of {images.split} and {train.split} differ, for example {differing[0]}; complete one of them"
+                f"{path}: the classes of {images.split} and {train.split} differ, for example {differing[0]}; add the missing class"
             )
     return train, valid, test
 
 
 def build_class_loss(config: ClassifierLossConfig) -> ClassificationLoss:
-    """Build the loss, within OHEM if the configuration asks for it."""
+    """Build the loss, wrapped in OHEM if configured."""
     makers: dict[str, Callable[[], ClassificationLoss]] = {
         "anchor": lambda: losses.AnchorLoss(config.gamma, config.margin, config.anchor, config.warmup_epochs),
         "bce": losses.BCE,
@@ -65,7 +65,7 @@ def build_classifier_engine(
     accelerator: Accelerator,
     resume: bool,
 ) -> Engine:
-    """Build everything that trains, ready to run."""
+    """Build the engine, ready to run."""
     data = config.data
     loss = build_class_loss(config.loss)
     info = ClassifierInfo(config.model.name, train.classes, data.size, loss.head, MEAN, STD)

@@ -1,4 +1,4 @@
-"""Comparison of classifiers, scored on the test images."""
+"""Comparison of classifiers, evaluated on the test images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,16 +28,17 @@ class Comparison:
     def __init__(self, training: ClassifierTraining):
         self.images = training.test
         self.summary = (
-            f"{len(training.train):,} images to train, {len(self.images):,} of {self.images.name} {self.images.split} to score"
+            f"training: {len(training.train):,} images; evaluation: {len(self.images):,} images of "
+            f"{self.images.name} {self.images.split}"
         )
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """Name the folder; classifiers have no decoding."""
+        """Return the name of the results folder; classifiers have no decoding method."""
         return "final"
 
     def evaluate(self, config: ClassifierConfig, weights: Path, results: Path, decode: str) -> Evaluation:
-        """Classify and score the test images."""
+        """Classify the test images and compute the errors."""
         logits = classify_images(weights, self.images, device=config.train.device, workers=config.train.workers)
         scores = score_classes(self.images, logits)
         write_classes(results / _PREDICTIONS, scores)
@@ -45,28 +46,29 @@ class Comparison:
         return Evaluation(scores, count_parameters(model))
 
     def repeats(self, results: Mapping[int, Path]) -> ClassRepeats:
-        """Read the stored predictions."""
+        """Read the stored predictions, by seed."""
         scores = {seed: read_classes(folder / _PREDICTIONS, self.images) for seed, folder in results.items()}
         return ClassRepeats(scores)
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
-        """Top-1 error, and top-5 error where there is one."""
+        """Return the top-1 error, and the top-5 error if computed."""
         figures = {"error": metrics["error"]}
         if "error_top5" in metrics:
             figures["error_top5"] = metrics["error_top5"]
         return figures
 
     def caption(self, config: ClassifierConfig, decode: str, models: Mapping[str, ClassRepeats]) -> str:
-        """Caption of the table of scores."""
+        """Return the caption of the table of errors."""
         return (
-            f"Errors in percent of {len(self.images):,} images ({self.images.name} {self.images.split}), {config.model.name}, "
-            "last epoch's weights; mean ± standard deviation over the seeds. The paper's tables have the accuracy, 100 minus this."
+            f"Errors in percent on {len(self.images):,} images ({self.images.name} {self.images.split}), {config.model.name}, "
+            "weights of the last epoch; mean ± standard deviation over the seeds. The paper's tables list the accuracy, which is "
+            "100 minus the error."
         )
 
     def groups(self, models: Mapping[str, ClassRepeats]) -> list[str]:
-        """Names of the errors."""
+        """Return the names of the errors."""
         return list(next(iter(models.values())).figures)
 
     def metric(self, models: Mapping[str, ClassRepeats]) -> str:
-        """Name of the metric."""
+        """Return the name of the metric."""
         return "error"

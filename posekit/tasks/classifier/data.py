@@ -1,4 +1,4 @@
-"""Batches of labelled images, as the data loader's workers make them."""
+"""Batches of labelled images, created in the workers of the data loader."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from posekit.errors import ImageError
 from posekit.opencv import cv2
 
 IGNORED = -100
-"""Label of an image that could not be read; losses ignore it."""
+"""Label of images that could not be read; the losses ignore this label."""
 
-# Share of an image's shorter side that is evaluated: the usual 224 of 256 pixels.
+# Side of the centre crop in evaluation, as a fraction of the image's shorter side: the usual 224 of 256 pixels.
 _CENTRE_CROP = 7 / 8
-# Share of the image's area, and aspect ratio, of the crops in training (Szegedy et al., CVPR 2015).
+# Ranges of the random crops in training: fraction of the image's area, and aspect ratio (Szegedy et al., CVPR 2015).
 _AREA = (0.08, 1.0)
 _RATIO = (3 / 4, 4 / 3)
 _TRIES = 10
@@ -27,21 +27,22 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class ImageBatch(TensorBatch):
-    """Images with their classes, as tensors on one device.
+    """Batch of images with their classes, as tensors on one device.
 
     Parameters
     ----------
     images : (B, S, S, 3) uint8
-        Red, green, blue.
+        RGB images; images that could not be read are black.
     labels : (B,) int64
-        `IGNORED` for images that could not be read.
+        Classes; `IGNORED` for images that could not be read.
     shifts : (B, 2) int64
+        Argument of `shift_and_mirror`.
     mirrored : (B,) bool
-        Parameters of `shift_and_mirror`.
+        Argument of `shift_and_mirror`.
     index : (B,) int64
-        Indices in the data set.
+        Indices of the images in the data set.
     failures : tuple of Failure
-        Images that could not be read: they are black.
+        Images that could not be read.
     """
 
     images: Tensor
@@ -53,17 +54,21 @@ class ImageBatch(TensorBatch):
 
 
 class ImageDataset(Dataset):
-    """Whole batches of images. They depend on seed, epoch and indices only, so that a run can be resumed at any batch.
+    """Data set that returns whole batches of images.
+
+    A batch depends only on the seed, the epoch and the indices, so that a run can be resumed at any batch.
 
     Parameters
     ----------
     images : LabelledImages
     size : int
-        Side of the result in pixels. Image files are cropped to it; the images of an array have it already.
+        Side of the images in the batch, in pixels. Image files are cropped and resized; arrays must already have this size.
     augmented : bool
-        For training: mirror at random, shift by up to `pad` pixels, and crop image files at random.
+        Whether to augment the images for training: mirror and shift at random, and crop image files at random.
     pad : int
+        Largest shift in pixels.
     seed : int
+        Random seed of the augmentation.
     """
 
     def __init__(self, images: LabelledImages, *, size: int, augmented: bool = False, pad: int = 0, seed: int = 0):
@@ -77,7 +82,7 @@ class ImageDataset(Dataset):
         return len(self.images)
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> ImageBatch:
-        """Make the batch of some (epoch, index), possibly none."""
+        """Return the batch for a sequence of (epoch, index) pairs, which may be empty."""
         index = np.array([index for _, index in keys], np.int64)
         images = self.images.images
         failures: list[Failure] = []
@@ -96,7 +101,7 @@ class ImageDataset(Dataset):
         return draw_shifts(count, generator, self.pad)
 
     def _read_crops(self, files: ImageFiles, keys: Sequence[tuple[int, int]], failures: list[Failure]) -> np.ndarray:
-        """Read and crop image files; appends to `failures`."""
+        """Read and crop image files; append unreadable images to `failures`."""
         crops = np.zeros((len(keys), self.size, self.size, 3), np.uint8)
         for row, (epoch, index) in enumerate(keys):
             try:
@@ -118,7 +123,7 @@ class ImageDataset(Dataset):
 
 
 def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, int, int, int]:
-    """Draw a crop of an image: 8 to 100 % of its area, with an aspect ratio of 3:4 to 4:3.
+    """Choose a random crop of an image: 8 to 100 % of the image area, with an aspect ratio of 3:4 to 4:3.
 
     Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6.
 
@@ -126,12 +131,12 @@ def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, i
     ----------
     rng : np.random.Generator
     width, height : int
-        Pixels.
+        Size of the image in pixels.
 
     Returns
     -------
     x, y, width, height : int
-        The largest centred square if ten draws do not fit.
+        Top left corner and size of the crop. If ten random crops do not fit into the image: the largest centred square.
     """
     for _ in range(_TRIES):
         area = width * height * rng.uniform(*_AREA)
@@ -147,21 +152,21 @@ def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, i
 
 
 def draw_shifts(count: int, generator: torch.Generator, pad: int = 4) -> tuple[Tensor, Tensor]:
-    """Draw shifts and mirroring for a batch; the same generator state gives the same draws.
+    """Choose random shifts and mirroring for a batch; the same generator state gives the same values.
 
     Parameters
     ----------
     count : int
-        B, the number of images.
+        Number of images B.
     generator : torch.Generator
-        Its device is that of the results.
+        Random generator; the results are on the device of the generator.
     pad : int
         Largest shift in pixels.
 
     Returns
     -------
     shifts : (B, 2) int64
-        Image coordinates x, y of the crop's corner, uniform from ``-pad`` to ``pad``.
+        Shifts x, y in pixels for `shift_and_mirror`, uniform from ``-pad`` to ``pad``.
     mirrored : (B,) bool
         True with probability one half.
     """
@@ -172,19 +177,21 @@ def draw_shifts(count: int, generator: torch.Generator, pad: int = 4) -> tuple[T
 
 
 def shift_and_mirror(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
-    """Shift every image and mirror some of them, on the images' device.
+    """Shift every image and mirror some images, on the device of the images.
 
     Parameters
     ----------
     images : (B, H, W, 3)
     shifts : (B, 2) int64
-        Image coordinates x, y of the result's first pixel. Pixels outside the image are 0, black.
+        Coordinates x, y in the image of the result's top left pixel (before mirroring). Pixels outside the image are black.
     mirrored : (B,) bool
+        True for images to mirror.
 
     Returns
     -------
     (B, H, W, 3)
-        Pixel (x, y) is the image's (x + shift_x, y + shift_y), then mirrored; the images' dtype.
+        Shifted, then mirrored images, in the dtype of the input: before mirroring, the result at (x, y) is the image at
+        (x + shift_x, y + shift_y).
     """
     count, height, width, _ = images.shape
     device = images.device
@@ -202,14 +209,14 @@ def shift_and_mirror(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor
 def classify_batches(
     batches: Iterable[ImageBatch], predict: Callable[[Tensor], Tensor]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Failure, ...]]]:
-    """Run a classifier over images without augmentation.
+    """Classify batches of images without augmentation.
 
     Parameters
     ----------
     batches : iterable of ImageBatch
-        Not augmented.
+        Batches of a data set with ``augmented=False``.
     predict : callable
-        (B, S, S, 3) uint8 -> (B, C) logits.
+        Computes (B, C) logits from (B, S, S, 3) uint8 images.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Drawings of images that a classifier got wrong."""
+"""Drawings of misclassified images."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ _COLUMNS = 8
 
 
 def mistakes_sheet(images: Sequence[np.ndarray], truth: Sequence[str], predicted: Sequence[str]) -> np.ndarray:
-    """Show images side by side, each titled with the predicted class and, in brackets, the true one.
+    """Draw a contact sheet of images, each titled with the predicted class and, in brackets, the true class.
 
     Parameters
     ----------
     images : sequence of (H, W, 3) uint8
-        Blue, green, red; at least one, each shown as a square.
+        BGR images, at least one; each image is resized to a square.
     truth, predicted : sequence of str
-        Names of classes.
+        Names of the true and predicted classes.
 
     Returns
     -------

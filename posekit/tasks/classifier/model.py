@@ -12,27 +12,27 @@ from posekit.models.weights import Note, WeightsInfo
 
 @dataclass(frozen=True)
 class ClassifierInfo(WeightsInfo):
-    """Everything but the weights that is needed to classify with a network.
+    """Description of a classifier: everything except the weights that is needed to classify images.
 
     Parameters
     ----------
     network : str
-        See `posekit.models.build_classifier`.
+        Name of the network, see `posekit.models.build_classifier`.
     classes : tuple of str
         Class names, in the order of the logits.
     input_size : int
-        Side of the images in pixels.
+        Side of the network's square input in pixels.
     head : {"sigmoid", "softmax"}
-        How logits become probabilities.
+        Activation that converts logits to probabilities.
     mean, std : three floats
-        Of red, green and blue in [0, 1]: the input is ``(x / 255 - mean) / std``.
+        RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
     notes : mapping of str to str, number, bool or None
-        See `posekit.models.weights.WeightsInfo`.
+        Free notes, see `posekit.models.weights.WeightsInfo`.
 
     Raises
     ------
     ValueError
-        If a field's value is impossible.
+        If a field has an invalid value.
     """
 
     network: str
@@ -44,6 +44,7 @@ class ClassifierInfo(WeightsInfo):
     notes: Mapping[str, Note] = field(default_factory=dict)
 
     key: ClassVar = "posekit-classifier"
+    title: ClassVar = "a classifier"
     tuples: ClassVar = ("classes", "mean", "std")
 
     def __post_init__(self):
@@ -53,5 +54,5 @@ class ClassifierInfo(WeightsInfo):
             raise ValueError(f"head: expected sigmoid or softmax, got {self.head!r}")
 
     def build(self) -> nn.Module:
-        """Build the network with fresh weights."""
+        """Build the network with random weights."""
         return build_classifier(self.network, len(self.classes))

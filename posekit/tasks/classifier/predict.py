@@ -1,4 +1,4 @@
-"""Classify images with a weights file."""
+"""Classify images with a trained network."""
 
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,18 @@ _BATCH = 64
 
 @torch.inference_mode()
 def classify_images(weights: str | Path, images: LabelledImages, *, device: str = "auto", workers: int = 0) -> np.ndarray:
-    """Classify images with a trained network; larger images are cropped in the middle.
+    """Classify images with a trained network; image files are centre-cropped and resized.
 
     Parameters
     ----------
     weights : str or Path
-        As ``tools/train_classifier.py`` writes them.
+        Weights file written by ``tools/train_classifier.py``.
     images : LabelledImages
-        Of the same classes as the weights.
+        Images with the same classes as the training data of the weights.
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     workers : int
-        Processes that read images.
+        Number of data loading processes; 0: this process loads the images.
 
     Returns
     -------
@@ -43,14 +43,14 @@ def classify_images(weights: str | Path, images: LabelledImages, *, device: str 
     Raises
     ------
     WeightsError
-        If the file cannot be used.
+        If the weights file cannot be used.
     DataError
         If the classes differ, or more than 1 % of the images cannot be read.
     """
     torch_device = find_device(device)
     model, info = load_weights(weights, torch_device, info_class=ClassifierInfo)
     if info.classes != images.classes:
-        raise DataError(f"{images.name} {images.split}: {weights} was trained on other classes ({len(info.classes)})")
+        raise DataError(f"{images.name} {images.split}: the classes differ from the {len(info.classes)} classes of {weights}")
     prepare = partial(normalise, mean=info.mean, std=info.std)
 
     def predict(pixels: Tensor) -> Tensor:

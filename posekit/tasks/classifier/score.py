@@ -1,4 +1,4 @@
-"""Errors of a classifier, and its metrics.json and predictions.csv."""
+"""Errors of a classifier, and reading and writing of metrics.json and predictions.csv."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from posekit.scoring.repeats import ERROR_TITLES, Repeats
 
 ERROR = "error"
 ERROR_TOP5 = "error_top5"
-"""Names of the figures in metrics.csv and metrics.json."""
+"""Names of the errors in metrics.csv and metrics.json."""
 _TOP = {ERROR: 1, ERROR_TOP5: 5}
-_FEW_CLASSES = 10  # with no more classes than this, the top-5 error says little
+_FEW_CLASSES = 10  # top-5 errors are computed only with more classes than this
 _COLUMNS = ("image", "label", "predicted", "rank")
 
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """A classifier's predictions for labelled images, and their errors.
+    """Predictions of a classifier for labelled images, with their errors.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class ClassScores:
     predicted : (N,) int64
         Predicted classes; -1 for an image that could not be read.
     ranks : (N,) int64
-        Number of classes preferred to the true one; see `true_ranks`.
+        Number of classes ranked above the true class, see `true_ranks`.
     """
 
     images: LabelledImages
@@ -43,34 +43,36 @@ class ClassScores:
 
     @cached_property
     def wrong(self) -> dict[str, np.ndarray]:
-        """(N,) bool by figure: top-1 errors, and with many classes top-5 errors."""
+        """(N,) bool arrays by name of the error (top-1; top-5 with more than 10 classes), True for wrong images."""
         figures = [ERROR] if len(self.images.classes) <= _FEW_CLASSES else [ERROR, ERROR_TOP5]
         return {figure: self.ranks >= _TOP[figure] for figure in figures}
 
     @property
     def figures(self) -> dict[str, float]:
-        """Errors in percent."""
+        """Errors in percent, by name."""
         return {figure: 100 * float(wrong.mean()) for figure, wrong in self.wrong.items()}
 
     @property
     def intervals95(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the errors in percent, from a bootstrap over the images."""
+        """95 % confidence intervals of the errors in percent, by name, from a bootstrap over the images."""
         return {figure: interval95(wrong, np.ones(len(wrong))) for figure, wrong in self.wrong.items()}
 
     def table(self) -> str:
-        """Text for the screen."""
+        """Return the errors as text to print."""
         images = self.images
         lines = [f"{images.name} {images.split}, {len(images):,} images, {len(images.classes)} classes", ""]
         for figure, (low, high) in self.intervals95.items():
-            lines.append(f"{ERROR_TITLES[figure]}   {self.figures[figure]:6.2f} %   95 % interval {low:.2f} to {high:.2f}")
+            lines.append(
+                f"{ERROR_TITLES[figure]}   {self.figures[figure]:6.2f} %   95 % confidence interval {low:.2f} to {high:.2f}"
+            )
         return "\n".join(lines)
 
     def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None, sections: Mapping | None = None) -> dict:
-        """Contents of ``metrics.json``, numbers in percent; parameters as for `posekit.scoring.score.Scores.to_dict`."""
+        """Return the contents of ``metrics.json``, errors in percent; parameters as for `posekit.scoring.score.Scores.to_dict`."""
         images = self.images
         protocol = {
-            "top_k": "the true class is among the k of highest score",
-            "interval95": "of error; bootstrap over images, 1000 resamples, seed 0",
+            "top_k": "the true class is among the k classes with the highest scores",
+            "interval95": "95 % confidence interval of error; bootstrap over images, 1000 resamples, seed 0",
         }
         results = {
             "metric": ERROR_TITLES[ERROR],
@@ -87,7 +89,7 @@ class ClassScores:
         return metrics_contents(results, weights)
 
     def _class_errors(self) -> dict[str, float]:
-        """Top-1 error of every class in percent; NaN for a class without images."""
+        """Return the top-1 error of every class in percent; NaN for a class without images."""
         errors = {}
         for index, name in enumerate(self.images.classes):
             wrong = self.wrong[ERROR][self.images.labels == index]
@@ -96,13 +98,13 @@ class ClassScores:
 
 
 def score_classes(images: LabelledImages, logits: np.ndarray) -> ClassScores:
-    """Score logits.
+    """Compute the errors of a classifier from its logits.
 
     Parameters
     ----------
     images : LabelledImages
     logits : (N, C) float
-        NaN where an image could not be read, which counts as an error.
+        NaN for images that could not be read, which count as errors.
     """
     readable = np.isfinite(logits).all(1)
     best = np.where(readable[:, None], logits, 0).argmax(1)
@@ -111,7 +113,7 @@ def score_classes(images: LabelledImages, logits: np.ndarray) -> ClassScores:
 
 
 class ClassRepeats(Repeats):
-    """Errors of a classifier trained several times, by seed."""
+    """Errors of a classifier that was trained with several seeds."""
 
     low = tuple(ERROR_TITLES.values())
 
@@ -130,13 +132,13 @@ class ClassRepeats(Repeats):
 
 
 def _stack_wrong(repeats: Repeats, figure: str, seeds: Sequence[int]) -> np.ndarray:
-    """(N, S) bool: the images that are wrong under each seed."""
+    """Return an (N, S) bool array for N images and S seeds, True where the prediction is wrong."""
     return np.stack([repeats.scores[seed].wrong[figure] for seed in seeds], axis=1)
 
 
 def write_classes(path: Path, scores: ClassScores) -> None:
-    """Write one row per image: its index, true class, predicted class, and rank of the true class."""
-    names = [*scores.images.classes, ""]  # the last for -1
+    """Write predictions.csv: for each image the index, the true class, the predicted class, and the rank of the true class."""
+    names = [*scores.images.classes, ""]  # the empty name is for class -1
     with atomic_write(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
@@ -145,12 +147,12 @@ def write_classes(path: Path, scores: ClassScores) -> None:
 
 
 def read_classes(path: Path, images: LabelledImages) -> ClassScores:
-    """Read a file of `write_classes` for these images.
+    """Read a file written by `write_classes` for the same images.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or is for other images.
+        If the file cannot be read or contains predictions of other images.
     """
     index = {name: i for i, name in enumerate(images.classes)} | {"": -1}
     rows = []
@@ -160,27 +162,30 @@ def read_classes(path: Path, images: LabelledImages) -> ClassScores:
                 rows.append((index[row["label"]], index[row["predicted"]], int(row["rank"])))
         labels, predicted, ranks = np.array(rows, np.int64).T
     except (OSError, ValueError, TypeError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as predictions of {images.name} {images.split} ({error})") from error
+        raise DataError(
+            f"{path}: cannot be parsed as predictions of {images.name} {images.split} ({error}); write the predictions again"
+        ) from error
     if not np.array_equal(labels, images.labels):
-        raise DataError(f"{path}: predictions of other images than {images.name} {images.split}")
+        raise DataError(f"{path}: contains predictions of other images than {images.name} {images.split}")
     return ClassScores(images, predicted, ranks)
 
 
 def true_ranks(scores_NC: ArrayLike, labels_N: ArrayLike) -> np.ndarray:
-    """Count the classes that a classifier prefers to the true one.
+    """Count the classes that a classifier scores above the true class.
 
     The top-k error is the share of images whose rank is k or more.
 
     Parameters
     ----------
     scores_NC : (N, C) float
-        Logits or probabilities. NaN comes last; of equal scores the lower class comes first, as in `numpy.argmax`.
+        Logits or probabilities. NaN ranks last; of equal scores, the lower class index ranks first, as in `numpy.argmax`.
     labels_N : (N,) int
         True classes.
 
     Returns
     -------
-    (N,) int64 : 0 (the true class has the highest score) to C - 1; C where all scores are NaN.
+    (N,) int64
+        From 0 (the true class has the highest score) to C - 1; C if all scores are NaN.
     """
     scores = np.asarray(scores_NC)
     labels = np.asarray(labels_N)

@@ -1,4 +1,4 @@
-"""Classification as a task: the loss of a batch, and the error on the validation images."""
+"""Classification task: the loss of a batch, and the evaluation on the validation images."""
 
 from collections.abc import Callable
 
@@ -14,21 +14,21 @@ from posekit.training.validation import gather_validated
 
 
 class ClassificationTask:
-    """Classification under any classifier's loss (a `posekit.training.task.Task`).
+    """Classification with any classification loss (implements `posekit.training.task.Task`).
 
     Parameters
     ----------
     loader : DataLoader
         Training batches (`ImageBatch`).
     valid_loader : DataLoader
-        Validation images without augmentation, each once.
+        Validation batches: each image once, without augmentation.
     prepare : callable
-        (B, S, S, 3) uint8 images -> network input, see `posekit.models.normalise`.
+        Converts (B, S, S, 3) uint8 images to the network input, see `posekit.models.normalise`.
     loss : ClassificationLoss
     score : callable
-        (N, C) logits of the validation images, NaN where one could not be read -> figures.
+        Computes metrics by name from the (N, C) logits of the validation images; NaN for images that could not be read.
     metric : str
-        The figure whose lowest value decides which weights are best.
+        Name of the metric whose lowest value decides which weights are best.
     """
 
     lower_is_better = True
@@ -51,7 +51,7 @@ class ClassificationTask:
         self.metric = metric
 
     def loss(self, model: nn.Module, batch: ImageBatch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss of the shifted and mirrored images, and count the hard ones."""
+        """Shift and mirror the images, compute the loss, and count the hard images."""
         self.criterion.set_epoch(epoch)
         images = shift_and_mirror(batch.images, batch.shifts, batch.mirrored)
         logits = model(self.prepare(images))
@@ -65,12 +65,12 @@ class ClassificationTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score the model on the validation images.
+        """Evaluate a model on the validation images.
 
         Raises
         ------
         DataError
-            If more than 1 % of them cannot be read.
+            If more than 1 % of the images cannot be read.
         """
         model.eval()
         device = next(model.parameters()).device
@@ -86,17 +86,18 @@ class ClassificationTask:
 
 
 def hard_images(logits: Tensor, labels: Tensor) -> Tensor:
-    """Find the hard images, in which a wrong class scores above the true one (figure 6 of the paper).
+    """Find the hard images: those with a wrong class scoring above the true class (figure 6 of the paper).
 
     Parameters
     ----------
     logits : (B, C)
     labels : (B,) int64
-        True classes; the result for `IGNORED` means nothing.
+        True classes. The result for images with the label `IGNORED` is undefined.
 
     Returns
     -------
     (B,) bool
+        True for hard images.
     """
     true = labels.clamp_min(0).unsqueeze(1)
     return logits.scatter(1, true, -torch.inf).amax(1) > logits.gather(1, true).squeeze(1)

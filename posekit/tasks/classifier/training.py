@@ -1,4 +1,4 @@
-"""One training run of a classifier: its data, its engine and its results."""
+"""Training run of a classifier: data, engine and results."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _DRAWN_MISTAKES = 40
 
 
 class ClassifierTraining:
-    """A classifier's training (a `posekit.training.command.Training`)."""
+    """Training run of a classifier (implements `posekit.training.command.Training`)."""
 
     def __init__(self, config: ClassifierConfig):
         self.config = config
@@ -44,7 +44,7 @@ class ClassifierTraining:
         return "\n".join(lines)
 
     def finish(self, out: Path, engine: Engine) -> None:
-        """Test the best weights, and draw their mistakes."""
+        """Evaluate the best weights on the test images, and draw misclassified images."""
         weights = out / "best.safetensors"
         device = str(engine.accelerator.device)
         logits = classify_images(weights, self.test, device=device, workers=self.config.train.workers)
@@ -57,7 +57,7 @@ class ClassifierTraining:
 
 
 def _draw_mistakes(path: Path, images: LabelledImages, scores: ClassScores) -> None:
-    """Draw some wrongly classified images, chosen at random; writes nothing if all are right."""
+    """Draw randomly chosen misclassified images; write no file if all predictions are correct."""
     wrong = np.flatnonzero((scores.ranks > 0) & (scores.predicted >= 0))
     chosen = np.random.default_rng(0).permutation(wrong)[:_DRAWN_MISTAKES].tolist()
     if chosen:

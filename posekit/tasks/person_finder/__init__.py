@@ -1,1 +1,1 @@
-"""Person finder: heatmaps of people's centres in whole images."""
+"""Person finder: predicts heatmaps of the centres of people in whole images."""

@@ -1,4 +1,4 @@
-"""Build the data, loss, model and engine that a person finder's configuration describes."""
+"""Build the data, loss, model and engine from the configuration of a person finder."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,11 +22,11 @@ from posekit.training.build import assemble_engine, build_loaders, build_model, 
 from posekit.training.engine import Engine
 
 Images = Sequence[np.ndarray] | np.ndarray | ImageFiles
-"""(H, W, 3) uint8 each: red, green, blue."""
+"""RGB images, each (H, W, 3) uint8."""
 
 
 def build_scene_parts(config: ScenesConfig) -> tuple[People, People, Images]:
-    """Open the training and validation people, and the images without people, which may be none."""
+    """Open the training people, the validation people, and the background images (empty if not configured)."""
     root = Path(config.root)
     people = open_sources(config.people, root).without_unlabelled()
     valid = open_sources(config.valid, root, people.skeleton).without_unlabelled()
@@ -37,7 +37,7 @@ def build_scene_parts(config: ScenesConfig) -> tuple[People, People, Images]:
 
 
 def build_centres_loss(config: DetectorLossConfig) -> HeatmapLoss:
-    """Build the loss."""
+    """Build the heatmap loss."""
     makers: dict[str, Callable[[], HeatmapLoss]] = {
         "anchor": partial(losses.HeatmapAnchorLoss, config.gamma),
         "bce": losses.HeatmapBCE,
@@ -56,7 +56,7 @@ def build_detector_engine(
     accelerator: Accelerator,
     resume: bool,
 ) -> Engine:
-    """Build everything that trains, ready to run."""
+    """Build the engine, ready to run."""
     info = _describe_model(config)
     model = build_model(partial(info.build, prior=config.model.prior), config.seed)
     if not resume:

@@ -1,7 +1,8 @@
-"""Heatmaps of people in whole images, one map for every size of person.
+"""Encode and decode heatmaps of people in whole images, with one heatmap per size of people.
 
-A person is given by the centre and the longer side of the tight box of their joints, and drawn as a Gaussian along x, y and the
-logarithm of the side. Maps are `posekit.heatmaps.STRIDE` times smaller than their image, with the same pixel coordinates as there.
+A person is represented by the centre and the longer side (the size) of the bounding box of the joints, and encoded as a Gaussian
+in x, y and the logarithm of the size. The resolution of the heatmaps is 1 / `posekit.heatmaps.STRIDE` of the image resolution, with
+the same convention for pixel coordinates as in `posekit.heatmaps`.
 """
 
 import math
@@ -14,32 +15,35 @@ from torch.nn import functional as F
 
 from posekit.heatmaps import STRIDE
 
-_SIGMA = 0.08  # standard deviation along x and y, in sides of the person; at least one map pixel
-_SIGMA_SIZES = 0.5  # standard deviation along the sizes, in sizes: between two sizes both maps are above one half
-_LOWEST = math.exp(-(3.0**2) / 2)  # 3 standard deviations
+_SIGMA = 0.08  # standard deviation in x and y, as a fraction of the person's size; at least one heatmap pixel
+_SIGMA_SIZES = 0.5  # standard deviation in size, in steps between sizes: halfway, both heatmaps are above 0.5
+_LOWEST = math.exp(-(3.0**2) / 2)  # value at 3 standard deviations, below which targets are 0
 
 
 def sizes_between(least: float, most: float, per_octave: int = 2) -> tuple[float, ...]:
-    """Return sides in pixels, `per_octave` for every doubling, from `least` to the first that is at least `most`."""
+    """Return sizes in pixels, `per_octave` per doubling, from `least` to the first size that is at least `most`."""
     count = math.ceil(per_octave * math.log2(most / least) - 1e-9) + 1
     return tuple(least * 2 ** (step / per_octave) for step in range(count))
 
 
 def encode_centres(people_BP3: Tensor, sizes: Sequence[float], *, size: int) -> Tensor:
-    """Draw target heatmaps: a Gaussian of peak 1 for each person, zero beyond 3 standard deviations; the highest where they meet.
+    """Draw target heatmaps: a Gaussian with peak 1 for each person, cut off at 3 standard deviations.
+
+    Where several Gaussians overlap, the target is their maximum.
 
     Parameters
     ----------
     people_BP3 : (B, P, 3) float
-        Centre x, y and longer side, in image pixels; NaN for none.
+        Centre x, y and longer side of each person, in image pixels; rows of NaN are ignored.
     sizes : sequence of K floats
-        Sides in pixels of the people that each map is for, at least 2, see `sizes_between`.
+        Size in pixels of the people in each heatmap, at least two sizes, see `sizes_between`.
     size : int
-        Side of the maps in map pixels.
+        Side of the heatmaps in heatmap pixels.
 
     Returns
     -------
-    (B, K, size, size) float32, on the device of `people_BP3`.
+    (B, K, size, size) float32
+        On the device of `people_BP3`.
     """
     people = people_BP3.float()
     centres = ((people[..., :2] + 0.5) / STRIDE - 0.5).round()
@@ -55,22 +59,22 @@ def encode_centres(people_BP3: Tensor, sizes: Sequence[float], *, size: int) -> 
 
 
 def decode_centres(maps_KHW: Tensor, sizes: Sequence[float], *, least: float) -> np.ndarray:
-    """Find the people in an image's maps: peaks along x, y and size.
+    """Find the people in the heatmaps of one image: local maxima in x, y and size.
 
     Parameters
     ----------
     maps_KHW : (K, H, W) float
-        Probabilities.
+        Heatmaps of probabilities.
     sizes : sequence of K floats
         As for `encode_centres`.
     least : float
-        Lowest peak.
+        Lowest peak to return.
 
     Returns
     -------
     (N, 4) float64
-        x, y and side in image pixels, and the peak, the highest first. The side is at the vertex of the parabola through the
-        logarithms of the peak and its neighbours of other sizes.
+        Centre x, y and side in image pixels, and the peak value; the highest peak first. The side is interpolated: it is the
+        vertex of the parabola through the logarithms of the peak and of the heatmaps of the adjacent sizes at the same pixel.
     """
     maps = maps_KHW.float()
     peaks = (maps >= least) & (maps == F.max_pool3d(maps[None], 3, stride=1, padding=1)[0])
@@ -83,12 +87,12 @@ def decode_centres(maps_KHW: Tensor, sizes: Sequence[float], *, least: float) ->
 
 
 def _vertex_offset(logs_KHW: np.ndarray, size: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Offset of the vertex of the parabola through three sizes from the peak's size, in sizes, at most one half."""
+    """Return the offset of the parabola's vertex from the size of the peak, in steps between sizes, from -0.5 to 0.5."""
     last = len(logs_KHW) - 1
     below = logs_KHW[(size - 1).clip(0, last), row, column]
     at = logs_KHW[size, row, column]
     above = logs_KHW[(size + 1).clip(0, last), row, column]
-    # A missing neighbour is put where it would be on a Gaussian.
+    # The smallest and the largest size have only one neighbour; extrapolate the other one as on a Gaussian.
     curvature = -1 / _SIGMA_SIZES**2
     below = np.where(size == 0, 2 * at - above + curvature, below)
     above = np.where(size == last, 2 * at - below + curvature, above)

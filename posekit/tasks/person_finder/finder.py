@@ -1,4 +1,4 @@
-"""Candidate boxes of people in an image, from a network trained by `tools/train_detector.py`."""
+"""Find bounding boxes of people in an image with a network trained by `tools/train_detector.py`."""
 
 import math
 from pathlib import Path
@@ -18,32 +18,33 @@ from posekit.tasks.person_finder.centres import decode_centres
 from posekit.tasks.person_finder.model import CentresInfo
 from posekit.weights import PEOPLE
 
-# Factor between the sizes of the image that the network is applied to: the sizes it knows cover each person twice.
+# Scale factor between the resized images. The network finds people in a wider range of sizes, so most are found at two scales.
 _STEP = 2.0
-# Of boxes with a higher IoU, only the one with the highest peak is kept: most people are found in two sizes of the image.
+# Non-maximum suppression: of boxes with at least this IoU, only the box with the highest peak is kept.
 _SAME_IOU = 0.7
 
 
 class CentreFinder:
-    """Finds candidates: boxes that may show a person.
+    """Person finder: returns boxes that may contain a person.
 
-    The network is applied to the whole image in several sizes, the smallest for the largest people.
+    The network is applied to the whole image at several resolutions; the lowest resolution is for the largest people.
 
     Parameters
     ----------
     weights : str or Path
-        As ``tools/train_detector.py`` writes them; by default those shipped with posekit.
+        Weights file written by ``tools/train_detector.py``, or the name of bundled weights.
     smallest : float
-        Size of the smallest people to find, as a share of the image's longer side. Half the size takes four times as long.
+        Size of the smallest people to find, as a fraction of the image's longer side. Halving this value makes the search four
+        times as slow.
     least : float
-        Lowest peak of a candidate.
+        Lowest heatmap peak of a returned box.
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
 
     Raises
     ------
     WeightsError
-        If the file cannot be used.
+        If the weights file cannot be used.
     """
 
     def __init__(self, weights: str | Path = PEOPLE, *, smallest: float = 0.06, least: float = 0.05, device: str = "auto"):
@@ -54,12 +55,12 @@ class CentreFinder:
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> list[tuple[Box, float]]:
-        """Return boxes and their peaks, the highest first; a person may have several boxes.
+        """Return boxes with their heatmap peaks, the highest peak first; a person may have several boxes.
 
         Parameters
         ----------
         image : (H, W, 3) uint8
-            Blue, green, red.
+            BGR image.
         """
         longest = max(image.shape[:2])
         people = np.concatenate([self._find_at(image, side / longest) for side in self._sides()])
@@ -68,14 +69,18 @@ class CentreFinder:
         return [(Box((x, y), BOX_MARGIN * side), peak) for x, y, side, peak in kept.tolist()]
 
     def _sides(self) -> list[float]:
-        """Longer sides of the resized images: from one that the largest people fill to one with the smallest at a known size."""
+        """Return the longer sides of the resized images, in pixels.
+
+        In the first, people as long as the image have the network's largest size; in the last, the smallest people to find have
+        at least the network's smallest size.
+        """
         first = self._info.sizes[-1]
         last = self._info.sizes[0] / self._smallest
         steps = max(0, math.ceil(math.log(last / first, _STEP)))
         return [first * _STEP**step for step in range(steps + 1)]
 
     def _find_at(self, image: np.ndarray, scale: float) -> np.ndarray:
-        """(N, 4) centre x, y and side in image pixels, and the peak."""
+        """Return an (N, 4) array: centre x, y and side in pixels of the original image, and the heatmap peak."""
         image_height, image_width = image.shape[:2]
         width = max(1, round(image_width * scale))
         height = max(1, round(image_height * scale))
@@ -88,5 +93,5 @@ class CentreFinder:
         factors = np.array([image_width / width, image_height / height])
         people[:, :2] = (people[:, :2] + 0.5) * factors - 0.5
         people[:, 2] *= factors.mean()
-        inside = people[:, :2] <= np.array([image_width, image_height]) - 0.5  # not in the padding
+        inside = people[:, :2] <= np.array([image_width, image_height]) - 0.5  # discard people in the padding
         return people[inside.all(1)]

@@ -10,23 +10,25 @@ from posekit.models.weights import Note, WeightsInfo
 
 @dataclass(frozen=True)
 class CentresInfo(WeightsInfo):
-    """Everything but the weights that is needed to find people with a network: one hourglass with one map per size of person.
+    """Description of a person finder: everything except the weights that is needed to find people.
+
+    The network is a single hourglass that predicts one heatmap per size of people.
 
     Parameters
     ----------
     sizes : tuple of float
-        Longer sides in pixels of the people that each map is for; see `posekit.tasks.person_finder.centres`.
+        Size in pixels of the people in each heatmap, ascending; see `posekit.tasks.person_finder.centres`.
     features, depth, encoder
         See `posekit.models.hourglass.StackedHourglass`.
     mean, std : three floats
-        Of red, green and blue in [0, 1]: the input is ``(x / 255 - mean) / std``.
+        RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
     notes : mapping of str to str, number, bool or None
-        See `posekit.models.weights.WeightsInfo`.
+        Free notes, see `posekit.models.weights.WeightsInfo`.
 
     Raises
     ------
     ValueError
-        If a field's value is impossible.
+        If a field has an invalid value.
     """
 
     sizes: tuple[float, ...]
@@ -38,17 +40,18 @@ class CentresInfo(WeightsInfo):
     notes: Mapping[str, Note] = field(default_factory=dict)
 
     key: ClassVar = "posekit-centres"
+    title: ClassVar = "a person finder"
     tuples: ClassVar = ("sizes", "mean", "std")
 
     def __post_init__(self):
         if len(self.sizes) < 2 or sorted(set(self.sizes)) != list(self.sizes) or not self.sizes[0] > 0:
-            raise ValueError(f"sizes: expected two numbers above 0 or more, in ascending order, got {self.sizes!r}")
+            raise ValueError(f"sizes: expected at least two numbers, above 0 and in ascending order, got {self.sizes!r}")
         if self.features % 4 or self.features < 4 or self.depth < 1:
-            raise ValueError(f"features, depth: expected a multiple of 4, and 1 or more, got {self.features!r}, {self.depth!r}")
+            raise ValueError(f"features, depth: expected a multiple of 4 and 1 or more, got {self.features!r} and {self.depth!r}")
         require_encoder(self.encoder, self.depth)
 
     def build(self, *, prior: float = 0.01) -> StackedHourglass:
-        """Build the network with fresh weights; `prior` as for `StackedHourglass`."""
+        """Build the network with random weights; `prior` as for `StackedHourglass`."""
         return StackedHourglass(
             joints=len(self.sizes), stacks=1, features=self.features, depth=self.depth, prior=prior, encoder=self.encoder
         )

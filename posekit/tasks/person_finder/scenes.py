@@ -1,4 +1,4 @@
-"""Training scenes of the person finder: several people or none, pasted together from images of one person each."""
+"""Scenes for training the person finder: images of single people pasted onto a background."""
 
 import math
 from collections.abc import Sequence
@@ -17,30 +17,31 @@ from posekit.people import People
 from posekit.synthetic.surroundings import draw_background
 
 MOST = 7
-"""Most people in a scene."""
-_COUNT_PROBABILITIES = (0.05, 0.25, 0.2, 0.2, 0.1, 0.1, 0.06, 0.04)  # of 0, 1, … people
-_FILL_PROBABILITY = 0.6  # that the first person's image fills the scene
-_ZOOM = (0.8, 1.6)  # of an image that fills the scene; at 1 its shorter side fits
-_LOG2_SIDES = (math.log2(1 / 8), math.log2(0.8))  # sizes of the other people, in sides of the scene
-_SHARP_PROBABILITY = 0.3  # that an image is pasted with a sharp edge
-_VISIBLE_SHARE = 0.4  # of a person's joints that must be inside the scene and uncovered, otherwise the person is not annotated
-_DRAWN_PROBABILITY = 0.5  # that the background is drawn although there are images for it
+"""Largest number of people in a scene."""
+_COUNT_PROBABILITIES = (0.05, 0.25, 0.2, 0.2, 0.1, 0.1, 0.06, 0.04)  # for 0, 1, … people in a scene
+_FILL_PROBABILITY = 0.6  # probability that the image of the first person fills the scene
+_ZOOM = (0.8, 1.6)  # range of the scale of an image that fills the scene; at 1, the shorter side equals that of the scene
+_LOG2_SIDES = (math.log2(1 / 8), math.log2(0.8))  # range of the size of all other people, relative to the scene's side
+_SHARP_PROBABILITY = 0.3  # probability that an image is pasted with a sharp edge
+_VISIBLE_SHARE = 0.4  # people are annotated if more than this fraction of their joints is inside the scene and uncovered
+_DRAWN_PROBABILITY = 0.5  # probability of a synthetic background although there are background images
 
 
 @dataclass(frozen=True)
 class SceneBatch(TensorBatch):
-    """Scenes as tensors on one device.
+    """Batch of scenes, as tensors on one device.
 
     Parameters
     ----------
     images : (B, S, S, 3) uint8
-        Red, green, blue.
+        RGB images.
     people : (B, `MOST`, 3) float32
-        Centre x, y and longer side of the tight box of the joints inside the scene, in pixels; NaN for none.
+        Centre x, y and longer side of the bounding box of each person's joints, clipped to the scene, in pixels; rows after the
+        last person are NaN.
     index : (B,) int64
-        Indices in the data set.
+        Indices of the scenes in the data set.
     failures : tuple of Failure
-        People missing from a scene because their image could not be read.
+        People who are missing from a scene because their image could not be read.
     """
 
     images: Tensor
@@ -50,17 +51,20 @@ class SceneBatch(TensorBatch):
 
 
 class SceneDataset(Dataset):
-    """Whole batches of scenes, one for each person, who comes first in it. They depend on seed, epoch and index only.
+    """Data set that returns whole batches of scenes. There is one scene per person: the first person to be pasted.
+
+    A scene depends only on the seed, the epoch and the index.
 
     Parameters
     ----------
     people : People
-        Ideally the only person in their image: others would count as background.
+        People to paste. Ideally each image shows only one person, as any further people would be treated as background.
     backgrounds : sequence of (H, W, 3) uint8
-        Red, green, blue, without people; may be empty. Half of the backgrounds are drawn in any case.
+        RGB images without people; may be empty. At least half of the scenes have a synthetic background.
     size : int
         Side of the scenes in pixels.
     seed : int
+        Random seed of the scenes.
     """
 
     def __init__(self, people: People, backgrounds: Sequence[np.ndarray] | np.ndarray, *, size: int, seed: int = 0):
@@ -73,7 +77,7 @@ class SceneDataset(Dataset):
         return len(self.people)
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> SceneBatch:
-        """Make the batch of some (epoch, index), possibly none."""
+        """Return the batch for a sequence of (epoch, index) pairs, which may be empty."""
         images = np.zeros((len(keys), self.size, self.size, 3), np.uint8)
         people = np.full((len(keys), MOST, 3), np.nan, np.float32)
         failures = []
@@ -89,12 +93,12 @@ class SceneDataset(Dataset):
 
 
 def known_people(batch: SceneBatch) -> list[np.ndarray]:
-    """Return the people of each scene, (N, 3): centre x, y and longer side."""
+    """Return an (N, 3) array for each scene of the batch: centre x, y and longer side of each person, in pixels."""
     return [people[~np.isnan(people[:, 0])] for people in batch.people.numpy()]
 
 
 def _centre_and_side(joints: np.ndarray, size: int) -> tuple[float, float, float]:
-    """Centre and longer side of the tight box of the joints, cut at the edge of the scene."""
+    """Return the centre x, y and the longer side of the joints' bounding box, clipped to the scene."""
     inside = joints.clip(0, size - 1)
     low = inside.min(0)
     high = inside.max(0)
@@ -142,7 +146,7 @@ class _Scene:
         return cv2.resize(image[y : y + side, x : x + side], (self.size, self.size), interpolation=cv2.INTER_CUBIC)
 
     def _add(self, index: int, *, fills: bool) -> None:
-        """Paste a person's image at a random scale and place, and note the joints if enough of them are visible."""
+        """Paste the image of a person at a random scale and position; annotate the person if enough joints are visible."""
         person = self.dataset.people[index]
         try:
             image, shown = person.read()
@@ -172,7 +176,7 @@ class _Scene:
         return self.size * 2 ** self.rng.uniform(*_LOG2_SIDES) / max(np.ptp(joints, axis=0).max(), 1)
 
     def _draw_corner(self, size: tuple[int, int], centre: np.ndarray, *, fills: bool) -> np.ndarray:
-        """Draw where in the scene an image of this size begins; `centre` is the person's in the image."""
+        """Choose a random position in the scene for the top left corner of an image whose person is at `centre`."""
         if fills:
             room = self.size - np.array(size)
             corner = self.rng.uniform(np.minimum(room, 0), np.maximum(room, 0))
@@ -181,7 +185,7 @@ class _Scene:
         return corner.round().astype(int)
 
     def _paste(self, image: np.ndarray, corner: np.ndarray, size: tuple[int, int]) -> None:
-        """Paste an image, resized to `size`, into the scene, faded out towards its edges."""
+        """Resize an image to `size` and paste it into the scene, fading out towards the edges of the image."""
         left, top = corner
         width, height = size
         if width < image.shape[1]:
@@ -198,7 +202,7 @@ class _Scene:
         self.image = cv2.blendLinear(pasted, self.image, weight, 1 - weight)
 
     def _remove_covered(self, corner: np.ndarray, size: tuple[int, int]) -> None:
-        """Remove the people of whom the image pasted last leaves too few joints visible."""
+        """Remove the annotations of people with too few visible joints after pasting an image at `corner`."""
         visible = []
         for joints in self.joints:
             covered = ((joints >= corner) & (joints < corner + size)).all(1)
@@ -211,5 +215,5 @@ class _Scene:
 
 
 def _fade(pixel: np.ndarray, length: int) -> np.ndarray:
-    """(S,) float32 weights of an image's columns or rows: from 0 outside to 1 within a margin."""
+    """Return the (S,) float32 weights of the columns or rows of a pasted image: 0 outside, rising to 1 within a margin."""
     return (np.minimum(pixel + 1, length - pixel) / (0.06 * length + 2)).clip(0, 1).astype(np.float32)

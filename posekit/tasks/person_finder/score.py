@@ -1,4 +1,4 @@
-"""Recall of a person finder, in scenes whose people are known."""
+"""Recall of a person finder on composed scenes, in which the positions of all people are known."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from posekit.tasks.person_finder.scenes import SceneDataset, known_people
 
 _IOU = 0.5
 _BATCH = 32
-# Larger sides of people, in sides of the scene.
+# Groups by size: range of the longer side of a person's bounding box, as a fraction of the side of the scene.
 _SIZES = {"below a quarter of the scene": (0, 0.25), "a quarter to a half": (0.25, 0.5), "larger": (0.5, np.inf)}
-# People in the scene.
+# Groups by number of people: range of the number of people in the scene.
 _COUNTS = {"alone": (1, 1), "two or three": (2, 3), "four and more": (4, np.inf)}
 
 
 @dataclass(frozen=True)
 class Proposals:
-    """Boxes proposed for N people in S scenes.
+    """Result of a person finder for N people in S scenes.
 
     Parameters
     ----------
     scene_N : (N,) int
-        Index of the person's scene.
+        Index of the scene that shows the person.
     side_N : (N,) float
-        Longer side of the tight box of their joints, in sides of the scene.
+        Longer side of the bounding box of the person's joints, as a fraction of the side of the scene.
     found_N : (N,) bool
-        Whether a box has an IoU of at least 0.5 with the square around that tight box.
+        True if a proposed box has an IoU of at least 0.5 with the square that has the same centre and longer side.
     boxes_S : (S,) int
-        Number of proposed boxes.
+        Number of proposed boxes in each scene.
     """
 
     scene_N: np.ndarray
@@ -42,12 +42,13 @@ class Proposals:
     boxes_S: np.ndarray
 
     def recall(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
-        """Recall of everybody, by size, and by the number of people in the scene.
+        """Compute the recall of all people, of each size group, and of each group by number of people in the scene.
 
         Returns
         -------
         dict of str to (int, float, (float, float))
-            Number of people, recall in percent, and its 95 % interval from a bootstrap over scenes.
+            By group: number of people, recall in percent, and the 95 % confidence interval of the recall from a bootstrap over
+            scenes.
         """
         people_in_scene = np.bincount(self.scene_N, minlength=len(self.boxes_S))[self.scene_N]
         recall = {"everybody": self._recall_of(np.ones(len(self.scene_N), bool))}
@@ -67,14 +68,15 @@ class Proposals:
 def score_proposals(
     find: Callable[[np.ndarray], Sequence[tuple[Box, float]]], scenes: SceneDataset, *, progress: bool = True
 ) -> Proposals:
-    """Run a finder on every scene.
+    """Run a person finder on every scene.
 
     Parameters
     ----------
     find : callable
-        Such as `posekit.tasks.person_finder.finder.CentreFinder`; only as many boxes count as `PoseDetector` examines.
+        Person finder, for example `posekit.tasks.person_finder.finder.CentreFinder`. Only the boxes with the highest scores are
+        used, as many as `PoseDetector` examines.
     scenes : SceneDataset
-        Used as in epoch 0.
+        Scenes to use, those of epoch 0.
     progress : bool
         Whether to show a progress bar.
     """
@@ -92,7 +94,7 @@ def score_proposals(
 
 
 def _iterate(scenes: SceneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield images (blue, green, red) and their people (N, 3): centre x, y and longer side."""
+    """Yield BGR images and (N, 3) arrays of the people in each image: centre x, y and longer side in pixels."""
     for start in range(0, len(scenes), _BATCH):
         stop = min(start + _BATCH, len(scenes))
         batch = scenes.__getitems__([(0, index) for index in range(start, stop)])
@@ -101,6 +103,6 @@ def _iterate(scenes: SceneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _is_found(people_N3: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """(N,) bool: whether a box fits the person."""
+    """Return an (N,) bool array, True for people with an IoU of at least 0.5 with a box."""
     squares = np.array([(*box.centre, box.side / BOX_MARGIN) for box in boxes]).reshape(-1, 3)
     return np.any(square_iou(people_N3, squares) >= _IOU, axis=1)

@@ -1,4 +1,4 @@
-"""Finding people as a task: the loss of a batch, and the average precision on the validation scenes."""
+"""Person finder task: the loss of a batch, and the average precision on the validation scenes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
@@ -21,18 +21,18 @@ _LOWEST_PEAK = 0.05
 
 
 class CentresTask:
-    """Heatmaps of people's centres under a heatmap loss (a `posekit.training.task.Task`).
+    """Predict heatmaps of the centres of people, with any heatmap loss (implements `posekit.training.task.Task`).
 
     Parameters
     ----------
     loader : DataLoader
         Training batches (`posekit.tasks.person_finder.scenes.SceneBatch`).
     valid_loader : DataLoader
-        Scenes of other people.
+        Validation batches: scenes with people who are not in the training scenes.
     prepare : callable
-        (B, S, S, 3) uint8 scenes -> network input, see `posekit.models.normalise`.
+        Converts (B, S, S, 3) uint8 scenes to the network input, see `posekit.models.normalise`.
     sizes : sequence of float
-        Sides of the people that each map is for; see `posekit.tasks.person_finder.centres`.
+        Size in pixels of the people in each heatmap; see `posekit.tasks.person_finder.centres`.
     loss : HeatmapLoss
     """
 
@@ -65,12 +65,12 @@ class CentresTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Compute average precision and recall of the people's square boxes in the validation scenes.
+        """Compute the average precision and recall of the square bounding boxes of people in the validation scenes.
 
         Raises
         ------
         DataError
-            If more than 1 % of the people cannot be read.
+            If more than 1 % of the people's images cannot be read.
         """
         hourglass = cast(StackedHourglass, model.eval())
         device = next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""One training run of a person finder: its data, its engine and its results."""
+"""Training run of a person finder: data, engine and results."""
 
 from pathlib import Path
 from typing import cast
@@ -23,7 +23,7 @@ _COLUMNS = 6
 
 
 class DetectorTraining:
-    """A person finder's training (a `posekit.training.command.Training`)."""
+    """Training run of a person finder (implements `posekit.training.command.Training`)."""
 
     def __init__(self, config: DetectorConfig):
         self.config = config
@@ -39,19 +39,19 @@ class DetectorTraining:
         """Describe the data and the network."""
         people = self.people
         valid = self.valid
-        backgrounds = "drawn"
+        backgrounds = "synthetic"
         if len(self.backgrounds):
             backgrounds += f", and {len(self.backgrounds):,} images"
         sizes = ", ".join(f"{size:.0f}" for size in cast(CentresTask, engine.task).sizes)
         return (
-            f"train: {len(people):,} people of {people.name} {people.split}, one scene for each\n"
+            f"train: {len(people):,} people of {people.name} {people.split}, one scene per person and epoch\n"
             f"valid: {len(valid):,} people of {valid.name} {valid.split}; backgrounds: {backgrounds}\n"
             f"model: {count_parameters(engine.plain_model) / 1e6:.2f} M parameters, people of {sizes} px "
             f"in scenes of {self.config.model.input_size} px; loss: {self.config.loss.name}; device: {engine.accelerator.device}"
         )
 
     def finish(self, out: Path, engine: Engine) -> None:
-        """Draw the people that the best weights find."""
+        """Draw the boxes that the best weights find in validation scenes."""
         weights = out / "best.safetensors"
         figures = draw_run(out)
         find = CentreFinder(weights, device=str(engine.accelerator.device))
@@ -64,6 +64,6 @@ class DetectorTraining:
         write_image(figures / "scenes.png", contact_sheet(drawn, _COLUMNS))
         best = max(read_metrics(out / "metrics.csv"), key=lambda row: row[engine.task.metric])
         print(
-            f"\nin scenes of {len(self.valid):,} other people, IoU 0.5: AP {best['AP50']:.1f} %, recall {best['recall']:.1f} %\n\n"
+            f"\nvalidation: {len(self.valid):,} people, IoU 0.5: AP {best['AP50']:.1f} %, recall {best['recall']:.1f} %\n\n"
             f"weights: {weights}\nfigures: {figures}"
         )

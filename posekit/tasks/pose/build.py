@@ -1,4 +1,4 @@
-"""Build the data, loss, model and engine that a pose model's configuration describes."""
+"""Build the data, loss, model and engine from the configuration of a pose model."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +23,9 @@ from posekit.training.engine import Engine
 
 
 def build_people(config: DataConfig) -> tuple[People, People]:
-    """Open the training and validation people, both in the first training source's skeleton.
+    """Open the training and validation people, all in the skeleton of the first training data set.
 
-    Writes the synthetic data set first, if the configuration asks for one.
+    First writes the synthetic data set if the configuration includes one.
     """
     root = Path(config.root)
     if config.synthetic.people:
@@ -36,7 +36,7 @@ def build_people(config: DataConfig) -> tuple[People, People]:
 
 
 def build_loss(config: LossConfig) -> HeatmapLoss:
-    """Build the loss, within OHKM if the configuration asks for it."""
+    """Build the loss, wrapped in OHKM if configured."""
     makers: dict[str, Callable[[], HeatmapLoss]] = {
         "anchor": partial(losses.HeatmapAnchorLoss, config.gamma),
         "bce": losses.HeatmapBCE,
@@ -48,7 +48,7 @@ def build_loss(config: LossConfig) -> HeatmapLoss:
 
 
 def build_info(config: PoseConfig, skeleton: Skeleton) -> ModelInfo:
-    """Describe the model for its weights files."""
+    """Build the description of the model that is stored in the weights files."""
     mean, std = input_statistics(config.model)
     return ModelInfo(
         skeleton=skeleton,
@@ -64,7 +64,7 @@ def build_info(config: PoseConfig, skeleton: Skeleton) -> ModelInfo:
 
 
 def build_engine(config: PoseConfig, train: People, valid: People, *, out: Path, accelerator: Accelerator, resume: bool) -> Engine:
-    """Build everything that trains, ready to run."""
+    """Build the engine, ready to run."""
     info = build_info(config, train.skeleton)
     model = build_model(partial(info.build, prior=config.model.prior), config.seed)
     if not resume:

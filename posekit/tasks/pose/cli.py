@@ -13,13 +13,15 @@ _DESCRIPTION = f"""Train a pose model, evaluate it on the validation people, and
   posekit train --config configs/lspet/cpu_small.yaml --data.root DIR --train.epochs 5
   posekit train --resume --out runs/quickstart
 
-Writes into OUT: config.yaml; metrics.csv and tensorboard/, one row per epoch; last/, to resume from;
-best.safetensors and final.safetensors; metrics.json and predictions.h5 of the best weights; figures/.
+Writes to the folder OUT:
+  config.yaml; metrics.csv and tensorboard/ (one row per epoch); last/ (checkpoint to resume from);
+  best.safetensors and final.safetensors; metrics.json and predictions.h5 (of the best weights); figures/
+
 {NOTES.format(tool="tools/train.py")}"""
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     require_own = partial(require_task, command="train")
     return run_training(TrainingCommand(_DESCRIPTION, PoseConfig, require_own, _open), argv, prog)
 

@@ -1,4 +1,4 @@
-"""Comparison of pose models, scored on the validation people."""
+"""Comparison of pose models, evaluated on the validation people."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,26 +28,27 @@ class Comparison:
     def __init__(self, training: PoseTraining):
         self.people = training.valid
         self.summary = (
-            f"{len(training.train):,} people to train, {len(self.people):,} of {self.people.name} {self.people.split} to score"
+            f"training: {len(training.train):,} people; evaluation: {len(self.people):,} people of "
+            f"{self.people.name} {self.people.split}"
         )
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """Name the folder after the decoding: the same weights may be scored with several."""
+        """Return the name of the results folder, which contains the decoding method: one model may have several results."""
         return f"final-{decode}"
 
     def evaluate(self, config: PoseConfig, weights: Path, results: Path, decode: str) -> Evaluation:
-        """Predict and score the validation people."""
+        """Predict the validation people and compute the scores."""
         predictor = Predictor(weights, device=config.train.device, decode=decode, backend="torch")
         predictions = predictor.predict_people(self.people)
         write_predictions(results / _PREDICTIONS, predictions)
         scores = score(self.people, predictions)
-        assert predictor.model is not None  # the PyTorch backend has one
+        assert predictor.model is not None  # the PyTorch backend always has a model
         sections = {"analysis": analysis_numbers(scores)}
         return Evaluation(scores, count_parameters(predictor.model), predictor.choices, sections)
 
     def repeats(self, results: Mapping[int, Path]) -> PoseRepeats:
-        """Score the stored predictions again."""
+        """Compute the scores of the stored predictions, by seed."""
         scores = {}
         for seed, folder in results.items():
             predictions = read_predictions(folder / _PREDICTIONS, people=self.people)
@@ -55,25 +56,26 @@ class Comparison:
         return PoseRepeats(scores)
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
-        """PCK of the joint groups, and the pooled mean."""
+        """Return the PCK of each joint group, and of all joints pooled as "mean"."""
         figures = {name.lower(): value for name, value in metrics["groups"].items()}
         return {**figures, "mean": metrics["pooled_mean"]}
 
     def caption(self, config: PoseConfig, decode: str, models: Mapping[str, PoseRepeats]) -> str:
-        """Caption of the table of scores."""
+        """Return the caption of the table of scores."""
         scores = _first_scores(models)
         return (
-            f"{scores.metric} in percent of {scores.n_persons:,} persons ({self.people.name} {self.people.split}), last epoch's "
-            f"weights, decoding {decode}; mean ± standard deviation over the seeds. Inversions: joints within the threshold of "
-            "the opposite joint and not of their own. Double: maps with another peak at least half as high."
+            f"{scores.metric} in percent for {scores.n_persons:,} people ({self.people.name} {self.people.split}), weights of "
+            f"the last epoch, decoding {decode}; mean ± standard deviation over the seeds. Inversions: joints predicted within "
+            "the threshold of the opposite joint, but not of the true joint. Double: heatmaps with a second peak at least half "
+            "as high as the first."
         )
 
     def groups(self, models: Mapping[str, PoseRepeats]) -> list[str]:
-        """The skeleton's joint groups, and the mean."""
+        """Return the names of the joint groups and of the mean."""
         return [*_first_scores(models).groups, MEAN]
 
     def metric(self, models: Mapping[str, PoseRepeats]) -> str:
-        """Name of the metric, for example PCKh@0.5."""
+        """Return the name of the metric, for example PCKh@0.5."""
         return _first_scores(models).metric
 
 

@@ -1,4 +1,4 @@
-"""Pose estimation as a task: the loss of a batch, and the score on the validation people."""
+"""Pose estimation task: the loss of a batch, and the evaluation on the validation people."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,26 +20,27 @@ from posekit.training.validation import gather_validated
 
 
 class PoseTask:
-    """Heatmap regression under any heatmap loss (a `posekit.training.task.Task`).
+    """Pose estimation with any heatmap loss (implements `posekit.training.task.Task`).
 
     Parameters
     ----------
     loader : DataLoader
         Training batches (`posekit.data.batch.Batch`).
     valid_loader : DataLoader
-        Crops of `valid_people` without augmentation, each once.
+        Crops of `valid_people` without augmentation, one per person.
     valid_people : People
     prepare : callable
-        (B, S, S, 3) uint8 crops, and channel_gains_B3 in training -> network input, see `posekit.models.normalise`.
+        Converts (B, S, S, 3) uint8 crops to the network input, with the keyword ``channel_gains_B3`` in training; see
+        `posekit.models.normalise`.
     encode : callable
-        Joints (B, K, 2) in crop pixels and labelled (B, K) -> target maps.
+        Converts (B, K, 2) joints in crop pixels and their (B, K) labelled mask to target heatmaps.
     loss, warmup_loss : HeatmapLoss
-        `warmup_loss` is used during the first `warmup_epochs`.
+        Loss of the training, and loss of the first `warmup_epochs` epochs.
     warmup_epochs : int
     score : callable
-        Predicted joints (N, K, 2), image pixels, NaN where an image could not be read -> figures.
+        Computes metrics by name from the predicted (N, K, 2) joints in image pixels; NaN if an image could not be read.
     metric : str
-        The figure whose highest value decides which weights are best.
+        Name of the metric whose highest value decides which weights are best.
     """
 
     lower_is_better = False
@@ -70,7 +71,7 @@ class PoseTask:
         self.metric = metric
 
     def loss(self, model: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss, summed over the stacks, and count the last stack's hard pixels and hard joints."""
+        """Compute the loss, summed over the stacks, and count the hard pixels and hard joints of the last stack."""
         criterion = self.warmup_criterion if epoch < self.warmup_epochs else self.criterion
         target = self.encode(batch.joints, batch.labelled)
         outputs = model(self.prepare(batch.images, channel_gains_B3=batch.channel_gains))
@@ -84,12 +85,12 @@ class PoseTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Score predictions from one crop of each validation person, decoded with the quarter offset.
+        """Evaluate a model on one crop of each validation person; heatmaps are decoded with the quarter offset.
 
         Raises
         ------
         DataError
-            If more than 1 % of the people cannot be read.
+            If more than 1 % of the people's images cannot be read.
         """
         hourglass = cast(StackedHourglass, model.eval())
         device = next(model.parameters()).device
@@ -107,7 +108,7 @@ class PoseTask:
 
 
 def _count_joints(criterion: HeatmapLoss, labelled: Tensor) -> Tensor:
-    """Count the joints that a loss is the mean over."""
+    """Count the joints in the denominator of the mean loss."""
     joints = labelled.sum(1)
     if isinstance(criterion, OHKM):
         joints = joints.clamp(max=criterion.top)

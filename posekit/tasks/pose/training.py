@@ -1,4 +1,4 @@
-"""One training run of a pose model: its data, its engine and its results."""
+"""Training run of a pose model: data, engine and results."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _DRAWN_PEOPLE = 32
 
 
 class PoseTraining:
-    """A pose model's training (a `posekit.training.command.Training`)."""
+    """Training run of a pose model (implements `posekit.training.command.Training`)."""
 
     def __init__(self, config: PoseConfig):
         self.config = config
@@ -38,22 +38,22 @@ class PoseTraining:
         return build_engine(self.config, self.train, self.valid, out=out, accelerator=accelerator, resume=resume)
 
     def summary(self, engine: Engine) -> str:
-        """Describe the data, the network and the score of the mean pose."""
+        """Describe the data and the network, with the score of the mean pose as a baseline."""
         model = self.config.model
         baseline = self.baseline
-        network = f"{model.stacks} stack(s) of {model.features} features"
+        network = f"{model.stacks} stack(s) with {model.features} features"
         if model.encoder:
-            network += f" on {model.encoder}"
+            network += f" and backbone {model.encoder}"
         return (
             f"train: {_describe_people(self.train)}\n"
-            f"valid: {_describe_people(self.valid)}; {baseline.n_persons:,} can be scored{self._overlap_warning()}\n"
+            f"valid: {_describe_people(self.valid)}; {baseline.n_persons:,} can be evaluated{self._overlap_warning()}\n"
             f"model: {network}, {count_parameters(engine.plain_model) / 1e6:.2f} M parameters, "
             f"{model.input_size} px; loss: {self.config.loss.name}; device: {engine.accelerator.device}\n"
-            f"to beat: the mean pose has {baseline.metric} {baseline.pooled_mean:.2f}"
+            f"baseline: {baseline.metric} {baseline.pooled_mean:.2f} % for predicting the mean pose"
         )
 
     def finish(self, out: Path, engine: Engine) -> None:
-        """Score and draw the predictions of the best weights."""
+        """Evaluate the best weights and draw the predictions."""
         weights = out / "best.safetensors"
         predictor = Predictor(weights, device=str(engine.accelerator.device), decode="quarter")
         predictions = predictor.predict_people(self.valid)
@@ -64,21 +64,21 @@ class PoseTraining:
         write_metrics(out, scores, weights=str(weights), choices=choices)
         figures = draw_run(out)
         write_image(figures / "validation.png", _draw_people(self.valid, predictions, scores, predictor.info.input_size))
-        print(f"\n{scores.table()}\n(the mean pose: {mean_pose_score:.2f})\n\nweights: {weights}\nfigures: {figures}")
+        print(f"\n{scores.table()}\n(baseline, mean pose: {mean_pose_score:.2f})\n\nweights: {weights}\nfigures: {figures}")
 
     def _overlap_warning(self) -> str:
-        """A warning if training and validation share images."""
+        """Return a warning if training and validation share images, else an empty string."""
         shared = np.isin(self.valid.image_paths, self.train.image_paths).sum()
         if not shared:
             return ""
-        return f"\n       warning: the images of {shared:,} people are trained on too, so their scores will be too good"
+        return f"\n       warning: {shared:,} validation people are in training images, so the scores will be too high"
 
 
 def _score_mean_pose(train: People, valid: People) -> Scores:
     scores = score(valid, mean_pose(train, valid))
     if not scores.n_persons:
         raise DataError(
-            f"{valid.name} {valid.split}: no person has a {scores.reference}, so PCK cannot be computed; choose another data.valid"
+            f"{valid.name} {valid.split}: no person has a {scores.reference}, which PCK needs; choose another data.valid"
         )
     return scores
 
@@ -91,7 +91,7 @@ def _describe_people(people: People) -> str:
 
 
 def _draw_people(people: People, predictions: Predictions, scores: Scores, size: int) -> np.ndarray:
-    """Draw some validation people, chosen at random: prediction beside truth."""
+    """Draw the predictions and annotations of randomly chosen validation people side by side."""
     scored = np.flatnonzero(np.isfinite(predictions.joints).all((1, 2)) & ~scores.pck.left_out)
     chosen = np.random.default_rng(0).permutation(scored)[:_DRAWN_PEOPLE]
     images = []

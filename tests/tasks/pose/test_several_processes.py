@@ -119,7 +119,7 @@ def test_two_processes_have_the_curve_of_one_and_only_the_first_writes(config, a
     script.write_text(ONE_WRITER)
     output = finish(start([*TOGETHER, script], "--config", config, "--out", tmp_path / "run"))
     assert "7 people of lspet" in output
-    assert output.count("to beat: the mean pose") == 1
+    assert output.count("baseline:") == 1
     assert_same_curve(tmp_path / "run", alone)
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
     assert (tmp_path / "run" / "final.safetensors").exists()
