@@ -31,7 +31,7 @@ examples:
   compare the losses of image classifiers on CIFAR
     %(prog)s --config configs/compare/cifar_losses.yaml --data.root DIR
 
-what is written (OUT/*.* is updated after each run):
+what is written (all files in OUT are updated after each run):
   OUT/results.md       tables: PCK per joint group (classifiers: error), as mean and standard deviation over the seeds; paired
                        differences with confidence intervals over people (or images) and seeds; training time; for pose
                        models also left-right inversions and double counting

@@ -17,8 +17,8 @@ Draw figures of losses, models, predictions and training runs.
 Images are written as PNG, plots as PNG, SVG and PDF. For drawing from Python, see the functions in posekit.drawing."""
 
 _PENALTY = """\
-Draw penalty maps (figure 7 of the paper): the difference between anchor loss and binary cross entropy at each
-pixel, one map per joint, drawn over the image. Anchor loss is higher at wrong positions that score higher than the
+Draw penalty maps (figure 7 of the paper): anchor loss minus binary cross entropy at each pixel (0 where the
+difference is negative), one map per joint, drawn over the image. Anchor loss is higher at wrong positions that score higher than the
 joint's true position: on the opposite joint (for example the other wrist), on another person, or on anything that
 looks like the joint.
 
@@ -197,7 +197,7 @@ def _add_penalty(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--view", choices=("penalty", "modulator"), default="penalty",
-        help="penalty: anchor loss minus cross entropy; modulator: their ratio (default: %(default)s)",
+        help="penalty: anchor loss minus cross entropy, at least 0; modulator: their ratio (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="for a data set without --person: measure only the images of the first N people"
@@ -279,7 +279,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model_options(parser: argparse.ArgumentParser, *, several: str = "") -> None:
-    """Add `--weights` and `--device`. If `several` is given, `--weights` accepts several files, and `several` ends its help text."""
+    """Add `--weights` and `--device`. With `several`, the end of the help text, `--weights` accepts several files."""
     text = f"a weights file (.safetensors) or the name of bundled weights (default: {DEFAULT})"
     if several:
         parser.add_argument("--weights", default=[DEFAULT], nargs="+", metavar="W", help=f"{text}; {several}")

@@ -77,7 +77,7 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
         numbers["models"][name] = study.to_dict()
     print(f"{EXPLANATION}\n")
     if len({study.targets for study in studies.values()}) > 1:
-        print("The models' numbers cannot be compared, because heatmaps of different size or sigma have different regions.\n")
+        print("The models' numbers cannot be compared, because the models' targets (input size, sigma, rounding) differ.\n")
     elif len(studies) == 2:
         first, second = studies
         difference = PenaltyComparison(studies[first], studies[second])
