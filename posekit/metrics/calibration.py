@@ -31,7 +31,7 @@ class Calibration:
     Raises
     ------
     ValueError
-        If the knots do not meet these conditions.
+        If `peaks` or `probabilities` violate the conditions given above.
     """
 
     peaks: Sequence[Sequence[float]]

@@ -57,7 +57,7 @@ class Diagnosis:
         return dict(zip(KINDS[1:], in_percent(counts[1:], counts.sum()).tolist(), strict=True))
 
     def persons(self, kind: str, joint: int) -> np.ndarray:
-        """Ascending indices of the people whose prediction of `joint` is of this kind.
+        """Ascending indices of the people whose prediction of `joint` is of the given kind.
 
         Raises
         ------
@@ -79,7 +79,7 @@ def diagnose(
     flip_order_K: ArrayLike,
     jitter_factor: float = 2.0,
 ) -> Diagnosis:
-    """Classify the prediction of each evaluated joint as the first of these kinds that applies.
+    """Classify the prediction of each evaluated joint as the first kind in this list that applies.
 
     - good: within `threshold` of the true joint, as in PCK;
     - inversion: within `threshold` of the same person's true opposite (left or right) joint, if the opposite joint is

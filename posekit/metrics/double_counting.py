@@ -78,7 +78,7 @@ class DoubleCounting:
         """(K,) float64 array: percentage of each joint's heatmaps with the finding; NaN where the denominator is 0.
 
         The denominator is the number of evaluated heatmaps for "double", and of double heatmaps for every other finding. For
-        "other_opposite" it is 0 for joints that have no opposite.
+        "other_opposite" the denominator is 0 for joints that have no opposite joint.
         """
         return in_percent(self.counts(finding), self._candidates(finding).sum(0))
 

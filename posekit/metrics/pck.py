@@ -1,7 +1,8 @@
 """Percentage of correct keypoints: PCKh (MPII) and PCK (LSP).
 
-A predicted joint is correct if it is at most `threshold` times the person's reference size away from the truth: the head size
-for PCKh (Andriluka et al., CVPR 2014), the torso size for PCK (Yang & Ramanan, PAMI 2013, as used for LSP).
+A predicted joint is correct if its distance to the truth is at most `threshold` times the person's reference size. The reference
+size is the head size for PCKh (Andriluka et al., CVPR 2014) and the torso size for PCK (Yang & Ramanan, PAMI 2013, as used for
+LSP).
 """
 
 from collections.abc import Mapping, Sequence

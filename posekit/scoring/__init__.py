@@ -1,1 +1,1 @@
-"""Scores of predictions against annotations."""
+"""Evaluate predictions against annotations."""

@@ -1,4 +1,4 @@
-"""Analyse errors by kind, torso direction and double counting: tables, figures and lists of people."""
+"""Analyse errors by kind, by torso direction and by double counting: tables, figures and CSV files."""
 
 import csv
 import io
@@ -21,7 +21,10 @@ _DOUBLE_COLUMNS = ("highest peak right", "truth under another", "another on the 
 def diagnosis_shares(
     scores: Scores, diagnosis: Diagnosis, groups: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, list[float]]:
-    """Percent good, jitter, inversion, miss: of groups of joints (the skeleton's, by default) and of all joints of the mean."""
+    """Return the percentages of good, jitter, inversion and miss for each joint group and for all joints of the mean ("All").
+
+    `groups` are joint indices by group name; default: the skeleton's groups.
+    """
     shares = {}
     for name, joints in _with_all(scores, groups).items():
         counts = diagnosis.counts[list(joints)].sum(0)
@@ -32,10 +35,11 @@ def diagnosis_shares(
 def double_shares(
     scores: Scores, double: DoubleCounting, groups: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, list[float]]:
-    """Percent of maps with several peaks, of groups of joints (the skeleton's, by default) and of all joints of the mean.
+    """Return four percentages for each joint group and for all joints of the mean ("All").
 
-    The other three are percent of these maps: the highest peak is right, only another peak is right, another peak is on the
-    opposite joint.
+    The first is the percentage of heatmaps that are double (have several peaks). The others are percentages of the double
+    heatmaps: the highest peak is correct, only another peak is correct, another peak is on the opposite joint.
+    `groups` are joint indices by group name; default: the skeleton's groups.
     """
     shares = {}
     for name, joints in _with_all(scores, groups).items():
@@ -48,7 +52,11 @@ def _with_all(scores: Scores, groups: Mapping[str, Sequence[int]] | None) -> dic
 
 
 def analysis_numbers(scores: Scores) -> dict:
-    """All analyses for ``metrics.json``: percent of each group and of all, PCK points, counts of each joint, torsos."""
+    """Return all analyses for ``metrics.json``.
+
+    Percentages per joint group, counts per joint, the PCK points that each kind of error costs, the number of people with left and
+    right swapped, and the limb scores by torso direction.
+    """
     diagnosis = scores.diagnosis
     double = scores.double_counting
     joints = scores.people.skeleton.joints
@@ -71,7 +79,7 @@ def _named_rows(rows: Mapping[str, list], columns: Sequence[str]) -> dict[str, d
 
 
 def analysis_tables(models: Mapping[str, Scores]) -> str:
-    """Text for the screen: all analyses of each model."""
+    """Return the tables for the terminal: all analyses of each model."""
     tables = []
     for name, scores in models.items():
         tables += [
@@ -88,12 +96,12 @@ def _diagnosis_table(scores: Scores) -> str:
     unit = scores.reference.partition(" (")[0]
     cost = ", ".join(f"{kind} {points:.2f}" for kind, points in diagnosis.cost(scores.mean_joints).items())
     lines = [
-        f"kinds of error in percent of the joints (good within {threshold:g}; inversion within {threshold:g} of the",
-        f"opposite joint; jitter within {2 * threshold:g} of the truth, in {unit}s; else miss)",
+        f"kinds of error in percent of the evaluated joints (distances in {unit}s: good within {threshold:g} of the truth;",
+        f"inversion within {threshold:g} of the opposite joint; jitter within {2 * threshold:g} of the truth; otherwise miss)",
         "",
         *_joint_lines(("joints", *KINDS), diagnosis.counts.sum(1), diagnosis_shares(scores, diagnosis, _single_joints(scores))),
-        f"points of the pooled mean if repaired: {cost}",
-        f"people who would score higher with left and right exchanged: {diagnosis.n_mirrored:,} of {scores.n_persons:,}",
+        f"percentage points that the pooled mean would gain without these errors: {cost}",
+        f"people who would score higher with left and right swapped: {diagnosis.n_mirrored:,} of {scores.n_persons:,}",
     ]
     return "\n".join(lines)
 
@@ -101,14 +109,14 @@ def _diagnosis_table(scores: Scores) -> str:
 def _double_table(scores: Scores) -> str:
     double = scores.double_counting
     if double is None:
-        return "double counting needs the heatmaps' peaks, which this file lacks; score the model with --weights"
+        return "double counting needs the heatmaps' peaks, which the prediction file lacks; evaluate the model with --weights"
     columns = ("maps", "double", "top right", "only other", "on opposite")
     lines = [
-        f"double counting (another peak, {scores.pck.threshold:g} or more away and at least half as high), in percent",
+        f"double counting in percent (another peak at least half as high and {scores.pck.threshold:g} reference sizes away)",
         "",
         *_joint_lines(columns, double.maps, double_shares(scores, double, _single_joints(scores))),
-        "double: of all maps; the others are percent of the double maps: the highest peak is right; only another peak is",
-        "right; another peak is on the same person's opposite joint",
+        "maps: number of heatmaps; double: percentage of all heatmaps; the other columns are percentages of the double heatmaps:",
+        "the highest peak is correct; only another peak is correct; another peak is on the same person's opposite joint",
     ]
     return "\n".join(lines)
 
@@ -118,7 +126,7 @@ def _single_joints(scores: Scores) -> dict[str, tuple[int]]:
 
 
 def _joint_lines(columns: Sequence[str], counts_K: np.ndarray, shares: Mapping[str, Sequence[float]]) -> list[str]:
-    """One line for each joint, with its count, and one for all joints of the mean."""
+    """Format one line per joint, including the joint's count, and a last line for all joints of the mean."""
     width = max(map(len, shares)) + 1
     lines = [" " * width + "".join(f"{column:>13}" for column in columns)]
     counts = [f"{count:,}" for count in counts_K]
@@ -129,20 +137,22 @@ def _joint_lines(columns: Sequence[str], counts_K: np.ndarray, shares: Mapping[s
 
 
 def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Path]:
-    """Write both analyses of one or several models.
+    """Write the error diagnosis and the double counting analysis of one or several models.
 
-    ``diagnosis.csv`` lists every counted joint that is not good, ``double_counting.csv`` every map with several peaks, each with
-    the person's index and image; ``diagnosis.png`` and ``double_counting.png`` show the shares of all models side by side.
+    ``diagnosis.csv`` lists every evaluated joint that is not good, and ``double_counting.csv`` every heatmap with several peaks,
+    with the person's index and image. ``diagnosis.png`` and ``double_counting.png`` show the percentages of all models side by
+    side. The ``double_counting`` files are written only if the predictions of a model contain peaks.
 
     Parameters
     ----------
     folder : str or Path
+        Output folder.
     models : mapping of str to Scores
-        By name, as shown in the figures.
+        Scores by model name, as shown in the figures.
 
     Returns
     -------
-    list of Path : the files.
+    list of Path : the files written.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Calibrate a model's peaks on scored predictions of people that it was not trained on."""
+"""Calibrate a model's heatmap peaks on scored predictions for people who are not in the training set."""
 
 import numpy as np
 
@@ -8,27 +8,27 @@ from posekit.scoring.score import Scores
 
 
 def calibrate(scores: Scores) -> tuple[Calibration, float]:
-    """Learn the probability that a joint is within the metric's threshold from the height of its peak.
+    """Learn to convert the height of a joint's peak to the probability that the joint is within the metric's threshold.
 
     Parameters
     ----------
     scores : Scores
-        Of predictions with peaks (`posekit.prediction.Predictor.predict_people`).
+        Scores of predictions that contain peaks (`posekit.prediction.Predictor.predict_people`).
 
     Returns
     -------
     calibration : Calibration
-        In the order of the people's skeleton, learned from all people.
+        Calibration learned from all people, with the joints in the order of the people's skeleton.
     error : float
         Expected calibration error by two-fold cross-validation over the people.
 
     Raises
     ------
     ValueError
-        If the predictions have no peaks, or no joint counts.
+        If the predictions have no peaks, or no joint is evaluated.
     """
     if scores.predictions.heights is None:
-        raise ValueError("scores: expected predictions with the heatmaps' peaks")
+        raise ValueError("scores: expected predictions that contain the heatmaps' peaks (peaks and heights), got none")
     peaks = scores.predictions.heights[:, :, 0]
     correct = scores.pck.correct
     counted = scores.pck.counted

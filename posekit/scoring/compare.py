@@ -1,4 +1,4 @@
-"""Compare two models' predictions of the same people."""
+"""Compare two models' predictions for the same people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from posekit.scoring.score import Scores
 
 @dataclass(frozen=True)
 class SameJoints:
-    """How often two models are right about the same joints of the same people.
+    """Scores of two models on the same joints of the same people.
 
     Parameters
     ----------
     n : int
         Number of joints.
     first, second : float
-        Percent of them within the threshold, for each model; NaN if there are none.
+        Percentage of these joints that each model predicts within the threshold; NaN if `n` is 0.
     difference : Difference
-        First minus second, with the 95 % interval of a paired bootstrap over people.
+        First minus second, with a 95 % confidence interval by paired bootstrap over people.
     """
 
     n: int
@@ -39,12 +39,12 @@ class PairedComparison:
     Parameters
     ----------
     first, second : Scores
-        Of the same people, with the same metric.
+        Scores for the same people, with the same metric.
 
     Raises
     ------
     PredictionsError
-        If the two do not score the same joints of the same people with the same metric.
+        If `first` and `second` do not evaluate the same joints of the same people with the same metric.
     """
 
     first: Scores
@@ -53,18 +53,18 @@ class PairedComparison:
     def __post_init__(self):
         if self.first.metric != self.second.metric or not np.array_equal(self.first.pck.counted, self.second.pck.counted):
             raise PredictionsError(
-                f"the two predictions are scored differently ({self.first.metric} of {self.first.pck.n:,} joints and "
-                f"{self.second.metric} of {self.second.pck.n:,}); compare predictions of one skeleton on one split"
+                f"the two predictions are scored differently ({self.first.metric} on {self.first.pck.n:,} joints and "
+                f"{self.second.metric} on {self.second.pck.n:,} joints); compare predictions of the same skeleton and split"
             )
 
     @cached_property
     def groups(self) -> dict[str, Difference]:
-        """First minus second in percentage points, pooled over each of the skeleton's groups, with paired 95 % intervals."""
+        """Difference of each joint group's pooled score, first minus second, in percentage points with 95 % confidence interval."""
         return {name: self._difference(joints) for name, joints in self.first.people.skeleton.group_indices.items()}
 
     @cached_property
     def total(self) -> Difference:
-        """First minus second, pooled over all joints of the mean."""
+        """Difference of the pooled mean, first minus second."""
         return self._difference(self.first.mean_joints)
 
     def _difference(self, joints: tuple[int, ...]) -> Difference:
@@ -72,10 +72,11 @@ class PairedComparison:
 
     @cached_property
     def on_double_maps(self) -> dict[str, SameJoints]:
-        """Joints of the mean whose heatmaps have several peaks in the first model, the second, either, both or neither.
+        """Scores on the joints whose heatmaps are double in the first model, the second, either, both or neither.
 
-        Among its own double maps each model is scored on different joints. Joints chosen by one model's maps favour the other,
-        as does "either" if one model has more of them; "both" is the fairest. Empty if a file lacks the heatmaps' peaks.
+        A heatmap is double if it has several peaks (see `posekit.metrics.double_counting`). Selecting joints by one model's double
+        heatmaps favours the other model, and "either" favours the model with fewer of them; "both" is the fairest selection. The
+        result is empty if one of the predictions lacks the heatmaps' peaks.
         """
         a = self.first.double_counting
         b = self.second.double_counting
@@ -104,7 +105,7 @@ class PairedComparison:
         )
 
     def table(self, names: tuple[str, str]) -> str:
-        """Text for the screen: a line for each group and one for the mean.
+        """Return the table for the terminal: one line per joint group and one for the mean.
 
         Parameters
         ----------
@@ -118,15 +119,15 @@ class PairedComparison:
             second = self.second.pck.pooled_mean(joints[name])
             rows[name] = (first, second, difference)
         lines = [
-            f"{self.first.metric}, pooled, of A ({names[0]}) and B ({names[1]});",
-            "A - B in percentage points, with the 95 % interval of a paired bootstrap over people",
+            f"{self.first.metric} in percent, pooled over the joints, for A ({names[0]}) and B ({names[1]});",
+            "A - B in percentage points, with a 95 % interval by paired bootstrap over people",
             "",
             *_table_lines(rows),
         ]
         return "\n".join(lines)
 
     def double_table(self, names: tuple[str, str]) -> str:
-        """Text for the screen: a line for each of `on_double_maps`.
+        """Return the table for the terminal: one line per entry of `on_double_maps`.
 
         Parameters
         ----------
@@ -138,19 +139,19 @@ class PairedComparison:
         for name, joints in self.on_double_maps.items():
             rows[f"{letters.get(name, name)} ({joints.n:,} joints)"] = (joints.first, joints.second, joints.difference)
         lines = [
-            f"percent right for A ({names[0]}) and B ({names[1]}) on the same joints, by which model's heatmaps are double;",
-            "joints chosen by one model's maps favour the other, as does either if one has more: both is the fairest",
+            f"percentage correct for A ({names[0]}) and B ({names[1]}) on joints with double heatmaps (several peaks) in A, B, …",
+            '(selecting joints by one model favours the other model; "either" favours the model with fewer; "both" is the fairest)',
             "",
             *_table_lines(rows),
         ]
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
-        """For ``metrics.json``: difference and interval of each group and the mean, in percentage points."""
+        """Return the entry for ``metrics.json``: difference and interval of each group and the mean, in percentage points."""
         return {name: _difference_dict(difference) for name, difference in {**self.groups, "Mean": self.total}.items()}
 
     def double_dict(self) -> dict:
-        """For ``metrics.json``: `on_double_maps`."""
+        """Return the entry for ``metrics.json`` with the contents of `on_double_maps`."""
         contents = {}
         for name, joints in self.on_double_maps.items():
             shares = {"joints": joints.n, "first": joints.first, "second": joints.second}
@@ -163,13 +164,13 @@ def _difference_dict(difference: Difference) -> dict:
 
 
 def _table_lines(rows: Mapping[str, tuple[float, float, Difference]]) -> list[str]:
-    """A's and B's percentages and their difference, one line for each row."""
+    """Format the percentages of A and B and their difference, one line per row."""
     width = max(map(len, rows)) + 2
     lines = [f"{'':<{width}}{'A':>8}{'B':>8}{'A - B':>9}   95 % interval"]
     for name, (a, b, difference) in rows.items():
         interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
         line = f"{name:<{width}}{a:>8.2f}{b:>8.2f}{difference.difference:>+9.2f}   {interval}"
         if not difference.decided and not np.isnan(difference.low):
-            line += "   undecided: it includes 0"
+            line += "   undecided: the interval includes 0"
         lines.append(line.replace("+nan", "   -").replace("nan", "  -"))
     return lines

@@ -1,4 +1,4 @@
-"""Detect the coordinate base of a prediction file, 0 or 1, by scoring it with both."""
+"""Detect whether the pixel coordinates of a prediction file start at 0 or 1, by scoring the file with both bases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from posekit.scoring.score import Scores, score
 
 @dataclass(frozen=True)
 class DetectedBase:
-    """Base with which predictions fit the truth better.
+    """Coordinate base with which the predictions fit the truth better.
 
     Parameters
     ----------
     base : {0, 1}
+        Detected coordinate of the first pixel.
     auc : (float, float)
         AUC in percent with base 0 and with base 1.
     difference : Difference
-        Of the AUC, the detected base minus the other, in percentage points.
+        AUC with the detected base minus AUC with the other base, in percentage points.
     """
 
     base: int
@@ -38,20 +39,25 @@ class DetectedBase:
 
 
 def detect_base(people: People, read: Callable[[int], Predictions], source: str) -> DetectedBase:
-    """Detect the base by scoring with both.
+    """Detect the coordinate base of predictions by scoring them with base 0 and base 1.
 
     Parameters
     ----------
     people : People
+        Ground truth.
     read : callable
-        Takes a base, returns the predictions, 0-based.
+        Function that reads the file with the given base and returns 0-based predictions.
     source : str
-        Name of the file in the error.
+        Name of the file, for error messages.
+
+    Returns
+    -------
+    DetectedBase
 
     Raises
     ------
     PredictionsError
-        If neither is better beyond chance.
+        If the difference between the bases may be due to chance.
     """
     scores = [score(people, read(base)) for base in (0, 1)]
     auc = scores[0].auc, scores[1].auc
@@ -62,14 +68,14 @@ def detect_base(people: People, read: Callable[[int], Predictions], source: str)
     if not difference.low > 0:
         raise PredictionsError(
             f"{source}: the coordinate base is unknown and cannot be detected (AUC {auc[0]:.2f} with base 0, {auc[1]:.2f} with "
-            "base 1); give --base 1 if the file was made for MATLAB's evaluation, else --base 0"
+            "base 1); add --base 1 if the file was made for the MATLAB evaluation, otherwise --base 0"
         )
     return DetectedBase(base, auc, difference)
 
 
 def _auc_sums(scores: Scores) -> np.ndarray:
-    """(N,) float64: each person's sum over counted joints of the share of thresholds that the joint passes."""
+    """(N,) float64 array: for each person, the fraction of thresholds that each evaluated joint passes, summed over the joints."""
     thresholds = scores.pck.auc_thresholds
     errors = scores.pck.errors[:, list(scores.mean_joints)]
-    passed = len(thresholds) - np.searchsorted(thresholds, errors, side="left")  # NaN sorts last: passes none
+    passed = len(thresholds) - np.searchsorted(thresholds, errors, side="left")  # NaN is sorted last: passes none
     return passed.sum(1) / len(thresholds)

@@ -1,4 +1,4 @@
-"""Scores by the direction of the true torso: of people who stand, lie or hang upside down."""
+"""Scores by the direction of the true torso, to compare people who stand, lie or are upside down."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from posekit.metrics.bootstrap import in_percent
 from posekit.people import People
 from posekit.scoring.score import Scores
 
-# Degrees between the torso, from the hips to the shoulders, and straight up.
+# Limits of the direction bins: degrees between the vector from the hips to the shoulders and straight up.
 _ENDS = (45.0, 90.0, 135.0)
 DIRECTIONS = ("upright", "45 to 90°", "90 to 135°", "inverted")
 EVERYBODY = "everybody"
@@ -25,9 +25,9 @@ class DirectionScore:
     persons : int
         Number of people scored.
     percent : float
-        Correct among all their counted limb joints; NaN if there are none.
+        Percentage of correct limb joints among the evaluated ones; NaN if no limb joint is evaluated.
     interval95 : (float, float)
-        Bootstrap 95 % interval of `percent`, over people.
+        95 % confidence interval of `percent`, by bootstrap over people.
     """
 
     persons: int
@@ -36,10 +36,10 @@ class DirectionScore:
 
 
 def torso_angles(people: People) -> np.ndarray:
-    """(N,) angle between straight up and the torso, from the hips to the shoulders, 0 to 180 degrees.
+    """(N,) float64 array: angle between straight up and the torso vector from hips to shoulders, 0 to 180 degrees.
 
-    The ends are the middles of the shoulders and of the hips, or the labelled one of a pair. NaN where neither of a pair is
-    labelled, or the skeleton lacks one of the four joints.
+    The torso vector runs from the midpoint of the hips to the midpoint of the shoulders; if only one joint of a pair is labelled,
+    that joint replaces the midpoint. The angle is NaN if neither joint of a pair is labelled or the skeleton lacks one of the four.
     """
     if not {"left_shoulder", "right_shoulder", "left_hip", "right_hip"} <= set(people.skeleton.joints):
         return np.full(len(people), np.nan)
@@ -48,7 +48,7 @@ def torso_angles(people: People) -> np.ndarray:
 
 
 def _middle(people: People, name: str) -> np.ndarray:
-    """(N, 2) float64: mean of the left and right joint, as far as labelled."""
+    """(N, 2) float64 array: mean of the labelled joints among left and right; NaN where neither is labelled."""
     pair = [people.skeleton.index(f"left_{name}"), people.skeleton.index(f"right_{name}")]
     labelled = people.labelled[:, pair]
     total = np.where(labelled[..., None], people.joints[:, pair], 0.0).sum(1)
@@ -57,7 +57,7 @@ def _middle(people: People, name: str) -> np.ndarray:
 
 
 def limb_joints(scores: Scores) -> list[int]:
-    """Indices of the joints of all groups but the head's: shoulders to wrists, hips to ankles."""
+    """Return the indices of the joints of the means in all groups except the head: shoulders to wrists, hips to ankles."""
     limbs: set[int] = set()
     for name, joints in scores.people.skeleton.group_indices.items():
         if name != _HEAD:
@@ -66,7 +66,7 @@ def limb_joints(scores: Scores) -> list[int]:
 
 
 def by_direction(scores: Scores) -> dict[str, DirectionScore]:
-    """Scores of the limb joints for each of `DIRECTIONS`, and for `EVERYBODY`, with or without a known direction."""
+    """Score the limb joints for each of `DIRECTIONS`, and for all people (`EVERYBODY`), including those of unknown direction."""
     angles = torso_angles(scores.people)
     bins = np.where(np.isnan(angles), -1, np.searchsorted(_ENDS, angles, side="right"))
     masks = {name: bins == i for i, name in enumerate(DIRECTIONS)}
@@ -83,8 +83,11 @@ def by_direction(scores: Scores) -> dict[str, DirectionScore]:
 
 
 def directions_table(scores: Scores) -> str:
-    """Text for the screen: a line for each direction with any people, and one for everybody."""
-    lines = [f"{scores.metric} of the {len(limb_joints(scores))} limb joints, pooled, by the direction of the true torso", ""]
+    """Return the table for the terminal: one line per direction that occurs, and one for all people."""
+    lines = [
+        f"{scores.metric} in percent, pooled over the {len(limb_joints(scores))} limb joints, by direction of the true torso",
+        "",
+    ]
     for name, direction in by_direction(scores).items():
         if direction.persons:
             low, high = direction.interval95

@@ -1,4 +1,4 @@
-"""Baseline: the mean pose in each person's box, without looking at the image."""
+"""Baseline that ignores the image: place the mean pose of the training set in each person's box."""
 
 import numpy as np
 
@@ -7,23 +7,23 @@ from posekit.scoring.io.predictions import Predictions
 
 
 def mean_pose(train: People, people: People) -> Predictions:
-    """Predict for each person the mean pose of the training people, placed in the person's box.
+    """Predict the mean pose of the training people for each person, scaled to the person's box.
 
     Parameters
     ----------
     train : People
-        Their labelled joints are averaged, in units of each person's box.
+        Training people. Their labelled joints are averaged in coordinates relative to each person's box.
     people : People
-        People to predict; only their boxes are used.
+        People for whom the pose is predicted; only their boxes are used.
 
     Returns
     -------
-    Predictions : in the skeleton of `people`; NaN for joints that are labelled for no training person.
+    Predictions : in the skeleton of `people`; NaN for joints that are not labelled for any training person.
 
     Raises
     ------
     DataError
-        If the two share no joint.
+        If the skeletons of `train` and `people` have no joint in common.
     """
     train = train.mapped_to(people.skeleton)
     relative = (train.joints - train.centres[:, None]) / train.sides[:, None, None]

@@ -1,4 +1,4 @@
-"""Write metrics.json: scores, with the weights, version and commit that they were made with."""
+"""Write metrics.json: scores, with the weights, posekit version and commit with which they were computed."""
 
 import json
 import math
@@ -12,10 +12,10 @@ from posekit.files import atomic_write
 
 
 class HasMetrics(Protocol):
-    """Scores that `write_metrics` can write."""
+    """Interface of scores that `write_metrics` can write."""
 
     def to_dict(self, *, weights: str | None, choices: Mapping | None, sections: Mapping | None) -> dict:
-        """Contents of the file; see `posekit.scoring.score.Scores.to_dict`."""
+        """Return the contents of ``metrics.json``; see `posekit.scoring.score.Scores.to_dict`."""
 
 
 def write_metrics(
@@ -26,16 +26,16 @@ def write_metrics(
     choices: Mapping | None = None,
     sections: Mapping | None = None,
 ) -> Path:
-    """Write ``metrics.json`` (see `posekit.scoring.score.Scores.to_dict`), whole or not at all.
+    """Write ``metrics.json`` atomically. For the options, see `posekit.scoring.score.Scores.to_dict`.
 
     Returns
     -------
-    Path : the file's path.
+    Path : path of the file.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     path = Path(out_dir) / "metrics.json"
     text = json.dumps(scores.to_dict(weights=weights, choices=choices, sections=sections), indent=2, allow_nan=False)
@@ -45,12 +45,12 @@ def write_metrics(
 
 
 def metrics_contents(results: Mapping, weights: str | None) -> dict:
-    """Results with numbers fit for JSON, and the weights, version and commit that every ``metrics.json`` names."""
+    """Return the results with numbers rounded for JSON, and the entries "weights", "posekit" (version) and "commit"."""
     return {**_json_numbers(results), "weights": weights, "posekit": __version__, "commit": _commit()}
 
 
 def _commit() -> str | None:
-    """Commit of the checkout; None for an installed package."""
+    """Return the commit hash of the git checkout; None for an installed package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -62,7 +62,7 @@ def _commit() -> str | None:
 
 
 def _json_numbers(value):
-    """Round floats at any depth; None for those that are not finite."""
+    """Round floats at any depth; replace those that are not finite by None."""
     if isinstance(value, Mapping):
         return {key: _json_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

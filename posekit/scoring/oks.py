@@ -1,4 +1,4 @@
-"""COCO's average precision of scored predictions."""
+"""Compute COCO's average precision of scored predictions."""
 
 import numpy as np
 
@@ -13,25 +13,25 @@ _BORROWED = "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hi
 def require_sigmas(people: People) -> None:
     """Raise `DataError` if the people's skeleton has no OKS sigmas."""
     if people.skeleton.sigmas is None:
-        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas: AP cannot be computed")
+        raise DataError(f"skeleton {people.skeleton.name} has no OKS sigmas, which AP needs; score without AP")
 
 
 def keypoint_ap(scores: Scores) -> dict:
-    """Average precision by object keypoint similarity, one prediction for each person.
+    """Average precision based on object keypoint similarity, with one prediction for each person.
 
     Parameters
     ----------
     scores : Scores
-        All of `people` count, with or without a reference size.
+        Scored predictions. All people are evaluated, including those without a reference size.
 
     Returns
     -------
-    dict : "AP", "AP50", … in percent, and the sigmas, areas and scores they were computed with.
+    dict : "AP", "AP50", … in percent; "area", "sigmas" and "scores" describe their inputs; "persons" is the number of people.
 
     Raises
     ------
     DataError
-        If the skeleton has no sigmas.
+        If the skeleton has no OKS sigmas.
     """
     people = scores.people
     predictions = scores.predictions
@@ -58,6 +58,6 @@ def keypoint_ap(scores: Scores) -> dict:
 
 
 def _person_scores(scores_NK: np.ndarray) -> np.ndarray:
-    """Mean of each person's joint scores; 0 for people without any."""
+    """(N,) float64 array: mean of each person's finite joint scores; 0 for people without any."""
     known = np.isfinite(scores_NK)
     return np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1)

@@ -1,4 +1,4 @@
-"""Score the same predictions under each convention in use, to explain why published figures of them differ."""
+"""Score the same predictions under each convention in use, to explain differences between published scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,15 +15,16 @@ from posekit.scoring.score import HEAD_SIZE, Scores, score
 
 @dataclass(frozen=True)
 class Convention:
-    """One way to score predictions, and its result.
+    """Score of predictions under one evaluation convention.
 
     Parameters
     ----------
     name : str
-        Metric, joints and mean.
+        Description: metric, joints and kind of mean.
     used_by : str
-        Projects that use it; for a mistake, the mistake; "" for a variant that is shown for comparison.
+        Projects that use the convention, or the mistake that it demonstrates; "" for a variant shown for comparison only.
     percent : float
+        Score in percent.
     """
 
     name: str
@@ -37,15 +38,15 @@ def conventions(people: People, predictions: Predictions, *, root: str | Path | 
     Parameters
     ----------
     people : People
-        Ground truth that posekit uses.
+        Ground truth, as loaded by posekit.
     predictions : Predictions
-        0-based.
+        Predictions in 0-based coordinates.
     root : str or Path, optional
-        MPII's folder, to score on the ground truth of its other files as well.
+        Folder of MPII; if given, the predictions are also scored on the ground truth in MPII's other annotation files.
 
     Returns
     -------
-    list of Convention : the first is posekit's own.
+    list of Convention : posekit's own convention first.
     """
     scores = score(people, predictions)
     if scores.reference == HEAD_SIZE:
@@ -54,10 +55,13 @@ def conventions(people: People, predictions: Predictions, *, root: str | Path | 
 
 
 def conventions_table(rows: Sequence[Convention], scores: Scores) -> str:
-    """Text for the screen: a line for each convention."""
+    """Return the table for the terminal: one line per convention."""
     width = max(len(row.name) for row in rows)
     people = scores.people
-    lines = [f"{people.name} {people.split}, {scores.n_persons:,} people, the same predictions under each convention", ""]
+    lines = [
+        f"{people.name} {people.split}, {scores.n_persons:,} people: percentages of the same predictions under each convention",
+        "",
+    ]
     lines += [f"{row.percent:>7.3f}  {row.name:<{width}}  {row.used_by}".rstrip() for row in rows]
     return "\n".join(lines)
 
@@ -100,7 +104,7 @@ def _lsp_rows(scores: Scores) -> list[Convention]:
 
 
 def _strict(scores: Scores) -> PCK:
-    """PCK with distance < threshold instead of <=."""
+    """Return the PCK with ``distance < threshold`` instead of ``<=``."""
     return replace(scores.pck, threshold=float(np.nextafter(scores.pck.threshold, 0)))
 
 

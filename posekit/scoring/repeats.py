@@ -1,4 +1,4 @@
-"""Compare models that were each trained with several seeds and scored on the same data."""
+"""Compare models, each trained with several random seeds and scored on the same data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from posekit.scoring.metrics_file import HasMetrics
 from posekit.scoring.score import Scores
 
 ERROR_TITLES = {"error": "top-1 error", "error_top5": "top-5 error"}
-"""Errors of classifiers: keys of metrics.json, and their titles in tables."""
+"""Error metrics of classifiers: key in metrics.json and title in tables."""
 MEAN = "Mean"
 INVERSIONS = "Inversions"
 DOUBLE = "Double"
@@ -24,7 +24,7 @@ _ALL = "All"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one model's weights, with further entries of metrics.json.
+    """Scores of one trained model, with additional entries for metrics.json.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Evaluation:
     parameters : int
         Number of the network's parameters.
     choices, sections : mapping
-        See `posekit.scoring.score.Scores.to_dict`.
+        Additional entries for metrics.json; see `posekit.scoring.score.Scores.to_dict`.
     """
 
     scores: HasMetrics
@@ -43,23 +43,24 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Spread:
-    """Values of one metric over the repeats.
+    """Values of one metric over S repeats with different seeds.
 
     Parameters
     ----------
-    values : (S,) float
+    values : tuple of float
+        One value per repeat.
     """
 
     values: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Mean of the repeats."""
+        """Mean over the repeats."""
         return float(np.mean(self.values))
 
     @property
     def deviation(self) -> float:
-        """Sample standard deviation of the repeats; NaN for a single one."""
+        """Sample standard deviation over the repeats; NaN for a single repeat."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
     def __str__(self):
@@ -72,21 +73,21 @@ class Spread:
 
 @dataclass(frozen=True)
 class Repeats(ABC):
-    """Scores of one way of training over several seeds.
+    """Scores of one training configuration, repeated with several seeds.
 
     Parameters
     ----------
     scores : mapping of int to Scores, or to another task's scores
-        By seed, all of the same data.
+        Scores by seed, all on the same data.
     """
 
     scores: Mapping[int, Any]
     low: ClassVar[Collection[str]]
-    """Metrics of which lower is better."""
+    """Names of the metrics for which lower is better."""
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
-        """Values of each metric, in percent."""
+        """Values of each metric over the seeds, in percent."""
         figures_by_seed = [self._figures(scores) for scores in self.scores.values()]
         spreads = {}
         for name in figures_by_seed[0]:
@@ -94,26 +95,28 @@ class Repeats(ABC):
         return spreads
 
     def minus(self, other: "Repeats") -> dict[str, Difference]:
-        """Differences of metrics, in percentage points, over the common seeds; empty if there are none.
+        """Difference of each metric, self minus other, in percentage points.
 
-        The 95 % intervals come from a paired bootstrap over people (or images) and seeds.
+        Only seeds that both have are used; the result is empty if there are none. The 95 % confidence intervals come from a paired
+        bootstrap over seeds and people (or images).
         """
         seeds = sorted(self.scores.keys() & other.scores.keys())
         return self._differences(other, seeds) if seeds else {}
 
     @abstractmethod
     def _figures(self, scores: Any) -> dict[str, float]:
-        """Metrics of one seed, in percent."""
+        """Compute the metrics of one seed, in percent."""
 
     @abstractmethod
     def _differences(self, other: "Repeats", seeds: Sequence[int]) -> dict[str, Difference]:
-        """`minus` over these seeds."""
+        """Compute the result of `minus` for these seeds."""
 
 
 class PoseRepeats(Repeats):
-    """Repeats of a pose model: PCK of the skeleton's groups, pooled mean, inversions, and heatmaps with several peaks.
+    """Repeats of a pose model.
 
-    `minus` gives differences of PCK alone.
+    The metrics are PCK of each joint group, the pooled mean, and the percentages of inversions and of heatmaps with several peaks.
+    `minus` gives only the differences of PCK.
     """
 
     low = (INVERSIONS, DOUBLE)
@@ -134,14 +137,14 @@ class PoseRepeats(Repeats):
 
 
 def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str, str]]) -> str:
-    """Return a Markdown table: a row for each model, mean ± standard deviation over its seeds; the best of a column is bold.
+    """Return a Markdown table with one row per model: mean ± standard deviation over the seeds; the best mean per column is bold.
 
     Parameters
     ----------
     models : mapping of str to Repeats
-        By name.
+        Scores by model name.
     extra : mapping of str to mapping of str to str
-        Further cells of each model, by column.
+        Additional cells: for each model name, the text of each additional column.
     """
     first = next(iter(models.values()))
     best = {}
@@ -163,7 +166,7 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
 
 
 def differences_table(models: Mapping[str, Repeats], against: str) -> str:
-    """Return a Markdown table: each model minus one of them, with the interval; bold where it excludes 0."""
+    """Return a Markdown table: each model minus the model `against`, with 95 % interval; bold where the interval excludes 0."""
     columns: list[str] = []
     rows = []
     for name, repeats in models.items():

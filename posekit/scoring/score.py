@@ -1,4 +1,4 @@
-"""Score predictions on annotated people: the table, and ``metrics.json`` with every choice made."""
+"""Score predictions on annotated people: a table for the terminal, and ``metrics.json`` with the evaluation protocol."""
 
 import math
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.metrics_file import metrics_contents
 from posekit.skeletons import joint_mapping
 
-# MPII's published means leave these two out.
+# MPII's published means leave these two joints out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
-# With fewer people, chance alone can raise the warning.
+# With fewer people, chance alone can cause the warning.
 _ENOUGH_PEOPLE = 30
 HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
 TORSO_SIZE = "torso size (true left shoulder to right hip)"
@@ -31,19 +31,19 @@ class Scores:
     Parameters
     ----------
     people : People
-        Ground truth, N people of K joints.
+        Ground truth: N people with K joints.
     predictions : Predictions
-        Of these people, in the same order and skeleton; NaN for joints in `lacking`.
+        Predictions for these people, in the same order and skeleton; NaN for the joints in `lacking`.
     metric : str
-        "PCKh@0.5", "PCK@0.2", or with another threshold.
+        Name of the metric and its threshold, e.g. "PCKh@0.5" or "PCK@0.2".
     reference : str
-        Name of the reference size that distances are divided by.
+        Name of the reference size by which distances are divided.
     reference_sizes : (N,) float64
-        Each person's reference size, image pixels; NaN where there is none.
+        Each person's reference size, image pixels; NaN where it is unknown.
     pck : PCK
-        In the order of `people` and its skeleton.
+        Results in the order of `people` and of the joints in their skeleton.
     lacking : tuple of str
-        Joints that the predictions' skeleton lacks; they do not count.
+        Joints that the predictions' skeleton lacks; they are not evaluated.
     """
 
     people: People
@@ -56,73 +56,73 @@ class Scores:
 
     @cached_property
     def mean_joints(self) -> tuple[int, ...]:
-        """Indices of the joints in the means."""
+        """Indices of the joints that the means average: all but pelvis, thorax and the joints in `lacking`."""
         joints = self.people.skeleton.joints
         return tuple(i for i, joint in enumerate(joints) if joint not in (*_NOT_IN_MEANS, *self.lacking))
 
     @cached_property
     def groups(self) -> dict[str, float]:
-        """Percent of each of the skeleton's groups; NaN where nothing counted."""
+        """Score of each joint group in percent; NaN if none of the group's joints is evaluated."""
         return self.pck.group_values(self.people.skeleton.group_indices)
 
     @cached_property
     def joints(self) -> dict[str, float]:
-        """Percent of each joint; NaN where nothing counted."""
+        """Score of each joint in percent; NaN for joints that are never evaluated."""
         return dict(zip(self.people.skeleton.joints, self.pck.percent.tolist(), strict=True))
 
     @cached_property
     def pooled_mean(self) -> float:
-        """Percent of all counted joints together."""
+        """Percentage of correct joints among all evaluated joints of `mean_joints`."""
         return self.pck.pooled_mean(self.mean_joints)
 
     @cached_property
     def joint_mean(self) -> float:
-        """Plain mean of the joints' percentages."""
+        """Unweighted mean of the percentages of `mean_joints`."""
         return self.pck.joint_mean(self.mean_joints)
 
     @cached_property
     def auc(self) -> float:
-        """Mean of the pooled mean over the metric's thresholds, in percent."""
+        """Area under the PCK curve: `pooled_mean`, averaged over thresholds up to 0.5 (PCKh) or 0.2 (PCK), in percent."""
         return self.pck.auc(self.mean_joints)
 
     @cached_property
     def interval95(self) -> tuple[float, float]:
-        """Bootstrap 95 % interval of the pooled mean, in percent."""
+        """Bootstrap 95 % confidence interval of `pooled_mean`, in percent."""
         return self.pck.interval95(self.mean_joints)
 
     @cached_property
     def joint_mean_interval95(self) -> tuple[float, float]:
-        """Bootstrap 95 % interval of the plain mean, in percent."""
+        """Bootstrap 95 % confidence interval of `joint_mean`, in percent."""
         return self.pck.joint_mean_interval95(self.mean_joints)
 
     @cached_property
     def auc_interval95(self) -> tuple[float, float]:
-        """Bootstrap 95 % interval of the AUC, in percent."""
+        """Bootstrap 95 % confidence interval of `auc`, in percent."""
         return self.pck.auc_interval95(self.mean_joints)
 
     @property
     def n_joints(self) -> int:
-        """Number of counted joints in the means."""
+        """Number of evaluated joints in the means, summed over all people."""
         return int(self.pck.counts[list(self.mean_joints)].sum())
 
     @property
     def n_persons(self) -> int:
-        """Number of people scored: those with a reference size."""
+        """Number of people who are scored because their reference size is known."""
         return len(self.people) - self.pck.n_left_out
 
     @cached_property
     def labelled(self) -> np.ndarray:
-        """(N, K) bool: labelled joints that the predictions' skeleton has."""
+        """(N, K) bool array, True where the joint is labelled and the predictions' skeleton has it."""
         return self.people.labelled & ~np.isin(self.people.skeleton.joints, self.lacking)
 
     @cached_property
     def n_not_predicted(self) -> int:
-        """Number of counted joints in the means whose prediction is not finite; they count as wrong."""
+        """Number of evaluated joints in the means whose prediction is not finite, and therefore wrong."""
         return int(np.isinf(self.pck.errors[:, list(self.mean_joints)]).sum())
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """Kind of every counted joint's error, at the metric's threshold."""
+        """Kind of error of every evaluated joint, at the metric's threshold."""
         return diagnose(
             self.predictions.joints,
             self.people.joints,
@@ -134,7 +134,7 @@ class Scores:
 
     @cached_property
     def double_counting(self) -> DoubleCounting | None:
-        """Heatmaps with several peaks, at the metric's threshold; None if the predictions hold no peaks."""
+        """Heatmaps with several peaks, at the metric's threshold; None if the predictions contain no peaks."""
         predictions = self.predictions
         if predictions.peaks is None or predictions.heights is None:
             return None
@@ -150,9 +150,9 @@ class Scores:
 
     @cached_property
     def warning(self) -> str | None:
-        """Warning if the predictions seem to be of other people or in another order.
+        """Warning if the predictions seem to be for other people or in another order; otherwise None.
 
-        Predictions should fit their own person better than the next one; a paired bootstrap decides whether they do.
+        Predictions should fit their own person better than the next person in the list; a paired bootstrap tests this.
         """
         if self.n_persons < _ENOUGH_PEOPLE:
             return None
@@ -169,12 +169,12 @@ class Scores:
         if paired_difference(correct.sum(1), shifted.correct[:, joints].sum(1), counted.sum(1)).low > 0:
             return None
         return (
-            "WARNING: the predictions fit each person no better than the person before; check that they are in the annotation's "
-            "order, of this split, and in pixels of its images"
+            "WARNING: the predictions fit their own person no better than the next person in the list; check that the "
+            "predictions are for this split, in the annotation's order, and in pixels of the original images"
         )
 
     def table(self) -> str:
-        """Text for the screen: a column for each group, then the totals and `remarks`."""
+        """Return the table for the terminal: one column per joint group, followed by the totals and `remarks`."""
         counts = self.pck.counts[list(self.mean_joints)]
         totals = {
             f"mean, pooled over {counts.sum():,} joints": (self.pooled_mean, self.interval95),
@@ -189,35 +189,35 @@ class Scores:
         return "\n".join(lines + self.remarks())
 
     def remarks(self) -> list[str]:
-        """Lines on what was left out or not predicted, and the warning if there is one."""
+        """Return lines about joints and people that were left out or not predicted, and the warning if there is one."""
         lines = []
         not_in_means = [joint for joint in self.people.skeleton.joints if joint in _NOT_IN_MEANS]
         if not_in_means:
             lines.append(f"not in the means: {', '.join(not_in_means)}")
         if self.lacking:
-            lines.append(f"not predicted, so not counted: {', '.join(self.lacking)}")
+            lines.append(f"not in the predictions' skeleton, so not evaluated: {', '.join(self.lacking)}")
         for reason, count in self.people.left_out.items():
             if count:
-                lines.append(f"left out by the loader, {reason}: {count:,} people")
+                lines.append(f"left out when loading the data set ({reason}): {count:,} people")
         if self.pck.n_left_out:
-            lines.append(f"left out, without {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} people")
+            lines.append(f"left out because of a missing {self.reference}: {self.pck.n_left_out:,} of {len(self.people):,} people")
         if self.n_not_predicted:
-            lines.append(f"predicted as NaN, so wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints")
+            lines.append(f"predicted as NaN, so counted as wrong: {self.n_not_predicted:,} of {self.n_joints:,} joints")
         if self.warning:
             lines.append(self.warning)
         return lines
 
     def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None, sections: Mapping | None = None) -> dict:
-        """Contents of ``metrics.json``; numbers in percent, None where nothing counted.
+        """Return the contents of ``metrics.json``; scores in percent, None where no joint is evaluated.
 
         Parameters
         ----------
         weights : str, optional
-            The predictions' weights file.
+            Path of the weights file that made the predictions.
         choices : mapping, optional
-            Further entries of "protocol" (decoding, coordinate base, …).
+            Additional entries of "protocol", e.g. the decoding and the coordinate base.
         sections : mapping, optional
-            Further entries of the file (a comparison, AP, …).
+            Additional top-level entries, e.g. a comparison or AP.
         """
         results = {
             "metric": self.metric,
@@ -264,21 +264,21 @@ class Scores:
 
 
 def score(people: People, predictions: Predictions, *, normalise: str = "auto", threshold: float | None = None) -> Scores:
-    """Score predictions, by default with PCKh@0.5 where people have head sizes, else with PCK@0.2 of the torso.
+    """Score predictions, by default with PCKh@0.5 if the people have head sizes, otherwise with PCK@0.2 (torso sizes).
 
-    Predictions are matched to people by `Predictions.index` and to joints by name. Joints that the
-    predictions' skeleton lacks do not count (`Scores.lacking`).
+    Predictions are matched to people by `Predictions.index` and to joints by name. Joints that the predictions' skeleton lacks are
+    not evaluated (`Scores.lacking`).
 
     Parameters
     ----------
     people : People
         Ground truth.
     predictions : Predictions
-        Of exactly these people.
+        One prediction for each of these people.
     normalise : {"auto", "head", "torso"}
-        Reference size.
+        Reference size: head size or torso size; "auto" uses head sizes if there are any.
     threshold : float, optional
-        Largest distance of a correct joint, in reference sizes; by default 0.5 heads or 0.2 torsos.
+        Largest error of a correct joint, in reference sizes; default: 0.5 head sizes or 0.2 torso sizes.
 
     Returns
     -------
@@ -287,9 +287,10 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     Raises
     ------
     PredictionsError
-        If the predictions are of other people, of more or fewer, or lack more than half of the joints.
+        If there is not exactly one prediction for each person, the predictions are for another data set or split, or their
+        skeleton lacks more than half of the joints.
     DataError
-        If the people lack head sizes or the torso's joints, whichever is needed.
+        If PCKh is requested and no head size is known, or PCK's torso joints are missing from the skeleton.
     """
     lacking = _lacking_joints(people, predictions)
     predictions = _aligned(people, predictions)
@@ -298,8 +299,8 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     if normalise == "head" or (normalise == "auto" and has_heads):
         if not has_heads:
             raise DataError(
-                f"{people.name} {people.split}: no head sizes: PCKh cannot be computed; normalise by the torso, or for MPII "
-                "put detections_our_format.mat, valid.h5 or the original .mat beside the annotation"
+                f"{people.name} {people.split}: no head sizes: PCKh cannot be computed; normalise by the torso, or (MPII only) put "
+                "detections_our_format.mat, valid.h5 or the original .mat file into the folder of the annotation"
             )
         sizes = people.head_sizes
         result = pckh(predictions.joints, people.joints, counted, head_size_N=sizes, threshold=threshold or 0.5)
@@ -323,26 +324,27 @@ def _lacking_joints(people: People, predictions: Predictions) -> tuple[str, ...]
 
 
 def _aligned(people: People, predictions: Predictions) -> Predictions:
-    """Predictions in the order of the people and with the joints of their skeleton; NaN for joints that are lacking."""
+    """Reorder the predictions and map them to the people's skeleton; NaN for joints that the predictions lack."""
     for source, predicted, scored in (
         ("data set", predictions.dataset, people.name),
         ("split", predictions.split, people.split),
     ):
         if predicted not in ("", scored):
-            raise PredictionsError(f"the predictions are of {source} {predicted!r}, not {scored!r}; score them on {predicted!r}")
+            raise PredictionsError(f"the predictions are for {source} {predicted!r}, not {scored!r}; score them on {predicted!r}")
     split = f"{people.name} {people.split}"
     index = predictions.index
     outside = index[(index < 0) | (index >= len(people))]
     if len(outside):
         raise PredictionsError(
-            f"{len(outside)} indices of the predictions are out of range, such as {outside[0]}: {split} has {len(people)} people; "
-            "score them on the split they were made for"
+            f"{len(outside)} person indices in the predictions are out of range, e.g. {outside[0]}: {split} has {len(people)} "
+            "people; score the predictions on the split for which they were made"
         )
     times = np.bincount(index, minlength=len(people))
     if (times != 1).any():
         raise PredictionsError(
             f"{len(index)} predictions for the {len(people)} people of {split}: {(times == 0).sum()} people have none, "
-            f"{(times > 1).sum()} have several; score them on the split they were made for (--limit N: on its first N people)"
+            f"{(times > 1).sum()} have several; score the predictions on the split for which they were made; if they cover only "
+            "the first N people, add --limit N"
         )
     return predictions.select(np.argsort(index)).mapped_to(people.skeleton)
 
@@ -351,8 +353,8 @@ def _require_torso(people: People) -> None:
     lacking = [joint for joint in TORSO if joint not in people.skeleton.joints]
     if lacking:
         raise DataError(
-            f"{people.name} {people.split}: no head sizes for PCKh, and skeleton {people.skeleton.name} lacks {', '.join(lacking)} "
-            "for PCK's torso; these people cannot be scored"
+            f"{people.name} {people.split}: no head sizes for PCKh, and skeleton {people.skeleton.name} lacks "
+            f"{', '.join(lacking)}, the ends of PCK's torso; these people cannot be scored"
         )
 
 
@@ -361,7 +363,7 @@ def _format(value: float) -> str:
 
 
 def _column_lines(values: Mapping[str, float]) -> list[str]:
-    """Names above numbers, in as many blocks as the table's width needs."""
+    """Return lines of names with numbers below, split into blocks that fit the table's width."""
     width = max(7, *map(len, values))
     columns_per_block = max(1, (_TABLE_WIDTH + 2) // (width + 2))
     names = list(values)

@@ -1,8 +1,8 @@
-"""Read people's boxes from a detector's file: COCO detection results, a COCO annotation, or a CSV table.
+"""Read people's bounding boxes from a detector's file: COCO detection results, a COCO annotation, or a CSV table.
 
-COCO results name an image by its ``image_id``. Its file name comes from the list ``images`` of the same
-file or of the one annotation in the same folder; without either it is COCO's, 12 digits and ``.jpg``. An
-entry may also have a ``file_name``.
+In COCO detection results, each entry has a ``file_name`` or an ``image_id``. An ``image_id`` is looked up in the list ``images`` of
+the same file, or else of a COCO annotation in the same folder. If there is no such list, the file name is formed as in the COCO
+data set: ``image_id`` as 12 digits, followed by ``.jpg``.
 """
 
 import csv
@@ -17,24 +17,24 @@ from typing import Any
 from posekit.errors import BoxError, DataError
 from posekit.geometry import Box
 
-_PERSON = 1  # COCO's category
+_PERSON = 1  # COCO's category id of people
 _COLUMNS = ("image", "x", "y", "w", "h")
-_CSV = f"a CSV table that begins with {','.join(_COLUMNS)} or {','.join(_COLUMNS)},score"
+_CSV = f"a CSV table with the header {','.join(_COLUMNS)} or {','.join(_COLUMNS)},score"
 _JSON = "COCO detection results: a list of {image_id or file_name, category_id, bbox, score}"
 
 
 @dataclass(frozen=True)
 class DetectedBox:
-    """A person's box in a detector's file.
+    """Bounding box of a person, read from a detector's file.
 
     Parameters
     ----------
     image : str
-        The image's name, with or without folders.
+        File name of the image, with or without folders.
     box : Box
-        Image pixels; a quarter larger than the detector's rectangle, as in training.
+        Square box in image pixels, 25 % larger than the detector's rectangle, as in training.
     score : float
-        The detector's; 1 if it gives none.
+        Score from the detector; 1 if the file contains none.
     """
 
     image: str
@@ -43,50 +43,56 @@ class DetectedBox:
 
 
 def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[DetectedBox]:
-    """Read the boxes of people from a .json or a .csv file.
+    """Read the bounding boxes of people from a .json or .csv file.
 
     Parameters
     ----------
     path : str or Path
     min_score : float
-        Boxes of lower score are left out.
+        Smallest accepted score; boxes with lower scores are discarded.
 
     Returns
     -------
-    list of DetectedBox : in the file's order; entries of categories other than people are left out.
+    list of DetectedBox : in the file's order, without entries of other categories than people.
 
     Raises
     ------
     DataError
-        If the file cannot be read or has another format; the message names the wrong line or entry.
+        If the file cannot be read or an entry is invalid; the message names the line or entry.
     """
     path = Path(path)
     readers = {".json": _from_json, ".csv": _from_csv}
     if path.suffix.lower() not in readers:
-        raise DataError(f"{path}: boxes are read from .json ({_JSON}) and .csv ({_CSV}); choose one of these")
+        raise DataError(f"{path}: boxes can be read from .json ({_JSON}) or .csv ({_CSV}) files; use one of these formats")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file with boxes") from None
+        raise DataError(f"{path}: no such file; give the path of a file with boxes") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return [box for box in readers[path.suffix.lower()](path, text) if box.score >= min_score]
 
 
 def boxes_of(images: Sequence[Path], boxes: Sequence[DetectedBox], name: str) -> list[list[Box]]:
-    """Return each image's boxes, matched by file name and by as many folders as the boxes name.
+    """Assign boxes to images by file name, and also by folder if a box's image name includes folders.
 
     Parameters
     ----------
     images : sequence of Path
+        Paths of the images.
     boxes : sequence of DetectedBox
+        Boxes to assign; boxes that match none of the images are ignored.
     name : str
-        Name of the boxes' file in errors.
+        Name of the file with the boxes, for error messages.
+
+    Returns
+    -------
+    list of list of Box : the boxes of each image.
 
     Raises
     ------
     DataError
-        If a box matches several of the images, or no box matches any.
+        If a box matches several images, or none of the boxes matches an image.
     """
     image_parts = [image.absolute().parts for image in images]
     by_name: dict[str, list[int]] = {}
@@ -98,13 +104,13 @@ def boxes_of(images: Sequence[Path], boxes: Sequence[DetectedBox], name: str) ->
         candidates = by_name.get(parts[-1], []) if parts else []
         matches = [i for i in candidates if image_parts[i][-len(parts) :] == parts]
         if len(matches) > 1:
-            both = " or ".join(str(images[i]) for i in matches[:2])
-            raise DataError(f"{name}: {box.image} may be {both}; write the folder before the name, or predict one folder at a time")
+            both = " and ".join(str(images[i]) for i in matches[:2])
+            raise DataError(f"{name}: {box.image} matches several images, e.g. {both}; add the folder to the name")
         if matches:
             boxes_by_image[matches[0]].append(box.box)
     if not any(boxes_by_image):
-        reason = f"the first is in {boxes[0].image}" if boxes else "no box has a sufficient score"
-        raise DataError(f"{name}: no box matches any of the {len(images)} images ({reason}); the names must be equal")
+        reason = f"the first box is in {boxes[0].image}" if boxes else "no box has a sufficient score"
+        raise DataError(f"{name}: no box matches any of the {len(images)} images ({reason}); use the same image file names")
     return boxes_by_image
 
 
@@ -140,13 +146,13 @@ def _from_json(path: Path, text: str) -> Iterator[DetectedBox]:
 
 
 def _dicts(annotation: object, key: str) -> list[dict]:
-    """The dictionaries of a COCO annotation's list; none if there is no such list."""
+    """Return the dictionaries in the list `key` of a COCO annotation; an empty list if there is no such list."""
     items = annotation.get(key) if isinstance(annotation, dict) else None
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _image_names(annotation: object) -> dict[int, str]:
-    """File names by id in a COCO annotation; empty if it is none."""
+    """Map image ids to file names of a COCO annotation; empty for anything else."""
     names = {}
     for image in _dicts(annotation, "images"):
         if isinstance(image.get("id"), int) and isinstance(image.get("file_name"), str):
@@ -155,7 +161,7 @@ def _image_names(annotation: object) -> dict[int, str]:
 
 
 def _names_in_folder(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
-    """File names from the annotation in the folder of detection results that has all their images."""
+    """Map image ids to file names with a COCO annotation in the folder of `path` that contains all images of the entries."""
     ids = {entry["image_id"] for entry in entries if isinstance(entry.get("image_id"), int)}
     if not ids:
         return {}
@@ -164,13 +170,15 @@ def _names_in_folder(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
         try:
             names = _image_names(json.loads(annotation.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError):
-            continue  # not a file of these detections
+            continue  # not a COCO annotation
         if names and ids <= names.keys():
             names_by_file[annotation.name] = {id_: names[id_] for id_ in ids}
     first = next(iter(names_by_file.values()), {})
     if any(names != first for names in names_by_file.values()):
         files = ", ".join(names_by_file)
-        raise DataError(f"{path}: {files} in its folder name the images differently; keep only the one that belongs to the boxes")
+        raise DataError(
+            f"{path}: {files} in the same folder name the images differently; keep only the annotation that belongs to the boxes"
+        )
     return first
 
 
@@ -185,7 +193,7 @@ def _entry_image(where: str, entry: Mapping, names: Mapping[int, str]) -> str:
 
 def _checked_box(where: str, image: str | None, rectangle: object, score: Any) -> DetectedBox:
     if not image:
-        raise DataError(f"{where}: no image named")
+        raise DataError(f"{where}: expected the name of an image, got none")
     if not isinstance(rectangle, list) or len(rectangle) != 4:
         raise DataError(f"{where}: bbox: expected x, y, width, height, got {rectangle!r}")
     try:

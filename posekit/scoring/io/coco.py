@@ -1,13 +1,13 @@
-"""COCO results: a JSON list of ``{image_id, category_id, keypoints, score}``, pixels counted from 0.
+"""COCO results: a JSON list of ``{image_id, category_id, keypoints, score}`` with 0-based pixel coordinates.
 
-The format does not link a result to an annotated person. COCO's evaluation matches the two by similarity,
-which would favour the predictions in PCK. Therefore posekit adds ``index``, the person's index in the
-split, and ``image``, the image's file name, which other readers ignore. Results of other programs need
-an ``index`` as well, or must be one for each person in the annotation's order.
+The format does not link a result to an annotated person. COCO's evaluation matches results and people by similarity, which would
+make PCK too high. Therefore posekit adds ``index``, the person's index in the split, and ``image``, the image's file name; other
+readers ignore these two keys. Results from other programs need an ``index`` as well, or must contain exactly one result for each
+person, in the annotation's order.
 
-``keypoints`` are x, y and score of each joint; 0, 0, 0 is a joint that was not predicted. ``image_id`` is
-the annotation's; where it has none (MPII, LSP), the last number in the image's file name, or, where such
-numbers are missing or not unique, the image's position among the people's images, counted from 0.
+``keypoints`` contains x, y and score of each joint; 0, 0, 0 means that the joint was not predicted. ``image_id`` is the
+annotation's image id. If the annotation has none (MPII, LSP), ``image_id`` is the last number in the image's file name, or, if
+these numbers are missing or not unique, the 0-based position of the image in the list of images.
 """
 
 import json
@@ -23,11 +23,13 @@ from posekit.skeletons import Skeleton
 
 COCO_BASE = 0
 _CATEGORY = 1  # COCO's "person"
-_EXPECTED = "give one result for each person in the annotation's order, or each result an 'index', the person's index in the split"
+_EXPECTED = (
+    "write one result for each person in the annotation's order, or add an 'index' (the person's index in the split) to each"
+)
 
 
 def image_ids(people: People) -> np.ndarray:
-    """(N,) int64: id of each person's image in COCO results."""
+    """(N,) int64 array: the ``image_id`` that each person has in COCO results."""
     if (people.image_ids >= 0).all():
         return people.image_ids
     paths = people.image_paths.tolist()
@@ -42,9 +44,9 @@ def image_ids(people: People) -> np.ndarray:
 
 
 def write_results(path: Path, predictions: Predictions, people: People) -> None:
-    """Write COCO results; a score that is not finite becomes 0, as COCO requires a number.
+    """Write COCO results. Scores that are not finite are written as 0, because COCO requires a number.
 
-    `people` has a person at every index.
+    `people` must contain every person to whom `predictions.index` refers.
     """
     names = file_names(people)
     ids = image_ids(people).tolist()
@@ -69,7 +71,7 @@ def write_results(path: Path, predictions: Predictions, people: People) -> None:
 
 
 def read_results(path: Path, *, base: int | None, skeleton: Skeleton, people: People | None) -> Predictions:
-    """Read COCO results, of posekit or of other programs.
+    """Read COCO results written by posekit or other programs.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def _read(path: Path) -> list[dict]:
 
 
 def _points(path: Path, results: list[dict], skeleton: Skeleton) -> np.ndarray:
-    """(N, K, 3) float64: x, y, score."""
+    """(N, K, 3) float64 array: x, y and score of each joint."""
     count = 3 * len(skeleton)
     keypoints = [result.get("keypoints") for result in results]
     for i, numbers in enumerate(keypoints):
@@ -125,20 +127,22 @@ def _index(path: Path, results: list[dict], people: People | None) -> np.ndarray
 
 
 def _require_images(path: Path, results: list[dict], index: list[int], people: People) -> None:
-    """Raise `PredictionsError` if a result names another image than its person's."""
+    """Raise `PredictionsError` if a result's ``image`` is not the image of the person with the result's ``index``."""
     names = dict(enumerate(file_names(people)))
     for result, i in zip(results, index, strict=True):
         image = result.get("image")
         if image is not None and i in names and image != names[i]:
             raise PredictionsError(
                 f"{path}: person {i} of {people.name} {people.split} is in {names[i]}, but the result with this index "
-                f"is of {image}; name the data set and split that the results were made for"
+                f"is for {image}; choose the data set and split for which the results were made"
             )
 
 
 def _index_by_order(path: Path, results: list[dict], people: People | None) -> np.ndarray:
     if people is None:
-        raise PredictionsError(f"{path}: the results do not name their people; {_EXPECTED}")
+        raise PredictionsError(
+            f"{path}: the results have no 'index', and the people are unknown; add an 'index' (the person's index in the split)"
+        )
     split = f"{people.name} {people.split}"
     if len(results) != len(people):
         raise PredictionsError(f"{path}: {len(results)} results for the {len(people)} people of {split}; {_EXPECTED}")

@@ -1,8 +1,8 @@
-"""Write COCO data sets of predicted people, for annotation tools to import.
+"""Write COCO data sets of predicted people, which annotation tools can import.
 
-The third number of a joint is its score in COCO results, but its visibility (0, 1 or 2) in a data set.
-Here a joint has visibility 2 or, if its score is too low, is left out as 0, 0, 0; the scores are under
-``keypoint_scores``, which other readers ignore.
+The third number of each joint is a score in COCO results, but a visibility flag (0, 1 or 2) in COCO data sets. Here the flag is 2;
+joints with a low score are written as 0, 0, 0. The scores are written to the additional key ``keypoint_scores``, which other
+readers ignore.
 """
 
 import json
@@ -20,17 +20,17 @@ _VISIBLE = 2
 
 
 def coco_category(skeleton: Skeleton) -> dict:
-    """Return COCO's category "person" with the skeleton's joints and limbs."""
-    limbs = [[a + 1, b + 1] for a, b in skeleton.limb_indices]  # COCO counts joints from 1 here
+    """Return the COCO category "person" with the skeleton's joints and limbs."""
+    limbs = [[a + 1, b + 1] for a, b in skeleton.limb_indices]  # COCO's joint indices in "skeleton" start at 1
     return {"id": _PERSON, "name": "person", "supercategory": "person", "keypoints": list(skeleton.joints), "skeleton": limbs}
 
 
 def joints_extent(joints: np.ndarray) -> dict:
-    """Return COCO's further fields of a person from its joints, (K, 2); joints that are not finite are ignored.
+    """Compute the remaining COCO fields of a person from the (K, 2) joints; joints that are not finite are ignored.
 
     Returns
     -------
-    dict : ``bbox``, tight around the joints; its ``area``; ``num_keypoints``; ``iscrowd``, 0.
+    dict : ``bbox`` (tight around the joints), ``area`` of this box, ``num_keypoints`` and ``iscrowd`` (0).
     """
     known = joints[np.isfinite(joints).all(1)]
     low = known.min(0) if len(known) else np.zeros(2)
@@ -44,10 +44,10 @@ def joints_extent(joints: np.ndarray) -> dict:
 
 
 def write_dataset(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton, min_score: float) -> None:
-    """Write ``images``, ``annotations`` and ``categories``.
+    """Write a COCO data set with ``images``, ``annotations`` and ``categories``.
 
-    File names are relative to the folder that contains all images, which annotation tools ask for.
-    People without any joint that scores `min_score` are left out.
+    File names are relative to the common folder of all images, which annotation tools ask for when importing. People without any
+    joint that has at least the score `min_score` are left out.
     """
     image_paths = [Path(people.image).absolute() for people in images]
     folder = os.path.commonpath([image_path.parent for image_path in image_paths]) if images else ""

@@ -1,8 +1,8 @@
-"""Write DeepLabCut's table of predicted points: CSV with three or four header rows.
+"""Write predictions in DeepLabCut's format: a CSV table with three or four header rows.
 
-Each row is an image. Columns are named by ``scorer``, ``bodyparts`` and ``coords`` (x, y, likelihood), with
-``individuals`` after ``scorer`` if an image has several people. pandas reads it with
-``read_csv(path, header=[0, 1, 2], index_col=0)``, or ``header=[0, 1, 2, 3]``.
+The table has one row per image. The header rows are ``scorer``, ``bodyparts`` and ``coords`` (x, y, likelihood). If any image has
+several people, a header row ``individuals`` follows ``scorer``. To read the table with pandas, use
+``read_csv(path, header=[0, 1, 2], index_col=0)``, or ``header=[0, 1, 2, 3]`` with ``individuals``.
 
 Source of the format: Nath et al., Nature Protocols 2019; Lauer et al., Nature Methods 2022 (individuals).
 """
@@ -18,7 +18,7 @@ _COORDS = ("x", "y", "likelihood")
 
 
 def write_deeplabcut(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
-    """Write the table; cells are empty for people that an image does not have."""
+    """Write the table; if an image has fewer people than others, the cells of the missing people are empty."""
     count = max([1, *(len(people.boxes) for people in images)])
     individuals = ["individuals"]
     bodyparts = ["bodyparts"]

@@ -1,4 +1,4 @@
-"""Read and write prediction files; the file name's suffix determines the format."""
+"""Read and write prediction files; the suffix of the file name determines the format."""
 
 from pathlib import Path
 
@@ -24,32 +24,34 @@ def read_predictions(
     """Read a prediction file.
 
     ======  =======================================================  ===================================
-    suffix  contents                                                 base
+    suffix  contents                                                 coordinate base
     ======  =======================================================  ===================================
-    .h5     posekit's ``predictions.h5``; the hourglass authors'     posekit's states 0; else give it
-    .mat    ``preds`` (N, K, 2 or 3): pytorch-pose's, HRNet's        give it
-    .json   COCO results, in order or with an index (see `coco`)     0 by the format
+    .h5     ``predictions.h5`` of posekit or the hourglass authors   posekit: in the file; else required
+    .mat    ``preds`` (N, K, 2 or 3) of pytorch-pose or HRNet        required
+    .json   COCO results, in order or with an index (see `coco`)     always 0
     ======  =======================================================  ===================================
 
     Parameters
     ----------
     path : str or Path
+        Prediction file.
     base : {0, 1}, optional
-        Coordinate of the first pixel. Required if neither the file nor its format states it (`stated_base`).
+        Coordinate base: the coordinate of the first pixel. Required if neither the file nor the format defines it (`stated_base`).
     skeleton : Skeleton
-        Skeleton of a file that does not state its own.
+        Skeleton of the predictions, used if the file does not contain one.
     people : People, optional
-        All people of the split that was predicted. COCO results are checked against their images, and
-        need them if no result has an ``index``.
+        All people of the predicted split. COCO results are checked against the people's images. Required for COCO results without
+        ``index``.
 
     Returns
     -------
-    Predictions : 0-based, for any base of the file.
+    Predictions : with 0-based coordinates, whatever the base of the file.
 
     Raises
     ------
     PredictionsError
-        If the file has another format, cannot be read, does not fit the skeleton, or its base or people are unknown.
+        If the file cannot be read, has an unsupported format or another skeleton, or if the coordinate base or the people are
+        unknown.
     """
     path = Path(path)
     suffix = _readable_suffix(path)
@@ -61,12 +63,12 @@ def read_predictions(
 
 
 def stated_base(path: str | Path) -> int | None:
-    """Return the coordinate base that a prediction file or its format states; None if neither does.
+    """Return the coordinate base that a prediction file or its format defines; None if it is unknown.
 
     Raises
     ------
     PredictionsError
-        If the file's format is not supported, or it cannot be read.
+        If the file cannot be read or has an unsupported format.
     """
     path = Path(path)
     suffix = _readable_suffix(path)
@@ -76,21 +78,23 @@ def stated_base(path: str | Path) -> int | None:
 
 
 def require_writable_kind(path: str | Path) -> None:
-    """Raise `OutputError` if predictions cannot be written in the format of the path's suffix."""
+    """Raise `OutputError` if the path's suffix is not a format in which predictions can be written."""
     if Path(path).suffix.lower() not in (*_HDF5, *_PEOPLE_WRITERS):
-        raise OutputError(f"{path}: predictions are written as {', '.join(('.h5', *_PEOPLE_WRITERS))}; choose one of these")
+        raise OutputError(
+            f"{path}: predictions can be written as {', '.join(('.h5', *_PEOPLE_WRITERS))}; choose one of these suffixes"
+        )
 
 
 def write_predictions(path: str | Path, predictions: Predictions, *, people: People | None = None) -> None:
-    """Write a prediction file, whole or not at all.
+    """Write a prediction file atomically.
 
     ======  ==========================================================================================
     suffix  contents
     ======  ==========================================================================================
-    .h5     everything; the only format with dataset, split, skeleton and peaks
+    .h5     all fields of `Predictions`; the only format with dataset, split, skeleton and peaks
     .json   COCO results, with each person's ``index`` and ``image``
-    .csv    a row ``index,image,joint,x,y,score`` for each joint
-    .mat    ``pred`` in the structure of MPII's official evaluation, 1-based (see submission)
+    .csv    one row ``index,image,joint,x,y,score`` per joint
+    .mat    ``pred`` in the format of MPII's official evaluation, 1-based (see `submission`)
     ======  ==========================================================================================
 
     Parameters
@@ -98,16 +102,16 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
     path : str or Path
     predictions : Predictions
     people : People, optional
-        The people who were predicted, for the images' names; required except for ``.h5``.
+        All people of the predicted split, for the image names; required for all formats except ``.h5``.
 
     Raises
     ------
     OutputError
-        If the file cannot be written, or its suffix is none of these.
+        If the file cannot be written or has an unsupported suffix.
     PredictionsError
-        If an index is out of range for the people, or the format does not support the skeleton.
+        If an index of the predictions is out of range for `people`, or the format does not support the skeleton.
     ValueError
-        If `people` are required and not given.
+        If `people` is required but not given.
     """
     path = Path(path)
     require_writable_kind(path)
@@ -117,12 +121,12 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
             write_hdf5(unfinished, predictions)
         return
     if people is None:
-        raise ValueError(f"people: required for {suffix}, which names their images")
+        raise ValueError(f"people: required to write {suffix}, which contains the names of the people's images")
     outside = predictions.index[(predictions.index < 0) | (predictions.index >= len(people))]
     if len(outside):
         raise PredictionsError(
             f"{path}: the predictions' index {outside[0]} is out of range: {people.name} {people.split} has {len(people)} people; "
-            "give the people they were made for"
+            "pass the people for whom the predictions were made"
         )
     with atomic_write(path) as unfinished:
         _PEOPLE_WRITERS[suffix](unfinished, predictions, people)
@@ -131,7 +135,7 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
 def _readable_suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in (*_HDF5, ".mat", ".json"):
-        raise PredictionsError(f"{path}: predictions are read from {_READABLE}; choose one of these")
+        raise PredictionsError(f"{path}: predictions can be read from {_READABLE}; use one of these formats")
     if not path.is_file():
-        raise PredictionsError(f"{path}: no such prediction file")
+        raise PredictionsError(f"{path}: no such file; give the path of a prediction file")
     return suffix

@@ -1,8 +1,8 @@
-"""posekit's ``predictions.h5``, and the stacked hourglass authors' files of this kind.
+"""Read and write posekit's ``predictions.h5``, and read the HDF5 predictions of the stacked hourglass authors.
 
-posekit's file holds ``preds`` (N, K, 2), ``scores`` (N, K), ``index`` (N), and ``peaks`` (N, K, P, 2) and
-``heights`` (N, K, P) if known; its attributes name the data set, split, skeleton and coordinate base. The
-hourglass authors' files hold ``preds`` alone, and count pixels from 1.
+posekit's file contains ``preds`` (N, K, 2), ``scores`` (N, K) and ``index`` (N), and, if known, ``peaks`` (N, K, P, 2) and
+``heights`` (N, K, P). The file's attributes are the data set, split, skeleton and coordinate base. The hourglass authors' files
+contain only ``preds``, with 1-based pixel coordinates.
 """
 
 import io
@@ -22,11 +22,11 @@ _DTYPE_KINDS = {"preds": "fiu", "scores": "fiu", "index": "iu", "peaks": "fiu", 
 
 
 def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.ndarray] | None = None) -> None:
-    """Write ``predictions.h5``; peaks and heights as float32, exact to a thousandth of a pixel below 8,192.
+    """Write ``predictions.h5``. Peaks and heights are stored as float32, exact to 0.001 pixel for coordinates below 8,192.
 
-    `beside` are further arrays by name, which `read_hdf5` ignores.
+    `beside` contains additional arrays by name, which `read_hdf5` ignores.
     """
-    content = io.BytesIO()  # HDF5 crashes if the disk is full
+    content = io.BytesIO()  # write to memory first: HDF5 crashes if the disk is full
     with h5py.File(content, "w") as file:
         file.update({"preds": predictions.joints, "scores": predictions.scores, "index": predictions.index})
         for name, array in (("peaks", predictions.peaks), ("heights", predictions.heights)):
@@ -44,17 +44,17 @@ def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:
-    """Read a file of posekit or of the hourglass authors.
+    """Read an HDF5 prediction file of posekit or the hourglass authors.
 
     Raises
     ------
     PredictionsError
-        If it cannot be read, holds no ``preds`` (N, K, 2), or its base is unknown.
+        If the file cannot be read, contains no ``preds`` (N, K, 2), or the coordinate base is unknown.
     """
     attributes, arrays = _read(path)
     skeleton = _stated_skeleton(path, attributes) or skeleton
     if "preds" not in arrays:
-        raise PredictionsError(f"{path}: holds no array 'preds' of predicted joints (N, K, 2)")
+        raise PredictionsError(f"{path}: expected an array 'preds' of predicted joints (N, K, 2), found none")
     joints = checked_joints(path, arrays["preds"], skeleton)
     base = resolve_base(path, _stated_base(path, attributes), base)
     peaks, heights = _peaks(path, arrays, joints.shape[:2])
@@ -71,24 +71,24 @@ def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Prediction
 
 
 def hdf5_base(path: Path) -> int | None:
-    """Return the coordinate base that the file states, or None.
+    """Return the coordinate base that an HDF5 prediction file states; None if it states none.
 
     Raises
     ------
     PredictionsError
-        If the file cannot be read or states anything but 0 or 1.
+        If the file cannot be read or the stated base is not 0 or 1.
     """
     attributes, _ = _read(path, ())
     return _stated_base(path, attributes)
 
 
 def _read(path: Path, names: Sequence[str] = tuple(_DTYPE_KINDS)) -> tuple[dict, dict[str, np.ndarray]]:
-    """Attributes and arrays."""
+    """Return the file's attributes, and the arrays in `names` that the file contains."""
     try:
         with h5py.File(path) as file:
             arrays = {name: _array(file[name], name) for name in names if name in file}
             return dict(file.attrs), arrays
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py's errors for damaged files
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py raises all of these for damaged files
         raise PredictionsError(f"{path}: not a readable HDF5 prediction file ({error})") from error
 
 
@@ -105,14 +105,14 @@ def _stated_skeleton(path: Path, attributes: Mapping) -> Skeleton | None:
     try:
         return Skeleton.from_dict(json.loads(attributes["skeleton"]))
     except (DataError, TypeError, ValueError) as error:
-        raise PredictionsError(f"{path}: its attribute 'skeleton' cannot be read ({error})") from error
+        raise PredictionsError(f"{path}: attribute 'skeleton' cannot be parsed ({error})") from error
 
 
 def _stated_base(path: Path, attributes: Mapping) -> int | None:
     base = attributes.get("coordinate_base")
     bases = {"None": None, "0": 0, "1": 1}
     if str(base) not in bases:
-        raise PredictionsError(f"{path}: coordinate base {base}: expected 0 or 1")
+        raise PredictionsError(f"{path}: attribute 'coordinate_base': expected 0 or 1, got base {base}")
     return bases[str(base)]
 
 
@@ -134,5 +134,5 @@ def _peaks(path: Path, arrays: Mapping[str, np.ndarray], shape: tuple[int, int])
         n, k = shape
         raise PredictionsError(f"{path}: peaks and heights: expected ({n}, {k}, P, 2) and ({n}, {k}, P), got {actual}")
     if (heights[..., 1:] > heights[..., :-1]).any():
-        raise PredictionsError(f"{path}: heights: expected each map's highest peak first, then in descending order")
+        raise PredictionsError(f"{path}: heights: expected each heatmap's peaks in descending order of height")
     return peaks.astype(np.float64), heights.astype(np.float64)

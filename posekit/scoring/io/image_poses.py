@@ -1,7 +1,7 @@
-"""Write people predicted in images without annotation: CSV, and posekit's HDF5.
+"""Write the people predicted in images without annotations, as CSV or posekit's HDF5.
 
-People are numbered from 1 in each image, in the order of their boxes. Pixels are 0-based, of the image as
-displayed, after its EXIF rotation.
+In each image, people are numbered from 1 in the order of their boxes. Pixel coordinates are 0-based and refer to the image as
+displayed, after EXIF rotation.
 """
 
 import csv
@@ -19,7 +19,7 @@ from posekit.scoring.io.predictions import Predictions
 from posekit.skeletons import Skeleton
 
 DATASET = "photographs"
-"""Data set name of people without annotation in `predictions.h5`."""
+"""Data set name that `predictions.h5` contains for people without annotations."""
 
 _PLACES = 4
 _PARTS = ("x", "y", "score")
@@ -32,19 +32,20 @@ class ImagePeople:
     Parameters
     ----------
     image : str
-        Path of the image, as the user gave it.
+        Path of the image, as given by the user.
     width, height : int
-        Size of the image as displayed, pixels.
+        Size in pixels of the image as displayed.
     joints : (P, K, 2) float64
         Image pixels, 0-based; NaN where nothing could be predicted.
     scores : (P, K) float64
+        Score of each joint.
     boxes : tuple of Box
-        Boxes that were predicted, P of them.
+        The P boxes in which the joints were predicted.
 
     Raises
     ------
     ValueError
-        If the arrays' shapes do not fit.
+        If the arrays' shapes do not match.
     """
 
     image: str
@@ -62,7 +63,7 @@ class ImagePeople:
             )
 
     def cells(self) -> list[list]:
-        """Cells of each person, (P, K x 3): x, y and score of each joint, rounded; "" for NaN."""
+        """Return P rows of K x 3 table cells: rounded x, y and score of each joint; "" for NaN."""
         numbers = np.concatenate([self.joints, self.scores[..., None]], -1).round(_PLACES)
         cells = []
         for row in numbers.reshape(len(self.boxes), len(_PARTS) * self.scores.shape[1]).tolist():
@@ -71,7 +72,7 @@ class ImagePeople:
 
 
 def write_long(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
-    """Write ``image,person,joint,x,y,score``: a row for each joint."""
+    """Write a CSV table in long format, ``image,person,joint,x,y,score``: one row per joint."""
     rows = []
     for people in images:
         for number, cells in enumerate(people.cells(), 1):
@@ -82,7 +83,7 @@ def write_long(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) ->
 
 
 def write_wide(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
-    """Write ``image,person`` and three columns for each joint, ``nose.x,nose.y,nose.score``: a row for each person."""
+    """Write a CSV table in wide format, ``image,person,nose.x,nose.y,nose.score,…``: one row per person."""
     header = ["image", "person"]
     for joint in skeleton.joints:
         header += [f"{joint}.{part}" for part in _PARTS]
@@ -93,17 +94,18 @@ def write_wide(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) ->
 
 
 def write_csv(path: Path, header: Sequence[Sequence], rows: Sequence[Sequence]) -> None:
-    """Write the lines of a header and rows, UTF-8."""
+    """Write header rows and rows as CSV in UTF-8."""
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([*header, *rows])
 
 
 def write_images_hdf5(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
-    """Write posekit's ``predictions.h5`` for `read_predictions`, with the arrays ``image``, ``person``, ``size`` and ``box``.
+    """Write posekit's ``predictions.h5`` with the additional arrays ``image``, ``person``, ``size`` and ``box``.
 
-    For the N people of all images in order: ``image`` (N,) is the image's path, ``person`` (N,) the number in
-    the image, ``size`` (N, 2) the image's width and height, ``box`` (N, 3) the box's centre x, y and side.
-    ``index`` counts the people, and the attribute ``dataset`` is ``photographs``, as no annotation has them.
+    The N rows are the people of all images in order: ``image`` (N,) is the image's path, ``person`` (N,) the person's number in the
+    image, ``size`` (N, 2) the image's width and height, and ``box`` (N, 3) the centre x, centre y and side of the person's box.
+    ``index`` is 0 to N - 1, and the attribute ``dataset`` is ``photographs``, because the people are in no annotated data set.
+    `read_predictions` reads the file, without the additional arrays.
     """
     k = len(skeleton)
     joints = np.concatenate([np.empty((0, k, 2)), *(people.joints for people in images)])

@@ -1,8 +1,8 @@
 """Read MATLAB prediction files: pytorch-pose's ``preds.mat``, HRNet's ``pred.mat``, and MPII's evaluation file.
 
-The first two hold one variable, ``preds``, (N, K, 2) or with the joint's score as a third number. In
-``detections_our_format.mat`` it is ``pos_pred_src``, (K, 2, N): the predictions of Tompson et al., CVPR 2015.
-None of them states whether pixels count from 0 or from 1.
+The first two files contain one variable ``preds``, (N, K, 2), or (N, K, 3) with the joints' scores. MPII's
+``detections_our_format.mat`` contains the predictions of Tompson et al., CVPR 2015, as ``pos_pred_src``, (K, 2, N).
+None of these files states whether pixel coordinates start at 0 or 1.
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ from posekit.skeletons import Skeleton
 
 
 def read_matlab(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:
-    """Read ``preds`` or ``pos_pred_src`` of a MATLAB file, one row for each person in the split's order.
+    """Read ``preds`` or ``pos_pred_src`` from a MATLAB file, with one row per person in the order of the split.
 
     Raises
     ------
     PredictionsError
-        If the file cannot be read, holds no ``preds`` (N, K, 2 or 3), or `base` is not given.
+        If the file cannot be read, contains no ``preds`` (N, K, 2 or 3) or ``pos_pred_src`` (K, 2, N), or `base` is not given.
     """
     try:
         names = variable_names(path)

@@ -1,4 +1,4 @@
-"""Predicted joints of N people, and the checks that all file formats share."""
+"""Predicted joints of N people, and checks used by all file formats."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,24 +18,24 @@ class Predictions:
     Parameters
     ----------
     joints : (N, K, 2) float64
-        Image pixels, 0-based; NaN where nothing could be predicted.
+        Joint positions (x, y) in image pixels, 0-based; NaN where nothing could be predicted.
     scores : (N, K) float64
-        Heights of the heatmaps' peaks; NaN where the source has none.
+        Score of each joint: height of the heatmap's highest peak; NaN if unknown.
     index : (N,) int64
         Each person's index in the split.
     skeleton : Skeleton
-        K joints.
+        Skeleton of the K joints.
     dataset, split : str
         Data set and split of the people; "" if unknown.
     peaks : (N, K, P, 2) float64, optional
-        Local maxima of each joint's heatmap, highest first: image pixels, 0-based; NaN where there are fewer than P.
+        Local maxima of each joint's heatmap, highest first: (x, y) in image pixels, 0-based, padded with NaN.
     heights : (N, K, P) float64, optional
-        Heights of the peaks; given with the peaks or not at all.
+        Heatmap values at the peaks; required if `peaks` is given.
 
     Raises
     ------
     ValueError
-        If an array has the wrong shape, or only one of peaks and heights is given.
+        If an array has the wrong shape, or only one of `peaks` and `heights` is given.
     """
 
     joints: np.ndarray
@@ -63,12 +63,12 @@ class Predictions:
         return len(self.index)
 
     def select(self, rows: np.ndarray) -> "Predictions":
-        """Select predictions by indices or a mask, in that order."""
+        """Return the predictions selected by row indices (in that order) or by a boolean mask."""
         columns = {name: getattr(self, name)[rows] for name in ("index", *self._joint_columns)}
         return replace(self, **columns)
 
     def mapped_to(self, skeleton: Skeleton) -> "Predictions":
-        """Map to another skeleton's joints, matched by name; NaN for joints that are lacking."""
+        """Return the predictions with another skeleton's joints, matched by name; NaN for joints without a match."""
         if skeleton == self.skeleton:
             return self
         source = joint_mapping(self.skeleton, skeleton)
@@ -79,17 +79,17 @@ class Predictions:
 
     @property
     def _joint_columns(self) -> tuple[str, ...]:
-        """Names of the arrays with an axis of joints."""
+        """Names of the arrays that have a joint axis."""
         return ("joints", "scores") if self.peaks is None else ("joints", "scores", "peaks", "heights")
 
 
 def checked_joints(path: str | Path, array: np.ndarray, skeleton: Skeleton, *, sizes: tuple[int, ...] = (2,)) -> np.ndarray:
-    """Return ``preds``, (N, K, one of `sizes`), as float64.
+    """Check that ``preds`` has shape (N, K, S) with S in `sizes`, and return it as float64.
 
     Raises
     ------
     PredictionsError
-        If it has another shape.
+        If the array has another shape.
     """
     expected = [(len(skeleton), size) for size in sizes]
     if array.ndim != 3 or array.shape[1:] not in expected:
@@ -99,7 +99,7 @@ def checked_joints(path: str | Path, array: np.ndarray, skeleton: Skeleton, *, s
 
 
 def checked_index(path: str | Path, index: np.ndarray) -> np.ndarray:
-    """Return the people's indices in their split, (N,), as int64.
+    """Check the (N,) indices of the people in the split, and return them as int64.
 
     Raises
     ------
@@ -112,33 +112,33 @@ def checked_index(path: str | Path, index: np.ndarray) -> np.ndarray:
     if len(wrong):
         problem = "occurs several times" if wrong[0] >= 0 else "is below 0"
         raise PredictionsError(
-            f"{path}: index: expected each person's index in the split (0 or above) once, but {wrong[0]} {problem}; "
+            f"{path}: index: expected unique indices of people in the split (0 or above), but {wrong[0]} {problem}; "
             f"{len(wrong)} indices are wrong"
         )
     return index
 
 
 def resolve_base(path: str | Path, stated: int | None, given: int | None) -> int:
-    """Return the coordinate base that the file or its format states, or else the caller gives.
+    """Return the coordinate base: `stated` (by the file or its format) or, if that is None, `given` (by the caller).
 
     Raises
     ------
     PredictionsError
-        If the base is unknown, the two differ, or it is not 0 or 1.
+        If both are None, the two differ, or the base is not 0 or 1.
     """
     base = given if stated is None else stated
     if base is None:
         raise PredictionsError(
-            f"{path}: the coordinate base is unknown; give --base 1 if the file was made for MATLAB's evaluation (the hourglass "
-            "authors' files) or --base 0 if for Python's; if unsure, score with both: the right base has the higher AUC"
+            f"{path}: the coordinate base is unknown; add --base 1 if the file was made for the MATLAB evaluation (as the "
+            "hourglass authors' files) or --base 0 for Python; if unsure, score with both: the right base has the higher AUC"
         )
     if given not in (None, base):
-        raise PredictionsError(f"{path}: the file or its format states base {base}, but base {given} was given; leave --base out")
+        raise PredictionsError(f"{path}: the file or its format states base {base}, but base {given} was given; remove --base")
     if base not in (0, 1):
         raise PredictionsError(f"{path}: coordinate base {base}: expected 0 or 1")
     return base
 
 
 def file_names(people: People) -> list[str]:
-    """File name of each person's image, without its folder."""
+    """Return the file name of each person's image, without folders."""
     return [Path(image).name for image in people.image_paths.tolist()]

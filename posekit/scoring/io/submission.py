@@ -1,10 +1,10 @@
-"""Write MPII's submission: the ``pred`` that the official evaluation toolkit for single people reads.
+"""Write submissions to MPII: the variable ``pred`` that the official single-person evaluation toolkit reads.
 
-The toolkit (evaluatePCKh.m) expects the test part of ``RELEASE.annolist`` with the predicted joints filled
-in: ``pred(image).annorect(rectangle).annopoints.point(joint)`` with fields x, y and id (0 to 15), pixels
-counted from 1. It ignores rectangles without ``objpos``, so each has one, the centre of the person's box.
-It matches images and rectangles by position alone: a submission needs all rectangles of all test images,
-in the order of ``RELEASE.annolist``.
+The toolkit (evaluatePCKh.m) expects the test images of ``RELEASE.annolist`` with the predicted joints filled in:
+``pred(image).annorect(rectangle).annopoints.point(joint)`` with the fields x, y and id (0 to 15), in 1-based pixel coordinates.
+The toolkit ignores rectangles without ``objpos``, so every rectangle gets one: the centre of the person's box. The toolkit matches
+images and rectangles by position alone: a submission needs all rectangles of all test images, in the order of
+``RELEASE.annolist``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,19 +22,20 @@ _FIRST_PIXEL = 1
 
 
 def write_submission(path: Path, predictions: Predictions, people: People) -> None:
-    """Write ``pred``, 1 x (number of the people's images), in the order of the people.
+    """Write the struct array ``pred``, 1 x (number of images), in the order of the people.
 
-    `people` has a person at every index; joints of people without a prediction are NaN, which the toolkit counts as wrong.
+    `people` must contain every person to whom `predictions.index` refers. The joints of people without a prediction are NaN, which
+    the toolkit counts as wrong.
 
     Raises
     ------
     PredictionsError
-        If the joints are not MPII's.
+        If the predictions do not have MPII's 16 joints.
     """
     if predictions.skeleton.joints != MPII16.joints:
         raise PredictionsError(
-            f"{path.name}: MPII's submission holds the 16 joints of {MPII16.name}, but the predictions have skeleton "
-            f"{predictions.skeleton.name}; write .h5, .json or .csv"
+            f"{path.name}: a submission to MPII needs the 16 joints of {MPII16.name}, but the predictions have skeleton "
+            f"{predictions.skeleton.name}; write .h5, .json or .csv instead"
         )
     joints = np.full((len(people), len(MPII16), 2), np.nan)
     joints[predictions.index] = predictions.joints
@@ -56,7 +57,7 @@ def write_submission(path: Path, predictions: Predictions, people: People) -> No
 
 
 def _structs(rows: Sequence[Mapping], fields: Sequence[str] | None = None) -> np.ndarray:
-    """MATLAB struct array, 1 x (number of rows)."""
+    """Return a MATLAB struct array, 1 x (number of rows)."""
     fields = fields or tuple(rows[0])
     array = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
     array[0] = [tuple(row.values()) for row in rows]

@@ -1,4 +1,4 @@
-"""CSV for spreadsheets and statistics programs: one row for each joint of each person."""
+"""Write predictions as CSV for spreadsheets and statistics programs: one row per joint of each person."""
 
 import csv
 import math
@@ -13,9 +13,9 @@ _COLUMNS = ("index", "image", "joint", "x", "y", "score")
 
 
 def write_table(path: Path, predictions: Predictions, people: People) -> None:
-    """Write ``index,image,joint,x,y,score``: 0-based image pixels; NaN is an empty cell.
+    """Write the columns ``index,image,joint,x,y,score``: 0-based image pixels; empty cells for NaN.
 
-    `people` has a person at every index.
+    `people` must contain every person to whom `predictions.index` refers.
     """
     names = file_names(people)
     numbers = np.concatenate([predictions.joints, predictions.scores[..., None]], -1)
