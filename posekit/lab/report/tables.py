@@ -60,7 +60,7 @@ def totals(scores: Scores) -> Table:
     """Return the table of the pooled mean, plain mean and AUC, with definitions and confidence intervals."""
     counts = scores.pck.counts[list(scores.mean_joints)]
     thresholds = scores.pck.auc_thresholds
-    pooled = f"{scores.metric}: share of correct joints among all {counts.sum():,} joints of all people"
+    pooled = f"{scores.metric}: share of correct joints among {counts.sum():,} evaluated joints of all people"
     plain = f"{scores.metric} of each of the {(counts > 0).sum()} joints, averaged"
     area = f"area under the curve: pooled mean, averaged over the thresholds {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
     rows = [
@@ -78,7 +78,7 @@ def groups(scores: Scores) -> Table:
     for name, joints in indices.items():
         row.append(_with_interval(scores.groups[name], scores.pck.joint_mean_interval95(joints)))
     row.append(_with_interval(scores.pooled_mean, scores.interval95))
-    caption = f"{scores.metric} in percent: plain mean over the joints of each group, and pooled mean of all joints"
+    caption = f"{scores.metric} in percent: plain mean over the joints of each group, and pooled mean"
     return Table.of(caption, ("", *indices, "Mean"), [row])
 
 

@@ -151,7 +151,7 @@ def test_a_header_with_too_many_pixels_is_refused_before_decoding(monkeypatch):
     with pytest.raises(ImageError, match=r"bomb\.png"):
         decode_upload(b"\x89PNG\r\n\x1a\n" + chunk + encoded("PNG")[33:], "bomb.png")
     monkeypatch.setattr(module, "MAX_PIXELS", 599)
-    with pytest.raises(ImageError, match=r"x\.png: 600 .* 599"):
+    with pytest.raises(ImageError, match=r"x\.png: .*600 .* 599"):
         decode_upload(encoded("PNG"), "x.png")
 
 

@@ -57,7 +57,7 @@ def test_the_share_of_the_pixels_is_marked_in_the_panel_of_the_penalty_share():
     np.testing.assert_allclose(marks.get_xydata(), np.stack([[2, 98, 2, 98], bars], -1))
     assert not mean.lines and not higher.lines
     legend = {text.get_text() for text in figure.legends[0].texts}
-    assert legend == {"AL", "BCE", "95 % interval", "share of the pixels"}
+    assert legend == {"AL", "BCE", "95 % confidence interval", "share of the pixels"}
 
 
 def test_a_mark_does_not_cross_a_number():
