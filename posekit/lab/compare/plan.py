@@ -93,7 +93,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
 
 def _plan_run(parser: ConfigParser[Any], base: Path, options: list[str], model: str, seed: int, folder: Path, results: Path) -> Run:
     if any(option.partition("=")[0] == "--seed" for option in options):
-        raise ConfigError(f"model {model!r}: remove the key seed; the comparison's seeds set it")
+        raise ConfigError(f"model {model!r}: seed: remove this key; the comparison's seeds are used instead")
     options = [*options, "--seed", str(seed)]
     try:
         config = with_settled_precision(parser.read(base, options))

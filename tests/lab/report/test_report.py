@@ -165,7 +165,7 @@ def test_the_page_contains_the_scores_and_how_they_were_made(page, people):
         f"{scores.pooled_mean:.2f} % {scores.metric}",
         f"{low:.2f} to {high:.2f}",
         f"{N} of {N}",
-        "no <labelled> joint: 2",
+        "(no <labelled> joint): 2",
         scores.reference,
         "a & b 12.50",
         "sigmas borrowed",
