@@ -18,9 +18,9 @@ Images are written as PNG, plots as PNG, SVG and PDF. For drawing from Python, s
 
 _PENALTY = """\
 Draw penalty maps (figure 7 of the paper): anchor loss minus binary cross entropy at each pixel (0 where the
-difference is negative), one map per joint, drawn over the image. Anchor loss is higher at wrong positions that score higher than the
-joint's true position: on the opposite joint (for example the other wrist), on another person, or on anything that
-looks like the joint.
+difference is negative), one map per joint, drawn over the image. Anchor loss is higher at wrong positions that score
+higher than the joint's true position: on the opposite joint (for example the other wrist), on another person, or on
+anything that looks like the joint.
 
 For a data set without --person, the command instead measures the penalty over all people: the shares of the penalty
 on the opposite joint, on the same joint of other annotated people, and elsewhere. For two models, the command also
