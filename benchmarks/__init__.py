@@ -1,6 +1,6 @@
-"""Measure posekit's speed as ratios to plain yardsticks in the same run; the command is `tools/benchmark.py`."""
+"""Benchmarks: posekit's speed relative to simple reference code, measured in the same run by `tools/benchmark.py`."""
 
-import posekit  # noqa: F401  # before torch: it sets how OpenMP's threads wait
+import posekit  # noqa: F401  # before torch: posekit sets how long OpenMP's idle threads spin
 
 # isort: split
 
@@ -24,44 +24,54 @@ from posekit.machine import keep_freed_memory
 from posekit.prediction.backends import find_device
 
 _DESCRIPTION = """\
-Measure posekit's speed as ratios to yardsticks in the same run: posekit, yardstick, posekit, ... in turn.
-A figure is the median of the pairs' ratios, with its quartiles; a lasting disturbance of the machine affects both of a pair.
-Without --root, the parts that need no images are measured, on random numbers."""
+Compare posekit's speed with yardsticks: simple reference code that runs on the same machine.
+
+posekit and the yardstick run alternately. Each pair of runs gives a ratio, posekit / yardstick; the command prints the
+median and the quartiles of the ratios. If the machine is slow for a while, both runs of a pair are slow, so the ratio
+changes little. Without --root, only the parts that need no images are measured, on random input."""
 
 _EPILOG = """\
 examples:
   all parts that need no images
     %(prog)s
-  everything, on LSPET's images; about five minutes on two cores
+  all parts, on the images of LSPET; about five minutes on two cores
     %(prog)s --data lsp --root data/lspet --json cpu.json
-  everything on a GPU, in ten minutes
+  all parts on a GPU; about ten minutes
     %(prog)s --device cuda --data lsp --root data/lspet --json gpu.json
-  after a change: which parts became faster or slower
+  after a change to the code: show which parts became faster or slower
     %(prog)s --only loss decoding --against cpu.json
-  the large images of MPII
+  loading of MPII's large images
     %(prog)s --data mpii --root data/mpii --split valid --only input workers
 
 parts and their yardsticks:
-  input      read the image, draw an augmentation, one affine warp, colours, collate, normalise, draw the targets;
-             one thread. Against cv2.imread, one cv2.warpAffine to the same crops, a float CHW tensor
-  workers    people per second of the loader with 2, 4, ... workers, up to the processors. Against one worker times
-             their number; and the same of plain processes that do the input's yardstick, which shows how the machine scales
-  targets    a batch of 64 x 16 target maps, per person; one thread. Against np.zeros((16, 64, 64))
-  loss       anchor loss, forward and backward, on 64 x 16 maps of 64 px. Against torch's binary cross entropy, both
-             eager, then both under torch.compile
-  decoding   joints of 64 x 16 maps, by quarter offset and DARK; one thread. Against numpy's argmax
-  scoring    PCKh of 2,958 people from arrays. Against the bare distances compared with the threshold. With
-             --predictions also from the files to the table, once, as in a run of `eval`
-  pyramid    people from image to joints over six scales with flipping, by a 2-stack hourglass of 256 features.
-             Against as many plain forward passes of the same crops
-  inference  crops to heatmaps by every available back end; the first is posekit's default for longer work; on a GPU
-             in bf16 and fp16 too. Against plain torch: one forward pass of float32 crops
-  training   steps of the training engine from crops in memory, 2 stacks (on a GPU 8 too) of 256 features: TFLOP/s
-             against the machine's own matrix products and 3x3 convolutions in the same precision; the targets' share
-             of a step; with images, the share spent waiting for the loader
-  busy       training steps of a small network on the CPU, on a free machine and beside as many other processes as there
-             are processors. Against threads that wait spinning, for OpenMP's default time
-  memory     the same steps on a free machine, keeping freed memory. Against returning it each time"""
+  input      load training crops in one thread: read the image, warp it with a random augmentation, change its colours,
+             collate, normalise, draw the target heatmaps
+             yardstick: cv2.imread, cv2.warpAffine with the same matrix, conversion to a float CHW tensor
+  workers    data loader with 2, 4, ... workers, up to the number of processors: people per second
+             yardstick: the rate of one worker times the number of workers. For comparison, plain processes that run
+             the yardstick of "input" are measured too; they show how well the machine scales
+  targets    draw the 16 target heatmaps of each person, in batches of 64 people, in one thread
+             yardstick: np.zeros((16, 64, 64))
+  loss       anchor loss, forward and backward, on 64 x 16 heatmaps of 64 x 64 pixels; eager, then with torch.compile
+             yardstick: torch's binary cross entropy, also eager, then with torch.compile
+  decoding   find the joints in 64 x 16 heatmaps, by quarter offset and by DARK, in one thread
+             yardstick: numpy's argmax
+  scoring    PCKh of 2,958 people whose joints are in arrays
+             yardstick: compute the distances with numpy and compare them with the threshold
+             With --predictions, also load the files, evaluate and build the table, once, as `eval` does
+  pyramid    predict people from images at six scales and mirrored, with an hourglass of 2 stacks and 256 features
+             yardstick: plain forward passes of the same crops
+  inference  predict heatmaps of crops with each available inference backend; the first is posekit's default for long
+             runs. On a GPU, also in bf16 and fp16
+             yardstick: one forward pass in plain torch, float32
+  training   training steps on crops in memory: 2 stacks (on a GPU also 8) of 256 features, in TFLOP/s
+             yardstick: matrix products, and 3x3 convolutions, in the same precision
+             Also the fraction of a step that draws target heatmaps and, with images, that waits for the data loader
+  busy       training steps of a small network on the CPU: on an idle machine, and while one other process per processor
+             is computing
+             yardstick: the same, with OpenMP's default spinning time for idle threads
+  memory     the same training steps on an idle machine, with freed memory kept in the process
+             yardstick: freed memory returned to the system each time"""
 
 Part = Callable[[Setting], Iterator[Ratio]]
 _WITH_IMAGES = ("input", "workers", "pyramid")
@@ -78,13 +88,13 @@ _PARTS: dict[str, Part] = {
     "loss": measure_loss,
     "training": measure_training,
 }
-# Parts of training, in which posekit keeps freed memory; the setting is permanent, so these come last.
+# These parts run with `keep_freed_memory`, as training does. The setting cannot be undone, so these parts run last.
 _IN_TRAINING = ("input", "workers", "targets", "loss", "training")
 _CPU_BATCH, _GPU_BATCH = 4, 64
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command and return the exit status."""
     return run_command(_parser(prog), _run, argv)
 
 
@@ -95,17 +105,34 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     add = parser.add_argument
     add_source_options(parser, WITH_IMAGES, required=False)
     parser.set_defaults(data="lsp")
-    add("--split", default="all", metavar="NAME", help="split of the data set (default: all)")
-    add("--only", nargs="+", choices=tuple(_PARTS), metavar="PART", help=f"of {', '.join(_PARTS)} (default: all possible ones)")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="for the loss and the network (default: auto)")
-    add("--people", type=positive, default=512, metavar="N", help="people for the input path (default: 512)")
-    add("--size", type=positive, default=256, metavar="PX", help="side of the crops, a multiple of 64 (default: 256)")
-    add("--batch", type=positive, metavar="N", help=f"people in a training step (default: {_CPU_BATCH}, on a GPU {_GPU_BATCH})")
-    add("--rounds", type=positive, default=9, metavar="N", help="pairs of each figure; half if one takes seconds (default: 9)")
-    add("--backend", choices=BACKENDS, default="auto", help="back end for inference (default: auto: all)")
-    add("--predictions", type=Path, metavar="FILE", help="prediction file of the split to score, 1-based unless it states its base")
-    add("--json", type=Path, metavar="FILE", help="write all measurements to this file, after each part")
-    add("--against", type=Path, metavar="FILE", help="compare with an earlier run's --json file")
+    add("--split", default="all", metavar="NAME", help="split of the dataset (default: all)")
+    add(
+        "--only",
+        nargs="+",
+        choices=tuple(_PARTS),
+        metavar="PART",
+        help=f"parts to measure: {', '.join(_PARTS)} (default: all; without --root, all that need no images)",
+    )
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="device for the loss and the network (default: auto)")
+    add("--people", type=positive, default=512, metavar="N", help="number of people to load in part input (default: 512)")
+    add("--size", type=positive, default=256, metavar="PX", help="width and height of the crops, a multiple of 64 (default: 256)")
+    add("--batch", type=positive, metavar="N", help=f"people per training step (default: {_CPU_BATCH}, on a GPU {_GPU_BATCH})")
+    add(
+        "--rounds",
+        type=positive,
+        default=9,
+        metavar="N",
+        help="pairs of runs per ratio; slow parts use half as many on a CPU, fast parts five times as many (default: 9)",
+    )
+    add("--backend", choices=BACKENDS, default="auto", help="inference backend to measure (default: auto, all of them)")
+    add(
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="prediction file for the split, evaluated in part scoring; if FILE does not state its pixel base, base 1 is assumed",
+    )
+    add("--json", type=Path, metavar="FILE", help="write all measurements to FILE, updated after each ratio")
+    add("--against", type=Path, metavar="FILE", help="compare with FILE, written by --json in an earlier run")
     return parser
 
 
@@ -121,10 +148,10 @@ def _run(args: argparse.Namespace) -> None:
             write_json(args.json, run, ratios)
 
     print(headline(run))
-    write()  # report a path that cannot be written before long work
+    write()  # fail before the measurements if the file cannot be written
     for part in parts:
         if part in _IN_TRAINING and setting.device.type == "cpu":
-            keep_freed_memory()  # as training does; yardsticks benefit too
+            keep_freed_memory()  # as training does; the yardsticks benefit too
         for ratio in _PARTS[part](setting):
             ratios.append(ratio)
             print(line(ratio), flush=True)
@@ -137,15 +164,17 @@ def _run(args: argparse.Namespace) -> None:
 
 def _choose_parts(args: argparse.Namespace) -> list[str]:
     if args.predictions and not args.root:
-        raise ConfigError("--predictions needs --root DIR, the data set of the predicted people")
+        raise ConfigError("--predictions needs the dataset of the predicted people: add --root DIR")
     parts = [part for part in _PARTS if part in (args.only or _PARTS)]
     if args.root:
         return parts
     left_out = [part for part in _WITH_IMAGES if part in parts]
     if left_out and args.only:
-        raise ConfigError(f"--only {left_out[0]} needs images: give --root DIR")
+        raise ConfigError(f"--only {left_out[0]} needs images: add --root DIR")
     if left_out:
-        print(f"no images without --root DIR: {', '.join(left_out)} and waiting for data are left out")
+        print(
+            f"skipped because they need images: {', '.join(left_out)}, waiting for data in training; add --root DIR to measure them"
+        )
     return [part for part in parts if part not in left_out]
 
 

@@ -1,4 +1,4 @@
-"""The network on crops, for each back end, and the pyramid from images to joints."""
+"""Benchmarks of inference: heatmaps from crops with each backend, and joints from images at several scales."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ from posekit.prediction.test_time import PYRAMID
 
 _PYRAMID_PEOPLE = 2
 _CPU_CROPS, _GPU_CROPS = 8, 64
-_WARM_UP = 5  # passes after which the default back end has made its choice
+_WARM_UP = 5  # forward passes after which backend "auto" has chosen a backend
 
 
 def measure_pyramid(setting: Setting) -> Iterator[Ratio]:
-    """Measure people from image to joints over all scales and the mirrored crops."""
+    """Measure prediction of joints from images, over all scales of the pyramid, with mirrored crops."""
     people = setting.people_with_images.select(np.arange(min(_PYRAMID_PEOPLE, len(setting.people_with_images))))
     predictor = _untrained_predictor(setting)
     crops = PyramidDataset(people, size=setting.size, scales=PYRAMID.scales)
@@ -40,11 +40,11 @@ def measure_pyramid(setting: Setting) -> Iterator[Ratio]:
     works = {"posekit": lambda: predictor.predict_people(people, progress=False), "yardstick": forward}
     values, yardstick_values = interleave(works, setting.few, title="pyramid", per=len(people)).values()
     facts: dict[str, str | float] = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
-    yield Ratio("pyramid", "as many plain forward passes", values, yardstick_values, facts=facts)
+    yield Ratio("pyramid", "plain forward passes of the same crops", values, yardstick_values, facts=facts)
 
 
 def _untrained_predictor(setting: Setting) -> Predictor:
-    """A predictor with random weights, which do not change the speed."""
+    """Create a predictor with random weights; the speed does not depend on the weights."""
     info = network(setting)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "untrained.safetensors"
@@ -53,9 +53,9 @@ def _untrained_predictor(setting: Setting) -> Predictor:
 
 
 def measure_inference(setting: Setting) -> Iterator[Ratio]:
-    """Measure crops to maps by each back end, in one run against plain torch."""
+    """Measure the heatmaps of a batch of crops with each backend; the yardstick is plain torch."""
     info = network(setting)
-    torch.manual_seed(0)  # the exported ONNX model is cached by its weights
+    torch.manual_seed(0)  # equal weights in every run, so that the cached ONNX export is found again
     model = info.build().eval().to(setting.device)
     crop_count = _CPU_CROPS if setting.device.type == "cpu" else _GPU_CROPS
     crops = random_batch(crop_count, len(info.skeleton), setting.size).images.to(setting.device)
@@ -82,7 +82,7 @@ def measure_inference(setting: Setting) -> Iterator[Ratio]:
 
 
 def _open_backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops: torch.Tensor) -> dict[str, Backend]:
-    """Back ends by the names of their ratios, warmed up; "inference" is posekit's default."""
+    """Open and warm up the backends, and return them by the names of their ratios; "inference" is posekit's default backend."""
     if setting.backend != "auto":
         choices = [(setting.backend, "no")]
     elif setting.device.type == "cpu":
@@ -98,7 +98,7 @@ def _open_backends(setting: Setting, model: StackedHourglass, info: ModelInfo, c
             for _ in range(_WARM_UP):
                 backend.maps(crops)
         except ConfigError as error:
-            print(f"inference: the back end {name} in precision {precision} is left out: {error}")
+            print(f"inference: skipped back end {name} in precision {precision}: {error}")
         else:
             backends["inference" if name == "auto" else f"inference, {backend.name}"] = backend
     return backends

@@ -1,4 +1,4 @@
-"""The input path, from images to normalised crops and target heatmaps, in one thread and over workers."""
+"""Benchmarks of data loading, from images to normalised crops and target heatmaps, in one thread and with workers."""
 
 import multiprocessing
 import signal
@@ -29,13 +29,13 @@ from posekit.people import People
 
 _BATCH = 32
 _MIN_CROPS = 128
-_WORKER_PEOPLE = 8 * _BATCH  # for each worker
+_WORKER_PEOPLE = 8 * _BATCH  # per worker
 _LARGE = 1280 * 720
 _RANGES = augment.AugmentConfig()
 
 
 def measure_input(setting: Setting) -> Iterator[Ratio]:
-    """Measure one thread's time per person; large images separately, since decoding them takes nearly all the time."""
+    """Measure the loading time per person in one thread; large images separately, since nearly all their time is decoding."""
     people_with_images = setting.people_with_images
     is_large = setting.image_sizes.prod(1) >= _LARGE
     for name, mask in (("small", ~is_large), ("large", is_large)):
@@ -47,7 +47,7 @@ def measure_input(setting: Setting) -> Iterator[Ratio]:
 
 def _measure_images(setting: Setting, name: str, people: People, mean_size: np.ndarray) -> Ratio:
     dataset = CropDataset(people, size=setting.size, ranges=_RANGES)
-    epochs = -(-_MIN_CROPS // len(people))  # a few images are cropped several times, each with another augmentation
+    epochs = -(-_MIN_CROPS // len(people))  # if there are few people, each is cropped several times, with different augmentations
     keys = [(epoch, index) for epoch in range(1, epochs + 1) for index in range(len(people))]
     values = []
     yardstick_values = []
@@ -56,7 +56,9 @@ def _measure_images(setting: Setting, name: str, people: People, mean_size: np.n
         for start in tqdm(range(0, len(keys), _BATCH), desc="input", unit="batch", leave=False):
             batch = keys[start : start + _BATCH]
             jobs = [_plain_job(dataset, key) for key in batch]
-            _plain_tensors(jobs, setting.size)  # so that both find the files in the cache
+            _plain_tensors(
+                jobs, setting.size
+            )  # reads the files once, so that posekit and the yardstick both find them in the system's cache
             values.append(time_ms(partial(_load, dataset, batch)) / len(batch))
             yardstick_values.append(time_ms(partial(_plain_tensors, jobs, setting.size)) / len(batch))
     width, height = mean_size
@@ -72,7 +74,7 @@ def _load(dataset: CropDataset, keys: Sequence[tuple[int, int]]) -> tuple[torch.
 
 
 def _plain_job(dataset: CropDataset, key: tuple[int, int]) -> tuple[str, np.ndarray]:
-    """Path and crop matrix of the same crop as `dataset[key]`."""
+    """Return the image path of `dataset[key]` and the affine matrix of its crop."""
     epoch, index = key
     person = dataset.people[index]
     params = augment.draw(np.random.default_rng([dataset.seed, epoch, index]), _RANGES)
@@ -84,17 +86,17 @@ def _plain_tensors(jobs: Sequence[tuple[str, np.ndarray]], size: int) -> list[to
     for path, matrix in jobs:
         image = cv2.imread(path)
         if image is None:
-            raise ImageError(f"{path}: cannot be read; measure on a data set whose images exist")
+            raise ImageError(f"{path}: cannot be read as an image; replace the file or choose another dataset")
         crop = cv2.warpAffine(image, matrix, (size, size))
         tensors.append(torch.from_numpy(crop).permute(2, 0, 1).float().div_(255))
     return tensors
 
 
 def measure_workers(setting: Setting) -> Iterator[Ratio]:
-    """Measure how crops per second grow with the loader's workers, and with plain processes."""
+    """Measure how crops per second increase with the number of loader workers, and with the number of plain processes."""
     counts = worker_counts(processors())
     if len(counts) == 1:
-        print("workers: one processor, nothing to share")
+        print("workers: skipped, since the machine has only one processor")
         return
     loader_rates: dict[int, list[float]] = {count: [] for count in counts}
     plain_rates: dict[int, list[float]] = {count: [] for count in counts}
@@ -112,12 +114,12 @@ def measure_workers(setting: Setting) -> Iterator[Ratio]:
                 loader_rates[count].append(1000 * people / loader_ms)
                 plain_rates[count].append(1000 * people / plain_ms)
     for count in counts[1:]:
-        # The first round starts the workers.
+        # Without the first round, in which the workers start.
         loader_values = loader_rates[count][1:]
         loader_linear = [count * rate for rate in loader_rates[1][1:]]
         plain = Ratio(
             f"{count} plain processes",
-            f"{count} times one",
+            f"{count} times the rate of one",
             plain_rates[count][1:],
             [count * rate for rate in plain_rates[1][1:]],
             "people/s",
@@ -128,12 +130,12 @@ def measure_workers(setting: Setting) -> Iterator[Ratio]:
 
 
 def worker_counts(highest: int) -> list[int]:
-    """1, 2, 4, … and `highest`."""
+    """Return the powers of two up to `highest`, and `highest`, in ascending order."""
     return sorted({*(2**power for power in range(highest.bit_length())), highest})
 
 
 def _loader(setting: Setting, workers: int) -> DataLoader:
-    """The same people for every worker, each time with another augmentation."""
+    """Create a loader that gives each worker the same people, with different augmentations."""
     people = setting.repeated(_WORKER_PEOPLE).select(np.arange(_WORKER_PEOPLE * workers) % _WORKER_PEOPLE)
     dataset = CropDataset(people, size=setting.size, ranges=_RANGES)
     return make_loader(dataset, EpochBatches(len(dataset), _BATCH), workers=workers)
@@ -150,7 +152,8 @@ def _plain_work(jobs: Sequence[tuple[str, np.ndarray]], size: int) -> None:
 
 
 def _pool(count: int) -> Pool:
-    # Forked like the loader's workers; Python's warning about forking with threads does not apply to single-threaded work.
+    # Forked, as the loader's workers are. The processes use one thread each, so Python's warning about forking a process
+    # with several threads does not apply.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

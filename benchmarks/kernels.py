@@ -1,4 +1,4 @@
-"""Computations on maps and joints: targets, losses, decoding, scores."""
+"""Benchmarks of computations on heatmaps and joints: target heatmaps, losses, decoding, scores."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,7 +21,7 @@ _SHAPE = f"{_BATCH}x{_JOINTS}x{_MAP}x{_MAP}"
 
 
 def measure_targets(setting: Setting) -> Iterator[Ratio]:
-    """Measure drawing a batch of target heatmaps on the CPU, per person."""
+    """Measure the time per person to draw a batch of target heatmaps on the CPU."""
     joints, labelled = random_joints(_BATCH, _JOINTS, _MAP * STRIDE)
 
     def draw() -> None:
@@ -38,7 +38,7 @@ def measure_targets(setting: Setting) -> Iterator[Ratio]:
 
 
 def measure_loss(setting: Setting) -> Iterator[Ratio]:
-    """Measure anchor loss forward and backward, eager and compiled."""
+    """Measure the forward and backward pass of anchor loss, eager and compiled."""
     joints, labelled = random_joints(_BATCH, _JOINTS, _MAP * STRIDE)
     labelled = labelled.to(setting.device)
     target = encode(joints.to(setting.device), labelled, size=_MAP)
@@ -71,7 +71,7 @@ def measure_loss(setting: Setting) -> Iterator[Ratio]:
 
 
 def measure_decoding(setting: Setting) -> Iterator[Ratio]:
-    """Measure decoding the joints of a batch of maps on the CPU."""
+    """Measure the decoding of joints from a batch of heatmaps on the CPU."""
     maps = encode(*random_joints(_BATCH, _JOINTS, _MAP * STRIDE), size=_MAP)
     maps += 0.05 * torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
     flat = maps.numpy().reshape(_BATCH, _JOINTS, -1)
@@ -88,7 +88,7 @@ def measure_decoding(setting: Setting) -> Iterator[Ratio]:
 
 
 def measure_scoring(setting: Setting) -> Iterator[Ratio]:
-    """Measure PCKh of arrays, and of a prediction file if one is given."""
+    """Measure the evaluation of PCKh from arrays and, if a prediction file is given, from files."""
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 1000, (_PEOPLE, _JOINTS, 2))
     head_sizes = rng.uniform(20, 100, _PEOPLE)
@@ -121,7 +121,7 @@ def _measure_scoring_from_files(setting: Setting) -> Ratio:
         scores.table()
         all_scores.append(scores)
 
-    first_ms = time_ms(score_files)  # later calls reuse the bootstrap's draws, which a run of `eval` has to make
+    first_ms = time_ms(score_files)  # only the first call draws the bootstrap samples, as a run of `eval` does
     (scores,) = all_scores
     predicted = scores.predictions.joints
     truth = setting.all_people.joints

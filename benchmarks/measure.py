@@ -1,6 +1,7 @@
-"""Time posekit and a yardstick in turn, with torch.utils.benchmark's synchronising timer.
+"""Time posekit and a yardstick alternately.
 
-`torch.utils.benchmark.Timer` runs a statement several times before each result, so it cannot alternate single executions.
+`torch.utils.benchmark.Timer` repeats a statement for each result, so it cannot alternate single runs of two statements. This
+module uses only `torch.utils.benchmark.timer`, which reads the clock after the GPU has finished.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from tqdm.auto import tqdm
 
 
 def time_ms(work: Callable[[], object]) -> float:
-    """Milliseconds that the work takes, until the device has finished it."""
+    """Return the milliseconds that a call of `work` takes, including its computations on the GPU."""
     start = timer()
     work()
     return 1000 * (timer() - start)
@@ -21,9 +22,25 @@ def time_ms(work: Callable[[], object]) -> float:
 def interleave(
     works: Mapping[str, Callable[[], object]], rounds: int, *, title: str, threads: int | None = None, per: int = 1
 ) -> dict[str, list[float]]:
-    """Run every work once to warm up, then all in turn, and return by name the milliseconds of each round, divided by `per`.
+    """Time several functions alternately, after one call of each to warm up.
 
-    `threads` is the number of threads in which torch computes, if not the default.
+    Parameters
+    ----------
+    works : mapping of str to callable
+        Functions to time, by name.
+    rounds : int
+        Number of timed calls of each function.
+    title : str
+        Text of the progress bar.
+    threads : int, optional
+        Number of torch's threads; by default, the number is not changed.
+    per : int
+        Number by which the times are divided, e.g. people per call.
+
+    Returns
+    -------
+    dict of str to list of float
+        Milliseconds / `per` of each call, by name.
     """
     times: dict[str, list[float]] = {name: [] for name in works}
     with set_torch_threads(threads or torch.get_num_threads()):
@@ -34,12 +51,12 @@ def interleave(
 
 
 def try_compile(part: str, function: Any, warm_up: Callable[[Any], object]) -> Any | None:
-    """Compile a function or module and warm it up by one use; None, with a printed line, if torch.compile does not work here."""
+    """Compile a function or module and call `warm_up` with it; if torch.compile fails, print a line and return None."""
     print(f"{part}: torch.compile ...", flush=True)
     try:
         compiled = torch.compile(function)
         warm_up(compiled)
-    except RuntimeError as error:  # no compiler, or none that torch can use
-        print(f"{part}: left out under torch.compile, which does not work here ({str(error).strip().splitlines()[0]})")
+    except RuntimeError as error:  # e.g. no C++ compiler is installed
+        print(f"{part}: not measured with torch.compile, which does not work here ({str(error).strip().splitlines()[0]})")
         return None
     return compiled

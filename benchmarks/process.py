@@ -1,4 +1,4 @@
-"""Waiting threads and kept memory: training steps of a small network on the CPU, in a new process for each setting."""
+"""Benchmarks of process settings, spinning of idle threads and keeping of freed memory, by training steps in new processes."""
 
 import multiprocessing
 import os
@@ -20,14 +20,14 @@ from posekit.losses import HeatmapBCE
 from posekit.machine import keep_freed_memory, processors
 from posekit.models import StackedHourglass
 
-_SPIN = "GOMP_SPINCOUNT"  # posekit sets it before torch is loaded, unless it is set already
-_LIBRARY_DEFAULT = "300000"  # libgomp's
+_SPIN = "GOMP_SPINCOUNT"  # posekit sets this variable before torch is loaded, unless the user has set it
+_LIBRARY_DEFAULT = "300000"  # of libgomp
 _CROPS, _SIZE, _FEATURES, _STEPS = 8, 128, 64, 8
 
 
 def measure_busy(setting: Setting) -> Iterator[Ratio]:
-    """Measure posekit's way of waiting against the library's default."""
-    yardstick = "threads that spin as long as OpenMP has them"
+    """Measure training steps with posekit's spinning time for idle threads; the yardstick is OpenMP's default."""
+    yardstick = "spinning for OpenMP's default time"
     spinning = {**_environment(), _SPIN: _LIBRARY_DEFAULT}
     for name, others in (("waiting, free machine", 0), ("waiting, busy machine", processors())):
         with _busy(others):
@@ -36,10 +36,10 @@ def measure_busy(setting: Setting) -> Iterator[Ratio]:
 
 
 def measure_memory(setting: Setting) -> Iterator[Ratio]:
-    """Measure keeping freed memory against returning it to the system."""
+    """Measure training steps that keep freed memory; the yardstick returns the memory to the system."""
     environment = _environment()
     works = (lambda: _median_step(environment, keep=True), lambda: _median_step(environment))
-    yield _compare(setting, "freed memory kept", "given back each time", *works)
+    yield _compare(setting, "freed memory kept", "returned to the system each time", *works)
 
 
 def _compare(
@@ -54,19 +54,19 @@ def _compare(
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without posekit's setting of waiting threads, which the new process sets again."""
+    """Return this process's environment without `GOMP_SPINCOUNT`, which posekit sets anew in the new process."""
     return {name: value for name, value in os.environ.items() if name != _SPIN}
 
 
 def _median_step(environment: Mapping[str, str], *, keep: bool = False) -> float:
-    """Median milliseconds of a step in a new process, since a process cannot change these settings once it runs."""
+    """Run steps in a new process, since a running process cannot change these settings; return the median step in milliseconds."""
     code = f"from benchmarks.process import steps_ms; print(*steps_ms({keep}))"
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return float(np.median([float(ms) for ms in result.stdout.split()]))
 
 
 def steps_ms(keep: bool) -> list[float]:
-    """Milliseconds of each of some forward and backward passes, with `keep_freed_memory` if `keep`."""
+    """Time several forward and backward passes, after `keep_freed_memory` if `keep` is true; return the milliseconds of each."""
     if keep:
         keep_freed_memory()
     model = StackedHourglass(stacks=1, features=_FEATURES)
@@ -83,7 +83,7 @@ def steps_ms(keep: bool) -> list[float]:
 
 @contextmanager
 def _busy(count: int) -> Iterator[None]:
-    """Run processes that compute without end."""
+    """Keep `count` other processes computing inside the context."""
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_compute_forever, daemon=True) for _ in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""Results of the benchmark: ratios to a yardstick measured in the same run, and their targets."""
+"""Results of the benchmark: ratios of posekit to a yardstick from the same run, and targets for the ratios."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Target:
-    """Upper bound of a ratio, or lower bound of a rate's; and upper bound of posekit's own time in milliseconds."""
+    """Target of a ratio.
+
+    Parameters
+    ----------
+    ratio : float
+        Largest permitted ratio of times, or smallest permitted ratio of rates.
+    ms : float, optional
+        Largest permitted time of posekit, in milliseconds.
+    """
 
     ratio: float
     ms: float | None = None
 
 
-# Ratios without an entry have no target: they show what the machine or one of several ways can do.
+# Targets by name of the ratio; the other ratios have no target, they are only for information.
 TARGETS = {
     "input, small photographs": Target(1.10),
     "input, large photographs": Target(0.90),
@@ -38,13 +46,13 @@ class Ratio:
     Parameters
     ----------
     name : str
-        The same in every run.
+        Name of the ratio, the same in every run.
     yardstick : str
-        What posekit is measured against.
+        Description of the code that posekit is compared with.
     values, yardstick_values : (R,) float
-        Of posekit and of the yardstick, in pairs measured one after the other.
+        Measurements of posekit and of the yardstick; value i of both was measured in round i.
     unit : str
-        "ms", or a rate such as "people/s", of which more is better.
+        "ms" (less is better), or a rate such as "people/s" (more is better).
     target : Target, optional
     facts : mapping of str to str or float
         Further facts, such as the number of people.
@@ -60,7 +68,7 @@ class Ratio:
 
     @property
     def ratios(self) -> np.ndarray:
-        """(R,) float64 ratio of each pair, from which a lasting disturbance of the machine cancels out."""
+        """(R,) float64 array: ratio of posekit to the yardstick in each round; a slow phase of the machine cancels out."""
         return np.divide(self.values, self.yardstick_values)
 
     @property
@@ -76,12 +84,12 @@ class Ratio:
 
     @property
     def is_rate(self) -> bool:
-        """Whether more is better."""
+        """Whether the values are rates, of which more is better, instead of times."""
         return self.unit != "ms"
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without one."""
+        """Whether the target is met; None if there is no target."""
         if self.target is None:
             return None
         if self.is_rate:
@@ -89,7 +97,7 @@ class Ratio:
         return self.median <= self.target.ratio and (self.target.ms is None or float(np.median(self.values)) <= self.target.ms)
 
     def to_dict(self) -> dict:
-        """Everything measured and derived, for JSON."""
+        """Return all values, statistics and facts as a dict for JSON."""
         return {
             "name": self.name,
             "yardstick": self.yardstick,

@@ -1,4 +1,4 @@
-"""Print ratios, write and read them as JSON, and compare them with an earlier run."""
+"""Print the benchmark's ratios, write and read them as JSON, and compare them with those of an earlier run."""
 
 import json
 import math
@@ -21,7 +21,7 @@ _CONDITIONS = {"machine": "on another machine", "software": "with other software
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """Ratios by name, and the file's other content, from `read_json`."""
+    """Benchmark run that `read_json` has loaded: path of the file, conditions of the run, and ratios by name."""
 
     path: Path
     run: Mapping[str, Any]
@@ -29,7 +29,7 @@ class EarlierRun:
 
 
 def describe_run(settings: Mapping) -> dict:
-    """Date, machine, software and settings, for JSON."""
+    """Return date, load, machine, software and settings as a dict for JSON."""
     return {
         "format": _FORMAT,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -73,7 +73,7 @@ def table(ratios: Sequence[Ratio]) -> str:
 
 
 def _medians(ratio: Ratio) -> list[str]:
-    """Median of posekit's values and of the yardstick's."""
+    """Format the median of posekit's values and the median of the yardstick's values."""
     texts = []
     for value in (np.median(ratio.values), np.median(ratio.yardstick_values)):
         texts.append(f"{value:,.4g} {ratio.unit}" if value < 1000 else f"{value:,.0f} {ratio.unit}")
@@ -113,27 +113,27 @@ def _format_ratio(value: float) -> str:
 
 
 def write_json(path: str | Path, run: Mapping, ratios: Sequence[Ratio]) -> None:
-    """Write a run for `read_json` and other programs."""
+    """Write a run and its ratios to a JSON file."""
     text = json.dumps({**run, "figures": [ratio.to_dict() for ratio in ratios]}, indent=2)
     with atomic_write(path) as unfinished:
         unfinished.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> EarlierRun:
-    """Read what `write_json` wrote.
+    """Load a file that `write_json` has written.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or is something else.
+        If the file cannot be read or was not written by `write_json`.
     """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); give a file written by --json") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); choose a file written by --json") from error
     except ValueError as error:
-        raise DataError(f"{path}: no JSON, or a damaged file ({error}); give a file written by --json") from error
+        raise DataError(f"{path}: not a JSON file, or damaged ({error}); choose a file written by --json") from error
     try:
         if content["format"] != _FORMAT:
             raise ValueError(content["format"])
@@ -146,12 +146,14 @@ def read_json(path: str | Path) -> EarlierRun:
                 raise ValueError(figure["name"])
             ratios[ratio.name] = ratio
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: not a benchmark's figures; give a file written by --json of this posekit") from error
+        raise DataError(
+            f"{path}: not results of this version of the benchmark, or damaged; choose a file written by its option --json"
+        ) from error
     return EarlierRun(path, run, ratios)
 
 
 def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> str:
-    """Compare with an earlier run: differing conditions, then a table of the ratios."""
+    """Compare with an earlier run: list the conditions that differ, then show a table of the ratios."""
     lines = [f"against {earlier.path.name} of {earlier.run['date']}"]
     for key, description in _CONDITIONS.items():
         then = earlier.run[key]

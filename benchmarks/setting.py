@@ -1,4 +1,4 @@
-"""Options of a benchmark run, and its data: people of a data set, or random numbers where no images are needed."""
+"""Options of a benchmark run and its input: people of a dataset, or random arrays for parts that need no images."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,14 @@ from posekit.models import ModelInfo
 from posekit.people import People
 from posekit.skeletons import MPII16
 
-FEATURES = 256  # of the published hourglasses
+FEATURES = 256  # as in the published hourglasses
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Options of the command, and the people that they name; without `root` there are no images."""
+    """Options of the command, and the people of the chosen dataset; without `root` there is no dataset."""
 
     device: torch.device
     data: str
@@ -37,39 +37,41 @@ class Setting:
 
     @property
     def many(self) -> int:
-        """Rounds of works that take milliseconds."""
+        """Number of rounds for measurements that take milliseconds."""
         return 5 * self.rounds
 
     @property
     def few(self) -> int:
-        """Rounds of works that take seconds on a CPU."""
+        """Number of rounds for measurements that take seconds on a CPU."""
         return max(2, self.rounds // 2) if self.device.type == "cpu" else self.rounds
 
     @cached_property
     def all_people(self) -> People:
-        """The split's people, including those whose images are missing."""
+        """People of the split, including people whose images are missing."""
         return self.open_people()
 
     def open_people(self) -> People:
-        """Read the split's people anew."""
+        """Load the people of the split, without a cache."""
         if self.root is None:
-            raise DataError("no data set: give --root DIR")
+            raise DataError("no dataset: add --root DIR")
         return open_people(self.data, self.root, self.split)
 
     @cached_property
     def people_with_images(self) -> People:
-        """People whose images exist; prints how many are left out.
+        """People whose images exist; the first access prints how many other people are skipped.
 
         Raises
         ------
         DataError
-            If there are none.
+            If no image exists.
         """
         exists = np.isfinite(self._all_sizes[:, 0])
         if not exists.any():
-            raise DataError(f"{self.root}: none of the images of its {len(exists):,} people can be read; put them there")
+            raise DataError(
+                f"{self.root}: none of the images of the {len(exists):,} people can be read; add the images or correct --root"
+            )
         if not exists.all():
-            print(f"{(~exists).sum():,} of {len(exists):,} people are left out: their images are missing")
+            print(f"{(~exists).sum():,} of {len(exists):,} people are skipped: their images are missing or cannot be read")
         return self.all_people.select(exists)
 
     @cached_property
@@ -83,11 +85,11 @@ class Setting:
         return read_headers(paths, progress=True).sizes_of(paths)
 
     def repeated(self, count: int) -> People:
-        """Repeat the people with images until there are `count`."""
+        """Return `count` people with images; the people are repeated as often as needed."""
         return self.people_with_images.select(np.arange(count) % len(self.people_with_images))
 
     def comparable(self) -> dict[str, str | int]:
-        """Settings that two runs must share to be comparable, besides the machine."""
+        """Return the settings that must be equal for two runs to be comparable."""
         settings: dict[str, str | int] = {"device": self.device.type, "size": self.size, "batch": self.batch}
         if self.root:
             settings |= {"data": self.data, "split": self.split, "people": self.people}
@@ -95,20 +97,20 @@ class Setting:
 
 
 def random_joints(people: int, joints: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Joints (people, joints, 2) float32 anywhere in crops of that size, all labelled; always the same."""
+    """Draw (people, joints, 2) float32 joints inside crops, and a mask that labels them all; every call returns the same."""
     generator = torch.Generator().manual_seed(0)
     return size * torch.rand(people, joints, 2, generator=generator) - 0.5, torch.ones(people, joints, dtype=torch.bool)
 
 
 def random_batch(people: int, joints: int, size: int) -> Batch:
-    """Crops of noise, since a network's speed does not depend on its input."""
+    """Create a batch of noise crops, since the network's speed does not depend on the pixel values."""
     points, labelled = random_joints(people, joints, size)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (people, size, size, 3), np.uint8))
     return Batch(images, points, labelled, torch.ones(people, 3), torch.arange(people))
 
 
 def random_people(count: int) -> People:
-    """People without images, to build a training run."""
+    """Create people without images, with which a training run can be built."""
     joints = len(MPII16)
     return People(
         name="noise",
@@ -126,5 +128,5 @@ def random_people(count: int) -> People:
 
 
 def network(setting: Setting) -> ModelInfo:
-    """Describe the network of which inference is measured."""
+    """Describe the network used in the inference benchmarks."""
     return ModelInfo(MPII16, setting.size, stacks=2, features=FEATURES, depth=4, head="sigmoid", mean=MEAN, std=STD)

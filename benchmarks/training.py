@@ -1,4 +1,4 @@
-"""Training steps of the training engine: their speed, the machine's own rates, and the time spent waiting for data."""
+"""Benchmarks of training steps: speed relative to the machine's rates, and the time spent waiting for data."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,13 +26,13 @@ from posekit.training.build import build_accelerator
 from posekit.training.config import ModelConfig, SourceConfig, TrainConfig
 from posekit.training.engine import Engine
 
-_CPU_SIDE, _GPU_SIDE = 2048, 8192  # of the matrices
-_GPU_STEPS, _GPU_WARM_UP = 100, 20  # a loader's workers have some batches ready before the first step
-_CHANNELS, _MAP = 128, 64  # of the hourglass's 3x3 convolutions at 256 px
+_CPU_SIDE, _GPU_SIDE = 2048, 8192  # width and height of the matrices
+_GPU_STEPS, _GPU_WARM_UP = 100, 20  # the first steps do not wait, since the workers have prefetched their batches
+_CHANNELS, _MAP = 128, 64  # of the hourglass's 3x3 convolutions, for crops of 256 px
 
 
 def measure_training(setting: Setting) -> Iterator[Ratio]:
-    """Measure the hourglass of two stacks, and on a GPU also of eight with a quarter of the people."""
+    """Measure an hourglass of two stacks and, on a GPU, one of eight stacks with a quarter of the batch size."""
     yield from _measure_stacks(setting, 2, setting.batch)
     if setting.device.type != "cpu":
         yield from _measure_stacks(setting, 8, max(2, setting.batch // 4))
@@ -58,7 +58,7 @@ def _measure_stacks(setting: Setting, stacks: int, batch: int) -> Iterator[Ratio
 
 
 def training_step(engine: Engine, model: nn.Module, batch: Batch) -> None:
-    """Take one step of the engine's model, or of its compiled form."""
+    """Take one training step with `model`: the engine's model, or the same model compiled."""
     loss, _ = engine.task.loss(model, batch.to(engine.accelerator.device), 0)
     engine.accelerator.backward(loss)
     engine.optimizer.step()
@@ -66,7 +66,7 @@ def training_step(engine: Engine, model: nn.Module, batch: Batch) -> None:
 
 
 def _measure_steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iterator[Ratio]:
-    """Measure steps from crops in the host's memory, beside the machine's own rates in the same precision."""
+    """Measure training steps on crops in CPU memory; the yardsticks are operations of the same precision."""
     device = engine.accelerator.device
     task = cast(PoseTask, engine.task)
     skeleton = task.valid_people.skeleton
@@ -84,7 +84,7 @@ def _measure_steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iter
         "product": product,
         "convolution": convolution,
     }
-    if device.type != "cpu" and config.model.stacks == 2:  # elsewhere compiling takes many minutes
+    if device.type != "cpu" and config.model.stacks == 2:  # on a CPU or with eight stacks, compiling takes many minutes
         compiled = try_compile("training", engine.model, lambda model: training_step(engine, model, batch))
         if compiled is not None:
             works["compiled"] = lambda: training_step(engine, compiled, batch)
@@ -94,13 +94,13 @@ def _measure_steps(setting: Setting, engine: Engine, config: PoseConfig) -> Iter
     rates = _tflops(count_operations(config, skeleton, len(batch)), times["step"])
     product_rates = _tflops(product_flops, times["product"])
     convolution_rates = _tflops(convolution_flops, times["convolution"])
-    yield Ratio(name, "the machine's matrix products", rates, product_rates, "TFLOP/s", facts=facts)
-    yield Ratio(f"{name}, convolutions", "its plain 3x3 convolutions", rates, convolution_rates, "TFLOP/s")
+    yield Ratio(name, "matrix products", rates, product_rates, "TFLOP/s", facts=facts)
+    yield Ratio(f"{name}, convolutions", "plain 3x3 convolutions", rates, convolution_rates, "TFLOP/s")
     target = TARGETS["targets in training"] if config.model.stacks == 2 else None
     yield Ratio(f"{name}, targets", "the whole step", times["targets"], times["step"], target=target)
     if "compiled" in times:
         speed: dict[str, str | float] = {"images/s": _images_per_second(batch, times["compiled"])}
-        yield Ratio(f"{name}, compiled", "the same step eager", times["compiled"], times["step"], facts=speed)
+        yield Ratio(f"{name}, compiled", "the same step, eager", times["compiled"], times["step"], facts=speed)
 
 
 def _images_per_second(batch: Batch, times_ms: Sequence[float]) -> float:
@@ -118,7 +118,9 @@ def _facts(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, str | 
         "optimizer": config.optimizer.name,
         "threads": torch.get_num_threads(),
     }
-    if engine.accelerator.device.type == "cuda":  # before other works take memory, but after cuDNN has tried its algorithms
+    if (
+        engine.accelerator.device.type == "cuda"
+    ):  # measured before the yardsticks allocate memory; the first step lets cuDNN try its algorithms
         engine.try_step(batch)
         torch.cuda.reset_peak_memory_stats()
         engine.try_step(batch)
@@ -127,21 +129,21 @@ def _facts(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, str | 
 
 
 def _product(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], torch.Tensor], int]:
-    """A large product of two matrices, and its floating point operations."""
+    """Return a function that multiplies two large matrices, and the number of its floating point operations."""
     side = _CPU_SIDE if device.type == "cpu" else _GPU_SIDE
     left, right = torch.randn(2, side, side, device=device, dtype=dtype)
     return lambda: left @ right, 2 * side**3
 
 
 def _convolution(device: torch.device, dtype: torch.dtype, people: int) -> tuple[Callable[[], torch.Tensor], int]:
-    """A 3x3 convolution of the hourglass, and its floating point operations."""
+    """Return a function that computes a 3x3 convolution of the hourglass, and the number of its floating point operations."""
     images = torch.randn(people, _CHANNELS, _MAP, _MAP, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     weight = torch.randn(_CHANNELS, _CHANNELS, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     return lambda: F.conv2d(images, weight, padding=1), 2 * people * (3 * _CHANNELS * _MAP) ** 2
 
 
 def count_operations(config: PoseConfig, skeleton: Skeleton, people: int) -> int:
-    """Count the floating point operations of one step in the network's convolutions, forward and backward, without computing."""
+    """Count the floating point operations of one forward and backward pass, on the meta device, so nothing is computed."""
     size = config.model.input_size
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         outputs = build_info(config, skeleton).build()(torch.empty(people, 3, size, size))
@@ -150,7 +152,7 @@ def count_operations(config: PoseConfig, skeleton: Skeleton, people: int) -> int
 
 
 def _measure_waiting(setting: Setting, engine: Engine, stacks: int, steps: int, warm_up: int) -> Ratio:
-    """Measure steps fed by the loader; the device is idle, and so the step waits, until the next batch arrives."""
+    """Measure the fraction of a training step in which the engine waits for the loader's next batch."""
     waiting = []
     whole = []
     before = timer()
@@ -161,7 +163,7 @@ def _measure_waiting(setting: Setting, engine: Engine, stacks: int, steps: int, 
         waiting.append(1000 * (arrival - before))
         whole.append(1000 * (after - before))
         before = after
-    groups = max(2, steps // 20)  # waiting comes in bursts, so steps are averaged in groups
+    groups = max(2, steps // 20)  # waits are unevenly distributed, so the times are averaged over groups of steps
     values = [float(group.mean()) for group in np.array_split(waiting[warm_up:], groups)]
     whole_values = [float(group.mean()) for group in np.array_split(whole[warm_up:], groups)]
     target = TARGETS["waiting in training"] if setting.device.type == "cuda" else None
