@@ -1,7 +1,7 @@
-"""Weights files: safetensors whose metadata rebuilds the network, so that one file is enough to use it.
+"""Weights files: safetensors files whose metadata describes the network, so that one file is enough to rebuild the network.
 
-Each kind of network describes itself in a dataclass derived from `WeightsInfo`, which is stored as JSON in the metadata. Tensors
-may be stored in half precision; they are loaded as float32. Nothing is ever unpickled.
+Each kind of network is described by a subclass of `WeightsInfo`, a dataclass that is stored as JSON in the metadata. Tensors may
+be stored in half precision; they are loaded as float32. Nothing is ever unpickled.
 """
 
 import json
@@ -28,12 +28,6 @@ Note = str | int | float | bool | None
 Info = TypeVar("Info", bound="WeightsInfo")
 
 _VERSION = 1
-_KINDS = {
-    "posekit": "a pose model",
-    "posekit-classifier": "a classifier",
-    "posekit-centres": "a network that finds people",
-}
-"""Metadata keys of the description, and what a file with such a key is called in messages."""
 
 
 class WeightsInfo(ABC):
@@ -42,21 +36,23 @@ class WeightsInfo(ABC):
     Attributes
     ----------
     notes : mapping of str to str, number, bool or None
-        What else is worth knowing: training data, scores, terms of use.
+        Further information, for example training data, accuracy and terms of use.
     """
 
     notes: Mapping[str, Note]
     key: ClassVar[str]
-    """Metadata key of the description."""
+    """Metadata key of the description; it starts with "posekit"."""
+    title: ClassVar[str]
+    """What messages call such a network, for example "a pose model"."""
     tuples: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that are tuples, which JSON stores as lists."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Build the network with fresh weights."""
+        """Build the network with randomly initialised weights."""
 
     def with_notes(self: Info, **notes: Note) -> Info:
-        """Copy with notes added or replaced."""
+        """Return a copy with these notes added or replaced."""
         return replace(self, notes={**self.notes, **notes})  # type: ignore[type-var]  # every subclass is a dataclass
 
     def to_json(self) -> str:
@@ -65,18 +61,18 @@ class WeightsInfo(ABC):
 
     @classmethod
     def from_json(cls: type[Info], text: str) -> Info:
-        """Rebuild from `to_json`'s text.
+        """Rebuild the description from the JSON text that `to_json` returned.
 
         Raises
         ------
         ValueError
-            If the text is another version's, or no description of this kind.
+            If the text is in another version of the format, or does not describe this kind of network.
         """
         values = json.loads(text)
         try:
             version = values.pop("version")
             if version != _VERSION:
-                raise ValueError(f"its format is {version!r}, this posekit reads {_VERSION}")
+                raise ValueError(f"format version {version!r}; this version of posekit reads version {_VERSION}")
             return cls._from_values(values)
         except (TypeError, KeyError, AttributeError, DataError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -90,36 +86,36 @@ class WeightsInfo(ABC):
 
 @dataclass(frozen=True)
 class ModelInfo(WeightsInfo):
-    """Everything but the weights that is needed to predict with a pose model.
+    """Description of a pose model: everything except the weights that is needed for predictions.
 
     Parameters
     ----------
     skeleton : Skeleton
-        Joints of the heatmaps, in order.
+        Its joints are the joints of the heatmaps, in the same order.
     input_size : int
-        Side of the crops in pixels, a multiple of ``4 * 2**depth``.
+        Side of the square crops in pixels, a multiple of ``4 * 2**depth``.
     stacks, features, depth : int
         See `posekit.models.hourglass.StackedHourglass`.
     head : {"sigmoid", "linear"}
-        How logits become heatmaps.
+        How logits are turned into heatmaps; see `posekit.models.hourglass.StackedHourglass.activate`.
     mean, std : three floats
-        Of red, green and blue in [0, 1]: the input is ``(x / 255 - mean) / std``.
+        For red, green and blue in [0, 1]: the network's input is ``(x / 255 - mean) / std``.
     blocks : int
-        Residuals at every place.
+        See `posekit.models.hourglass.StackedHourglass`.
     encoder : str
         See `posekit.models.hourglass.StackedHourglass`.
     stem : (int, int, int), optional
-        Channels of the stem; in proportion to `features` by default.
+        See `posekit.models.hourglass.StackedHourglass`.
     notes : mapping of str to str, number, bool or None
         See `WeightsInfo`.
     calibrations : mapping of str to Calibration
-        Probability of a joint being right by the height of its peak, for each kind of test-time augmentation
-        (`posekit.prediction.test_time.TestTimeAugmentation.key`).
+        Maps the peak height of a joint to the probability that the joint is right, one calibration for each test-time
+        augmentation, by key (`posekit.prediction.test_time.TestTimeAugmentation.key`).
 
     Raises
     ------
     ValueError
-        If a field's value is impossible.
+        If the value of a field is invalid.
     """
 
     skeleton: Skeleton
@@ -137,6 +133,7 @@ class ModelInfo(WeightsInfo):
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     key: ClassVar = "posekit"
+    title: ClassVar = "a pose model"
     tuples: ClassVar = ("mean", "std", "stem")
 
     def __post_init__(self):
@@ -156,11 +153,11 @@ class ModelInfo(WeightsInfo):
         _require(isinstance(self.notes, Mapping), "notes", self.notes, "a mapping")
         for views, calibration in self.calibrations.items():
             joints = len(calibration.peaks)
-            _require(joints == len(self.skeleton), f"calibrations, views {views}", f"{joints} joints", f"{len(self.skeleton)}")
+            _require(joints == len(self.skeleton), f"calibrations, views {views}", joints, f"{len(self.skeleton)} joints")
 
     @property
     def target_options(self) -> dict[str, Any]:
-        """Options of `posekit.heatmaps.encode` that its training targets were drawn with, as far as the notes say."""
+        """Options of `posekit.heatmaps.encode` used for the training targets; options that are not in `notes` are missing."""
         options: dict[str, float | bool] = {}
         sigma, subpixel = self.notes.get("sigma"), self.notes.get("subpixel")
         if isinstance(sigma, int | float) and 0 < sigma < math.inf:
@@ -170,7 +167,7 @@ class ModelInfo(WeightsInfo):
         return options
 
     def build(self, *, prior: float = 0.01) -> StackedHourglass:
-        """Build the network with fresh weights; `prior` as for `StackedHourglass`."""
+        """Build the network with randomly initialised weights; see `StackedHourglass` for `prior`."""
         return StackedHourglass(
             joints=len(self.skeleton),
             stacks=self.stacks,
@@ -200,31 +197,31 @@ class ModelInfo(WeightsInfo):
 
 
 def save_weights(path: str | Path, model: nn.Module, info: WeightsInfo, *, half: bool = False) -> None:
-    """Write a weights file, whole or not at all.
+    """Write a weights file atomically.
 
     Parameters
     ----------
     path : str or Path
-        Its folder is made if need be.
+        Path of the file; missing folders are created.
     model : nn.Module
         On any device, in any memory format.
     info : WeightsInfo
-        The model's own description.
+        Description of `model`.
     half : bool
-        Store floats in half precision, at half the size.
+        Store floating-point tensors as float16, which halves the file size.
 
     Raises
     ------
     ValueError
-        If the description is not the model's, or a weight is too large for half precision.
+        If `info` does not describe `model`, or a weight is too large for float16.
     OutputError
-        If the file cannot be written; an earlier file of this name is kept.
+        If the file cannot be written; an existing file is kept.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with torch.device("meta"):  # needs no memory and no random numbers
         misfit = _find_misfit(info.build().state_dict(), tensors)
     if misfit:
-        raise ValueError(f"info: not the description of this model: {misfit}")
+        raise ValueError(f"info: does not describe this model: {misfit}")
     if half:
         tensors = {name: _to_half(name, tensor) for name, tensor in tensors.items()}
     with atomic_write(path) as unfinished:
@@ -238,80 +235,80 @@ def load_weights(path: str | Path, device: torch.device | str, info_class: type[
 @overload
 def load_weights(path: str | Path, *, info_class: type[Info]) -> tuple[Any, Info]: ...
 def load_weights(path, device="cpu", info_class=ModelInfo):
-    """Rebuild the network of a weights file.
+    """Load the network in a weights file.
 
     Parameters
     ----------
     path : str or Path
-        A file, or a name of `posekit.weights.shipped`.
+        Path of a weights file, or the name of bundled weights (`posekit.weights.shipped`).
     device : torch.device or str
     info_class : type of WeightsInfo
-        Kind of network that the file must be of; a pose model by default.
+        The expected kind of network; a pose model by default.
 
     Returns
     -------
     model : nn.Module
         float32, in eval mode, on `device`.
     info : WeightsInfo
-        Of that class.
+        Description of the network, an instance of `info_class`.
 
     Raises
     ------
     WeightsError
-        If the file is missing, damaged, of another kind of network, or its tensors do not fit its description.
+        If the file is missing, is damaged, contains another kind of network, or its tensors do not match its description.
     """
     info, tensors = _read(locate(path), info_class, with_tensors=True)
     return restore_model(info, tensors, str(path)).to(device), info
 
 
 def read_info(path: str | Path) -> ModelInfo:
-    """Read the description in a pose model's weights file, without the weights.
+    """Load the description from a pose model's weights file, without the weights.
 
     Raises
     ------
     WeightsError
-        If the file is missing, damaged or no pose model's.
+        If the file is missing, is damaged, or contains no pose model.
     """
     info, _ = _read(locate(path), ModelInfo, with_tensors=False)
     return info
 
 
 def restore_model(info: WeightsInfo, tensors: Mapping[str, Tensor], name: str) -> Any:
-    """Build the described network with the given weights as float32, in eval mode.
+    """Build the network that `info` describes, in float32 and eval mode, and load the tensors into it.
 
     Raises
     ------
     WeightsError
-        If the tensors do not fit the description; the message begins with `name`.
+        If the tensors do not match the description; the message starts with `name`.
     """
     with torch.device("meta"):
         model = info.build()
     misfit = _find_misfit(model.state_dict(), tensors)
     if misfit:
-        raise WeightsError(f"{name}: the weights do not fit the model they are said to be of: {misfit}")
+        raise WeightsError(f"{name}: the weights do not match the declared model: {misfit}")
     model.to_empty(device="cpu").load_state_dict(tensors)
     return model.eval()
 
 
 def start_from(model: nn.Module, path: str | Path, *, joints: Sequence[str]) -> None:
-    """Load a pose model's weights into a model before it is trained.
+    """Initialise a model with the weights of a trained pose model, as the start of its training.
 
-    Where the file is for other joints, the layers that depend on the joints (the outputs, and how the next stack takes them in)
-    keep their fresh weights.
+    If the trained model has other joints, the layers that depend on the joints (`outputs` and `merge_outputs`) keep their initial
+    weights.
 
     Parameters
     ----------
     model : nn.Module
-        Changed in place.
+        The model to initialise, in-place.
     path : str or Path
-        As for `load_weights`.
+        Path of the trained model's weights file, or the name of bundled weights.
     joints : sequence of str
-        Names of the model's maps, in order.
+        Joint names of `model`, in the order of its heatmaps.
 
     Raises
     ------
     WeightsError
-        If the file cannot be used, or is for a network of other sizes.
+        If the file cannot be loaded, or contains a network with another architecture.
     """
     info, tensors = _read(locate(path), ModelInfo, with_tensors=True)
     fresh = model.state_dict()
@@ -321,7 +318,9 @@ def start_from(model: nn.Module, path: str | Path, *, joints: Sequence[str]) -> 
                 tensors[name] = tensor
     misfit = _find_misfit(fresh, tensors)
     if misfit:
-        raise WeightsError(f"{path}: is of another network than the one to train: {misfit}; give model the same sizes")
+        raise WeightsError(
+            f"{path}: the weights do not match the network to train: {misfit}; use the same sizes in the section model"
+        )
     model.load_state_dict(tensors)
 
 
@@ -330,38 +329,43 @@ def _read(path: Path, info_class: type[Info], *, with_tensors: bool) -> tuple[In
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if info_class.key not in metadata:
-                raise WeightsError(f"{path}: {_wrong_kind(metadata, info_class.key)}")
+                raise WeightsError(f"{path}: {_wrong_kind(metadata, info_class)}")
             info = info_class.from_json(metadata[info_class.key])
             names = file.keys() if with_tensors else ()
             return info, {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise WeightsError(f"{path}: its description of the model cannot be used ({error}); get or write it anew") from error
+        raise WeightsError(
+            f"{path}: the model's description in the metadata is invalid ({error}); download or create the file again"
+        ) from error
     except SafetensorError as error:
-        raise WeightsError(f"{path}: damaged, or not a safetensors file ({error}); get or write it anew") from error
+        raise WeightsError(f"{path}: damaged, or not a safetensors file ({error}); download or create the file again") from error
 
 
-def _wrong_kind(metadata: Mapping[str, str], key: str) -> str:
-    for other, name in _KINDS.items():
-        if other in metadata:
-            return f"weights of {name}, expected those of {_KINDS[key]}"
-    return f"not posekit's weights (no {key!r} in the metadata); tools/prepare.py convert-weights may help"
+def _wrong_kind(metadata: Mapping[str, str], info_class: type[WeightsInfo]) -> str:
+    for key in metadata:
+        if key.startswith("posekit"):
+            return f"contains another kind of network ({key}); expected {info_class.title} ({info_class.key})"
+    return (
+        f"not a posekit weights file (no {info_class.key!r} in the metadata); if it is a published hourglass checkpoint, convert it "
+        "with tools/prepare.py convert-weights"
+    )
 
 
 def _find_misfit(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str | None:
-    """The first difference between a model's state and the tensors to load into it; None if they fit."""
+    """Describe the first difference between a model's state dict and the tensors to load; None if they match."""
     missing = expected.keys() - tensors.keys()
     if missing:
-        return f"it lacks {len(missing)} tensors, such as {min(missing)}"
+        return f"{len(missing)} tensors are missing, for example {min(missing)}"
     unexpected = tensors.keys() - expected.keys()
     if unexpected:
-        return f"it has {len(unexpected)} unexpected tensors, such as {min(unexpected)}"
+        return f"{len(unexpected)} tensors are unexpected, for example {min(unexpected)}"
     for name, tensor in expected.items():
         if tensors[name].shape != tensor.shape:
-            return f"{name} should be {tuple(tensor.shape)}, it is {tuple(tensors[name].shape)}"
+            return f"{name}: expected shape {tuple(tensor.shape)}, got {tuple(tensors[name].shape)}"
         if tensors[name].is_floating_point() != tensor.is_floating_point():
-            return f"{name} should be {tensor.dtype}, it is {tensors[name].dtype}"
+            return f"{name}: expected {tensor.dtype}, got {tensors[name].dtype}"
     return None
 
 
@@ -369,7 +373,7 @@ def _to_half(name: str, tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point():
         return tensor
     if not tensor.abs().max() <= torch.finfo(torch.float16).max:
-        raise ValueError(f"half: {name} goes beyond half precision, up to {tensor.abs().max():.3g}")
+        raise ValueError(f"half: {name} contains values up to {tensor.abs().max():.3g}, too large for float16; save as float32")
     return tensor.half()
 
 

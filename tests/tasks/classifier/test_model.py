@@ -32,9 +32,9 @@ def test_weights_read_back_as_written(path, model):
 
 
 def test_other_files_are_refused(path, tmp_path):
-    with pytest.raises(WeightsError, match=r"a classifier.*a pose model"):
+    with pytest.raises(WeightsError, match=r"posekit-classifier.*\(posekit\)"):
         load_weights(path)
-    with pytest.raises(WeightsError, match=r"a pose model.*a classifier"):
+    with pytest.raises(WeightsError, match=r"\(posekit\).*posekit-classifier"):
         load_weights(locate("lspet-small"), info_class=ClassifierInfo)
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(WeightsError, match=r"foreign\.safetensors"):

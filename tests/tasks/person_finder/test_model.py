@@ -47,9 +47,9 @@ def test_every_pixel_starts_from_the_prior(model):
 
 
 def test_other_files_are_refused(path):
-    with pytest.raises(WeightsError, match=r"finds people.*a pose model"):
+    with pytest.raises(WeightsError, match=r"posekit-centres.*\(posekit\)"):
         load_weights(path)
-    with pytest.raises(WeightsError, match=r"a pose model.*finds people"):
+    with pytest.raises(WeightsError, match=r"\(posekit\).*posekit-centres"):
         load_weights(locate("lspet-small"), info_class=CentresInfo)
 
 
