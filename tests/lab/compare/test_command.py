@@ -170,7 +170,7 @@ def test_the_dry_run_trains_nothing(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(execute, "_WARM_UP_STEPS", 1)
     assert main(["--config", str(folder / "losses.yaml"), "--out", str(tmp_path / "new"), "--dry-run"]) == 0
     output = capsys.readouterr().out
-    assert "4 runs: 17 people" in output and "anchor, γ = 2, seed 1  0 of 2 epochs" in output
+    assert "4 runs: " in output and "17 people" in output and "anchor, γ = 2, seed 1  0 of 2 epochs" in output
     assert not (tmp_path / "new").exists()
 
 
