@@ -196,7 +196,7 @@ BATCH = {b"data": pixels(2, 0), b"labels": [1, 2]}
         (python2_file({**BATCH, b"data": pixels(2, 0).view(np.int8)}), "array of bytes"),
         (python2_file({**BATCH, b"labels": [b"one", b"two"]}), "one"),
         (python2_file(BATCH).replace(b"J" + struct.pack("<i", 3072), b"J" + struct.pack("<i", 999)), "999"),
-        (python2_file({**BATCH, b"labels": [1, 10]}), "1 to 10 .*10 classes"),
+        (python2_file({**BATCH, b"labels": [1, 10]}), r"1 to 10\b.*10 classes"),
         (python2_file({**BATCH, b"labels": [-1, 2]}), "-1 to 2"),
         (python2_file({b"data": pixels(0, 0), b"labels": []}), "no images"),
     ],
@@ -219,7 +219,7 @@ def test_a_truncated_binary_file(tmp_path):
     write_binary10(tmp_path)
     path = tmp_path / "data_batch_3.bin"
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(DataError, match=r"data_batch_3\.bin: 12287 .*3073"):
+    with pytest.raises(DataError, match=r"data_batch_3\.bin: .*12287 .*3073"):
         open_images("cifar10", tmp_path, "train")
     open_images("cifar10", tmp_path, "test")
 
@@ -237,7 +237,7 @@ def test_missing_and_empty_binary_files(tmp_path):
 def test_labels_without_a_class_name(tmp_path):
     write_binary10(tmp_path)
     (tmp_path / "batches.meta.txt").write_text("\n".join(CIFAR10[:9]))
-    with pytest.raises(DataError, match=r"6 to 9 .*9 classes"):
+    with pytest.raises(DataError, match=r"6 to 9\b.* 9 classes"):
         open_images("cifar10", tmp_path, "test")
 
 
@@ -277,7 +277,7 @@ def test_hdf5_of_jpeg_files(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ((red_and_blue(), [3]), "1 labels .*3 offsets"),
+        ((red_and_blue(), [3]), "1 labels.* 3 offsets"),
         ((red_and_blue(), [3, 4], [0, 10, 20]), "3 offsets"),
         ((red_and_blue(), [3, 40]), "3 to 40"),
         ((red_and_blue(16), [3, 4]), "test 0 .*16x16 .*32x32"),

@@ -173,8 +173,10 @@ def check_shoulders_hips(people: People) -> CheckResult:
     broad = (np.abs(shoulders) > 0.3) & (np.abs(hips) > 0.18)
     twisted = np.flatnonzero(broad & (shoulders * hips < 0)).tolist()
     n_broad = int(np.count_nonzero(broad))
-    message = f"{len(twisted):,} of {n_broad:,} people with wide shoulders and hips in the image "
-    message += f"({percent(len(twisted), n_broad)}) have the left shoulder and the left hip on opposite sides"
+    message = (
+        f"{len(twisted):,} of {n_broad:,} people with wide shoulders and hips in the image "
+        f"({percent(len(twisted), n_broad)}) have the left shoulder and the left hip on opposite sides"
+    )
     if twisted:
         message += f": persons {first_few(twisted)}"
     if len(twisted) <= 0.05 * n_broad:

@@ -219,7 +219,7 @@ class PackReader:
         position = int(np.searchsorted(self.keys, key))
         if position == len(self.keys) or self.keys[position] != key:
             raise ImageError(
-                f"{person.image_path}: the pack has no person with {person.box} in this image; use the boxes stored in the pack"
+                f"{person.image_path}: no packed person in this image has this box ({person.box}); use the boxes of the pack"
             )
         return int(self.order[position])
 

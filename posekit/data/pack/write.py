@@ -209,7 +209,7 @@ def _part_starts(columns: Mapping[str, np.ndarray], part_bytes: int) -> list[int
         stop = int(np.searchsorted(ends, offset + capacity, side="right"))
         if stop == starts[-1]:
             kilobytes = math.ceil((ends[stop] - offset + _HDF5_BYTES) / 1000)
-            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}, use {kilobytes:,}kB or more")
+            raise ConfigError(f"part size {part_bytes:,} bytes: too small for person {stop}; use {kilobytes:,}kB or more")
         starts.append(stop)
         offset = ends[stop - 1]
     return starts

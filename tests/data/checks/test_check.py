@@ -248,7 +248,8 @@ def test_an_image_in_two_splits_is_bad():
     apart = {result.split: result for result in results if result.subject == "splits apart"}
     verdicts = {split: result.verdict for split, result in apart.items()}
     assert verdicts == {"train, valid": "BAD", "train, test": "OK", "valid, test": "OK"}
-    assert apart["train, valid"].message == "2 images are in both: 0.jpg, 1.jpg"
+    assert apart["train, valid"].message.startswith("2 images ")
+    assert apart["train, valid"].message.endswith(": 0.jpg, 1.jpg")
 
 
 def test_every_result_names_its_split():
