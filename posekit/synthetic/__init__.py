@@ -1,1 +1,1 @@
-"""Rendered people with exact labels."""
+"""Synthetic datasets: rendered people with exact annotations."""

@@ -13,7 +13,7 @@ from posekit.synthetic.scene import RenderedPerson
 
 MPII_FILE = "annot/mpii_human_pose_v1_u12_1.mat"
 _EMPTY = np.empty((0, 0))
-# In the real file a person's scale is 4.8 head box diagonals of 200 px, exactly.
+# As in the real file: a person's scale (in units of 200 px) is exactly 4.8 times the diagonal of the head box.
 _SCALE_PER_DIAGONAL = 4.8 / 200
 _WITHOUT_VISIBILITY = (MPII16.index("upper_neck"), MPII16.index("head_top"))
 _MEANINGLESS_PX = 130
@@ -21,16 +21,16 @@ _MEANINGLESS_PX = 130
 
 @dataclass(frozen=True)
 class RenderedImage:
-    """People of one image, for its annotation.
+    """Image file and the people in it, for the annotation file.
 
     Parameters
     ----------
     name : str
-        Name of the file in ``images/``.
+        File name in ``images/``.
     subjects : tuple of RenderedPerson
         People to annotate.
     bystanders : tuple of RenderedPerson
-        Other people in the image.
+        Other people in the image, without annotated joints.
     """
 
     name: str
@@ -39,11 +39,11 @@ class RenderedImage:
 
 
 def write_mpii(folder: Path, images: Sequence[RenderedImage], rng: np.random.Generator) -> None:
-    """Write MPII's ``.mat``; pixels count from 1.
+    """Write MPII's ``.mat`` file, with 1-based pixel coordinates.
 
-    As in the real file there are images without rectangles, test images whose rectangles have only
-    position and scale, rectangles without points, people with fewer than 16 points (joints outside the
-    image are missing), and ``is_visible`` is a number, a string, or empty (upper neck and head top).
+    The irregularities are those of the real file: images without rectangles; test images, whose rectangles have only
+    position and scale; rectangles without points; people with fewer than 16 points, since joints outside the image are
+    missing; and ``is_visible`` as a number, a string, or empty (upper neck and head top).
     """
     training = np.array([bool(image.subjects) or rng.random() < 0.5 for image in images])
     elements = []
@@ -74,13 +74,13 @@ def write_mpii(folder: Path, images: Sequence[RenderedImage], rng: np.random.Gen
 
 
 def write_lsp(folder: Path, images: Sequence[RenderedImage], rng: np.random.Generator) -> None:
-    """Write LSP's ``joints.mat``, (3, 14, N): x, y, occluded. Pixels count from 0, as in the real files."""
+    """Write LSP's ``joints.mat``, (3, 14, N): x, y, occluded. Pixel coordinates are 0-based, as in the real file."""
     joints, visible, _ = _lsp_joints(images)
     savemat(folder / "joints.mat", {"joints": np.concatenate([joints.transpose(2, 1, 0), 1.0 - visible.T[None]])})
 
 
 def write_lspet(folder: Path, images: Sequence[RenderedImage], rng: np.random.Generator) -> None:
-    """Write LSPET's ``joints.mat``, (14, 3, N): x, y, labelled. Pixels count from 0, as in the real files.
+    """Write LSPET's ``joints.mat``, (14, 3, N): x, y, labelled. Pixel coordinates are 0-based, as in the real file.
 
     Joints outside the image and half of the occluded ones are not labelled; their coordinates are meaningless.
     """
@@ -93,7 +93,7 @@ def write_lspet(folder: Path, images: Sequence[RenderedImage], rng: np.random.Ge
 
 
 def _lsp_joints(images: Sequence[RenderedImage]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (N, 14, 2), visible and inside (N, 14)."""
+    """Return the (N, 14, 2) joints in LSP's order, and two (N, 14) masks: visible joints, and joints inside the image."""
     order = joint_mapping(MPII16, LSP14)
     people = [image.subjects[0] for image in images]
     joints = np.stack([person.joints[order] for person in people])
@@ -103,7 +103,7 @@ def _lsp_joints(images: Sequence[RenderedImage]) -> tuple[np.ndarray, np.ndarray
 
 
 def _rectangles(image: RenderedImage, train: bool, rng: np.random.Generator) -> list[dict]:
-    """Elements of ``annorect``."""
+    """Return the elements of an image's ``annorect``."""
     as_text = bool(rng.random() < 0.5)
     labelled = [_labelled(person, as_text, rng) for person in image.subjects]
     if not train:
@@ -132,7 +132,7 @@ def _head_box(person: RenderedPerson) -> dict:
 
 
 def _position(person: RenderedPerson, rng: np.random.Generator) -> dict:
-    """Approximate centre and scale; the centre is that of the joints in the image, with an error of a twentieth of their extent."""
+    """Return scale and position: the centre of the joints inside the image, with noise of 1/20 of the extent of the joints."""
     joints = person.joints[person.inside] if person.inside.any() else person.joints
     low = joints.min(0)
     high = joints.max(0)
@@ -149,7 +149,7 @@ def _activity(image: RenderedImage) -> dict:
 
 
 def _structs(entries: Sequence[dict]) -> np.ndarray:
-    """(1, N) MATLAB struct array; fields that an entry lacks are empty."""
+    """Return a (1, N) MATLAB struct array; fields that are missing in an entry are empty."""
     names = list(dict.fromkeys(name for entry in entries for name in entry))
     array = np.empty((1, len(entries)), dtype=[(name, object) for name in names])
     for i, entry in enumerate(entries):
@@ -158,7 +158,7 @@ def _structs(entries: Sequence[dict]) -> np.ndarray:
 
 
 def _cells(values: Sequence) -> np.ndarray:
-    """(N, 1) MATLAB cell array."""
+    """Return an (N, 1) MATLAB cell array."""
     array = np.empty((len(values), 1), dtype=object)
     for i, value in enumerate(values):
         array[i, 0] = value

@@ -1,7 +1,7 @@
-"""The articulated body: forward kinematics from angles to joints in 3D.
+"""Articulated body: forward kinematics from joint angles to joints in 3D.
 
-Coordinates are the viewer's: x to the right, y up, z toward the viewer; metres. The body's own axes are
-(left, up, forward).
+Coordinates are in metres in the viewer's space: x to the right, y up, z toward the viewer. The axes of body parts are (left,
+up, forward), seen from the person.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ SIDES = {1: "left", -1: "right"}
 
 @dataclass(frozen=True)
 class Build:
-    """Lengths in metres, and a factor for thickness.
+    """Lengths of body parts in metres, and `stoutness`, a factor on the thickness.
 
-    The defaults are those of an adult in the proportions that MPII's annotations show: with the head
-    (upper neck to head top) as the unit, upper arm 1.1, thigh and shin 1.6, trunk 1.9.
+    The defaults are an adult with the proportions of MPII's annotations: relative to the head (upper neck to head top),
+    the upper arm is 1.1 long, thigh and shin 1.6, and the trunk 1.9.
     """
 
     thigh: float = 0.43
@@ -37,7 +37,7 @@ class Build:
 
 
 def draw_build(rng: np.random.Generator) -> Build:
-    """Sample a build: every length varies a little, and size and stoutness vary as a whole."""
+    """Sample a build: body size, stoutness, and a small variation of each length."""
     default = Build()
     size = rng.uniform(0.9, 1.06)
     lengths = {name: value * size * rng.uniform(0.94, 1.06) for name, value in vars(default).items()}
@@ -46,15 +46,15 @@ def draw_build(rng: np.random.Generator) -> Build:
 
 @dataclass(frozen=True)
 class Body:
-    """A posed body.
+    """Posed body in 3D.
 
     Parameters
     ----------
     joints : dict of str to (3,) float64
-        MPII's sixteen, and ``waist``, ``left_hand``, ``left_heel``, ``left_toe`` and so on; metres, the viewer's space.
+        MPII's 16 joints, and ``waist``, ``left_hand``, ``left_heel``, ``left_toe`` etc.; in metres, in the viewer's space.
     frames : dict of str to (3, 3) float64
-        Of ``pelvis``, ``chest``, ``head`` and each ``left_upper_arm``, ``left_thigh``, …: the columns are the
-        part's left, up and forward.
+        Orientation of ``pelvis``, ``chest``, ``head``, ``left_upper_arm``, ``left_thigh`` etc.: the columns are the left, up
+        and forward axes of the body part.
     build : Build
     """
 
@@ -64,7 +64,7 @@ class Body:
 
 
 def turn(axis: int, degrees: float) -> np.ndarray:
-    """(3, 3) rotation about axis 0 (x), 1 (y) or 2 (z), by the right-hand rule."""
+    """Return the (3, 3) matrix of a rotation about axis 0 (x), 1 (y) or 2 (z), by the right-hand rule."""
     angle = np.deg2rad(degrees)
     i = (axis + 1) % 3
     j = (axis + 2) % 3
@@ -76,7 +76,7 @@ def turn(axis: int, degrees: float) -> np.ndarray:
 
 
 def _flexed(degrees: float) -> np.ndarray:
-    """Rotation that turns a hanging limb forward."""
+    """Return the rotation that swings a hanging limb forward."""
     return turn(0, -degrees)
 
 
@@ -93,9 +93,9 @@ def place(posture: Posture, build: Build, *, camera: np.ndarray, position: np.nd
     posture : Posture
     build : Build
     camera : (3, 3) float64
-        Rotation from the world (y is up against gravity) to the viewer's space.
+        Rotation from world space (y is vertical) to the viewer's space.
     position : (3,) float64
-        Of the pelvis, in the viewer's space.
+        Position of the pelvis in the viewer's space.
     """
     pelvis = camera @ turn(2, posture.roll) @ turn(1, posture.yaw) @ turn(0, posture.lean)
     half_bend = turn(2, -posture.side_bend / 2) @ turn(0, posture.bend / 2) @ turn(1, posture.twist / 2)

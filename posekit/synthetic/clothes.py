@@ -1,8 +1,8 @@
-"""Sample the looks of people: skin, hair, and clothes as textures around the body.
+"""Sample the appearance of people: skin, hair, and clothes as textures around the body.
 
-A texture is (rows, `AROUND`, 3) uint8: rows run from the upper to the lower end of a body part, columns
-around it. The middle column is the front; columns grow toward the person's left. Both arms share one
-texture and both legs share one: left and right look alike.
+A texture is a (rows, `AROUND`, 3) uint8 array. The first row is the upper end of the body part, the middle column is the front
+of the body part, and columns increase toward the person's left. Left and right arm have the same texture, as have left and
+right leg, so texture does not reveal the side.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FRONT = AROUND // 2
 _TRUNK_ROWS = 40
 _LIMB_ROWS = 24
 
-# Blue, green, red.
+# BGR.
 _SKIN_LIGHT = np.array([185.0, 205, 240])
 _SKIN_DARK = np.array([62.0, 88, 132])
 _HAIR = np.array([[25, 28, 32], [35, 55, 80], [60, 95, 135], [110, 165, 200], [40, 60, 125], [170, 175, 180]])
@@ -33,16 +33,17 @@ class Outfit:
     Parameters
     ----------
     skin, hair, shoes, hat : (3,) float64
-        Colours; blue, green, red.
+        BGR colours.
     trunk, pelvis, upper_arm, forearm, thigh, shin : (rows, AROUND, 3) uint8
         Textures.
     looseness : float
-        Factor by which clothes are wider than the limb.
+        Width of clothes relative to the limb.
     hat_kind : str
-        ``none``, ``cap`` (with a brim in front) or ``beanie``.
+        ``none``, ``cap`` (with a brim at the front) or ``beanie``.
     hair_kind : str
-        ``short``, ``long``, ``tied`` (behind) or ``bald``.
+        ``short``, ``long``, ``tied`` (at the back) or ``bald``.
     beard, skirt, backpack : bool
+        Whether the person has one.
     """
 
     skin: np.ndarray
@@ -92,20 +93,20 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def _hair_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
-    """A colour that contrasts with the skin, so that small images show which way a person faces."""
+    """Sample a colour that contrasts with the skin, so that even small images show which way a person faces."""
     candidates = _HAIR[np.abs(_HAIR - skin).mean(1) > _HAIR_CONTRAST]
     return candidates[rng.integers(len(candidates))] + rng.normal(0, 6, 3)
 
 
 def cloth_colour(rng: np.random.Generator) -> np.ndarray:
-    """(3,) float64 colour: a common colour of clothes, or any."""
+    """Sample a (3,) float64 BGR colour: a common colour of clothes, or sometimes any colour."""
     if rng.random() < 0.7:
         return _CLOTH[rng.integers(len(_CLOTH))] * rng.uniform(0.75, 1.1) + rng.normal(0, 8, 3)
     return rng.uniform(15, 240, 3)
 
 
 def pattern(rng: np.random.Generator, plain: float = 0.55) -> np.ndarray:
-    """(_TRUNK_ROWS, AROUND, 3) uint8 cloth, plain with the given probability."""
+    """Sample a (_TRUNK_ROWS, AROUND, 3) uint8 cloth texture; `plain` is the probability of a cloth without a motif."""
     ground = cloth_colour(rng)
     second = ground + rng.uniform(0.3, 0.9) * (cloth_colour(rng) - ground)
     share = np.zeros((_TRUNK_ROWS, AROUND)) if rng.random() < plain else _motif(rng)
@@ -115,7 +116,7 @@ def pattern(rng: np.random.Generator, plain: float = 0.55) -> np.ndarray:
 
 
 def _motif(rng: np.random.Generator) -> np.ndarray:
-    """(_TRUNK_ROWS, AROUND) share of the second colour, 0 to 1."""
+    """Sample a motif: (_TRUNK_ROWS, AROUND) array, fraction of the second colour, 0 to 1."""
     rows, columns = np.mgrid[:_TRUNK_ROWS, :AROUND]
     period = int(rng.choice([4, 6, 8, 12]))
     motif = rng.integers(6)
@@ -147,7 +148,7 @@ def _bare_limb(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
 
 
 def _covered(bare: np.ndarray, cloth: np.ndarray, share: float) -> np.ndarray:
-    """Cover the upper share of a limb with cloth."""
+    """Return a limb's texture with cloth on the upper part; `share` is the covered fraction."""
     texture = bare.copy()
     end = round(share * len(bare))
     texture[:end] = cloth[:end]

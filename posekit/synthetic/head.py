@@ -1,4 +1,4 @@
-"""Render heads: ellipsoids whose face, hair and hat turn with the head."""
+"""Render heads: ellipsoids with face, hair and hat."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,24 @@ from posekit.opencv import cv2
 from posekit.synthetic.clothes import Outfit
 from posekit.synthetic.render import Camera, Canvas, Light, cross
 
-WIDTH, DEPTH = 0.37, 0.43  # half axes, as shares of the length from neck to top
+WIDTH, DEPTH = 0.37, 0.43  # half axes / length of the head
 _SKIN, _HAIR, _EYE, _WHITE, _MOUTH, _SHADE, _HAT = range(7)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head with a face.
+    """Head with face, hair and hat.
 
     Parameters
     ----------
     centre : (3,) float64
-        Metres, viewer's space.
+        Centre in metres, in the viewer's space.
     frame : (3, 3) float64
-        Columns: the head's left, up, forward.
+        Orientation: the columns are the head's left, up and forward axes.
     length : float
-        From chin to top, metres.
+        Length from upper neck to head top, metres.
     outfit : Outfit
+        Colours and kinds of skin, hair, beard and hat.
     """
 
     centre: np.ndarray
@@ -35,22 +36,22 @@ class Head:
 
     @property
     def depth(self) -> float:
-        """z of the centre; larger is nearer."""
+        """z of the centre; larger is nearer to the viewer."""
         return float(self.centre[2])
 
     @property
     def axes(self) -> np.ndarray:
-        """(3, 3) metres: columns are the ellipsoid's half axes."""
+        """(3, 3) float64 array: the columns are the half axes of the ellipsoid, in metres."""
         return self.frame * (WIDTH * self.length, 0.5 * self.length, DEPTH * self.length)
 
     def extent(self, camera: Camera) -> np.ndarray:
-        """(2, 2): upper left and lower right corner of the rectangle around the head, canvas pixels."""
+        """Return the upper left and lower right corner of the head's bounding box, (2, 2), in canvas pixels."""
         xy, scale = camera.project(self.centre[None])
         reach = np.linalg.norm(self.axes[:2], axis=1) * scale
         return np.stack([xy[0] - reach, xy[0] + reach])
 
     def paint(self, canvas: Canvas, camera: Camera, light: Light, owner: int) -> None:
-        """Paint the head over the canvas."""
+        """Paint the head on the canvas, and set `canvas.owners` to `owner` in the head's pixels."""
         low, high = self.extent(camera)
         region = canvas.region(low, high)
         if region is None:
@@ -66,10 +67,10 @@ class Head:
         canvas.owners[region][inside > 0] = owner
 
     def _surface(self, region: tuple[slice, slice], centre: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """For each pixel, the visible point on the unit sphere, (h, w, 3) float32: left, up, forward; and a mask."""
+        """Return each pixel's point on the unit sphere, (h, w, 3) float32 (left, up, forward), and a uint8 mask of the head."""
         rows, columns = region
         axes = self.axes * scale
-        # Orthonormal base: two vectors that the image's x and y depend on, and one toward the viewer.
+        # Orthonormal basis: two vectors that determine the image's x and y, and one toward the viewer.
         base, triangle = np.linalg.qr(axes[:2].T)
         toward = cross(base[:, 0], base[:, 1])
         toward *= np.sign(axes[2] @ toward)
@@ -84,7 +85,7 @@ class Head:
         return points.astype(np.float32), (rest > 0).astype(np.uint8)
 
     def _palette(self) -> np.ndarray:
-        """(7, 3) colours, by label."""
+        """(7, 3) float32 array: BGR colour of each label."""
         skin = self.outfit.skin
         eye = np.full(3, 30.0)
         white = np.full(3, 225.0)
@@ -92,7 +93,7 @@ class Head:
         return np.array([skin, self.outfit.hair, eye, white, mouth, 0.72 * skin, self.outfit.hat], dtype=np.float32)
 
     def _label_surface(self, left: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
-        """Label of each point, an index into the palette. The face is symmetric."""
+        """Return the label of each point, an index into the palette. The face is symmetric."""
         labels = np.full(left.shape, _SKIN, np.uint8)
         side = np.abs(left)
         face = forward > 0.3

@@ -1,4 +1,4 @@
-"""A posed and dressed person: the body's solids, and which of them show a joint."""
+"""Posed and dressed person: the solids of the body, and which solids must be visible for a joint to be visible."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from posekit.synthetic.poses import sample_posture
 from posekit.synthetic.render import Camera, Canvas, Hull, Light
 
 _TRUNK = ("chest", "pelvis", "skirt")
-# Solids that show a joint; for limbs, those of the joint's own side.
+# Solids that belong to each joint; a joint is visible where one of the solids is visible. Limbs: the joint's side only.
 _SHOWN_BY = {
     "ankle": ("shin", "foot"),
     "knee": ("thigh", "shin"),
@@ -26,22 +26,22 @@ _SHOWN_BY = {
     "elbow": ("upper_arm", "forearm"),
     "wrist": ("forearm", "hand"),
 }
-# A hip or shoulder that is farther than the middle of the trunk by more than this is hidden by the trunk.
+# The trunk hides a hip or shoulder that is farther from the viewer than the middle of the trunk by more than this distance.
 _BEHIND_M = 0.05
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A posed and dressed person.
+    """Posed and dressed person, ready to be painted.
 
     Parameters
     ----------
     body : Body
     solids : tuple of Hull or Head
-        From far to near.
+        Parts of the body, from far to near.
     head : Head
     stance : str
-        Name of the pose's kind.
+        Name of the stance, see `posekit.synthetic.poses.STANCES`.
     """
 
     body: Body
@@ -51,22 +51,22 @@ class Actor:
 
     @property
     def joints(self) -> np.ndarray:
-        """(16, 3) metres, viewer's space, in MPII's order."""
+        """(16, 3) float64 array: joints in MPII's order, in metres, in the viewer's space."""
         return np.stack([self.body.joints[name] for name in MPII16.joints])
 
     @property
     def limb_textures(self) -> list[np.ndarray]:
-        """Of arms and legs, (rows, AROUND, 3) uint8 each."""
+        """Textures of upper arm, forearm, thigh and shin, (rows, AROUND, 3) uint8 each."""
         outfit = self.head.outfit
         return [outfit.upper_arm, outfit.forearm, outfit.thigh, outfit.shin]
 
     def paint(self, canvas: Canvas, camera: Camera, light: Light, first_owner: int) -> None:
-        """Paint all solids; they are numbered from `first_owner`."""
+        """Paint all solids on the canvas; their owner numbers start at `first_owner`."""
         for number, solid in enumerate(self.solids, first_owner):
             solid.paint(canvas, camera, light, number)
 
     def visible(self, canvas: Canvas, camera: Camera, first_owner: int) -> np.ndarray:
-        """(16,) bool: whether the canvas shows, at a joint's place, one of the solids that it belongs to."""
+        """Return a (16,) bool array, True where the canvas shows a solid of the joint at the joint's location."""
         xy = np.round(camera.project(self.joints)[0]).astype(int)
         height, width = canvas.owners.shape
         shown = []
@@ -95,9 +95,9 @@ def draw_actor(rng: np.random.Generator, *, camera: np.ndarray, position: np.nda
     ----------
     rng : numpy.random.Generator
     camera : (3, 3) float64
-        Rotation from the world to the viewer's space.
+        Rotation from world space to the viewer's space.
     position : (3,) float64
-        Of the pelvis, metres, viewer's space.
+        Position of the pelvis in metres, in the viewer's space.
     """
     posture = sample_posture(rng)
     body = place(posture, draw_build(rng), camera=camera, position=position)
@@ -112,12 +112,12 @@ def draw_actor(rng: np.random.Generator, *, camera: np.ndarray, position: np.nda
 
 
 def plain_texture(colour: np.ndarray) -> np.ndarray:
-    """(4, AROUND, 3) uint8 of one colour."""
+    """Return a (4, AROUND, 3) uint8 texture of one colour."""
     return np.broadcast_to(np.clip(colour, 0, 255).astype(np.uint8), (4, AROUND, 3))
 
 
 Place = str | np.ndarray
-"""A joint's name or a point."""
+"""Name of a joint, or a (3,) point."""
 
 
 def _hull(
@@ -128,7 +128,7 @@ def _hull(
     forward: np.ndarray,
     texture: np.ndarray,
 ) -> Hull:
-    """Create a hull of spheres, each (place, radius)."""
+    """Create a hull of spheres, each given as (place, radius)."""
 
     def points(places: Iterable[Place]) -> np.ndarray:
         return np.array([body.joints[place] if isinstance(place, str) else place for place in places])
@@ -189,7 +189,7 @@ def _arm(body: Body, outfit: Outfit, side: str) -> list[Hull]:
 
 
 def _around_head(head: Head) -> list[Hull]:
-    """Nose, long or tied hair, and brim."""
+    """Create nose, long or tied hair, and brim of the cap."""
     outfit = head.outfit
     hulls = [_head_hull(head, "nose", [(0, 0.02, 0.95), (0, -0.18, 1.12)], 0.05, outfit.skin * 0.95)]
     if outfit.hair_kind == "long":
@@ -204,7 +204,7 @@ def _around_head(head: Head) -> list[Hull]:
 
 
 def _head_hull(head: Head, name: str, places: list[tuple], radius: float, colour: np.ndarray) -> Hull:
-    """Create a hull on the head; places are in half axes of the head (left, up, forward), the radius in head lengths."""
+    """Create a hull at the head; places are relative to the head's half axes (left, up, forward), the radius to its length."""
     scale = np.array([WIDTH, 0.5, DEPTH]) * head.length
     centres = np.array([head.centre + head.frame @ (scale * place) for place in places])
     up = head.frame[:, 1]
@@ -214,7 +214,7 @@ def _head_hull(head: Head, name: str, places: list[tuple], radius: float, colour
 
 
 def _extras(body: Body, outfit: Outfit) -> list[Hull]:
-    """Skirt and backpack."""
+    """Create skirt and backpack, if the person has them."""
     extras = []
     joints = body.joints
     if outfit.skirt:

@@ -1,8 +1,8 @@
-"""Sample poses: joint angles within the range of human joints.
+"""Sample poses: joint angles in degrees, within the range of human joints.
 
-Angles are degrees. With all angles zero a person stands upright with hanging arms. Hips and shoulders
-flex forward, knees flex backward, elbows forward; ``spread`` is away from the body's midline, ``twist``
-turns a limb about its own axis, inward.
+If all angles are zero, the person stands upright with hanging arms. Positive angles flex hips, shoulders and elbows
+forward and knees backward. Positive ``spread`` moves a limb away from the body's midline; positive ``twist`` rotates a limb
+inward about the limb's axis.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class LegRange:
 
 @dataclass(frozen=True)
 class ArmRange:
-    """Ranges of one arm's angles, and their relative frequency."""
+    """Ranges of one arm's angles; `weight` is the relative frequency of this kind of arm pose."""
 
     weight: float
     flexion: Range
@@ -34,22 +34,22 @@ class ArmRange:
 
 @dataclass(frozen=True)
 class Stance:
-    """Ranges of the angles of legs and trunk.
+    """Kind of pose, such as standing or running: ranges of the angles of legs and trunk.
 
     Parameters
     ----------
     weight : float
-        Relative frequency.
+        Relative frequency of the stance.
     lead, trail : LegRange
-        The two legs; which is the left one is random.
+        Ranges of the two legs; it is random which of the two legs is the left leg.
     bend : (float, float)
-        Of the spine, forward.
+        Forward bend of the spine.
     lean : (float, float)
-        Of the whole body, forward; 90 is face down.
+        Forward rotation of the whole body; 90 is face down.
     roll : (float, float)
-        Of the whole body, sideways in the image; 180 is upside down.
+        Sideways rotation of the whole body in the image; 180 is upside down.
     arms : tuple of str
-        Names in `ARMS`; empty allows all.
+        Names of the allowed arm poses in `ARMS`; empty allows all.
     """
 
     weight: float
@@ -101,15 +101,17 @@ class Posture:
     Parameters
     ----------
     stance : str
-        Name in `STANCES`.
+        Name of the stance in `STANCES`.
     yaw : float
-        Direction that the person faces: 0 to the viewer, 90 to the person's left, 180 away.
+        Direction in which the person faces: 0 toward the viewer, 90 to the person's left, 180 away from the viewer.
     lean, roll : float
+        Rotation of the whole body, see `Stance`.
     bend, side_bend, twist : float
-        Of the spine: forward, to the left, turning to the left.
+        Spine: forward bend, bend to the left, rotation to the left.
     gaze, nod : float
-        Of the head relative to the chest: turning to the left, forward.
-    legs, arms : mapping of side (1 left, -1 right) to angle name to float
+        Head relative to the chest: rotation to the left, forward bend.
+    legs, arms : dict of int to dict of str to float
+        Angles by name, for side 1 (left) and -1 (right).
     """
 
     stance: str
@@ -126,7 +128,7 @@ class Posture:
 
 
 def sample_posture(rng: np.random.Generator) -> Posture:
-    """Sample a stance, then its angles."""
+    """Sample a stance, then the angles within the ranges of the stance."""
     weights = np.array([stance.weight for stance in STANCES.values()])
     name = str(rng.choice(list(STANCES), p=weights / weights.sum()))
     stance = STANCES[name]
@@ -148,7 +150,7 @@ def sample_posture(rng: np.random.Generator) -> Posture:
 
 
 def _draw_yaw(rng: np.random.Generator) -> float:
-    """Every direction occurs; as in real images, more people face the viewer than turn away."""
+    """Sample a yaw: all directions occur; as in real images, most people face the viewer."""
     direction = rng.random()
     if direction < 0.58:
         return rng.normal(0, 27)
@@ -167,7 +169,7 @@ def _draw_leg(rng: np.random.Generator, ranges: LegRange) -> dict[str, float]:
 
 def _draw_arms(rng: np.random.Generator, stance_name: str, stance: Stance, sides: tuple[int, int]) -> dict[int, dict[str, float]]:
     if stance_name in ("walk", "run") and rng.random() < 0.75:
-        names = ["backward_swing", "forward_swing"]  # opposite to the legs
+        names = ["backward_swing", "forward_swing"]  # each arm swings opposite to the leg of the same side
     else:
         allowed = stance.arms or tuple(ARMS)
         weights = np.array([ARMS[arm].weight for arm in allowed])

@@ -1,4 +1,4 @@
-"""Render an image of people: place them, frame them and find out which joints are visible."""
+"""Render images of people: place people, frame the image, and determine which joints are visible."""
 
 from dataclasses import dataclass, replace
 
@@ -11,23 +11,25 @@ from posekit.synthetic.render import SUPERSAMPLING, Camera, Canvas
 from posekit.synthetic.surroundings import CLUTTER_OWNER, draw_background, draw_bars, draw_light, imitate_camera
 
 _SIDES_PX = (224, 256, 288)
-_OWNERS_PER_PERSON = 40  # more than a person has solids
+_OWNERS_PER_PERSON = 40  # larger than the number of solids of a person
 
 
 @dataclass(frozen=True)
 class RenderedPerson:
-    """One person in a rendered image. All coordinates are image pixels, 0-based.
+    """Annotation of a person in a rendered image. All coordinates are 0-based image pixels.
 
     Parameters
     ----------
     joints : (16, 2) float64
-        In MPII's order, including those outside the image.
-    inside, visible : (16,) bool
-        Whether the joint lies in the image; whether it lies there and is not occluded.
+        Joints in MPII's order, including joints outside the image.
+    inside : (16,) bool
+        True where the joint is inside the image.
+    visible : (16,) bool
+        True where the joint is inside the image and not occluded.
     head_box : (4,) float64
-        x1, y1, x2, y2 around the head, from the upper neck to the head top.
+        Bounding box (x1, y1, x2, y2) of the head, from the upper neck to the head top.
     stance : str
-        Name of the pose's kind, see `posekit.synthetic.poses.STANCES`.
+        Name of the stance, see `posekit.synthetic.poses.STANCES`.
     """
 
     joints: np.ndarray
@@ -39,15 +41,16 @@ class RenderedPerson:
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered image.
+    """Rendered image with its people.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
-        Blue, green, red.
+        BGR.
     people : tuple of RenderedPerson
-        The subjects first, then bystanders.
+        The subjects, then the bystanders.
     jpeg_quality : int
+        Quality with which to save the image.
     """
 
     image: np.ndarray
@@ -61,11 +64,12 @@ def render_scene(rng: np.random.Generator, *, subjects: int = 1, whole: bool = F
     Parameters
     ----------
     rng : numpy.random.Generator
-        The image depends on nothing else.
+        Source of all randomness.
     subjects : int
-        Number of people that the image is framed for: 1, or 2 side by side. Bystanders may stand around them.
+        Number of people for whom the image is framed: 1, or 2 side by side. There may be bystanders around the subjects.
     whole : bool
-        Whether the subjects fit into the image from head to foot. Otherwise a few are cut off by its border.
+        If True, subjects are always inside the image from head to foot. Otherwise, some images are close-ups that cut off the
+        subject.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def render_scene(rng: np.random.Generator, *, subjects: int = 1, whole: bool = F
 
 
 def _draw_actors(rng: np.random.Generator, subjects: int) -> list[Actor]:
-    """Sample the subjects, and sometimes bystanders behind, beside or in front of them."""
+    """Sample the subjects, and in some images one or two bystanders."""
     camera = turn(2, rng.normal(0, 4)) @ turn(0, float(np.clip(rng.normal(7, 9), -15, 40)))
     beside = rng.uniform(0.7, 1.1) * (1 if rng.random() < 0.5 else -1)
     places = [np.zeros(3), np.array([beside, 0, rng.uniform(-0.4, 0.3)])][:subjects]
@@ -102,7 +106,7 @@ def _draw_actors(rng: np.random.Generator, subjects: int) -> list[Actor]:
 
 
 def _bystander_place(rng: np.random.Generator) -> np.ndarray:
-    """Mostly farther away than the subject; sometimes nearer, but to the side, so that little of the subject is occluded."""
+    """Sample a bystander's position: usually behind the subject; sometimes in front, but to the side, to occlude little."""
     side = 1 if rng.random() < 0.5 else -1
     if rng.random() < 0.15:
         return np.array([side * rng.uniform(0.55, 0.9), 0, rng.uniform(0.2, 0.7)])
@@ -111,7 +115,7 @@ def _bystander_place(rng: np.random.Generator) -> np.ndarray:
 
 
 def _frame_subjects(rng: np.random.Generator, subjects: list[Actor], size: np.ndarray, whole: bool) -> Camera:
-    """Zoom and shift so that the subjects fill a large part of the image."""
+    """Sample a camera whose zoom and shift make the subjects fill a large part of the image."""
     camera = Camera(rng.uniform(3.2, 8))
     points = np.concatenate([camera.project(actor.joints)[0] for actor in subjects])
     low = points.min(0)
@@ -144,5 +148,5 @@ def _describe(actor: Actor, canvas: Canvas, camera: Camera, first_owner: int) ->
 
 
 def _to_image_pixels(canvas_px: np.ndarray) -> np.ndarray:
-    """Map canvas pixels to image pixels; in both, 0 is the centre of the first pixel."""
+    """Convert canvas pixels to image pixels; in both, 0 is the centre of the first pixel."""
     return (canvas_px + 0.5) / SUPERSAMPLING - 0.5

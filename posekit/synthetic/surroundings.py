@@ -1,4 +1,4 @@
-"""Sample the surroundings: background, clutter, light and the camera's flaws."""
+"""Sample everything but the people: background, clutter, light, and imperfections of the camera."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from posekit.synthetic.clothes import cloth_colour, pattern
 from posekit.synthetic.render import SUPERSAMPLING, Camera, Canvas, Hull, Light
 
 CLUTTER_OWNER = 255
-# Normal deviates, in units of 1/32 of a standard deviation, for a uniformly drawn byte.
+# Lookup table from a uniform random byte to a normal random number, in units of 1/32 of the standard deviation.
 _NORMAL = np.sort(np.clip(np.random.default_rng(0).normal(0, 32, 256), -100, 100))
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: clouds of colour at several scales, ground, lines and clutter, sometimes blurred."""
+    """Sample a (height, width, 3) uint8 background: cloudy noise, ground, parallel lines and shapes, usually blurred."""
     small = (width // SUPERSAMPLING, height // SUPERSAMPLING)
     image = _clouds(rng, small)
     if rng.random() < 0.6:
@@ -28,12 +28,12 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> np.nda
 
 
 def _muted_colour(rng: np.random.Generator) -> np.ndarray:
-    """(3,) float64 colour, mostly greyish like walls, ground and leaves."""
+    """Sample a (3,) float64 colour, mostly greyish like the colours of walls, ground and leaves."""
     return np.clip(rng.uniform(25, 225) + rng.uniform(2, 26) * rng.standard_normal(3), 5, 250)
 
 
 def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Noise of three scales around a colour: the coarse one has hues, the finer ones are grey."""
+    """Sample noise of three scales around a base colour; the finer the noise, the less its hue varies."""
     image: np.ndarray = np.empty((size[1], size[0], 3), np.uint8)
     image[:] = _muted_colour(rng)
     contrast = rng.uniform(5, 32)
@@ -61,7 +61,7 @@ def _draw_parallel_lines(rng: np.random.Generator, image: np.ndarray) -> None:
 
 
 def _draw_shape(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Draw a polygon, ellipse or stroke of any colour."""
+    """Draw a polygon, an ellipse or a line of random colour."""
     height, width = image.shape[:2]
     middle = rng.uniform(0, 1, 2) * (width, height)
     reach = rng.uniform(8, 60)
@@ -79,13 +79,13 @@ def _draw_shape(rng: np.random.Generator, image: np.ndarray) -> None:
 
 
 def draw_bars(rng: np.random.Generator, camera: Camera, canvas: Canvas, textures: list[np.ndarray]) -> list[Hull]:
-    """Sample distractors that resemble limbs: poles, and bars with the thickness and clothes of arms and legs."""
+    """Sample distractors: poles, and bars that resemble limbs in thickness and texture."""
     size = np.array(canvas.owners.shape[::-1])
     return [_draw_bar(rng, camera, rng.uniform(0, 1, 2) * size, textures) for _ in range(rng.integers(0, 4))]
 
 
 def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, textures: list[np.ndarray]) -> Hull:
-    """Sample a bar behind the subject whose middle is projected to `canvas_px`."""
+    """Sample a bar behind the subject; the middle of the bar is projected to `canvas_px`."""
     if rng.random() < 0.3:  # a pole
         length = rng.uniform(1.2, 3)
         angle = rng.normal(0, 0.08)
@@ -103,14 +103,14 @@ def _draw_bar(rng: np.random.Generator, camera: Camera, canvas_px: np.ndarray, t
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Sample a lamp on the viewer's side, mostly above."""
+    """Sample a light source on the viewer's side, usually above the person."""
     direction = np.array([rng.normal(0, 0.8), rng.normal(0.6, 0.5), rng.uniform(0.15, 1)])
     ambient = rng.uniform(0.5, 0.85)
     return Light(direction / np.linalg.norm(direction), ambient, 1.15 - ambient + rng.uniform(-0.1, 0.2))
 
 
 def imitate_camera(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Add a camera's uneven light, colour cast, contrast, blur and noise."""
+    """Add uneven brightness, a colour cast, a contrast curve, blur and noise, as in images of real cameras."""
     height, width = image.shape[:2]
     cast = rng.uniform(0.85, 1.12) * rng.uniform(0.88, 1.1, 3)
     field = np.clip(128 * cast * (1 + rng.uniform(0, 0.2) * rng.standard_normal((3, 3, 1))), 20, 255).astype(np.uint8)

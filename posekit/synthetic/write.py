@@ -1,4 +1,4 @@
-"""Write a rendered data set, images and annotation, completely or not at all."""
+"""Write a synthetic dataset of rendered images and annotations; an interrupted run leaves no incomplete dataset."""
 
 import json
 import multiprocessing.pool
@@ -21,22 +21,22 @@ from posekit.opencv import cv2
 from posekit.synthetic.annotations import RenderedImage, write_lsp, write_lspet, write_mpii
 from posekit.synthetic.scene import render_scene
 
-# Raise this whenever the same seed gives other files.
+# Increment this number whenever a change makes the same seed produce different files.
 GENERATOR = 3
 _RECIPE = "synthetic.json"
-# Shares of images in which 0, 1 and 2 people are annotated.
+# Fractions of images with 0, 1 and 2 annotated people.
 _ANNOTATED = (0.03, 0.86, 0.11)
-_CHUNK = 8  # images that a worker renders at a time
+_CHUNK = 8  # images per task of a worker
 
 
 @dataclass(frozen=True)
 class _Format:
-    """File names, annotation writer and people of one kind of data set."""
+    """Properties of a dataset format: image names, function that writes the annotations, and people per image."""
 
     image_name: str
     write: Callable[[Path, Sequence[RenderedImage], np.random.Generator], None]
-    whole: bool = False  # every subject from head to foot
-    single: bool = True  # one annotated person in each image
+    whole: bool = False  # every subject is in the image from head to foot
+    single: bool = True  # exactly one annotated person per image
 
 
 _FORMATS = {
@@ -50,36 +50,38 @@ FORMATS = tuple(_FORMATS)
 def write_synthetic(
     out: str | Path, *, people: int, seed: int, format: str = "mpii", workers: int | None = None, progress: bool = True
 ) -> Path:
-    """Render people and write them as an MPII, LSP or LSPET data set.
+    """Render people and write a synthetic dataset in the format of MPII, LSP or LSPET.
 
-    The same arguments give the same files, to the bit, for any number of workers. The folder
-    appears when it is complete; a folder that holds the same set already is left unchanged.
+    Equal arguments give bitwise equal files, for any number of workers. The dataset is written to a temporary folder, which
+    is renamed to `out` when complete. If `out` already contains the same dataset, nothing is written.
 
     Parameters
     ----------
     out : str or Path
-        Folder to write: ``images/`` and ``annot/mpii_human_pose_v1_u12_1.mat``, or ``joints.mat``;
-        and ``synthetic.json`` with the arguments.
+        Output folder. The files are ``images/``, ``annot/mpii_human_pose_v1_u12_1.mat`` (MPII) or ``joints.mat`` (LSP,
+        LSPET), and ``synthetic.json`` with the arguments.
     people : int
-        Number of annotated people. In ``mpii`` some share an image, and a few images have no annotated person.
+        Number of annotated people. In format ``mpii``, some images have two annotated people and a few have none.
     seed : int
+        Random seed, >= 0.
     format : {"mpii", "lsp", "lspet"}
+        Dataset whose format is written.
     workers : int, optional
-        Processes; by default one for each processor.
+        Number of processes; by default, the number of processors.
     progress : bool
         Whether to show a progress bar on a terminal.
 
     Returns
     -------
     Path
-        The folder.
+        The output folder.
 
     Raises
     ------
     ConfigError
         If an argument is out of range.
     OutputError
-        If the folder holds other files, or cannot be written.
+        If the output folder contains other files or cannot be written.
     """
     out = Path(out)
     _require_arguments(people, seed, format, workers)
@@ -95,17 +97,17 @@ def write_synthetic(
 
 def _require_arguments(people: int, seed: int, format: str, workers: int | None) -> None:
     if format not in _FORMATS:
-        raise ConfigError(f"format {format!r} of a synthetic set: choose from {', '.join(_FORMATS)}")
+        raise ConfigError(f"format {format!r} of the synthetic dataset: choose from {', '.join(_FORMATS)}")
     if people < 1:
-        raise ConfigError(f"a synthetic set of {people} people: give 1 or more")
+        raise ConfigError(f"synthetic dataset of {people} people: expected at least 1")
     if seed < 0:
-        raise ConfigError(f"seed {seed}: give 0 or more")
+        raise ConfigError(f"seed {seed}: expected 0 or more")
     if workers is not None and workers < 1:
-        raise ConfigError(f"{workers} workers: give 1 or more")
+        raise ConfigError(f"{workers} workers: expected at least 1")
 
 
 def _is_complete(out: Path, recipe: dict) -> bool:
-    """Whether the folder holds this set. Raises `OutputError` if it holds anything else."""
+    """Return whether the folder contains this dataset; raise `OutputError` if the folder contains anything else."""
     try:
         if not out.exists() or not any(out.iterdir()):
             return False
@@ -113,14 +115,14 @@ def _is_complete(out: Path, recipe: dict) -> bool:
         image_count = existing.pop("pictures")
         complete = len(list((out / "images").iterdir())) == image_count
     except (OSError, ValueError, TypeError, AttributeError, LookupError):
-        raise OutputError(f"{out}: not empty, and no complete synthetic set; choose another folder") from None
+        raise OutputError(f"{out}: the folder is not empty and not a complete synthetic dataset; choose another folder") from None
     if existing != recipe:
         raise OutputError(
-            f"{out}: holds another synthetic set ({_describe(existing)}; requested: {_describe(recipe)}); "
+            f"{out}: contains a different synthetic dataset ({_describe(existing)}; requested: {_describe(recipe)}); "
             "choose another folder or delete it"
         )
     if not complete:
-        raise OutputError(f"{out}: images of the synthetic set are missing; delete the folder to write it again")
+        raise OutputError(f"{out}: images of the synthetic dataset are missing; delete the folder and run the command again")
     return True
 
 
@@ -130,7 +132,7 @@ def _describe(recipe: dict) -> str:
 
 @contextmanager
 def _atomic_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder to write into, and move it to `out` when it is complete."""
+    """Yield a temporary folder to write to; rename the folder to `out` at the end, or delete it after an error."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
@@ -145,7 +147,7 @@ def _atomic_folder(out: Path) -> Iterator[Path]:
 
 
 def _people_per_image(people: int, seed: int, format: str) -> list[int]:
-    """Number of annotated people in each image."""
+    """Return the number of annotated people in each image."""
     if _FORMATS[format].single:
         return [1] * people
     rng = np.random.default_rng(seed)
@@ -163,7 +165,7 @@ def _render(
 ) -> list[RenderedImage]:
     render = partial(_render_image, folder / "images", seed, format)
     jobs = list(enumerate(people_per_image))
-    bar = partial(tqdm, total=len(jobs), desc="rendering people", unit="image", disable=None if progress else True)
+    bar = partial(tqdm, total=len(jobs), desc="rendering images", unit="image", disable=None if progress else True)
     workers = min(workers, -(-len(jobs) // _CHUNK))
     if workers == 1:
         return list(bar(map(render, jobs)))
@@ -182,8 +184,8 @@ def _render_image(folder: Path, seed: int, format: str, job: tuple[int, int]) ->
 
 
 def _pool(workers: int) -> multiprocessing.pool.Pool:
-    # Forked workers start without importing torch again, which would take longer than the rendering. They use
-    # neither torch nor threads, so Python's warning about forking with threads does not apply.
+    # Forked workers need not import torch again, which would take longer than the rendering. The workers use neither torch
+    # nor threads, so Python's warning about forking a process with several threads does not apply.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
