@@ -132,10 +132,10 @@ def test_resnet50_without_torchvision(colours, tmp_path, capsys, monkeypatch):
 
 def test_commands_refuse_each_others_configurations(colours, tmp_path, capsys):
     assert posekit(["train", "--config", str(colours / "tiny.yaml"), "--out", str(tmp_path / "a")]) == 2
-    assert re.search("tiny.yaml: .*posekit train-classifier, not train\n", capsys.readouterr().err)
+    assert re.search("tiny.yaml: .*posekit train-classifier, .*train\n", capsys.readouterr().err)
     pose = Path(__file__).parents[3] / "configs" / "quickstart.yaml"
     assert posekit(["train-classifier", "--config", str(pose), "--out", str(tmp_path / "b")]) == 2
-    assert re.search("quickstart.yaml: .*posekit train, not train-classifier\n", capsys.readouterr().err)
+    assert re.search("quickstart.yaml: .*posekit train, .*train-classifier\n", capsys.readouterr().err)
 
 
 def test_help_lists_every_key(capsys):

@@ -178,7 +178,7 @@ def test_the_summary_warns_of_validation_on_training_images(root):
     shared_people = int(np.isin(training.valid.image_paths, training.train.image_paths).sum())
     assert 0 < shared_people < len(training.valid)
     engine = SimpleNamespace(plain_model=torch.nn.Linear(1, 1), accelerator=SimpleNamespace(device="cpu"))
-    assert f"warning: the images of {shared_people} people" in training.summary(engine)
+    assert f"warning: {shared_people} validation people" in training.summary(engine)
 
 
 def test_missing_images_stop_the_run(root, tmp_path, capsys):
