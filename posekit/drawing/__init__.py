@@ -1,1 +1,1 @@
-"""Images and figures: skeletons, heatmaps, penalty maps, curves."""
+"""Draw images and figures: skeletons, heatmaps, penalty maps, curves."""

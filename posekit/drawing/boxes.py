@@ -1,4 +1,4 @@
-"""Draw boxes on an image, each with its score."""
+"""Draw bounding boxes with their scores on an image."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_boxes(image_bgr: np.ndarray, boxes: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """Draw boxes, the one with the highest score on top.
+    """Draw bounding boxes with their scores; the box with the highest score is on top.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        Not changed.
+        BGR image; not modified.
     boxes : sequence of (Box, float)
-        With their scores, highest first.
+        Boxes and their scores, sorted by descending score.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Draw annotated people with every joint named, to check labels by eye."""
+"""Draw annotated people with the names of their joints, to check annotations visually."""
 
 from collections.abc import Sequence
 
@@ -11,25 +11,27 @@ from posekit.people import Person
 from posekit.skeletons import Skeleton
 
 _CROP = 400  # width of the crop, pixels
-_MARGIN = 104  # width of the names' columns, pixels
-_COLUMNS = 3  # people in a row
+_MARGIN = 104  # width of the columns with names, pixels
+_COLUMNS = 3  # people per row
 _DARK = (30, 30, 30)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.48
 _LINE = 20
-_LEGEND = "names in orange: the person's own left; in blue: right; in white: middle; in brackets: labelled, but hidden"
+_LEGEND = "orange names: the person's left side; blue: right side; white: middle; in brackets: joint is labelled but hidden"
 
 
 def named_sheet(images: Sequence[np.ndarray], persons: Sequence[Person], skeleton: Skeleton, titles: Sequence[str]) -> np.ndarray:
-    """Draw people side by side, each as in `draw_named`, under a line that explains the colours.
+    """Draw people side by side with `draw_named`, below a line that explains the colours.
 
     Parameters
     ----------
     images : sequence of (H, W, 3) uint8
-        Each person's image, blue, green, red; at least one, of any sizes.
+        One BGR image per person; at least one; the sizes may differ.
     persons : sequence of Person
+        One person per image.
     skeleton : Skeleton
     titles : sequence of str
+        One title per person.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def named_sheet(images: Sequence[np.ndarray], persons: Sequence[Person], skeleto
     Raises
     ------
     ValueError
-        If there is no person, or lengths or shapes differ.
+        If there is no person, or the numbers of images, persons and titles differ.
     """
     tiles = [draw_named(image, person, skeleton) for image, person in zip(images, persons, strict=True)]
     sheet = contact_sheet(tiles, _COLUMNS, titles)
@@ -48,19 +50,20 @@ def named_sheet(images: Sequence[np.ndarray], persons: Sequence[Person], skeleto
 
 
 def draw_named(image_bgr: np.ndarray, person: Person, skeleton: Skeleton) -> np.ndarray:
-    """Draw a person's labelled joints, each with a line to its name on the left or right.
+    """Draw a person's labelled joints, with a line from each joint to its name on the left or right.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        The person's image.
+        The person's image, BGR.
     person : Person
-        The crop is its box, enlarged at most twice if joints lie outside.
+        The crop shows the person's box, enlarged up to two times if joints lie outside the box.
     skeleton : Skeleton
 
     Returns
     -------
-    (height, width, 3) uint8, of one shape for all people; black outside the image.
+    (height, width, 3) uint8
+        The same shape for all people; the crop is black outside the image.
     """
     distance = np.abs(person.joints[person.labelled] - person.box.centre).max(initial=0)
     margin = float(np.clip(2.1 * distance / person.box.side, 1, 2))
@@ -83,7 +86,7 @@ def draw_named(image_bgr: np.ndarray, person: Person, skeleton: Skeleton) -> np.
 
 
 def _spread(heights: np.ndarray) -> np.ndarray:
-    """Move ascending heights as little as needed for lines of text that do not overlap."""
+    """Move the ascending y coordinates of text lines apart, as little as needed, so that the lines do not overlap."""
     n = len(heights)
     line = min(_LINE, _CROP / max(n, 1))
     steps = line * np.arange(n)
@@ -94,7 +97,7 @@ def _spread(heights: np.ndarray) -> np.ndarray:
 
 
 def _draw_name(canvas, text: str, side: str, y: float, joint: np.ndarray, colour) -> None:
-    """Write a name beside the crop and draw a thin line to the joint, or to the crop's edge if the joint is outside."""
+    """Write a name beside the crop, and draw a thin line to the joint, or to the edge of the crop if the joint lies outside."""
     edge = _MARGIN if side == "left" else _MARGIN + _CROP
     end = np.clip(joint, (_MARGIN, 0), (_MARGIN + _CROP - 1, _CROP - 1))
     cv2.line(canvas, (edge, round(y)), tuple(np.round(end).astype(int).tolist()), colour, 1, cv2.LINE_AA)

@@ -1,6 +1,6 @@
-"""Figures of an evaluation, one column of a paper wide.
+"""Figures of evaluation results, as wide as one column of a two-column paper.
 
-NaN is not drawn. Long names of models and joints are shortened.
+NaN values are not drawn. Long names of models and joints are shortened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 _SEAM: Mapping[str, Any] = {"edgecolor": "#ffffff", "linewidth": 0.4}
 
 _BAR = 0.125  # height of one bar, inches
-_FILLED = 0.8  # share of a row's height that its bars take
+_FILLED = 0.8  # fraction of a row's height that the bars fill
 
-# Histogram of errors: bins up to the threshold, and number of thresholds shown.
+# Histogram of errors: number of bins per threshold, and number of thresholds on the axis.
 _BINS = 10
 _SPAN = 4
 
@@ -50,28 +50,28 @@ _DIAGNOSIS = {
     "miss": (RED, ON_DARK),
 }
 _DOUBLE_COUNTING = (
-    "maps with\nseveral peaks",
-    "of these, highest\npeak is right",
-    "of these, truth only\nunder another peak",
-    "of these, another peak\non the opposite joint",
+    "heatmaps with\nseveral peaks",
+    "highest peak\nis correct",
+    "only a lower peak\nis correct",
+    "a lower peak is on\nthe opposite joint",
 )
 
 
 def pck_curves(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, metric: str, threshold: float, reference: str = "reference size"
 ) -> "Figure":
-    """Plot PCK against the threshold, with the protocol's own threshold marked.
+    """Plot PCK as a function of the threshold, and mark the threshold of the protocol.
 
     Parameters
     ----------
     curves : mapping of str to ((T,) float, (T,) float)
-        Of each joint group or model: thresholds in reference sizes, ascending, and percent correct.
+        Thresholds in ascending order, relative to the reference size, and PCK in percent; by joint group or model.
     metric : str
-        "PCKh" or "PCK"; a threshold after "@" is not shown.
+        Name of the metric, e.g. "PCKh" or "PCK@0.2"; "@" and the text after it are not shown.
     threshold : float
-        The protocol's.
+        Threshold of the protocol.
     reference : str
-        Unit of the thresholds; text in brackets is not shown.
+        Name of the reference size, e.g. "head size"; text in brackets is not shown.
     """
     figure, axes = canvas(2.6)
     highest = max(threshold, 0)
@@ -88,14 +88,14 @@ def pck_curves(
 
 
 def joint_bars(values: Mapping[str, Mapping[str, float]], *, metric: str) -> "Figure":
-    """Draw the percentage of each joint or group as bars, with several models side by side.
+    """Draw the percentage of each joint or joint group as a bar, with the bars of several models next to each other.
 
     Parameters
     ----------
     values : mapping of str to mapping of str to float
-        Of each model, the percentage of each joint or group. A joint that is NaN for all models is left out.
+        Percentages by model, then by joint or joint group. A joint whose value is NaN for all models is omitted.
     metric : str
-        Name of the axis, e.g. "PCKh@0.5".
+        Name of the metric for the axis, e.g. "PCKh@0.5".
     """
     names, cells = _table(values, 1)
     figure, axes = canvas(_figure_height(cells))
@@ -107,16 +107,16 @@ def joint_bars(values: Mapping[str, Mapping[str, float]], *, metric: str) -> "Fi
 
 
 def error_histogram(errors: ArrayLike, *, threshold: float, reference: str) -> "Figure":
-    """Draw a histogram of the joints' errors, in one colour up to the threshold and in others above.
+    """Draw a histogram of joint errors; errors up to the threshold and larger errors have different colours.
 
     Parameters
     ----------
     errors : float, any shape
-        In reference sizes; NaN where a joint is not scored, inf where it was not predicted.
+        Errors relative to the reference size; NaN where a joint is not evaluated, inf where a joint was not predicted.
     threshold : float
-        Largest error of a correct joint, > 0. Bins are a tenth of it wide and include their upper end.
+        Largest error of a correct joint, > 0. A bin is a tenth of the threshold wide and includes its upper end.
     reference : str
-        Unit of the errors; text in brackets is not shown.
+        Name of the reference size, e.g. "head size"; text in brackets is not shown.
     """
     bins = _BINS * _SPAN
     percent = _error_shares(errors, threshold, bins)
@@ -141,20 +141,21 @@ def error_histogram(errors: ArrayLike, *, threshold: float, reference: str) -> "
 
 
 def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Figure":
-    """Plot the share of correct joints against the score, and below it the number of joints in each bin.
+    """Draw a reliability diagram: the fraction of correct joints as a function of the score, and the number of joints per bin.
 
     Parameters
     ----------
     scores : float, any shape
-        Peak scores of the joints that are scored.
+        Scores (peak heights) of the evaluated joints.
     correct : bool, the same shape
+        True where the joint is correct.
     bins : int
-        Of equal count; see `posekit.metrics.reliability.reliability_bins`.
+        Number of bins, each with the same number of joints; see `posekit.metrics.reliability.reliability_bins`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With the expected calibration error in its title.
+        The title gives the expected calibration error.
     """
     binned = reliability_bins(scores, correct, bins)
     figure, (above, below) = canvas(3.0, rows=2, sharex=True, height_ratios=(3, 1))
@@ -176,12 +177,12 @@ def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Fi
 
 
 def diagnosis_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) -> "Figure":
-    """Draw the kinds of error of each joint group as stacked bars.
+    """Draw the error types of each joint or joint group as stacked bars.
 
     Parameters
     ----------
     models : mapping of str to mapping of str to (4,) float
-        Of each model, of each joint or group: percentages of good, jitter, inversion and miss.
+        Percentages of good, jitter, inversion and miss; by model, then by joint or joint group.
 
     Raises
     ------
@@ -207,14 +208,15 @@ def diagnosis_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) -> "Figu
 
 
 def double_counting_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) -> "Figure":
-    """Show how often heatmaps have several peaks and where those lie, a panel for each of four numbers.
+    """Draw how often heatmaps have several peaks and which peak is correct, in one panel for each of four percentages.
 
     Parameters
     ----------
     models : mapping of str to mapping of str to (4,) float
-        Of each model, of each joint or group, in percent: maps with several peaks; and among those,
-        how often the highest peak is right, the truth lies under another peak only, and another peak
-        lies on the opposite joint. NaN, such as the last number of a joint without an opposite, has no bar.
+        Four percentages; by model, then by joint or joint group. The first is the percentage of heatmaps with several
+        peaks. The other three are percentages of the heatmaps with several peaks: the highest peak is correct; only a
+        lower peak is correct; a lower peak is on the opposite (left or right) joint. NaN has no bar; for example, the
+        last percentage is NaN for joints without an opposite.
 
     Raises
     ------
@@ -235,14 +237,14 @@ def double_counting_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) ->
 def difference_bars(
     differences: Mapping[str, tuple[float, float, float]], *, label: str = "difference (percentage points)"
 ) -> "Figure":
-    """Draw paired differences of two models, filled where the interval excludes 0.
+    """Draw paired differences of two models as bars; a bar is filled if the confidence interval excludes 0.
 
     Parameters
     ----------
     differences : mapping of str to (difference, low, high)
-        Of each group, in percentage points, with the ends of the 95 % interval.
+        Difference and both ends of the 95 % confidence interval, in percentage points; by joint group.
     label : str
-        Name of the axis.
+        Label of the axis.
     """
     names, cells = _table({"": differences}, 3)
     difference, low, high = cells[0].T
@@ -262,7 +264,7 @@ def difference_bars(
 
 
 def _table(models: Mapping[str, Mapping[str, Any]], width: int) -> tuple[list[str], np.ndarray]:
-    """Names of the R rows that any model has, and the (models, R, width) numbers; NaN where a model lacks the row."""
+    """Return the names of the R rows in which any model has numbers, and a (models, R, width) array; NaN where missing."""
     names = np.array(list(dict.fromkeys(name for values in models.values() for name in values)), dtype=object)
     cells = np.full((len(models), len(names), width), np.nan)
     for i, values in enumerate(models.values()):
@@ -276,7 +278,7 @@ def _table(models: Mapping[str, Mapping[str, Any]], width: int) -> tuple[list[st
 
 
 def _bar_positions(cells: np.ndarray) -> tuple[np.ndarray, float]:
-    """(models, rows) positions of the bars, those of row i around i, and the bars' thickness."""
+    """Return (models, rows) positions of the bars, centred on the row's index, and the thickness of a bar."""
     models, rows = cells.shape[:2]
     step = _FILLED / max(models, 1)
     offsets = (np.arange(models)[:, None] - (models - 1) / 2) * step
@@ -284,7 +286,7 @@ def _bar_positions(cells: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _figure_height(cells: np.ndarray, panels: int = 1) -> float:
-    """Inches that give every bar room for its number, with panels one above the other, under a legend of all models."""
+    """Height in inches at which the number of each bar fits, for panels stacked vertically, with a legend of all models."""
     models, rows = cells.shape[:2]
     bars = max(rows, 1) * max(0.17, _BAR * models / _FILLED)
     titles = 0.35 * panels if panels > 1 else 0.0
@@ -292,7 +294,7 @@ def _figure_height(cells: np.ndarray, panels: int = 1) -> float:
 
 
 def _draw_bars(axes: "Axes", names: Sequence[str], cells_MR: np.ndarray, models: Mapping[str, Any]) -> None:
-    """Draw percentages: a row for each name, in it a bar for each model."""
+    """Draw percentages as horizontal bars: one row per name, with one bar per model."""
     positions, thickness = _bar_positions(cells_MR)
     for i, model in enumerate(models):
         colour, text_colour = SERIES[i % len(SERIES)]
@@ -305,7 +307,7 @@ def _draw_bars(axes: "Axes", names: Sequence[str], cells_MR: np.ndarray, models:
 
 
 def _write_value(axes: "Axes", value: float, y: float, text_colour: str) -> None:
-    """Write a value inside the end of its bar if the bar is long enough, else beside it."""
+    """Write a value inside the end of its bar if the bar is long enough, otherwise beside the bar."""
     inside = value > 30
     axes.annotate(
         f"{value:.1f}",
@@ -332,7 +334,7 @@ def _unbracketed(reference: str) -> str:
 
 
 def _error_shares(errors: ArrayLike, threshold: float, bins: int) -> np.ndarray:
-    """(bins + 2,) percent of the joints in each bin, then of those farther off, then of those not predicted."""
+    """(bins + 2,) percentages of joints: in each bin, beyond the last bin, and not predicted."""
     distances = np.asarray(errors, np.float64)
     distances = distances[~np.isnan(distances)]
     upper_ends = threshold * (np.arange(1, bins + 1) / _BINS)

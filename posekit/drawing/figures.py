@@ -1,4 +1,4 @@
-"""Write a matplotlib figure."""
+"""Save matplotlib figures."""
 
 import warnings
 from pathlib import Path
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure in the format that the path's suffix names.
+    """Save a figure in the format given by the suffix of the path.
 
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     import matplotlib
 
-    # Publishers refuse matplotlib's default font type, Type 3.
+    # Type 42 fonts: publishers reject Type 3 fonts, matplotlib's default.
     with atomic_write(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # letters of file names that no installed font has
+        warnings.filterwarnings("ignore", "Glyph")  # file names may contain characters that are in no installed font
         figure.savefig(unfinished)

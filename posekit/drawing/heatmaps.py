@@ -1,4 +1,4 @@
-"""All heatmaps of one person in one figure."""
+"""Draw all heatmaps of one person in one figure."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,16 +13,16 @@ _MAX_COLUMNS = 5
 
 
 def heatmap_figure(output: ModelOutput, joints: Sequence[int] | None = None, *, model: str = "") -> "Figure":
-    """Draw the heatmaps over the crop as a contact sheet, on one colour scale.
+    """Draw each joint's heatmap over the crop, as a grid of panels with one shared colour scale.
 
     Parameters
     ----------
     output : ModelOutput
-        A model's output for one person.
+        Output of a model for one person.
     joints : sequence of int, optional
         Indices of the joints to draw; all by default.
     model : str
-        Its name, for the title.
+        Name of the model, for the title.
     """
     joints = list(range(len(output.maps))) if joints is None else joints
     view = output.view

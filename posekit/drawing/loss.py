@@ -1,7 +1,7 @@
-"""Figures of the losses of a true negative: curves and maps of the losses that training uses (figures 2 and A-1).
+"""Figures of the loss of a true negative, computed with the training losses (figures 2 and A-1).
 
-Cross entropy is -log(1 - q) of one background output: the binary cross entropy of a sigmoid, and the same
-curve as the cross entropy of a softmax over two classes.
+Cross entropy means -log(1 - q) for a background output q. Binary cross entropy (of a sigmoid) and cross entropy (of a
+softmax over two classes) have this same curve.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 
 _BACKGROUND = "background probability q"
 _ANCHOR = "anchor probability q*"
-# For q* = 1 or gamma = 0 the curves coincide: focal loss is broad and below, cross entropy dotted and above.
+# For q* = 1 or gamma = 0 the curves coincide, so focal loss is a broad line at the back, cross entropy a dotted line in front.
 _FOCAL: Mapping[str, Any] = {"color": "#a0a0a0", "linewidth": 2.6}
 _CROSS_ENTROPY: Mapping[str, Any] = {"color": INK, "linewidth": 1.4, "linestyle": (0, (1, 1.2)), "zorder": 3}
-# Colours of the anchors; after the last one the dashes change.
+# Colours of the anchors; further anchors repeat the colours with other dashes.
 _COLOURS = [colour for colour, _ in SERIES[:6]]
 _DASHES = ("-", "--", "-.")
-# q up to 0.9999, denser towards 1, where the losses are infinite.
+# Values of q from 0 to 0.9999, denser towards 1, where the losses are infinite.
 _LINE = 1 - torch.linspace(1, 0.01, 400, dtype=torch.float64) ** 2
 _LOSS_TICKS = range(5)
 _GRADIENT_TICKS = range(0, 21, 5)
 
-# q and q* of a map's cells.
+# Values of q and q* in the columns and rows of a map.
 _CELLS = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
-# Contour lines of the loss, with the q* at which each is labelled.
+# Contour lines of the loss, and the value of q* at which each line has its label.
 _LEVELS = {0.03: 0.6, 0.1: 0.5, 0.3: 0.4, 1.0: 0.3, 3.0: 0.2, 10.0: 0.1}
-# Contour lines of the ratio lie at these q - q*, which are evenly spaced for any gamma.
+# The contour lines of the ratio are where q - q* has these values; the lines are evenly spaced for any gamma.
 _GAPS = torch.linspace(-0.75, 0.75, 7, dtype=torch.float64)
-_LIGHTNESS = (0.3, 0.6, 0.1)
+_LIGHTNESS = (0.3, 0.6, 0.1)  # weights of red, green and blue
 
 
 @dataclass(frozen=True)
 class _ColourScale:
-    """Logarithmic colours from the first tick to the last; values beyond have the colours of the ends."""
+    """Logarithmic colour scale from the lowest to the highest tick; values outside have the colours of the ends."""
 
     colour_map: str
     ticks: Mapping[float, str]
@@ -67,9 +67,9 @@ _RATIO_COLOURS = _ColourScale(DIVERGING, {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2:
 
 
 def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.1, 0.5, 0.9)) -> "Figure":
-    """Plot loss and gradient dL/dq of a true negative against its probability q, a row for each gamma.
+    """Plot loss and gradient dL/dq of a true negative as functions of its probability q, in one row of panels per gamma.
 
-    Anchor loss is drawn for each anchor probability q*, beside cross entropy and focal loss. A dot marks q = q*, where
+    The curves are cross entropy, focal loss, and anchor loss for each anchor probability q*. A dot marks q = q*, where
     anchor loss equals cross entropy.
 
     Parameters
@@ -77,12 +77,12 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
     gammas : sequence of float
         Focusing exponents of anchor loss and focal loss, >= 0; at least one.
     anchors : sequence of float
-        q*, 0 to 1.
+        Anchor probabilities q*, 0 to 1.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A page of a paper wide. The axes end at loss 4 and gradient 20.
+        As wide as a page. The axes end at loss 4 and gradient 20.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
 
 
 def _draw_curves(left: "Axes", right: "Axes", gamma: float, anchors: Sequence[float]) -> None:
-    """Draw the losses on the left, their gradients on the right."""
+    """Draw the losses in the left panel and the gradients in the right panel."""
 
     def draw(loss: HeatmapLoss, anchor: float, style: Mapping[str, Any], label: str) -> None:
         cost = background_cost(loss, _LINE, anchor)
@@ -126,7 +126,7 @@ def _draw_curves(left: "Axes", right: "Axes", gamma: float, anchors: Sequence[fl
 
 
 def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
-    """Map anchor loss over q and q*, and its ratio to cross entropy, with contour lines; a row for each gamma.
+    """Draw maps of anchor loss and of anchor loss / cross entropy over q and q*, with contour lines, in one row per gamma.
 
     Parameters
     ----------
@@ -136,13 +136,12 @@ def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        A page of a paper wide. All rows have the same colours: losses from 0.01 to 10 and ratios from 1/4 to 4, on
-        logarithmic scales.
+        As wide as a page. All rows have the same logarithmic colour scales: losses from 0.01 to 10, ratios from 1/4 to 4.
 
     Raises
     ------
     ValueError
-        If a gamma is outside its range, or there is none.
+        If a gamma is negative, or there is no gamma.
     """
     figure, panels = canvas(0.35 + 2.6 * len(gammas), width=PAGE, rows=len(gammas), columns=2, sharex=True, sharey=True)
     for i, gamma in enumerate(gammas):
@@ -158,7 +157,7 @@ def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
 
 
 def _loss_and_ratio(gamma: float, probability: torch.Tensor, anchor: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Anchor loss, and its ratio to cross entropy."""
+    """Return anchor loss, and the ratio of anchor loss to cross entropy."""
     loss = background_cost(HeatmapAnchorLoss(gamma, "none"), probability, anchor).loss
     cross_entropy = background_cost(HeatmapBCE("none"), probability, anchor).loss
     return loss.numpy(), (loss / cross_entropy).numpy()
@@ -187,7 +186,7 @@ def _draw_map(
     label_places: Sequence[tuple[float, float]],
     scale: _ColourScale,
 ) -> None:
-    """Draw values as colours, with contour lines at the levels, each labelled at a place on it."""
+    """Draw values as colours, with contour lines at `levels`; `label_places` has a point on each line for the line's label."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 
@@ -195,7 +194,7 @@ def _draw_map(
     norm = LogNorm(min(scale.ticks), max(scale.ticks))
     axes.grid(False)
     image = axes.imshow(values, origin="lower", extent=(0, 1, 0, 1), norm=norm, cmap=colours)
-    if np.ptp(values) > 1e-6:  # otherwise all levels are the same
+    if np.ptp(values) > 1e-6:  # no contour lines if all values are equal
         line_colours = []
         for level in levels:
             lightness = np.dot(colours(norm(level))[:3], _LIGHTNESS)

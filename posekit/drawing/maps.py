@@ -1,4 +1,4 @@
-"""Heatmaps and other maps over an image, as figures with colour bars."""
+"""Figures of heatmaps and other maps, drawn over image crops, with colour bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CROP_SIZE = 256
-"""Side in pixels of the crops that figures show."""
+"""Width and height in pixels of the crops in figures."""
 MAX_COLUMNS = 10
-"""More columns would be too narrow for their titles."""
+"""Largest number of columns; narrower columns would have no room for titles."""
 
 # Inches.
 _WIDEST_PANEL = 1.6
 _LINE = 0.14  # height of a line of text
 _GAP = 0.12  # between panels
 _LEGEND_MARK = 0.4
-_NARROW_BAR = 0.9  # a shorter colour bar has room for the labels of its ends only
-# Letters per inch of figure up to which the legend's first entry leaves room for the second beside it.
+_NARROW_BAR = 0.9  # a shorter colour bar has room for only two labels, at its ends
+# Legend: two entries fit side by side if the first has fewer letters than this, per inch of the figure's width.
 _SHORT_ENTRY = 8
-_DIM = 0.65  # brightness of the image under a map
+_DIM = 0.65  # factor on the brightness of the crop under a map
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How values become colours.
+    """Colour scale of a map.
 
     Parameters
     ----------
     label : str
-        Name of the values.
+        Name of the values, for the colour bar.
     top : float
-        Value of the last colour.
+        Highest value of the scale.
     middle : float, optional
-        Value at which the map is transparent. Colours diverge from it, evenly to both sides, up to `top` and down to 0 at
-        least. Without it, the map is transparent at 0.
+        Middle of a diverging scale, at which the map is transparent. The scale ends at `top`, and as far below `middle`, but
+        not below 0. By default, the scale is sequential from 0 to `top`, and the map is transparent at 0.
     opaque : float
         Opacity at the ends of the scale, 0 to 1.
     """
@@ -53,7 +53,7 @@ class Scale:
     opaque: float = 0.9
 
     def norm(self) -> "Normalize":
-        """Return matplotlib's mapping from values to 0 … 1."""
+        """Return the matplotlib norm that maps values to [0, 1]."""
         from matplotlib.colors import Normalize, TwoSlopeNorm
 
         if self.middle is not None:
@@ -71,7 +71,7 @@ class Scale:
         return f"{value:.2g}" if self.middle is None else f"{value:.4g}"
 
     def opacity(self, values: np.ndarray) -> np.ndarray:
-        """Opacity of the map at each value, 0 to 1, the same shape."""
+        """Return the opacity for each value: an array of the same shape, between 0 and 1."""
         level = np.asarray(self.norm()(values).filled(0.0))
         if self.middle is not None:
             level = np.abs(2 * level - 1)
@@ -83,20 +83,20 @@ _NO_SCALE = Scale(" ", 0.0)
 
 @dataclass(frozen=True)
 class MapPanel:
-    """One panel: a crop, a map over it and marks.
+    """Panel of a figure: a crop, optionally with a map over the crop, and marks at joints.
 
     Parameters
     ----------
     crop : (S, S, 3) uint8
-        Blue, green, red.
+        BGR.
     values : (h, w) float, optional
-        Map that covers the whole crop; NaN is transparent. Without it the crop is shown in colour.
+        Map that covers the whole crop; NaN is transparent. Without a map, the crop is shown in colour.
     title, caption : str
-        Above and below.
+        Texts above and below the panel.
     truth, predicted : (2,) float, optional
-        Crop pixels: marked by a cross and by a ring, unless not finite.
+        True and predicted location of a joint in crop pixels, marked by a cross and a ring. Not drawn if not finite.
     outline : (h, w) bool, optional
-        Region whose border is drawn.
+        True inside a region whose border is drawn.
     """
 
     crop: np.ndarray
@@ -117,27 +117,27 @@ def map_figure(
     title: str = "",
     truth: str = "",
 ) -> "Figure":
-    """Arrange panels in rows, with colour bars and a legend of the marks, at most a page wide.
+    """Arrange panels in a figure of at most a page's width, with colour bars and a legend of the marks.
 
     Parameters
     ----------
     panels : sequence of MapPanel
-        Row by row; at least one.
+        Panels, row by row; at least one.
     scales : Scale, or sequence of Scale or None
-        One for all, or one for each column, None for a column without maps.
+        One colour scale for all panels; or one per column, with None for a column without maps.
     columns : int, optional
-        Panels in a row. Needed with one scale for all; otherwise there are as many as scales.
+        Number of columns, required if `scales` is a single scale; otherwise the number of scales is used.
     rows : sequence of str
-        Names of the rows, one for each, or none.
+        Names of all rows, or empty.
     title : str
-        Above the figure.
+        Title of the figure.
     truth : str
-        Source of the true places, for the legend.
+        Source of the true locations, for the legend.
 
     Raises
     ------
     ValueError
-        If there is no panel, there are more than `MAX_COLUMNS` columns, or the number of names differs from that of rows.
+        If there is no panel, there are more than `MAX_COLUMNS` columns, or some rows have no name.
     """
     shared = scales if isinstance(scales, Scale) else None
     column_scales = [shared] * (columns or 0) if isinstance(scales, Scale) else list(scales)
@@ -145,15 +145,15 @@ def map_figure(
     row_count = -(-len(panels) // columns) if columns else 0
     if not row_count or columns > MAX_COLUMNS or len(rows) not in (0, row_count):
         raise ValueError(
-            f"panels: expected at least one panel, at most {MAX_COLUMNS} columns and a name for each row or none; "
-            f"got {len(panels)} panels, {columns} columns, names {rows}"
+            f"map figure: expected at least 1 panel, 1 to {MAX_COLUMNS} columns, and a name for every row or no names; "
+            f"got {len(panels)} panels, {columns} columns, row names {rows}"
         )
     margin, bar_height = (0.75, 0.4) if shared else (0.35, 0.85)
     side = min(_WIDEST_PANEL, (PAGE - margin) / columns)
     width = max(columns * side + margin, COLUMN)
     panels = [_wrapped_texts(panel, side - _GAP) for panel in panels]
     title = wrapped(title, width)
-    truth = wrapped(f"true place: {truth}" if truth else "true place", width - _LEGEND_MARK)
+    truth = wrapped(f"true location: {truth}" if truth else "true location", width - _LEGEND_MARK)
     lines = len(title.splitlines()) + len(truth.splitlines())
     for i in range(0, len(panels), columns):
         lines += _text_lines(panels[i : i + columns])
@@ -182,7 +182,7 @@ def _wrapped_texts(panel: MapPanel, width: float) -> MapPanel:
 
 
 def _text_lines(panels: Sequence[MapPanel]) -> int:
-    """Lines of text above and below a row of panels."""
+    """Number of text lines above and below a row of panels."""
     above = max(len(panel.title.splitlines()) for panel in panels)
     below = max(len(panel.caption.splitlines()) for panel in panels)
     return above + below
@@ -214,17 +214,17 @@ def _draw_panel(axes: "Axes", panel: MapPanel, scale: Scale) -> None:
 
 
 def enlarged(points: np.ndarray, size: int) -> np.ndarray:
-    """Map points from pixels of a crop `size` pixels wide to pixels of the same crop `CROP_SIZE` pixels wide."""
+    """Convert points from a crop resized to `size` pixels to the same crop resized to `CROP_SIZE` pixels."""
     return (np.asarray(points, np.float64) + 0.5) * CROP_SIZE / size - 0.5
 
 
 def exponent_name(gamma: float) -> str:
-    """Format a focusing exponent for figures, without a line break."""
+    """Format a focusing exponent for figures, with non-breaking spaces."""
     return f"γ\u00a0=\u00a0{gamma:g}"
 
 
 def factor_scale(factors: np.ndarray) -> Scale:
-    """Return a scale for modulators, whose middle is 1; NaN is ignored."""
+    """Return a diverging scale around 1 for modulators; NaN is ignored."""
     known = factors[~np.isnan(factors)]
     return Scale("AL / BCE", 1 + float(np.abs(known - 1).max(initial=0)), middle=1.0)
 
@@ -235,7 +235,7 @@ def joint_name(skeleton: Skeleton, joint: int) -> str:
 
 
 def backdrop(crop_bgr: np.ndarray) -> np.ndarray:
-    """Turn a crop into dim grey, (S, S, 3) uint8, so that every colour over it is the map's."""
+    """Return the crop in dark grey, (S, S, 3) uint8, so that all colours in the panel come from the map."""
     grey = np.rint(_DIM * crop_bgr.mean(-1, keepdims=True)).astype(np.uint8)
     return np.repeat(grey, 3, axis=-1)
 
@@ -258,7 +258,7 @@ def _outlined(style: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draw_outline(axes: "Axes", region: np.ndarray, size: int) -> None:
-    """Draw the border of a region of map pixels, along the pixels' edges."""
+    """Draw the border of a region of map pixels, along the edges of the pixels."""
     height, width = region.shape
     padded = np.pad(region, 1).astype(int)
     scale_x = size / width
@@ -278,7 +278,7 @@ def _draw_colour_bar(figure: "Figure", axes: np.ndarray, scale: Scale, *, ticks:
     bar.ax.tick_params(labelsize=SMALL, length=2)
     values = norm.inverse(np.linspace(0, 1, ticks))
     bar.set_ticks(values, labels=[scale.format(value) if scale.top > 0 else " " for value in values])
-    if scale.top <= 0:  # no colour is used, but the panels must stay aligned with those that have a bar
+    if scale.top <= 0:  # hide the bar but keep its space, to align the panels with those of other columns
         bar.solids.set_visible(False)
         bar.ax.tick_params(length=0)
     bar.minorticks_off()
@@ -286,14 +286,14 @@ def _draw_colour_bar(figure: "Figure", axes: np.ndarray, scale: Scale, *, ticks:
 
 
 def _draw_legend(figure: "Figure", panels: Sequence[MapPanel], truth: str) -> None:
-    """Explain the marks that some panel has."""
+    """Draw a legend of the marks that occur in the panels."""
     from matplotlib.lines import Line2D
 
     styles = {}
     if any(_is_known(panel.truth) for panel in panels):
         styles[truth] = _TRUTH
     if any(_is_known(panel.predicted) for panel in panels):
-        styles["predicted place"] = _PREDICTED
+        styles["predicted location"] = _PREDICTED
     if not styles:
         return
     handles = [Line2D([], [], **_outlined(style)) for style in styles.values()]

@@ -1,4 +1,4 @@
-"""Number the people in an image, so that they can be found in a table."""
+"""Draw people's numbers in an image, so that each person can be found in a table."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Write 1, 2, 3 … above the places, or as close to them as the image's border allows.
+    """Write 1, 2, 3, … above the given points; numbers that would leave the image are moved inside.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        Not changed.
+        BGR image; not modified.
     places : sequence of (x, y)
-        Image pixels.
+        Points in image pixels.
 
     Returns
     -------
@@ -27,8 +27,8 @@ def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -
     """
     canvas = image_bgr.copy()
     height, width = canvas.shape[:2]
-    digit_height = max(10, max(height, width) / 50)  # 10 pixels can just be read
-    scale = digit_height / 22  # cv2's digits are 22 pixels high
+    digit_height = max(10, max(height, width) / 50)  # smaller digits are hard to read
+    scale = digit_height / 22  # at scale 1, cv2's digits are 22 pixels high
     thickness = max(1, round(digit_height / 12))
     for number, (x, y) in enumerate(places, 1):
         (text_width, text_height), _ = cv2.getTextSize(str(number), _FONT, scale, thickness)

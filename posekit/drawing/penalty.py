@@ -1,4 +1,4 @@
-"""Penalty maps: where anchor loss exceeds binary cross entropy (Ryou et al., ICCV 2019, figure 7)."""
+"""Penalty maps: anchor loss minus binary cross entropy, per pixel (Ryou et al., ICCV 2019, figure 7)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,28 +15,28 @@ from posekit.opencv import cv2
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_QUANTITIES = {"penalty": "what anchor loss charges more than cross entropy", "modulator": "the factor of anchor loss"}
+_QUANTITIES = {"penalty": "anchor loss minus cross entropy", "modulator": "modulator of anchor loss"}
 
 
 def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: float = 2.0) -> np.ndarray:
-    """Return the excess of anchor loss over binary cross entropy, pixel by pixel, clipped at 0.
+    """Return anchor loss minus binary cross entropy for each pixel; negative values are set to 0.
 
-    It is above 0 on true negatives that score higher than the anchor, the best score within the true
-    joint's circle: the peaks that count a joint twice.
+    The penalty is positive at true negatives whose probability is higher than the anchor, i.e. the highest probability in
+    the circle around the true joint. Such pixels belong to peaks that count a joint twice.
 
     Parameters
     ----------
     probability_KHW : (K, H, W) float
-        Predicted maps, clipped to 0 … 1.
+        Predicted heatmaps, clipped to [0, 1].
     target_KHW : (K, H, W) float
-        Target maps, see `posekit.heatmaps.encode`.
+        Target heatmaps, see `posekit.heatmaps.encode`.
     gamma : float
         Focusing exponent, >= 0.
 
     Returns
     -------
     (K, H, W) float32
-        L(AL) - L(BCE) clipped at 0, at most (2^gamma - 1) * 16.12; 0 everywhere for a map without an anchor.
+        max(L(AL) - L(BCE), 0), at most (2^gamma - 1) * 16.12; 0 everywhere for a heatmap without an anchor.
 
     Raises
     ------
@@ -54,20 +54,20 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
 def penalty_figure(
     outputs: Mapping[str, ModelOutput], joints: Sequence[int], *, gammas: Sequence[float] = (2.0,), quantity: str = "penalty"
 ) -> "Figure":
-    """Draw figure 7: penalty maps over the image, a row for each joint, a column for each model and gamma.
+    """Draw figure 7: penalty maps over the crop, with one row per joint and one column per model and gamma.
 
-    Each column has its own colour scale, since penalties vary by powers of ten from epoch to epoch.
+    Each column has its own colour scale, since the penalties of different epochs differ by powers of ten.
 
     Parameters
     ----------
     outputs : mapping of str to ModelOutput
-        Outputs of models, such as those of several epochs, for one person; by names of the columns.
+        Outputs for one person, e.g. from checkpoints of several epochs, by column name.
     joints : sequence of int
         Indices of the joints to draw.
     gammas : sequence of float
         Focusing exponents.
     quantity : {"penalty", "modulator"}
-        Excess of anchor loss over binary cross entropy; or the factor between them, on true negatives.
+        Anchor loss minus binary cross entropy; or anchor loss / binary cross entropy, at true negatives only.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def penalty_figure(
     if quantity not in _QUANTITIES:
         raise ValueError(f"quantity {quantity!r}: choose from {', '.join(_QUANTITIES)}")
     if not outputs or not len(gammas) or not len(joints):
-        raise ValueError("penalty figure: expected at least one model, gamma and joint")
+        raise ValueError("penalty figure: expected at least one model, one gamma and one joint, but one of them is missing")
     several_gammas = len(gammas) > 1
     columns: list[list[MapPanel]] = []
     scales = []
@@ -103,9 +103,10 @@ def penalty_figure(
 
 
 def most_penalised(outputs: Sequence[ModelOutput], gamma: float, count: int) -> list[int]:
-    """Return the indices of the joints with the highest penalties, in ascending order; joints of unknown place are left out.
+    """Return the indices of the `count` joints with the highest penalties, in ascending order.
 
-    Each model's penalties are divided by its highest, so that all models have equal weight.
+    Joints without a known true location are omitted. The penalties of each model are divided by the highest penalty of
+    that model, so that all models have equal weight.
     """
     penalties = np.array([_values(output, gamma, "penalty").max((-2, -1)) for output in outputs])
     relative = (penalties / np.maximum(penalties.max(1, keepdims=True), np.finfo(np.float32).tiny)).sum(0)
@@ -115,7 +116,7 @@ def most_penalised(outputs: Sequence[ModelOutput], gamma: float, count: int) -> 
 
 
 def _values(output: ModelOutput, gamma: float, quantity: str) -> np.ndarray:
-    """(K, h, w); NaN where there is no factor."""
+    """(K, h, w) array of penalties or modulators; NaN where a pixel has no modulator."""
     maps = output.explain(gamma)
     if quantity == "penalty":
         return maps.penalty[0].numpy()
@@ -140,18 +141,19 @@ def _panel(output: ModelOutput, joint: int, values: np.ndarray, scale: Scale) ->
 
 
 def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | None = None, alpha: float = 0.8) -> np.ndarray:
-    """Blend a map into its image: higher values are brighter and less transparent; 0 is transparent.
+    """Blend a heatmap into an image: higher values are brighter and less transparent; 0 is transparent.
 
-    The colours are those of the colour map "inferno", whose lightness grows evenly.
+    The colour map is "inferno", whose lightness increases evenly.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        Image that the whole map covers, e.g. the crop. Not changed.
+        BGR image of the region that the heatmap covers, e.g. the crop; not modified.
     map_HW : (h, w) float
-        Finite; of any size. Pixel centres agree: in a crop four times as large, map pixel i lies at crop pixel 4 i + 1.5.
+        Finite heatmap of any resolution. The heatmap is resized to the image; if the image is four times as large, the centre
+        of heatmap pixel i is at image pixel 4 i + 1.5.
     top : float, optional
-        Value with the brightest colour, > 0; by default the map's maximum. Set it to compare maps.
+        Value with the brightest colour, > 0; by default the heatmap's maximum. Use the same `top` to compare heatmaps.
     alpha : float
         Opacity at `top`, 0 to 1.
 
@@ -162,22 +164,22 @@ def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | N
     Raises
     ------
     ValueError
-        If a shape or dtype is wrong, the map is not finite, or `top` or `alpha` is out of range.
+        If a shape or dtype is wrong, the heatmap is not finite, or `top` or `alpha` is out of range.
     """
     heat = np.asarray(map_HW, np.float32)
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
         raise ValueError(f"image: expected (H, W, 3) uint8, got {image_bgr.shape} {image_bgr.dtype}")
     if heat.ndim != 2 or not heat.size:
-        raise ValueError(f"map: expected (h, w), got {heat.shape}")
+        raise ValueError(f"heatmap: expected shape (h, w), got {heat.shape}")
     if not np.isfinite(heat).all():
-        raise ValueError("map: expected finite numbers, got NaN or infinity")
+        raise ValueError("heatmap: expected finite numbers, got NaN or infinity")
     if (top is not None and not 0 < top < np.inf) or not 0 <= alpha <= 1:
-        raise ValueError(f"expected top > 0 and alpha within 0 to 1, got {top} and {alpha}")
+        raise ValueError(f"expected top > 0 and alpha between 0 and 1, got top {top} and alpha {alpha}")
     height, width = image_bgr.shape[:2]
     top = top or max(float(heat.max()), np.finfo(np.float32).tiny)
-    # cv2.resize keeps pixel centres: map pixel i lies at (i + 0.5) * scale - 0.5.
+    # cv2.resize aligns the images' borders: the centre of heatmap pixel i is at (i + 0.5) * scale - 0.5.
     level = cv2.resize(np.clip(heat / top, 0, 1), (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     colours = cv2.applyColorMap(np.rint(255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    # The square root makes low values visible, whose colours are dark.
+    # The square root makes low values, which have dark colours, more visible.
     opacity = alpha * np.sqrt(level)
     return np.rint((1 - opacity) * image_bgr + opacity * colours).astype(np.uint8)

@@ -16,23 +16,23 @@ from posekit.skeletons import Skeleton
 
 @dataclass(frozen=True)
 class PersonView:
-    """A person in an image.
+    """Person in an image, with the true joints, for figures.
 
     Parameters
     ----------
     title : str
-        The person's name in figures.
+        Description of the person in figures.
     image : (H, W, 3) uint8
-        Blue, green, red.
+        BGR.
     box : Box
-        Image pixels.
+        The person's bounding box in image pixels.
     skeleton : Skeleton
     joints : (K, 2) float64
-        True places of the joints, image pixels; any value where unknown.
+        True locations of the joints in image pixels; arbitrary where unknown.
     known : (K,) bool
-        Whether the true place is known.
+        True where the true location is known.
     truth : str
-        Source of the true places, for figures.
+        Source of the true locations, for figures.
 
     Raises
     ------
@@ -51,34 +51,37 @@ class PersonView:
     def __post_init__(self):
         k = len(self.skeleton)
         if self.joints.shape != (k, 2) or self.known.shape != (k,):
-            raise ValueError(f"view: expected joints ({k}, 2) and known ({k},), got {self.joints.shape}, {self.known.shape}")
+            raise ValueError(
+                f"person view: expected joints ({k}, 2) and known ({k},), got {self.joints.shape} and {self.known.shape}"
+            )
 
     def crop(self, size: int) -> Crop:
-        """The person's crop, `size` pixels wide."""
+        """Return the geometry of the person's crop, `size` pixels wide and high."""
         return Crop(self.box, size)
 
     def cropped(self, size: int) -> np.ndarray:
-        """(size, size, 3) uint8, blue, green, red: pixels of the crop; black outside the image."""
+        """Return the person's crop as a (size, size, 3) uint8 BGR image, black outside the source image."""
         return self.crop(size).warp(self.image)
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """A model's output for one person. All points are pixels of the model's crop.
+    """Output of a model for one person. All points are in pixels of the model's input crop.
 
     Parameters
     ----------
     view : PersonView
-        In the model's skeleton.
+        The person; the joints are those of the model's skeleton.
     size : int
-        Side of the crop.
+        Width and height of the input crop.
     maps : (K, h, w) float32
-        Activated heatmaps.
+        Heatmaps after the activation.
     predicted : (K, 2) float32
+        Predicted locations of the joints.
     scores : (K,) float32
-        Heights of the maps' peaks.
+        Peak heights of the heatmaps.
     target_options : mapping
-        Options of `posekit.heatmaps.encode` with which the model was trained (`posekit.models.ModelInfo.target_options`).
+        Options of `posekit.heatmaps.encode` used in the model's training (`posekit.models.ModelInfo.target_options`).
     """
 
     view: PersonView
@@ -90,27 +93,27 @@ class ModelOutput:
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """(K, 2) float64 true places of the joints; NaN where unknown."""
+        """(K, 2) float64 array: true locations of the joints; NaN where unknown."""
         joints = self.view.crop(self.size).forward(self.view.joints)
         return np.where(self.view.known[:, None], joints, np.nan)
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """(K, h, w) float32 target heatmaps, drawn as in the model's training; 0 where the truth is unknown."""
+        """(K, h, w) float32 array: target heatmaps, drawn as in the model's training; 0 for joints with unknown location."""
         joints = torch.from_numpy(self.truth)[None]
         known = torch.from_numpy(self.view.known)[None]
         size = self.maps.shape[-1]
         return heatmaps.encode(joints, known, size=size, stride=self.size // size, **self.target_options)[0].numpy()
 
     def explain(self, gamma: float, anchor: float | None = None) -> AnchorMaps:
-        """Anchor loss on the K maps, pixel by pixel; every tensor float64 (1, K, …). See `posekit.losses.explain.anchor_maps`."""
+        """Compute the parts of anchor loss for each heatmap pixel, as float64 (1, K, …) tensors (see `posekit.losses.explain`)."""
         maps = torch.from_numpy(self.maps).double()[None]
         targets = torch.from_numpy(self.targets).double()[None]
         return anchor_maps(maps, targets, gamma, anchor=anchor)
 
 
 def missing_anchor(output: ModelOutput, joint: int) -> str:
-    """Explain, for figures, why a joint's map has no anchor; "" if it has one."""
+    """Explain, for figures, why a joint's heatmap has no anchor; an empty string if the heatmap has an anchor."""
     if not output.view.known[joint]:
-        return "true place not known"
+        return "true location not known"
     return "" if output.targets[joint].max() > 0.5 else "no anchor: outside the crop"

@@ -1,7 +1,7 @@
-"""Draw skeletons on images, and sheets of such images.
+"""Draw skeletons on images, and arrange such images in sheets.
 
-Left and right are the person's own. Colours come from Okabe and Ito's palette for colour-blind
-readers (Color Universal Design, 2008); errors are marked by shapes as well as by colour.
+Left and right are those of the person. The colours are from Okabe and Ito's palette for colour-blind readers (Color
+Universal Design, 2008). Errors are marked by shapes as well as by colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from posekit.geometry import Box
 from posekit.opencv import cv2
 from posekit.skeletons import Skeleton
 
-# Blue, green, red.
+# BGR.
 LEFT = (0, 159, 230)
 RIGHT = (233, 180, 86)
 MIDDLE = (240, 240, 240)
@@ -20,9 +20,9 @@ WRONG = (255, 60, 255)
 _DARK = (30, 30, 30)
 _TEXT = (235, 235, 235)
 
-# cv2 takes sub-pixel coordinates as integers with this many binary places.
+# Number of fractional bits of cv2's sub-pixel coordinates, which are fixed-point integers.
 _PLACES = 4
-# Joints farther out are not drawn: cv2's integers would overflow.
+# Joints with larger coordinates are not drawn: cv2's integers would overflow.
 _FAR_PX = 1e5
 _GAP = 4
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -36,19 +36,19 @@ def draw_pose(
     shown_K: np.ndarray | None = None,
     box: Box | None = None,
 ) -> np.ndarray:
-    """Draw one person's skeleton, with strokes in proportion to the person's size.
+    """Draw one person's skeleton; the line width is proportional to the person's size.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        Not changed.
+        BGR image; not modified.
     joints_K2 : (K, 2) float
-        Image pixels. A joint that is not finite is left out, with its limbs.
+        Joints in image pixels. Joints that are not finite, and limbs that end at such joints, are not drawn.
     skeleton : Skeleton
     shown_K : (K,) bool, optional
-        Joints to draw; the others are left out, with their limbs.
+        True for joints to draw; limbs are drawn between two such joints. By default, all joints are drawn.
     box : Box, optional
-        Drawn as a thin frame.
+        Bounding box to draw, as a thin frame.
 
     Returns
     -------
@@ -76,16 +76,16 @@ def draw_pose(
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Arrange images of one size in rows, each under its title.
+    """Arrange images of equal size in a grid, with a title above each image.
 
     Parameters
     ----------
     images : sequence of (H, W, 3) uint8
-        At least one, all of one shape.
+        At least one image; all images have the same shape.
     columns : int
-        Images in a row.
+        Images per row.
     titles : sequence of str, optional
-        One for each image; titles that are too long are shortened.
+        One title per image; long titles are shortened.
 
     Returns
     -------
@@ -94,11 +94,13 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[s
     Raises
     ------
     ValueError
-        If there is no image, the shapes differ, or the number of titles differs from that of images.
+        If there is no image, the shapes differ, or the numbers of titles and images differ.
     """
     shapes = {image.shape for image in images}
     if len(shapes) != 1 or columns < 1:
-        raise ValueError(f"contact sheet: expected images of one shape and columns >= 1, got {sorted(shapes)} and {columns}")
+        raise ValueError(
+            f"contact sheet: expected images of equal shape and columns >= 1, got shapes {sorted(shapes)} and columns {columns}"
+        )
     if titles is not None:
         images = [_titled(image, title) for image, title in zip(images, titles, strict=True)]
     tiles = [cv2.copyMakeBorder(image, _GAP, _GAP, _GAP, _GAP, cv2.BORDER_CONSTANT, value=_DARK) for image in images]
@@ -120,28 +122,28 @@ def prediction_sheet(
     columns: int = 4,
     tile: int = 256,
 ) -> np.ndarray:
-    """Show predictions beside the truth; each wrong joint is ringed, and a line leads to its true place.
+    """Show predictions beside the truth; each wrong joint has a ring around it and a line to the true location.
 
     Parameters
     ----------
     crops : sequence of (S, S, 3) uint8
-        Blue, green, red; at least one.
+        BGR crops, one per person; at least one.
     predictions : mapping of str to ((N, K, 2) float, (N, K) bool)
-        Of each model, by name: joints in crop pixels, NaN where there is none, and whether each is correct (read for
-        `counted` joints only).
+        Predictions by model name: joints in crop pixels, NaN where a joint was not predicted; and a mask, True where the
+        joint is correct. The mask is used only for `counted` joints.
     truth : (N, K, 2) float
-        Crop pixels.
+        True joints in crop pixels.
     labelled : (N, K) bool
-        Whether the truth is known. If no joint is labelled, the sheet has no column for the truth.
+        True where the true joint is known. If no joint is labelled, the true skeletons are not shown.
     skeleton : Skeleton
     counted : (N, K) bool, optional
-        Joints that are scored; all labelled ones by default.
+        True where the joint is evaluated; by default, all labelled joints are.
     titles : sequence of str, optional
-        Above each person.
+        One title per person.
     columns : int
-        People in a row.
+        People per row.
     tile : int
-        Side of one image in the sheet, pixels.
+        Width and height of each image in the sheet, pixels.
 
     Returns
     -------
@@ -181,9 +183,9 @@ def draw_comparison(
     counted: np.ndarray | None = None,
     show_truth: bool = True,
 ) -> np.ndarray:
-    """Draw one person of `prediction_sheet`: each prediction with its wrong joints marked, then the truth.
+    """Draw one person of `prediction_sheet`: each model's prediction with wrong joints marked, then the truth.
 
-    The parameters are those of `prediction_sheet`, for one crop.
+    The parameters are those of `prediction_sheet`, without the first axis (people). `show_truth` adds the true skeleton.
 
     Returns
     -------
@@ -209,7 +211,7 @@ def draw_comparison(
 
 
 def side_colour(*joints: str) -> tuple[int, int, int]:
-    """Return the colour of a joint or a limb; a limb from the middle to one side has that side's colour."""
+    """Return the BGR colour of a joint or limb; a limb between a middle joint and a side joint has the colour of the side."""
     left = any(joint.startswith("left_") for joint in joints)
     right = any(joint.startswith("right_") for joint in joints)
     if left == right:
@@ -219,7 +221,7 @@ def side_colour(*joints: str) -> tuple[int, int, int]:
 
 def _require_shape(name: str, array, shape: tuple[int, ...]) -> None:
     if np.shape(array) != shape:
-        raise ValueError(f"{name}: expected {shape}, got {np.shape(array)}")
+        raise ValueError(f"{name}: expected shape {shape}, got {np.shape(array)}")
 
 
 def _is_drawable(joints: np.ndarray) -> np.ndarray:
@@ -227,12 +229,12 @@ def _is_drawable(joints: np.ndarray) -> np.ndarray:
 
 
 def _to_tile(joints: np.ndarray, size: int, tile: int) -> np.ndarray:
-    """Map joints from pixels of a crop to pixels of its tile; integers are pixel centres, so -0.5 is the fixed point."""
+    """Convert joints from crop pixels to tile pixels. Integer coordinates are pixel centres, so the border is at -0.5."""
     return (np.asarray(joints, np.float64) + 0.5) * tile / size - 0.5
 
 
 def _stroke_width(joints: np.ndarray) -> float:
-    """Width of a limb in pixels: 1 for a person of up to 90 px, 11 for one of 1000 px."""
+    """Return the width of limbs in pixels: 1 for a person of up to 90 px, 11 for a person of 1000 px."""
     extent = np.ptp(joints, axis=0).max() if len(joints) else 0.0
     return float(np.clip(extent / 90, 1.0, 12.0))
 
@@ -260,7 +262,7 @@ def _fixed_point(point) -> tuple[int, int]:
 
 
 def _draw_line(canvas, start, end, colour, width: float) -> None:
-    """Draw a straight stroke on a dark outline, as polygons: cv2's lines have integer widths only."""
+    """Draw a line with a dark outline, as polygons, since the width of cv2's lines must be an integer."""
     along = (end - start) / max(np.hypot(*(end - start)), 1e-6)
     across = np.array([-along[1], along[0]])
     for tone, half in ((_DARK, width / 2 + _outline_width(width)), (colour, width / 2)):
@@ -283,7 +285,7 @@ def _draw_dot(canvas, centre, colour, stroke: float) -> None:
 
 
 def _mark_wrong(canvas, predicted, truth, stroke: float) -> None:
-    """Draw a ring around the prediction, a cross at the truth and a line between them."""
+    """Draw a ring around the predicted joint, a cross at the true joint and a line between the two."""
     radius = 2.2 * stroke + 3
     width = max(1, round(0.7 * stroke))
     offset = truth - predicted
@@ -310,7 +312,7 @@ def _font_scale(width: int) -> float:
 
 
 def _titled(image: np.ndarray, title: str) -> np.ndarray:
-    """Put a strip with the title above the image."""
+    """Add a strip with the title above the image."""
     width = image.shape[1]
     scale = _font_scale(width)
     strip = np.full((round(44 * scale), width, 3), _DARK[0], np.uint8)
@@ -331,18 +333,18 @@ def _shortened(text: str, width: int, scale: float) -> str:
 
 
 def _write(canvas, text: str, x: float, scale: float, line: int = 0) -> None:
-    """Write on line number `line` of a strip whose lines are 44 * scale high."""
+    """Write text on line number `line` (from 0) of a strip with lines of height 44 * scale."""
     cv2.putText(canvas, text, (round(x), round((44 * line + 30) * scale)), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
 
 
 def _legend(width: int, *, marks: bool) -> np.ndarray:
-    """Draw a strip that explains the colours and marks, in as many lines as needed."""
+    """Draw a strip that explains the colours and, with `marks`, the marks of wrong joints, in as many lines as needed."""
     scale = _font_scale(256)
     swatch = 60 * scale
     line_height = 44 * scale
     entries = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
     if marks:
-        entries["wrong, and the way to the truth"] = WRONG
+        entries["wrong joint, line to the truth"] = WRONG
     positions = []
     x, line = 8.0, 0
     for text in entries:

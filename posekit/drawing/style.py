@@ -1,7 +1,7 @@
-"""Style of posekit's figures, legible in a two-column paper.
+"""Common style of posekit's figures, legible in a two-column paper.
 
-Colours are Okabe and Ito's for colour-blind readers (Color Universal Design, 2008); maps use matplotlib's
-"inferno" or "berlin", whose lightness grows evenly. A light grid, no frame.
+The colours are from Okabe and Ito's palette for colour-blind readers (Color Universal Design, 2008). Maps use matplotlib's
+colour maps "inferno" or "berlin", whose lightness changes evenly.
 """
 
 import textwrap
@@ -18,10 +18,10 @@ SKY = "#56b4e9"
 ORANGE = "#e69f00"
 PALE = "#c8c8c8"
 INK = "#000000"
-# Text on bars. Neither black nor white: a report shown light on dark swaps those two.
+# Text on bars. Not pure black or white, since the report's dark mode swaps these two colours.
 ON_DARK = "#fefefe"
 ON_LIGHT = "#1a1a1a"
-# Colours of models or curves, each with the colour of text on it.
+# Colours of models or curves, each with the colour of text on a bar of that colour.
 SERIES = (
     (BLUE, ON_DARK),
     (ORANGE, ON_LIGHT),
@@ -32,38 +32,38 @@ SERIES = (
     ("#7f7f7f", ON_DARK),
     ("#000000", "#ffffff"),
 )
-# Lines change dashes once all colours are used.
+# Line styles: further curves repeat the colours with the next line style.
 DASHES = ("-", "--", ":")
-# matplotlib's colour maps for values from 0, and for values around a middle.
+# matplotlib's colour maps: sequential for values from 0, and diverging for values around a middle.
 COLOUR_MAP = "inferno"
 DIVERGING = "berlin"
 
-# Widths in inches, of one column and of the page of a two-column paper.
+# Width in inches of one column, and of both columns, of a two-column paper.
 COLUMN = 3.3
 PAGE = 6.9
 DPI = 200
 # Font sizes in points.
 TEXT = 7.5
 SMALL = 6.0
-_LETTER = 0.6  # a letter's width as a share of the font size, about
+_LETTER = 0.6  # approximate width of a letter / font size
 
 
 def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int = 1, **options: Any) -> "tuple[Figure, Any]":
-    """Create a figure with one pair of axes, or with several in a flat array.
+    """Create a figure and its axes.
 
     Parameters
     ----------
     height, width : float
-        Inches.
+        Size of the figure in inches.
     rows, columns : int
-        Of axes.
+        Number of rows and columns of axes.
     **options
         Passed to ``Figure.subplots``.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-    axes : matplotlib.axes.Axes or (rows * columns,) array of them
+    axes : matplotlib.axes.Axes, or (rows * columns,) array of Axes if there is more than one
     """
     from matplotlib.figure import Figure
 
@@ -78,13 +78,13 @@ def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int 
 
 
 def name_axes(axes: "Axes", x: str, y: str = "") -> None:
-    """Label the axes."""
+    """Set the labels of the x and y axis."""
     axes.set_xlabel(plain(x), fontsize=TEXT)
     axes.set_ylabel(plain(y), fontsize=TEXT)
 
 
 def name_rows(panels: "Sequence[Axes]", names: Sequence[str]) -> None:
-    """Name rows of bars at 0, 1, … from the top, to the left of the first of the panels, which lie side by side."""
+    """Label rows of bars at y = 0, 1, … from the top; of panels side by side, only the first has the labels."""
     panels[0].set_yticks(range(len(names)), [shortened(name, 18) for name in names])
     panels[0].set_ylim(max(len(names), 1) - 0.5, -0.5)
     for axes in panels:
@@ -93,7 +93,7 @@ def name_rows(panels: "Sequence[Axes]", names: Sequence[str]) -> None:
 
 
 def legend(figure: "Figure", axes: "Axes") -> None:
-    """Put a legend of the axes above the figure, in as many columns as fit."""
+    """Add a legend for the curves or bars of the axes above the figure, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
         return
@@ -110,25 +110,25 @@ def legend(figure: "Figure", axes: "Axes") -> None:
 
 
 def _legend_columns(labels: Sequence[str], width_pt: float) -> int:
-    """The largest number of columns, filled one after the other, that fits into the width."""
+    """Return the largest number of legend columns that fits into the width; entries fill the columns one after the other."""
     for columns in range(len(labels), 1, -1):
         lines = -(-len(labels) // columns)
         letters = [max(map(len, labels[i : i + lines])) for i in range(0, len(labels), lines)]
-        needed = sum(TEXT * (_LETTER * count + 3.8) for count in letters)  # with the handle and the gaps
+        needed = sum(TEXT * (_LETTER * count + 3.8) for count in letters)  # 3.8: handle and gaps
         if needed < width_pt:
             return len(letters)
     return 1
 
 
 def shortened(name: str, letters: int = 32) -> str:
-    """Shorten a name to at most `letters` letters by leaving out its middle; the result is `plain` text."""
+    """Shorten a name to at most `letters` letters by removing the middle, and escape the result with `plain`."""
     if len(name) > letters:
         name = f"{name[: letters // 2 - 1]}…{name[-(letters // 2) :]}"
     return plain(name)
 
 
 def wrapped(text: str, inches: float, size: float = TEXT) -> str:
-    """Break text into lines of at most `inches` at a font size in points; longer words are shortened, and the result is `plain`."""
+    """Wrap text to a width in inches at a font size in points, shorten words that are too long, and escape with `plain`."""
     letters = max(8, int(72 * inches / (_LETTER * size)))
     lines = []
     for paragraph in text.splitlines():
@@ -137,6 +137,6 @@ def wrapped(text: str, inches: float, size: float = TEXT) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text so that matplotlib shows it as it is: no formulas between "$", and no label such as "_x" left out of legends."""
+    """Escape text for matplotlib, which would show text between "$" as a formula, and omit labels such as "_x" from legends."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text

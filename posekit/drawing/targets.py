@@ -1,4 +1,4 @@
-"""Figure 3: the parts of anchor loss on a heatmap."""
+"""Figure 3: the parts of the anchor loss formula, drawn as maps over the crop."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,20 +17,20 @@ _TITLES = ("image", "target p", "mask M", "prediction q", "modulator", "loss")
 
 
 def target_figure(output: ModelOutput, joints: Sequence[int], *, gamma: float = 2.0, model: str = "") -> "Figure":
-    """Draw the parts of anchor loss, a row for each joint: image, target, mask, prediction, modulator and loss.
+    """Draw the parts of anchor loss in one row per joint: image, target, mask, prediction, modulator and loss.
 
-    The circle of high confidence is outlined on target, mask and prediction.
+    The circle of high confidence (target > 0.5) is outlined on target, mask and prediction.
 
     Parameters
     ----------
     output : ModelOutput
-        A model's output for one person.
+        Output of a model for one person.
     joints : sequence of int
         Indices of the joints to draw.
     gamma : float
         Focusing exponent.
     model : str
-        Its name, for the title.
+        Name of the model, for the title.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _joint_panels(output: ModelOutput, maps: AnchorMaps, joint: int) -> list[Map
     loss = maps.loss[0, joint].numpy()
     anchor = f"q* {maps.anchor[0, joint].item():.2g}, max {probability.max():.2g}"
     prediction = MapPanel(crop, probability, caption=missing_anchor(output, joint) or anchor, outline=circle)
-    if not output.view.known[joint]:  # the training loss ignores it
+    if not output.view.known[joint]:  # the training loss ignores joints without a known location
         nothing = MapPanel(crop, np.full_like(target, np.nan), caption=" ")
         return [image, nothing, nothing, prediction, nothing, nothing]
     return [

@@ -1,6 +1,6 @@
-"""Curves of training runs, a page of a paper wide.
+"""Figures of training curves, as wide as a page.
 
-NaN is not drawn, and a panel for which no run has a number is left out.
+NaN values are not drawn. A panel is omitted if no run has values for the panel.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,36 +31,36 @@ _LABELS = {
 }
 _GROUP = "pck_"
 CURVES = ("loss", *_LABELS)
-"""Columns that `training_curves` draws."""
+"""Columns of metrics.csv that `training_curves` draws."""
 
-# Heights in inches: a row of panels, a line of the legend.
+# Heights in inches of a row of panels and of a line of the legend.
 _PANEL = 1.75
 _LINE = 0.14
-# Panels side by side.
+# Panels per row, in `training_curves` and in `group_curves`.
 _COLUMNS = 3
 _GROUP_COLUMNS = 4
-# Curves with fewer epochs have a dot at each.
+# Curves with fewer epochs have a dot at each epoch.
 _FEW_EPOCHS = 40
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What figures and tables show of a run.
+    """Metrics and settings of a training run, for figures and tables.
 
     Parameters
     ----------
     rows : sequence of dict
-        Rows of its metrics.csv: numbers by column, always with "epoch". Columns may be missing.
+        Rows of the run's metrics.csv: values by column name. Column "epoch" is required; other columns may be missing.
     loss : str
         Name of the training loss, e.g. "anchor, γ = 2"; empty if unknown.
     scale : str
-        Other settings on which the loss's values depend, e.g. "2 stacks, 128 px, σ = 1".
+        Other settings that affect the magnitude of the loss, e.g. "2 stacks, 128 px, σ = 1".
     warmup_epochs : int
-        Number of first epochs, which had another loss.
+        Number of epochs at the start that used the warm-up loss.
     warmup_loss : str
-        Name of that loss.
+        Name of the warm-up loss.
     metric : str
-        Name of column "pck", e.g. "PCKh@0.5"; "PCK" if the threshold is unknown.
+        Name of the metric in column "pck", e.g. "PCKh@0.5"; "PCK" if the threshold is unknown.
     """
 
     rows: Sequence[Mapping[str, float]]
@@ -71,25 +71,26 @@ class TrainingRun:
     metric: str = PCK
 
     def column(self, name: str) -> np.ndarray:
-        """(epochs,) float64 numbers of a column, NaN where there is none."""
+        """Return the values of a column as an (epochs,) float64 array, NaN where missing."""
         return np.array([row.get(name, np.nan) for row in self.rows], np.float64)
 
     @property
     def groups(self) -> list[str]:
-        """Columns with the PCK of a joint group."""
+        """Names of the columns with the PCK of a joint group."""
         columns = dict.fromkeys(column for row in self.rows for column in row)
         return [column for column in columns if column.startswith(_GROUP)]
 
     def has(self, column: str) -> bool:
-        """Whether the column has any number."""
+        """Return whether the column has any finite value."""
         return bool(np.isfinite(self.column(column)).any())
 
 
 def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
-    """Plot training loss, validation score, shares of hard pixels, joints or images, and learning rate against the epochs.
+    """Plot loss, validation metrics, percentages of hard pixels, joints and images, and learning rate as functions of the epoch.
 
-    Losses of different kinds or scales cannot be compared, so each has a panel of its own. The end of a
-    warm-up is marked by a dotted line: in the run's colour, or black where several runs share it.
+    Values of different losses or scales (`TrainingRun.scale`) cannot be compared, so runs that differ in one of the two have
+    separate loss panels. A dotted line marks the end of the warm-up, in the colour of the run, or in black if the warm-ups of
+    several runs end at the same epoch.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
 
 
 def group_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
-    """Plot validation PCK of all joints and of each joint group against the epochs, a panel for each, on one scale.
+    """Plot validation PCK as a function of the epoch: one panel for all joints and one per joint group, with equal axes.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def _panels(runs: Mapping[str, TrainingRun]) -> Iterator[_Panel]:
     for loss_and_scale, same_loss in losses.items():
         if _any_has(same_loss, "loss"):
             title = "\n".join(shortened(part, 40) for part in loss_and_scale if part)
-            yield _Panel("loss", "training loss", title or "kind not known", same_loss)
+            yield _Panel("loss", "training loss", title or "unknown loss", same_loss)
     for column, label in _LABELS.items():
         if _any_has(runs, column):
             yield _Panel(column, label.format(metric=_common_metric(runs)), "", runs)
@@ -167,15 +168,15 @@ def _any_has(runs: Mapping[str, TrainingRun], column: str) -> bool:
 
 
 def _common_metric(runs: Mapping[str, TrainingRun]) -> str:
-    """The runs' metric if it is the same for all, else "PCK"."""
+    """Return the name of the metric if all runs have the same metric, otherwise "PCK"."""
     metrics = {run.metric for run in runs.values()}
     return shortened(metrics.pop(), 10) if len(metrics) == 1 else PCK
 
 
 def _create_axes(runs: Mapping[str, TrainingRun], n: int, columns: int, **options: Any) -> "tuple[Figure, np.ndarray]":
-    """Create a figure and n axes, with the same scale of epochs in all."""
+    """Create a figure with n axes that all have the same range of epochs."""
     if not n:
-        raise ValueError("training curves: expected at least one run with numbers to draw")
+        raise ValueError("training curves: expected at least one run with finite values in a column to draw")
     columns = min(columns, n)
     rows = -(-n // columns)
     figure, panels = canvas(0.5 + _PANEL * rows + _LINE * len(runs), width=PAGE, rows=rows, columns=columns, **options)
@@ -208,7 +209,7 @@ def _draw_curves(axes: "Axes", column: str, runs: Mapping[str, TrainingRun], sty
 
 
 def _start_at_zero(panels: "Iterable[Axes]") -> None:
-    """Let the y axes start at 0; curves drawn later do not change their scales."""
+    """Let the y axes start at 0; curves that are drawn later do not change the range."""
     for axes in panels:
         axes.update_datalim([(0, 0)], updatex=False)
         axes.autoscale_view(scalex=False)
@@ -216,9 +217,9 @@ def _start_at_zero(panels: "Iterable[Axes]") -> None:
 
 
 def _draw_legend(figure: "Figure", axes: "Axes", runs: Mapping[str, TrainingRun]) -> None:
-    """Name the runs, each with its loss unless its name contains it, and with its metric if the runs' metrics differ.
+    """Add a legend of the runs: name, loss unless the name contains the loss, and metric if the metrics of the runs differ.
 
-    A single run is not named.
+    If there is only one run, the run has no entry.
     """
     metrics = {run.metric for run in runs.values()} - {PCK}
     styles = _line_styles(runs)
@@ -240,7 +241,7 @@ def _draw_legend(figure: "Figure", axes: "Axes", runs: Mapping[str, TrainingRun]
 
 
 def _line_styles(runs: Mapping[str, TrainingRun]) -> dict[str, dict[str, Any]]:
-    """Style of each run's curves; later curves lie on top and are thinner, so that equal ones can both be seen."""
+    """Return the style of each run's curves. Later curves are on top and thinner, so that equal curves are all visible."""
     styles = {}
     for i, name in enumerate(runs):
         colour, _ = SERIES[i % len(SERIES)]

@@ -348,8 +348,8 @@ def _wrong_kind(metadata: Mapping[str, str], info_class: type[WeightsInfo]) -> s
         if key.startswith("posekit"):
             return f"contains another kind of network ({key}); expected {info_class.title} ({info_class.key})"
     return (
-        f"not a posekit weights file (no {info_class.key!r} in the metadata); if it is a published hourglass checkpoint, convert it "
-        "with tools/prepare.py convert-weights"
+        f"not a posekit weights file (no {info_class.key!r} in the metadata); if it is a published hourglass checkpoint, convert "
+        "it with tools/prepare.py convert-weights"
     )
 
 

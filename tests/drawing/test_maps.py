@@ -77,14 +77,14 @@ def test_true_and_predicted_places_are_marked_apart():
     figure = map_figure([panel], Scale("q", 1), columns=1, truth="x")
     marks = {line.get_marker(): line.get_xydata()[0].tolist() for line in figure.axes[0].lines}
     assert marks == {"+": [2.0, 5.0], "o": [6.0, 1.5]}
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true place: x", "predicted place"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["true location: x", "predicted location"]
 
 
 def test_places_that_are_not_known_are_neither_marked_nor_explained():
     panel = MapPanel(crop(), np.ones((2, 2)), truth=np.array([np.nan, 1.0]), predicted=np.array([1.0, 1.0]))
     figure = map_figure([panel], Scale("q", 1), columns=1)
     assert [line.get_marker() for line in figure.axes[0].lines] == ["o"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["predicted place"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["predicted location"]
     assert not map_figure(panels(1), Scale("q", 1), columns=1).legends
 
 
@@ -136,14 +136,14 @@ def test_points_keep_their_place_when_enlarged():
 def test_no_text_overlaps_or_leaves_the_figure(columns, shared, require_legible):
     many = panels(2 * columns, title=LONG, caption="q* = 0.0012, highest 0.00098", truth=np.ones(2), predicted=np.ones(2))
     scales = Scale("AL / BCE", 1.2e-5) if shared else [Scale("AL / BCE", 1.234e-5)] * columns
-    title = f"what anchor loss charges more than cross entropy, γ = 2\n{LONG}, person 5, which costs $5"
+    title = f"anchor loss minus cross entropy, γ = 2\n{LONG}, person 5, which costs $5"
     figure = map_figure(
         many, scales, columns=columns, rows=["right shoulder", "head top"], title=title, truth=f"the peaks of {LONG}"
     )
     require_legible(figure)
     assert figure.get_figwidth() <= 6.9001
     truth = figure.legends[0].get_texts()[0].get_text().replace("\n", " ")
-    assert truth.startswith("true place: the peaks of runs") and truth.endswith(".safetensors")
+    assert truth.startswith("true location: the peaks of runs") and truth.endswith(".safetensors")
 
 
 def test_panels_that_do_not_fit_are_an_error():

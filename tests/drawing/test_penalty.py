@@ -229,7 +229,7 @@ def test_the_joints_with_most_penalty_come_first_and_unknown_ones_not_at_all(mak
 def test_a_joint_without_an_anchor_has_no_number(make_output, quantity):
     output = make_output(random_maps(2), joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0)), known=(True, False, True))
     captions = [axes.get_xlabel() for axes in penalty_figure({"a": output}, [0, 1, 2], quantity=quantity).axes[:3]]
-    assert captions[:2] == ["no anchor: outside the crop", "true place not known"] and captions[2].startswith("highest")
+    assert captions[:2] == ["no anchor: outside the crop", "true location not known"] and captions[2].startswith("highest")
 
 
 @pytest.mark.parametrize("quantity", ["penalty", "modulator"])

@@ -45,7 +45,7 @@ def test_a_joint_outside_the_crop_has_no_anchor(make_output):
 
 def test_a_joint_whose_place_is_not_known_has_neither_target_nor_loss(make_output):
     panels = target_figure(make_output(MAPS, known=(False, True, True)), [0, 1]).axes
-    assert panels[3].get_xlabel().replace("\n", " ") == "true place not known"
+    assert panels[3].get_xlabel().replace("\n", " ") == "true location not known"
     for axes in (panels[1], panels[2], panels[4], panels[5]):
         assert not axes.get_images()[1].get_alpha().any() and axes.get_xlabel().strip() == ""
     assert panels[5 + 6].get_xlabel().startswith("sum") and panels[3].get_images()[1].get_alpha().any()

@@ -93,7 +93,7 @@ def test_losses_of_another_kind_or_scale_have_a_panel_each():
         "anchor, γ = 2\n2 stacks": [points(runs["a"], "loss"), points(runs["c"], "loss")],
         "BCE\n2 stacks": [points(runs["b"], "loss")],
         "anchor, γ = 2\n8 stacks": [points(runs["d"], "loss")],
-        "kind not known": [points(runs["e"], "loss")],
+        "unknown loss": [points(runs["e"], "loss")],
     }
     assert len(curves(panel(figure, "hard joints (%)"))) == 5, "shares can be compared"
     assert legend(figure) == ["a: anchor, γ = 2", "b: BCE", "c: anchor, γ = 2", "d: anchor, γ = 2", "e"]

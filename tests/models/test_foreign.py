@@ -221,4 +221,4 @@ def test_incomplete_networks(tmp_path, lost):
     network(IMAGES)
     del network.tensors[lost]
     torch.save(network.tensors, tmp_path / "x.pth")
-    assert "lacks" in message(tmp_path / "x.pth") or "incomplete" in message(tmp_path / "x.pth")
+    assert "missing" in message(tmp_path / "x.pth") or "incomplete" in message(tmp_path / "x.pth")
