@@ -44,9 +44,9 @@ class Form:
     Parameters
     ----------
     binary, python : str
-        Folder in the archive of the binary version and of the python version.
+        Top-level folder in the binary archive and in the Python archive.
     files : dict of str to tuple of str
-        Split to its files, without the ending ``.bin`` of the binary version.
+        File names of each split, without the extension ``.bin`` of the binary archive.
     names : str
         File with the class names in the binary version.
     meta, meta_key : str

@@ -1,7 +1,7 @@
 """Load keypoint annotations in COCO's format, the format for your own data; the annotation file defines the skeleton.
 
-Keypoints are used unchanged, because COCO stores 0-based pixel indices, like posekit. Boxes (``bbox``) are measured from pixel
-edges, half a pixel off; `Box.from_xywh` converts them.
+Keypoints are used unchanged, because COCO stores 0-based pixel indices, like posekit. COCO measures bounding boxes
+(``bbox``) from pixel edges instead, half a pixel before the pixel's centre; `Box.from_xywh` converts them.
 """
 
 import contextlib
@@ -136,7 +136,7 @@ def _skeleton(coco: COCO, path: Path) -> tuple[Skeleton, set[int]]:
     if len(by_joints) != 1:
         names = ", ".join(str(category["name"]) for category in by_joints.values()) or "none"
         raise DataError(
-            f"{path}: expected exactly one list of keypoints, found categories with keypoints: {names}; keep one category"
+            f"{path}: expected exactly one category with keypoints, found {len(by_joints)}: {names}; remove the others"
         )
     ((joints, category),) = by_joints.items()
     ids = {category["id"] for category in categories}

@@ -68,10 +68,11 @@ def fit_calibration(
 ) -> Calibration:
     """Learn probabilities from the fraction of correct joints among peaks of similar height.
 
-    The joints of a group share their knots. The group's peaks are sorted by height into bins of equal count, at least 50 peaks
-    each. The fraction of correct joints in each bin, smoothed by adding half a correct and half a wrong joint, is made monotonic
-    by isotonic regression (Zadrozny & Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates",
-    KDD 2002). Each bin gives one knot: its mean height and its probability. Groups with fewer than 50 peaks use all joints' peaks.
+    The peaks of each group of joints are sorted by height into bins of equal count, at least 50 peaks each. The fraction of
+    correct joints in each bin, smoothed by adding half a correct and half a wrong joint, is made monotonic by isotonic
+    regression (Zadrozny & Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002).
+    Each bin gives one knot, its mean height and its probability, for all joints of the group. Groups with fewer than 50 peaks
+    use all joints' peaks.
 
     Parameters
     ----------

@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _open_splits(args: argparse.Namespace) -> tuple[dict[str, People], list[CheckResult]]:
-    """Open the splits given with `--split`; without `--split`, all official splits, or all people if there are none.
+    """Open the splits given with `--split`.
+
+    Without `--split`, open all official splits; if the data set has no official splits, open all its people.
 
     Returns
     -------

@@ -62,7 +62,7 @@ def _annotated_views(args: argparse.Namespace, people: People, skeleton: Skeleto
 
 
 def require_persons(numbers: Sequence[int], people: People) -> None:
-    """Raise `ConfigError` if the split has no person of one of these numbers."""
+    """Raise `ConfigError` if any of the numbers is not a person of the split."""
     for number in numbers:
         if not 0 <= number < len(people):
             raise ConfigError(f"--person {number}: {people.name} {people.split} has people 0 to {len(people) - 1}")

@@ -123,7 +123,10 @@ def _count_strips(people: People, distances: np.ndarray) -> list[int]:
 
 
 def _find_step(counts: list[int]) -> int | None:
-    """Return the shift, in pixels, of the first strip with labels from the first strip inside; None without a clear first strip."""
+    """Return where labels begin, in pixels inwards from the image edge (-1: one pixel outside); None if the edge is unclear.
+
+    Strips are those of `_count_strips`, from outside to inside.
+    """
     for shift, (outer, inner) in enumerate(itertools.pairwise(counts), -1):
         # Significantly fewer labels than a fifth of the next strip: a gradual decrease towards the border is no evidence.
         if binom.cdf(outer, outer + inner, 1 / 6) < 0.01:

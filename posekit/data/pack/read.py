@@ -58,9 +58,9 @@ def open_packed(root: str | Path, split: str = "all") -> People:
     root : str or Path
         Path of the pack. For a pack in parts: any part, the path given when packing, or a pattern (``lspet-*.h5``).
     split : str
-        ``all`` or the name of the packed split: all people in the pack. An official split: possible if all people of the split
-        are in the pack. ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``: possible if the whole data set was packed;
-        the split has the same people as in the original data set, if no people were left out when packing.
+        ``all``, or the name of the split that was packed, selects all people in the pack. An official split can be selected if
+        all its people are in the pack. ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED`` can be selected if the whole
+        data set was packed; they select the same people as in the original data set, unless packing left some people out.
 
     Raises
     ------

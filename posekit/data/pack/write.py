@@ -144,7 +144,8 @@ def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[CropStore]:
                 unfinished.write_text(header_text, encoding="utf-8")
         if header_path.read_text(encoding="utf-8") != header_text:
             raise OutputError(
-                f"{folder}: packing was started with other people or options; remove this folder or choose another path"
+                f"{folder}: contains an unfinished pack of other people or with other options; remove this folder or choose "
+                "another path"
             )
         with (folder / "crops").open("a+b") as crops, (folder / "people.jsonl").open("a+b") as lines:
             yield CropStore(crops, lines)

@@ -156,7 +156,7 @@ def _overlay_diverging(background: np.ndarray, values: np.ndarray, scale: Scale)
 
 
 def _blend(background: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Blend colours, (H, W, 3) from 0 to 1, over an image with opacity (H, W)."""
+    """Blend `colours`, (H, W, 3) from 0 to 1, over the background; `opacity`, (H, W), is that of the colours."""
     opacity = opacity[..., None]
     return np.rint((1 - opacity) * background + opacity * 255 * colours).astype(np.uint8)
 
