@@ -135,9 +135,7 @@ def _skeleton(coco: COCO, path: Path) -> tuple[Skeleton, set[int]]:
     by_joints = {tuple(map(joint_name, category["keypoints"])): category for category in categories}
     if len(by_joints) != 1:
         names = ", ".join(str(category["name"]) for category in by_joints.values()) or "none"
-        raise DataError(
-            f"{path}: expected exactly one category with keypoints, found {len(by_joints)}: {names}; remove the others"
-        )
+        raise DataError(f"{path}: expected exactly one category with keypoints, found {len(by_joints)}: {names}; remove the others")
     ((joints, category),) = by_joints.items()
     ids = {category["id"] for category in categories}
     for skeleton in SKELETONS.values():
