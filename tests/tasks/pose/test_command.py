@@ -187,7 +187,7 @@ def test_missing_images_stop_the_run(root, tmp_path, capsys):
     (copy / "synthetic" / "annot").symlink_to(root / "synthetic" / "annot")
     (copy / "synthetic" / "images").mkdir()
     assert main(["--config", str(root / "tiny.yaml"), "--data.root", str(copy), "--out", str(tmp_path / "run")]) == 1
-    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pytest: error")]
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if ": error: " in line]
     assert "training samples" in error and str(copy / "synthetic" / "images") in error
 
 

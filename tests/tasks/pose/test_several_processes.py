@@ -158,7 +158,7 @@ def test_a_killed_process_ends_the_run_in_one_line_with_a_complete_checkpoint(co
     os.kill(worker(process, killed), signal.SIGKILL)
     output = finish(process, status=1)
     assert output.count("stopped: ") == 1
-    assert f"resume with: posekit train --resume --out {out}, through torchrun" in output
+    assert f"resume with: posekit train --resume --out {out} (start it with torchrun" in output
     progress = load_checkpoint(out / "last")[0]
     assert progress.epoch or progress.batch == 4  # all batches of the first epoch, if the epoch was not finished
 
@@ -168,7 +168,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_batch_and_they_resume(con
     out = tmp_path / "run"
     script.write_text(STOPPED)
     output = finish(start([*TOGETHER, script], "--config", config, "--out", out), status=1)
-    assert output.count("stopped: SIGTERM; ") == 1
+    assert output.count("stopped: received SIGTERM; ") == 1
     progress = load_checkpoint(out / "last")[0]
     assert (progress.epoch, progress.batch, progress.people) == (1, 2, 8)
     finish(start([*TOGETHER, *TRAIN], "--resume", "--out", out))
