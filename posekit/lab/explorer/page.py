@@ -31,8 +31,8 @@ _REGIONS = {
     "circle": "circle: its highest q is q*",
     "rim": "rest of target",
 }
-_NOT_PLACED = "True position not set: the model's peak is used instead{}. Click or drag on the image to set the true position."
-_NO_PENALTY = ", so q* is the heatmap's maximum and the penalty is 0 everywhere"
+_NOT_PLACED = "No true position yet: the model's peak is used{}. Click or drag on the image to set it."
+_NO_PENALTY = ", so q* is the heatmap's maximum and the penalty is 0"
 _OUTSIDE = " The position is outside the crop, so the heatmap has no anchor and nothing is modulated."
 _MIN_SIDE = 4.0  # image pixels; a drag with a shorter side is ignored as a click
 
@@ -132,7 +132,7 @@ class Page:
             self.gamma_label = ui.label().classes("value")
             gamma = ui.slider(min=0, max=5, step=0.1, value=2, on_change=lambda e: self._change(gamma=e.value))
             gamma.props("aria-label='gamma'")
-            ui.label("0: same as BCE; larger: more weight on hard pixels, less on easy pixels").classes("soft")
+            ui.label("0 is BCE; a larger gamma gives hard pixels more weight, easy ones less").classes("soft")
         with ui.element("div").classes("control anchor"):
             self.anchor_label = ui.label().classes("value")
             self.own = ui.switch("from the map", value=True, on_change=self._on_switch).props("dense")
