@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from posekit.geometry import Box
-    from posekit.prediction.detect.onnx_detector import OnnxDetector
-    from posekit.prediction.detect.pose_detector import PoseDetector
+    from posekit.prediction.detect import OnnxDetector, PoseDetector
     from posekit.prediction.pose import Pose
     from posekit.prediction.predictor import Predictor, load
     from posekit.prediction.test_time import TestTimeAugmentation
@@ -28,9 +27,9 @@ __all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "TestTime
 # Module of each public name. Modules are imported on first use, so that `import posekit.losses` needs nothing but torch.
 _LAZY = {
     "Box": "posekit.geometry",
-    "OnnxDetector": "posekit.prediction.detect.onnx_detector",
+    "OnnxDetector": "posekit.prediction.detect",
     "Pose": "posekit.prediction.pose",
-    "PoseDetector": "posekit.prediction.detect.pose_detector",
+    "PoseDetector": "posekit.prediction.detect",
     "Predictor": "posekit.prediction.predictor",
     "TestTimeAugmentation": "posekit.prediction.test_time",
     "load": "posekit.prediction.predictor",

@@ -18,10 +18,8 @@ from posekit.choices import BACKENDS, PRECISIONS
 from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.machine import why_not_compiled
 from posekit.models import ModelInfo, StackedHourglass, encoder, folding, hourglass, inputs
-from posekit.prediction import cache
-from posekit.prediction.onnx import export
-from posekit.prediction.onnx.export import decode_maps, predict_maps, to_onnx
-from posekit.prediction.onnx.session import OnnxSession
+from posekit.prediction import cache, onnx
+from posekit.prediction.onnx import OnnxSession, decode_maps, predict_maps, to_onnx
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Torch dtype of each precision."""
@@ -110,7 +108,7 @@ class OnnxBackend(Backend):
     Parameters
     ----------
     data : bytes
-        Content of an ONNX file from `posekit.prediction.onnx.export.to_onnx`.
+        Content of an ONNX file from `posekit.prediction.onnx.to_onnx`.
     name : str
         Name of the file in error messages.
 
@@ -228,7 +226,7 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
         _require_float32(precision)
         _require_cpu(device.type)
         for package in _PACKAGES:
-            export.require(package)
+            onnx.require(package)
         return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
     if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, _PACKAGES)):
         return AutoBackend(model, info)
@@ -321,7 +319,7 @@ def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # installed by another distribution, such as onnxruntime-gpu
-        return export.require(package).__version__
+        return onnx.require(package).__version__
 
 
 def _key(model: StackedHourglass, info: ModelInfo) -> str:
@@ -332,6 +330,6 @@ def _key(model: StackedHourglass, info: ModelInfo) -> str:
         digest.update(tensor.contiguous().numpy())
     for package in ("torch", *_PACKAGES):
         digest.update(f"{package} {_version(package)}".encode())
-    for module in (encoder, export, heatmaps, hourglass, inputs):
+    for module in (encoder, heatmaps, hourglass, inputs, onnx):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()

@@ -22,7 +22,7 @@ from posekit.models import StackedHourglass, load_weights
 from posekit.opencv import cv2
 from posekit.people import People
 from posekit.prediction.backends import Backend, find_device, open_backend, read_onnx
-from posekit.prediction.onnx.export import decode_maps
+from posekit.prediction.onnx import decode_maps
 from posekit.prediction.pose import Pose
 from posekit.prediction.test_time import PLAIN, TestTimeAugmentation, averaged_maps
 from posekit.scoring.io.predictions import Predictions

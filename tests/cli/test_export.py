@@ -9,7 +9,7 @@ from torch import nn
 from posekit.cli import eval as eval_command
 from posekit.cli import export, predict
 from posekit.models import ModelInfo, StackedHourglass, save_weights
-from posekit.prediction.onnx.export import to_onnx
+from posekit.prediction.onnx import to_onnx
 from posekit.skeletons import LSP14
 
 

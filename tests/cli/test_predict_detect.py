@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from posekit.cli.predict import main, run
-from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.detect import PoseDetector
 from posekit.prediction.pose import Pose
-from posekit.prediction.video.reader import VideoReader
-from posekit.prediction.video.writer import VideoWriter
+from posekit.prediction.video import VideoReader, VideoWriter
 from posekit.skeletons import LSP14
 
 K = len(LSP14)

@@ -14,8 +14,7 @@ from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.opencv import cv2
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
-from posekit.prediction.video.reader import VideoReader
-from posekit.prediction.video.writer import VideoWriter
+from posekit.prediction.video import VideoReader, VideoWriter
 from posekit.skeletons import LSP14
 
 K = len(LSP14)

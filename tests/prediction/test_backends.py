@@ -17,7 +17,7 @@ from posekit.images import read_image
 from posekit.models import normalise
 from posekit.prediction import backends, cache
 from posekit.prediction.backends import AutoBackend, OnnxBackend, TorchBackend, open_backend
-from posekit.prediction.onnx.export import to_onnx
+from posekit.prediction.onnx import to_onnx
 from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 from posekit.skeletons import MPII16
 

@@ -8,7 +8,7 @@ from posekit.errors import ConfigError, WeightsError
 from posekit.files import atomic_write
 from posekit.models import load_weights
 from posekit.prediction.backends import OnnxBackend, TorchBackend
-from posekit.prediction.onnx.export import to_onnx
+from posekit.prediction.onnx import to_onnx
 
 # Largest allowed difference between ONNX and PyTorch heatmap values, relative to the highest value.
 _TOLERANCE = 1e-4

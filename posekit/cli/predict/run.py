@@ -16,8 +16,7 @@ from posekit.cli.predict.people import predict_image
 from posekit.cli.predict.video import output_name, predict_video
 from posekit.errors import BoxError, ConfigError, ImageError
 from posekit.geometry import Box
-from posekit.prediction.detect.onnx_detector import OnnxDetector
-from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.detect import OnnxDetector, PoseDetector
 from posekit.prediction.predictor import Predictor, load
 
 Detector = Callable[[np.ndarray], Sequence[Box]]

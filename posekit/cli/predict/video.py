@@ -19,10 +19,9 @@ from posekit.files import writable_folder
 from posekit.geometry import Box
 from posekit.opencv import cv2
 from posekit.prediction.pose import Pose
-from posekit.prediction.video.reader import Frame, VideoReader
-from posekit.prediction.video.smoothing import Smoother
-from posekit.prediction.video.tracking import Tracked, Tracker, new_boxes
-from posekit.prediction.video.writer import CODECS, VideoWriter
+from posekit.prediction.smoothing import Smoother
+from posekit.prediction.tracking import Tracked, Tracker, new_boxes
+from posekit.prediction.video import CODECS, Frame, VideoReader, VideoWriter
 
 PosePredictor = Callable[[np.ndarray, list[Box]], list[Pose]]
 
@@ -47,7 +46,7 @@ class VideoSummary:
     fps : float
         Processing speed in frames per second, including reading and writing.
     codec : str
-        Codec of the annotated video, one of `posekit.prediction.video.writer.CODECS`.
+        Codec of the annotated video, one of `posekit.prediction.video.CODECS`.
     overlay, poses : Path
         Paths of the annotated video and of the JSON lines.
     """
@@ -113,7 +112,7 @@ def predict_video(
     every : int
         Interval, in frames, between calls of `detect`.
     smooth : bool
-        Whether to smooth the keypoints over time; see `posekit.prediction.video.smoothing`.
+        Whether to smooth the keypoints over time; see `posekit.prediction.smoothing`.
     sure : float
         Joints with lower scores are ignored in tracking.
     min_score : float

@@ -15,7 +15,7 @@ from posekit.images import write_image
 from posekit.lab.release.card import size_facts, training_facts
 from posekit.lab.release.pose_model import TIMING_SECONDS, release_path, run_settings
 from posekit.models import load_weights, save_weights
-from posekit.prediction.detect.pose_detector import CANDIDATES
+from posekit.prediction.detect import CANDIDATES
 from posekit.scoring.markdown import markdown_table
 from posekit.synthetic.scene import render_scene
 from posekit.tasks.person_finder.build import build_scene_parts

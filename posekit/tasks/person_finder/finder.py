@@ -12,8 +12,8 @@ from posekit.metrics import square_iou
 from posekit.models import load_weights, normalise
 from posekit.opencv import cv2
 from posekit.prediction.backends import find_device
-from posekit.prediction.detect.pose_detector import BOX_MARGIN
-from posekit.prediction.pose_similarity import distinct
+from posekit.prediction.detect import BOX_MARGIN
+from posekit.prediction.pose import distinct
 from posekit.tasks.person_finder.centres import decode_centres
 from posekit.tasks.person_finder.model import CentresInfo
 from posekit.weights import PEOPLE

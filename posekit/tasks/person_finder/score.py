@@ -9,7 +9,7 @@ from tqdm import tqdm
 from posekit.geometry import Box
 from posekit.metrics import square_iou
 from posekit.metrics.bootstrap import in_percent, interval95
-from posekit.prediction.detect.pose_detector import BOX_MARGIN, CANDIDATES
+from posekit.prediction.detect import BOX_MARGIN, CANDIDATES
 from posekit.tasks.person_finder.scenes import SceneDataset, known_people
 
 _IOU = 0.5

@@ -11,7 +11,7 @@ from posekit.data.labelled_images import open_images
 from posekit.geometry import Box
 from posekit.metrics import square_iou
 from posekit.people import concatenate
-from posekit.prediction.detect.pose_detector import PoseDetector
+from posekit.prediction.detect import PoseDetector
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.score import score
 from posekit.skeletons import LSP14

@@ -12,7 +12,7 @@ from posekit.errors import ConfigError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.models import ModelInfo, normalise
-from posekit.prediction.onnx.export import to_onnx
+from posekit.prediction.onnx import to_onnx
 
 
 def run(data, crops):

@@ -5,7 +5,7 @@ import pytest
 
 from posekit.geometry import Box
 from posekit.prediction.pose import Pose
-from posekit.prediction.video.tracking import Tracker, new_boxes
+from posekit.prediction.tracking import Tracker, new_boxes
 from posekit.skeletons import LSP14, Skeleton
 
 FPS = 25

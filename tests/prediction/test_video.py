@@ -11,9 +11,8 @@ import pytest
 
 from posekit.errors import ImageError, OutputError
 from posekit.opencv import cv2
-from posekit.prediction.video import reader
-from posekit.prediction.video.reader import VideoReader
-from posekit.prediction.video.writer import CODECS, VideoWriter
+from posekit.prediction import video
+from posekit.prediction.video import CODECS, VideoReader, VideoWriter
 
 
 class Camera:
@@ -46,7 +45,7 @@ class Camera:
 @pytest.fixture
 def opened(monkeypatch, tmp_path):
     def opened(camera):
-        monkeypatch.setattr(reader.cv2, "VideoCapture", lambda source: camera)
+        monkeypatch.setattr(video.cv2, "VideoCapture", lambda source: camera)
         path = tmp_path / "camera.mp4"
         path.touch()
         return VideoReader(path)
@@ -239,7 +238,7 @@ def test_a_full_disk_is_an_error_and_keeps_the_earlier_video(tmp_path):
     before = path.read_bytes()
     code = """if True:
         import resource, sys, numpy as np
-        from posekit.prediction.video.writer import VideoWriter
+        from posekit.prediction.video import VideoWriter
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         rng = np.random.default_rng(0)
         with VideoWriter(sys.argv[1], 20.0) as writer:

@@ -9,8 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from posekit.geometry import Box
 from posekit.metrics import square_iou
-from posekit.prediction.pose import Pose
-from posekit.prediction.pose_similarity import DOUBLE, body_oks
+from posekit.prediction.pose import DOUBLE, Pose, body_oks
 
 # Minimum OKS between a pose and a person's expected joints to match them; reached if each joint is about 1.8 sigma away.
 _SAME_PERSON = 0.2

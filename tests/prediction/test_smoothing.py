@@ -5,8 +5,8 @@ import pytest
 
 from posekit.geometry import Box
 from posekit.prediction.pose import Pose
-from posekit.prediction.video.smoothing import OneEuro, Smoother
-from posekit.prediction.video.tracking import Tracked
+from posekit.prediction.smoothing import OneEuro, Smoother
+from posekit.prediction.tracking import Tracked
 from posekit.skeletons import LSP14
 
 K = len(LSP14)

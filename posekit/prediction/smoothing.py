@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from posekit.prediction.video.tracking import Tracked
+from posekit.prediction.tracking import Tracked
 
 
 class OneEuro:

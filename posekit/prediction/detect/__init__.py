@@ -1,1 +1,0 @@
-"""Person detectors, which find the bounding boxes of people in an image."""

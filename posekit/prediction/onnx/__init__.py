@@ -1,1 +1,0 @@
-"""Export models to ONNX, and run ONNX files."""
