@@ -1,7 +1,6 @@
 """`posekit visualize explore`."""
 
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,14 +29,14 @@ def image(tmp_path):
 @pytest.fixture
 def served(monkeypatch):
     """Replaces the web server: predictor, state, address and browser of every call."""
-    pytest.importorskip("starlette", reason="the extra explore is not installed")
+    server = pytest.importorskip("posekit.lab.explorer.server", reason="the extra explore is not installed")
     calls = []
 
     def serve(predictor, state, listening, *, browser):
         with listening:
             calls.append((predictor, state, listening.getsockname(), browser))
 
-    monkeypatch.setitem(sys.modules, "posekit.lab.explorer.server", SimpleNamespace(serve=serve))
+    monkeypatch.setattr(server, "serve", serve)
     return calls
 
 
@@ -59,7 +58,7 @@ def test_without_an_image_the_page_starts_empty(weights, served):
 
 
 def test_a_free_port_can_be_chosen(weights, served, capsys):
-    from posekit.lab.explorer.loopback import listen
+    from posekit.lab.explorer.server import listen
 
     with listen(0) as other:
         port = other.getsockname()[1]
@@ -86,9 +85,8 @@ def test_missing_files_are_named(weights, tmp_path, served, capsys):
 
 def test_without_nicegui_one_line_says_what_to_install(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "posekit.lab.explorer.server", raising=False)
-    monkeypatch.delitem(sys.modules, "posekit.lab.explorer.loopback", raising=False)
-    monkeypatch.setitem(sys.modules, "starlette", None)
-    monkeypatch.setitem(sys.modules, "starlette.datastructures", None)
+    monkeypatch.delitem(sys.modules, "posekit.lab.explorer.page", raising=False)
+    monkeypatch.setitem(sys.modules, "nicegui", None)
     assert explore("--weights", "w.safetensors") == 2
     error = capsys.readouterr().err
     assert 'pip install "nicegui>=3.18"' in error and len(error.splitlines()) == 1

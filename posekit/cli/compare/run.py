@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
 from posekit.lab.compare import execute
-from posekit.lab.compare.comparison import Comparison
-from posekit.lab.compare.plan import Plan, read_plan
+from posekit.lab.compare.plan import Comparison, Plan, Run, read_plan
 from posekit.lab.compare.results import write_results
-from posekit.lab.compare.run import Run
 
 
 def run(args: argparse.Namespace, overrides: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from posekit.cli.visualize.output import write_plot
 from posekit.errors import DataError
 from posekit.files import writable_folder
 from posekit.lab.compare.figure import repeats_figure
-from posekit.lab.compare.results_file import read_results_file
+from posekit.lab.compare.results import read_results_file
 
 
 def run(args: argparse.Namespace) -> None:

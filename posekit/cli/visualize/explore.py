@@ -10,8 +10,7 @@ from posekit.prediction.predictor import load
 def run(args: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C."""
     try:
-        from posekit.lab.explorer.loopback import listen
-        from posekit.lab.explorer.server import serve
+        from posekit.lab.explorer.server import listen, serve
     except ImportError as error:
         raise ConfigError(f'the explorer needs NiceGUI ({error}): pip install "nicegui>=3.18"') from None
     from posekit.lab.explorer.state import open_state

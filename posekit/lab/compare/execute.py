@@ -17,9 +17,7 @@ from filelock import FileLock, Timeout
 
 from posekit.command_line import handle_signals
 from posekit.errors import PosekitError
-from posekit.lab.compare.comparison import Comparison
-from posekit.lab.compare.plan import Plan
-from posekit.lab.compare.run import Run
+from posekit.lab.compare.plan import Comparison, Plan, Run
 from posekit.machine import describe_machine, describe_software
 from posekit.scoring.metrics_file import write_metrics
 from posekit.training.build import build_accelerator

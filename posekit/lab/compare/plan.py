@@ -1,19 +1,152 @@
-"""Plan of a comparison: one run per model and seed, each in its own folder."""
+"""Plan of a comparison: its YAML file, the interface to the compared task, and one run per model and seed in its own folder."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from posekit.errors import ConfigError
-from posekit.lab.compare.comparison import Comparison
-from posekit.lab.compare.config import CompareConfig
-from posekit.lab.compare.run import Run
+from posekit.choices import DECODE_METHODS
+from posekit.errors import ConfigError, choose, require
+from posekit.scoring.repeats import Evaluation, Repeats
 from posekit.tasks import task_of_config
 from posekit.training.build import with_settled_precision
+from posekit.training.command import Training
 from posekit.training.config_files import ConfigParser, changed_settings
+from posekit.training.log import read_metrics
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Models to train and compare.
+
+    Parameters
+    ----------
+    base : str
+        Path of the training configuration that all models start from, relative to the folder of the comparison's YAML file.
+    models : dict of str to dict
+        For each model, by the name shown in tables, the settings in which it differs from the base: nested keys of a training
+        configuration.
+    shared : dict
+        Settings that replace those of the base in all models.
+    seeds : list of int
+        Random seeds; each model is trained once per seed.
+    against : list of str
+        Names of the baseline models; the results show how much every other model differs from each baseline.
+    decode : str
+        Method that decodes heatmaps to joints for the scores: quarter, dark or argmax. Validation during training always uses
+        quarter.
+    """
+
+    base: str
+    models: dict[str, dict]
+    shared: dict = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    against: list[str] = field(default_factory=list)
+    decode: str = "quarter"
+
+    def __post_init__(self):
+        require(bool(self.models), "models", self.models, "at least one model")
+        for name in self.models:
+            require(isinstance(name, str), "models", name, "a text as the model's name (put numbers, yes and no in quotes)")
+        distinct = len(set(self.seeds)) == len(self.seeds)
+        require(bool(self.seeds) and distinct, "seeds", self.seeds, "at least one seed, without duplicates")
+        require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "integers of at least 0")
+        choose("decode", self.decode, DECODE_METHODS)
+        for name in self.against:
+            require(name in self.models, "against", name, "one of the models: " + ", ".join(self.models))
+
+
+class Comparison(Protocol):
+    """Scoring and tabulation of one task's runs; the `compare` module of each task implements this protocol as `Comparison`."""
+
+    config_class: type
+    """Class of a run's training configuration."""
+    open: ClassVar[Callable[[Any], Training]]
+    """Function that creates a `Training` from a training configuration."""
+    same_data: Sequence[str]
+    """Keys of the configuration's ``data`` section that must be equal in all runs, so that all are scored on the same data."""
+    metric_column: str
+    """Name of the validation metric: a column of a run's metrics.csv."""
+    kept: Sequence[str]
+    """Keys that are copied from each run's metrics.json to results.yaml."""
+    resampled: str
+    """Unit that the bootstrap resamples in addition to seeds: "persons" or "images"."""
+    summary: str
+    """Sizes of the training and test data, as printed text."""
+
+    def __init__(self, training: Any) -> None:
+        """Take the evaluation data from the first run's `Training`; all runs are scored on this data."""
+
+    @staticmethod
+    def results_folder(decode: str) -> str:
+        """Return the name of the subfolder of a run that holds the scores of the last epoch's weights."""
+
+    def evaluate(self, config: Any, weights: Path, results: Path, decode: str) -> Evaluation:
+        """Score a weights file, and write its predictions into the folder `results`."""
+
+    def repeats(self, results: Mapping[int, Path]) -> Repeats:
+        """Load the scores of one model's runs; `results` maps each seed to the results folder of its run."""
+
+    def figures(self, metrics: Mapping) -> dict[str, float]:
+        """Return the scores for results.csv by column title, from a run's metrics.json; raises `KeyError` if one is missing."""
+
+    def caption(self, config: Any, decode: str, models: Mapping[str, Any]) -> str:
+        """Return the caption of the score table."""
+
+    def groups(self, models: Mapping[str, Any]) -> list[str]:
+        """Return the names of the scores to plot, for example of the joint groups."""
+
+    def metric(self, models: Mapping[str, Any]) -> str:
+        """Return the name of the metric, for the axis label."""
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity, so that a run can be a dictionary's key
+class Run:
+    """Training of one model with one seed.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model in the comparison.
+    seed : int
+    folder : Path
+        Folder of the run.
+    results : Path
+        Folder with the scores of the last epoch's weights.
+    arguments : list of str
+        Arguments of the training command, without --out.
+    config : PoseConfig or ClassifierConfig
+        The training configuration that results from `arguments`.
+    """
+
+    model: str
+    seed: int
+    folder: Path
+    results: Path
+    arguments: list[str]
+    config: Any
+
+    @property
+    def name(self) -> str:
+        """Model and seed, for messages."""
+        return f"{self.model}, seed {self.seed}"
+
+    @property
+    def started(self) -> bool:
+        """Whether the run has a checkpoint to resume from."""
+        return (self.folder / "last").exists() or (self.folder / "last.old").exists()
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is trained and scored."""
+        return (self.results / "metrics.json").exists()
+
+    def rows(self) -> list[dict[str, float]]:
+        """Load the rows of the run's metrics.csv, one per finished epoch; empty if the file does not exist."""
+        path = self.folder / "metrics.csv"
+        return read_metrics(path) if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -59,7 +192,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     Parameters
     ----------
     path : Path
-        YAML file; see `posekit.lab.compare.config.CompareConfig`.
+        YAML file; see `CompareConfig`.
     out : Path, optional
         Output folder of all runs; default: runs/compare-NAME, with NAME the file name without extension.
     overrides : sequence of str

@@ -8,20 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 from filelock import FileLock
 
 from posekit.drawing.figures import save_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
 from posekit.files import atomic_write
-from posekit.lab.compare.comparison import Comparison
 from posekit.lab.compare.figure import repeats_figure
-from posekit.lab.compare.plan import Plan
-from posekit.lab.compare.results_file import write_results_file
-from posekit.lab.compare.run import Run
-from posekit.scoring.repeats import Repeats, Spread, differences_table, scores_table
+from posekit.lab.compare.plan import Comparison, Plan, Run
+from posekit.scoring.repeats import ERROR_TITLES, MEAN, Repeats, Spread, differences_table, scores_table
 from posekit.training.log import read_run
 
+_FORMAT = "posekit comparison 1"  # of results.yaml
 _KEPT = ("interval95", "comparison", "training", "config", "machine", "software", "posekit", "commit")
 
 
@@ -50,10 +49,8 @@ def write_results(plan: Plan, comparison: Comparison) -> str:
         text = _tables(plan, comparison, models, metrics)
         _write(plan.out / "results.md", text)
         _write(plan.out / "results.csv", _csv(comparison, metrics))
-        write_results_file(
-            plan.out / "results.yaml",
-            [{key: contents.get(key) for key in (*comparison.kept, *_KEPT)} for contents in metrics.values()],
-        )
+        runs = [{key: contents.get(key) for key in (*comparison.kept, *_KEPT)} for contents in metrics.values()]
+        _write(plan.out / "results.yaml", yaml.safe_dump({"format": _FORMAT, "runs": runs}, sort_keys=False, allow_unicode=True))
         save_figure(_figure(plan, comparison, models), plan.out / "comparison.png")
         curves = {model: _mean_run([read_run(run.folder) for run in runs]) for model, runs in runs_by_model.items()}
         save_figure(training_curves(curves), plan.out / "curves.png")
@@ -141,3 +138,32 @@ def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
     for same_epoch in zip(*(run.rows for run in runs), strict=False):
         rows.append({key: float(np.mean([row.get(key, np.nan) for row in same_epoch])) for key in same_epoch[0]})
     return replace(runs[0], rows=rows)
+
+
+def read_results_file(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, float]]]:
+    """Load results.yaml as a dictionary: (model, seed) -> (name of the metric, values in percent by joint group or error).
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is not the results.yaml of a comparison.
+    """
+    try:
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if contents["format"] != _FORMAT or not contents["runs"]:
+            raise ValueError(f"format is not {_FORMAT!r}, or there are no runs")
+        return {(run["comparison"]["model"], run["comparison"]["seed"]): _values(run) for run in contents["runs"]}
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not a results.yaml of posekit compare ({' '.join(str(error).split())})") from error
+
+
+def _values(run: Mapping) -> tuple[str, dict[str, float]]:
+    if "groups" in run:
+        return run["metric"], {**run["groups"], MEAN: float(run["pooled_mean"])}
+    values = {}
+    for key, title in ERROR_TITLES.items():
+        if key == "error" or run.get(key) is not None:
+            values[title] = float(run[key])
+    return "error", values

@@ -1,11 +1,13 @@
-"""Measures of the penalty in a region with 95 % confidence intervals, for tables and JSON files."""
+"""Measures of the penalty in a region with 95 % confidence intervals, and shares of the gradient, for tables and JSON files."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
+from posekit.losses.explain import AnchorMaps
 from posekit.metrics.bootstrap import in_percent, percentiles95, resampled_sums
 
 # Measure -> (column title, factor from the measure to the printed unit).
@@ -20,6 +22,9 @@ MEASURES = tuple(_COLUMNS)
 _WITHOUT_INTERVAL = "area_share"  # this measure depends only on the people, not on the model
 _MIN_IMAGES = 10  # minimum number of images with the region; an interval from fewer images would be too narrow
 _MAPS = 5  # column of `sums_P6` with the number of heatmaps
+
+LOSSES = ("BCE", "anchor loss")
+KINDS = ("target above 0", "true negatives above the anchor", "other true negatives")
 
 
 class Estimate(NamedTuple):
@@ -122,3 +127,41 @@ def to_json(estimates: Estimate | Mapping) -> dict:
         return {name: to_json(item) for name, item in estimates.items()}
     value, *ends = (number if math.isfinite(number) else None for number in estimates)
     return {"value": value, "interval95": ends}
+
+
+def summed_gradients(maps: AnchorMaps) -> np.ndarray:
+    """Sum the absolute gradients of both losses with respect to the logits, for each person and kind of pixel.
+
+    Parameters
+    ----------
+    maps : AnchorMaps
+        Maps of shape (B, K, H, W); heatmaps without an anchor are ignored.
+
+    Returns
+    -------
+    (B, 2, 3) float64 : sums by person, loss (`LOSSES`) and kind of pixel (`KINDS`), over all joints.
+    """
+    counted = ~maps.anchor.isnan()
+    above = maps.probability > maps.anchor
+    kinds = torch.stack([~maps.mask & counted, maps.mask & above, maps.mask & ~above & counted])
+    gradients = torch.stack([maps.probability - maps.target, maps.gradient]).abs().double()
+    return torch.einsum("lbkhw,tbkhw->blt", gradients, kinds.double()).cpu().numpy()
+
+
+def gradient_shares(sums_N23: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return loss -> kind of pixel -> percentage of the absolute gradient; NaN if the gradient is 0."""
+    sums_23 = sums_N23.sum(0)
+    shares_23 = in_percent(sums_23, sums_23.sum(-1, keepdims=True))
+    return {loss: dict(zip(KINDS, row.tolist(), strict=True)) for loss, row in zip(LOSSES, shares_23, strict=True)}
+
+
+def gradient_lines(shares: dict[str, dict[str, float]]) -> list[str]:
+    """Format the shares as text, one line per loss."""
+    lines = ["  ".join([f"{'% of the gradient':<17}", *KINDS])]
+    for loss, share_by_kind in shares.items():
+        cells = [f"{loss:<17}"]
+        for kind, share in share_by_kind.items():
+            cell = "-" if math.isnan(share) else f"{share:.1f}"
+            cells.append(cell.rjust(len(kind)))
+        lines.append("  ".join(cells))
+    return lines

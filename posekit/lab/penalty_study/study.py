@@ -17,15 +17,19 @@ from posekit import heatmaps
 from posekit.data.sample import Failure
 from posekit.errors import DataError, WeightsError
 from posekit.geometry import Crop
-from posekit.lab.penalty_study.gradient_shares import KINDS, LOSSES, gradient_lines, gradient_shares, summed_gradients
 from posekit.lab.penalty_study.measures import (
+    KINDS,
+    LOSSES,
     MEASURES,
     Groups,
     Measures,
     Regions,
     differences,
     estimates,
+    gradient_lines,
+    gradient_shares,
     measure_lines,
+    summed_gradients,
     to_json,
 )
 from posekit.losses.explain import anchor_maps
@@ -62,7 +66,7 @@ class PenaltyStudy:
     hard : (N, K, 3) int64
         Number of pixels of each region with a probability above the anchor.
     gradient : (N, 2, 3) float64
-        Sums of the losses' absolute gradients, see `posekit.lab.penalty_study.gradient_shares.summed_gradients`.
+        Sums of the losses' absolute gradients, see `posekit.lab.penalty_study.measures.summed_gradients`.
     failures : tuple of Failure
         People whose images could not be read; these people are not evaluated.
     targets : str

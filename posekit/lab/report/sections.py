@@ -1,14 +1,34 @@
-"""Sections of the page with charts and tables."""
+"""Sections of the page, with charts as inline SVG and with tables."""
 
+import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from posekit.lab.report import charts, tables
-from posekit.lab.report.charts import Chart
-from posekit.lab.report.tables import Table
+import numpy as np
+from markupsafe import Markup
+
+from posekit.drawing import curves as draw
+from posekit.lab.report import tables
+from posekit.lab.report.tables import Table, spaced
 from posekit.metrics import DoubleCounting
+from posekit.scoring.analysis import diagnosis_shares, double_shares
 from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
+
+_CURVE_POINTS = 101
+_MAX_GROUP_CURVES = 8  # with more groups, only the curve of the mean is drawn
+# Colours of matplotlib, each with the CSS colour that replaces it: the page may be light or dark.
+_COLOURS = {"#000000": "currentColor", "#ffffff": "var(--card)"}
+_ID = re.compile(r'(id="|url\(#|href="#)')
+
+
+@dataclass(frozen=True)
+class Chart:
+    """An SVG element with its caption."""
+
+    svg: Markup
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +49,7 @@ def all_sections(models: Mapping[str, Scores], details: Mapping) -> list[Section
     totals = [tables.totals(scores), tables.groups(scores), tables.joints(scores), tables.directions(scores)]
     sections = [
         Section("scores", "Scores", tables=totals),
-        Section("errors", "Errors and confidence", charts=charts.error_charts(scores)),
+        Section("errors", "Errors and confidence", charts=error_charts(scores)),
         _diagnosis(models, names[0]),
     ]
     if scores.double_counting is not None:
@@ -53,7 +73,7 @@ def _diagnosis(models: Mapping[str, Scores], name: str) -> Section:
         f"The table shows {name}."
     )
     table = tables.diagnosis(scores, scores.diagnosis)
-    return Section("diagnosis", "Kinds of error", text, [charts.diagnosis_chart(models)], [table])
+    return Section("diagnosis", "Kinds of error", text, [diagnosis_chart(models)], [table])
 
 
 def _double_counting(models: Mapping[str, Scores], name: str, double: DoubleCounting) -> Section:
@@ -63,7 +83,7 @@ def _double_counting(models: Mapping[str, Scores], name: str, double: DoubleCoun
         f"{scores.pck.threshold:g} {tables.unit(scores)}s away from the highest peak. The table shows {name}."
     )
     table = tables.double_counting(scores, double)
-    return Section("double-counting", "Double counting", text, [charts.double_counting_chart(models)], [table])
+    return Section("double-counting", "Double counting", text, [double_counting_chart(models)], [table])
 
 
 def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Section:
@@ -72,4 +92,90 @@ def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Sectio
         f"A is {names[0]}, B is {names[1]}, both evaluated on the same people. Intervals are from a paired bootstrap over people."
     )
     table = tables.comparison(paired, names)
-    return Section("comparison", "Comparison", text, charts.comparison_charts(paired, names), [table])
+    return Section("comparison", "Comparison", text, comparison_charts(paired, names), [table])
+
+
+def error_charts(scores: Scores) -> list[Chart]:
+    """Draw the PCK curves, a bar per joint, the error histogram and, if predictions have scores, the reliability diagram."""
+    pck = scores.pck
+    mean_joints = list(scores.mean_joints)
+    groups = scores.people.skeleton.group_indices
+    curves = {"Mean": _curve(scores, scores.mean_joints)}
+    if len(groups) <= _MAX_GROUP_CURVES:
+        curves |= {name: _curve(scores, joints) for name, joints in groups.items()}
+    joints = {spaced(joint): percent for joint, percent in scores.joints.items()}
+    curve_figure = draw.pck_curves(curves, metric=scores.metric, threshold=pck.threshold, reference=scores.reference)
+    error_figure = draw.error_histogram(pck.errors[:, mean_joints], threshold=pck.threshold, reference=scores.reference)
+    charts = [
+        _chart(curve_figure, "curves", "Score against the threshold, pooled over the joints of each curve."),
+        _chart(draw.joint_bars({"": joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
+        _chart(error_figure, "errors", "Distance to the true joint, over the joints of the means."),
+    ]
+    counted = pck.counted[:, mean_joints]
+    confidences = scores.predictions.scores[:, mean_joints][counted]
+    if np.isfinite(confidences).any():
+        figure = draw.reliability(confidences, pck.correct[:, mean_joints][counted])
+        caption = "Reliability: share of correct joints in each bin of scores; all bins hold equally many joints."
+        charts.append(_chart(figure, "reliability", caption))
+    return charts
+
+
+def diagnosis_chart(models: Mapping[str, Scores]) -> Chart:
+    """Draw the share of each kind of error in each joint group."""
+    shares = {name: diagnosis_shares(scores, scores.diagnosis) for name, scores in models.items()}
+    return _chart(draw.diagnosis_bars(shares), "diagnosis", "Share of each kind of error in each joint group.")
+
+
+def double_counting_chart(models: Mapping[str, Scores]) -> Chart:
+    """Draw how often heatmaps have several peaks and which joints the peaks lie on, for models whose peaks are stored."""
+    shares = {}
+    for name, scores in models.items():
+        if scores.double_counting is not None:
+            shares[name] = double_shares(scores, scores.double_counting)
+    caption = "Heatmaps with several peaks, and which joints the peaks lie on."
+    return _chart(draw.double_counting_bars(shares), "double-counting", caption)
+
+
+def comparison_charts(paired: PairedComparison, names: tuple[str, str]) -> list[Chart]:
+    """Draw the differences between two models with confidence intervals, and the PCK curves of both."""
+    first = paired.first
+    differences = {}
+    for group, row in {**paired.groups, "Mean": paired.total}.items():
+        differences[group] = (row.difference, row.low, row.high)
+    curves = {name: _curve(scores, scores.mean_joints) for name, scores in zip(names, (first, paired.second), strict=True)}
+    figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
+    return [
+        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
+        _chart(figure, "both-curves", "Pooled mean of both models against the threshold."),
+    ]
+
+
+def _curve(scores: Scores, joints: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    thresholds = np.linspace(0, max(scores.pck.threshold, scores.pck.auc_thresholds[-1]), _CURVE_POINTS)
+    return thresholds, scores.pck.curve(thresholds, joints)
+
+
+def _chart(figure, name: str, caption: str) -> Chart:
+    return Chart(inline_svg(figure, name), caption)
+
+
+def inline_svg(figure, name: str) -> Markup:
+    """Convert a matplotlib figure to an SVG element whose black and white follow the colour scheme of the page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        Prefix of the ids inside the SVG; must be unique on the page.
+    """
+    from matplotlib import rc_context
+
+    text = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "posekit"}):
+        figure.savefig(text, format="svg", transparent=True, metadata=no_metadata)
+    svg = text.getvalue()
+    svg = _ID.sub(rf"\g<1>{name}-", svg[svg.index("<svg") :])
+    for colour, replacement in _COLOURS.items():
+        svg = svg.replace(colour, replacement)
+    return Markup(svg)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.lab.report.galleries import Gallery
-from posekit.lab.report.images import PersonImages
+from posekit.lab.report.images import Gallery, PersonImages
 from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
 from posekit.metrics import Diagnosis, DoubleCounting
 from posekit.scoring.score import Scores

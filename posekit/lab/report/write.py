@@ -17,8 +17,16 @@ from tqdm import tqdm
 
 from posekit import __version__
 from posekit.files import atomic_write
-from posekit.lab.report.galleries import CLIPPED_AT, Gallery, mean_errors, select_galleries
-from posekit.lab.report.images import SMALL, THUMBNAIL, PersonImages, read_person_images
+from posekit.lab.report.images import (
+    CLIPPED_AT,
+    SMALL,
+    THUMBNAIL,
+    Gallery,
+    PersonImages,
+    mean_errors,
+    read_person_images,
+    select_galleries,
+)
 from posekit.lab.report.sections import all_sections
 from posekit.lab.report.tables import facts, interval, number, unit
 from posekit.lab.report.views import Viewer

@@ -16,7 +16,7 @@ _PREDICTIONS = "predictions.csv"
 
 
 class Comparison:
-    """Comparison of classifiers (a `posekit.lab.compare.comparison.Comparison`)."""
+    """Comparison of classifiers (a `posekit.lab.compare.plan.Comparison`)."""
 
     config_class = ClassifierConfig
     open = ClassifierTraining

@@ -16,7 +16,7 @@ _PREDICTIONS = "predictions.h5"
 
 
 class Comparison:
-    """Comparison of pose models (a `posekit.lab.compare.comparison.Comparison`)."""
+    """Comparison of pose models (a `posekit.lab.compare.plan.Comparison`)."""
 
     config_class = PoseConfig
     open = PoseTraining

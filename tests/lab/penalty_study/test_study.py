@@ -13,7 +13,7 @@ import posekit
 from posekit.data import open_people
 from posekit.data.sample import Failure
 from posekit.errors import DataError, ImageError
-from posekit.lab.penalty_study.gradient_shares import LOSSES
+from posekit.lab.penalty_study.measures import LOSSES
 from posekit.lab.penalty_study.study import REGIONS, PenaltyComparison, PenaltyStudy, penalty_study
 from posekit.losses import HeatmapAnchorLoss, HeatmapBCE
 from posekit.losses.anchor import hard_pixels

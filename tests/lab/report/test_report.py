@@ -12,9 +12,8 @@ from posekit.errors import OutputError, PredictionsError
 from posekit.geometry import Crop
 from posekit.heatmaps import encode
 from posekit.images import write_image
-from posekit.lab.report import charts, tables
-from posekit.lab.report.galleries import mean_errors, rank_by_error, select_double_counted
-from posekit.lab.report.images import SMALL, data_uri, read_person_images
+from posekit.lab.report import sections, tables
+from posekit.lab.report.images import SMALL, data_uri, mean_errors, rank_by_error, read_person_images, select_double_counted
 from posekit.lab.report.write import write_report
 from posekit.opencv import cv2
 from posekit.scoring.io.files import read_predictions
@@ -82,7 +81,7 @@ def maps_at(points, people, size=MAP):
 @pytest.fixture(autouse=True)
 def unrendered_charts(monkeypatch):
     """Leave the charts' SVG empty, which is slow to render; the module's `page`, made before, has it."""
-    monkeypatch.setattr(charts, "inline_svg", lambda figure, name: Markup(""))
+    monkeypatch.setattr(sections, "inline_svg", lambda figure, name: Markup(""))
 
 
 class Page(HTMLParser):
@@ -318,7 +317,7 @@ def test_predictions_without_scores_have_no_reliability(people):
     predictions.scores[:] = np.nan
     scores = score(people, predictions)
     assert "mean score" not in tables.joints(scores).head
-    assert len(charts.error_charts(scores)) == len(charts.error_charts(make_scores(people))) - 1
+    assert len(sections.error_charts(scores)) == len(sections.error_charts(make_scores(people))) - 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

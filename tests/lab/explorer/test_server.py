@@ -5,9 +5,9 @@ import pytest
 
 from posekit.errors import ConfigError
 
-pytest.importorskip("starlette", reason="the extra explore is not installed")
+pytest.importorskip("nicegui", reason="the extra explore is not installed")
 
-from posekit.lab.explorer.loopback import Guard, listen
+from posekit.lab.explorer.server import Guard, listen
 
 
 def request(method="GET", kind="http", **headers):
