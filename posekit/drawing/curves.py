@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from posekit.drawing.style import (
     BLUE,
-    DASHES,
+    DOTTED,
     INK,
     ON_DARK,
     ON_LIGHT,
@@ -23,6 +23,7 @@ from posekit.drawing.style import (
     SMALL,
     TEXT,
     canvas,
+    curve_style,
     legend,
     name_axes,
     name_rows,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SEAM: Mapping[str, Any] = {"edgecolor": "#ffffff", "linewidth": 0.4}
-
-_BAR = 0.125  # height of one bar, inches
 _FILLED = 0.8  # fraction of a row's height that the bars fill
 
 # Histogram of errors: number of bins per threshold, and number of thresholds on the axis.
@@ -76,11 +75,9 @@ def pck_curves(
     figure, axes = canvas(2.6)
     highest = max(threshold, 0)
     for i, (name, (thresholds, percent)) in enumerate(curves.items()):
-        colour, _ = SERIES[i % len(SERIES)]
-        dashes = DASHES[i // len(SERIES) % len(DASHES)]
-        axes.plot(thresholds, percent, dashes, color=colour, linewidth=1.2, label=shortened(name))
+        axes.plot(thresholds, percent, linewidth=1.2, label=shortened(name), **curve_style(i))
         highest = max(highest, np.max(thresholds, initial=0))
-    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
+    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=DOTTED, label=f"threshold {threshold:g}")
     axes.set(xlim=(0, 1.02 * highest), ylim=(0, 100))
     name_axes(axes, f"threshold / {_unbracketed(reference)}", f"{metric.partition('@')[0]} (%)")
     legend(figure, axes)
@@ -114,13 +111,18 @@ def error_histogram(errors: ArrayLike, *, threshold: float, reference: str) -> "
     errors : float, any shape
         Errors relative to the reference size; NaN where a joint is not evaluated, inf where a joint was not predicted.
     threshold : float
-        Largest error of a correct joint, > 0. A bin is a tenth of the threshold wide and includes its upper end.
+        Largest error of a correct joint, > 0. A bin is a tenth of the threshold wide and includes the upper end.
     reference : str
         Name of the reference size, e.g. "head size"; text in brackets is not shown.
     """
     bins = _BINS * _SPAN
-    percent = _error_shares(errors, threshold, bins)
     width = threshold / _BINS
+    distances = np.asarray(errors, np.float64)
+    distances = distances[~np.isnan(distances)]
+    upper_ends = threshold * (np.arange(1, bins + 1) / _BINS)
+    indices = np.searchsorted(upper_ends, distances, side="left")  # `bins`: beyond the last bin
+    indices[np.isinf(distances)] = bins + 1
+    percent = 100 * np.bincount(indices, minlength=bins + 2) / max(len(distances), 1)
     starts = width * np.arange(bins)
     figure, axes = canvas(2.4)
 
@@ -162,10 +164,8 @@ def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Fi
     above.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--", label="share = score")
     above.plot(binned.score, binned.share, "o-", color=BLUE, markersize=3.5, linewidth=1.2, label="joints by score")
     above.set(xlim=(min([0, *binned.low]), max([1.02, *binned.high])), ylim=(0, 1.02))
-    if len(binned.counts):
-        above.set_title(f"expected calibration error {binned.calibration_error:.3f}", fontsize=TEXT)
-    else:
-        above.set_title("no joint has a score", fontsize=TEXT)
+    error = f"expected calibration error {binned.calibration_error:.3f}"
+    above.set_title(error if len(binned.counts) else "no joint has a score", fontsize=TEXT)
     below.bar(binned.low, binned.counts, binned.high - binned.low, align="edge", color=SKY, edgecolor=BLUE, linewidth=0.5)
     below.yaxis.set_major_formatter("{x:,.0f}")
     below.yaxis.get_major_locator().set_params(nbins=2, integer=True)
@@ -183,16 +183,12 @@ def diagnosis_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) -> "Figu
     ----------
     models : mapping of str to mapping of str to (4,) float
         Percentages of good, jitter, inversion and miss; by model, then by joint or joint group.
-
-    Raises
-    ------
-    ValueError
-        If a joint does not have four numbers.
     """
     names, cells = _table(models, len(_DIAGNOSIS))
     figure, axes = canvas(_figure_height(cells))
     positions, thickness = _bar_positions(cells)
-    starts = np.cumsum(np.nan_to_num(cells), -1) - np.nan_to_num(cells)
+    percentages = np.nan_to_num(cells)
+    starts = np.cumsum(percentages, -1) - percentages
     for i, (error, (colour, text_colour)) in enumerate(_DIAGNOSIS.items()):
         percent = cells[..., i].ravel()
         bars = axes.barh(positions.ravel(), percent, thickness, left=starts[..., i].ravel(), color=colour, label=error, **_SEAM)
@@ -215,13 +211,7 @@ def double_counting_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) ->
     models : mapping of str to mapping of str to (4,) float
         Four percentages; by model, then by joint or joint group. The first is the percentage of heatmaps with several
         peaks. The other three are percentages of the heatmaps with several peaks: the highest peak is correct; only a
-        lower peak is correct; a lower peak is on the opposite (left or right) joint. NaN has no bar; for example, the
-        last percentage is NaN for joints without an opposite.
-
-    Raises
-    ------
-    ValueError
-        If a joint does not have four numbers.
+        lower peak is correct; a lower peak is on the opposite (left or right) joint, NaN for joints without an opposite.
     """
     names, cells = _table(models, len(_DOUBLE_COUNTING))
     figure, panels = canvas(_figure_height(cells, panels=2), rows=2, columns=2, sharey=True, sharex=True)
@@ -234,17 +224,13 @@ def double_counting_bars(models: Mapping[str, Mapping[str, Sequence[float]]]) ->
     return figure
 
 
-def difference_bars(
-    differences: Mapping[str, tuple[float, float, float]], *, label: str = "difference (percentage points)"
-) -> "Figure":
+def difference_bars(differences: Mapping[str, tuple[float, float, float]]) -> "Figure":
     """Draw paired differences of two models as bars; a bar is filled if the confidence interval excludes 0.
 
     Parameters
     ----------
     differences : mapping of str to (difference, low, high)
         Difference and both ends of the 95 % confidence interval, in percentage points; by joint group.
-    label : str
-        Label of the axis.
     """
     names, cells = _table({"": differences}, 3)
     difference, low, high = cells[0].T
@@ -258,7 +244,7 @@ def difference_bars(
     axes.axvline(0, color=INK, linewidth=0.8)
     name_rows([axes], names)
     _name_right(axes, rows, [f"{value:+.1f}".replace("-", "−") for value in difference])
-    name_axes(axes, label)
+    name_axes(axes, "difference (percentage points)")
     legend(figure, axes)
     return figure
 
@@ -288,7 +274,7 @@ def _bar_positions(cells: np.ndarray) -> tuple[np.ndarray, float]:
 def _figure_height(cells: np.ndarray, panels: int = 1) -> float:
     """Height in inches at which the number of each bar fits, for panels stacked vertically, with a legend of all models."""
     models, rows = cells.shape[:2]
-    bars = max(rows, 1) * max(0.17, _BAR * models / _FILLED)
+    bars = max(rows, 1) * max(0.17, 0.125 * models / _FILLED)
     titles = 0.35 * panels if panels > 1 else 0.0
     return 0.6 + 0.14 * models + panels * bars + titles
 
@@ -307,7 +293,7 @@ def _draw_bars(axes: "Axes", names: Sequence[str], cells_MR: np.ndarray, models:
 
 
 def _write_value(axes: "Axes", value: float, y: float, text_colour: str) -> None:
-    """Write a value inside the end of its bar if the bar is long enough, otherwise beside the bar."""
+    """Write a value inside the end of the bar if the bar is long enough, otherwise beside the bar."""
     inside = value > 30
     axes.annotate(
         f"{value:.1f}",
@@ -331,13 +317,3 @@ def _name_right(axes: "Axes", positions: np.ndarray, labels: Sequence[str]) -> N
 
 def _unbracketed(reference: str) -> str:
     return reference.partition(" (")[0]
-
-
-def _error_shares(errors: ArrayLike, threshold: float, bins: int) -> np.ndarray:
-    """(bins + 2,) percentages of joints: in each bin, beyond the last bin, and not predicted."""
-    distances = np.asarray(errors, np.float64)
-    distances = distances[~np.isnan(distances)]
-    upper_ends = threshold * (np.arange(1, bins + 1) / _BINS)
-    indices = np.searchsorted(upper_ends, distances, side="left")
-    indices[np.isinf(distances)] = bins + 1
-    return 100 * np.bincount(indices, minlength=bins + 2) / max(len(distances), 1)

@@ -5,7 +5,6 @@ softmax over two classes) have this same curve.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,8 +41,6 @@ _COLOURS = [colour for colour, _ in SERIES[:6]]
 _DASHES = ("-", "--", "-.")
 # Values of q from 0 to 0.9999, denser towards 1, where the losses are infinite.
 _LINE = 1 - torch.linspace(1, 0.01, 400, dtype=torch.float64) ** 2
-_LOSS_TICKS = range(5)
-_GRADIENT_TICKS = range(0, 21, 5)
 
 # Values of q and q* in the columns and rows of a map.
 _CELLS = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
@@ -54,16 +51,9 @@ _GAPS = torch.linspace(-0.75, 0.75, 7, dtype=torch.float64)
 _LIGHTNESS = (0.3, 0.6, 0.1)  # weights of red, green and blue
 
 
-@dataclass(frozen=True)
-class _ColourScale:
-    """Logarithmic colour scale from the lowest to the highest tick; values outside have the colours of the ends."""
-
-    colour_map: str
-    ticks: Mapping[float, str]
-
-
-_LOSS_COLOURS = _ColourScale(COLOUR_MAP, {value: f"{value:g}" for value in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)})
-_RATIO_COLOURS = _ColourScale(DIVERGING, {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "2", 4: "4"})
+# Ticks of the logarithmic colour scales; values beyond the lowest and the highest tick have the colours of the ends.
+_LOSS_TICKS = {value: f"{value:g}" for value in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)}
+_RATIO_TICKS = {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "2", 4: "4"}
 
 
 def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.1, 0.5, 0.9)) -> "Figure":
@@ -96,7 +86,7 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
         for axes, quantity in ((left, "loss L"), (right, "gradient dL/dq")):
             axes.set_title(f"γ = {gamma:g}", fontsize=TEXT)
             name_axes(axes, _BACKGROUND if i == len(gammas) - 1 else "", quantity)
-    for axes, ticks in ((panels[0], _LOSS_TICKS), (panels[1], _GRADIENT_TICKS)):
+    for axes, ticks in ((panels[0], range(5)), (panels[1], range(0, 21, 5))):
         axes.set(xlim=(0, 1), ylim=(0, ticks[-1]), yticks=ticks)
     legend(figure, panels[0])
     return figure
@@ -169,14 +159,14 @@ def _draw_loss(axes: "Axes", loss: np.ndarray) -> None:
         row = loss[int(anchor * len(loss))]
         if row[0] < level < row[-1]:
             label_places.append((np.interp(level, row, _CELLS), anchor))
-    _draw_map(axes, loss, list(_LEVELS), label_places, _LOSS_COLOURS)
+    _draw_map(axes, loss, list(_LEVELS), label_places, COLOUR_MAP, _LOSS_TICKS)
 
 
 def _draw_ratio(axes: "Axes", ratio: np.ndarray, gamma: float) -> None:
     q = (1 + _GAPS) / 2
     anchor = (1 - _GAPS) / 2
     _, levels = _loss_and_ratio(gamma, q, anchor)
-    _draw_map(axes, ratio, levels, list(zip(q, anchor, strict=True)), _RATIO_COLOURS)
+    _draw_map(axes, ratio, levels, list(zip(q, anchor, strict=True)), DIVERGING, _RATIO_TICKS)
 
 
 def _draw_map(
@@ -184,14 +174,15 @@ def _draw_map(
     values: np.ndarray,
     levels: Sequence[float] | np.ndarray,
     label_places: Sequence[tuple[float, float]],
-    scale: _ColourScale,
+    colour_map: str,
+    ticks: Mapping[float, str],
 ) -> None:
-    """Draw values as colours, with contour lines at `levels`; `label_places` has a point on each line for the line's label."""
+    """Draw values as colours, with contour lines at `levels`, which have their labels at `label_places`."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 
-    colours = colormaps[scale.colour_map]
-    norm = LogNorm(min(scale.ticks), max(scale.ticks))
+    colours = colormaps[colour_map]
+    norm = LogNorm(min(ticks), max(ticks))
     axes.grid(False)
     image = axes.imshow(values, origin="lower", extent=(0, 1, 0, 1), norm=norm, cmap=colours)
     if np.ptp(values) > 1e-6:  # no contour lines if all values are equal
@@ -202,7 +193,7 @@ def _draw_map(
         lines = axes.contour(_CELLS, _CELLS, values, levels, colors=line_colours, linewidths=0.7)
         axes.clabel(lines, fmt=_format_level, fontsize=SMALL, manual=label_places)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, extend="both")
-    bar.set_ticks(list(scale.ticks), labels=list(scale.ticks.values()), minor=False)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()), minor=False)
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=SMALL, length=2)
     bar.outline.set_visible(False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from posekit.drawing.pose import rescaled
 from posekit.drawing.style import COLOUR_MAP, COLUMN, DIVERGING, PAGE, SKY, SMALL, TEXT, canvas, plain, wrapped
 from posekit.skeletons import Skeleton
 
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
+    from posekit.drawing.person_view import ModelOutput
+    from posekit.losses.explain import AnchorMaps
+
 CROP_SIZE = 256
 """Width and height in pixels of the crops in figures."""
 MAX_COLUMNS = 10
 """Largest number of columns; narrower columns would have no room for titles."""
+_HEATMAP_COLUMNS = 5
 
 # Inches.
 _WIDEST_PANEL = 1.6
@@ -28,6 +33,11 @@ _NARROW_BAR = 0.9  # a shorter colour bar has room for only two labels, at its e
 # Legend: two entries fit side by side if the first has fewer letters than this, per inch of the figure's width.
 _SHORT_ENTRY = 8
 _DIM = 0.65  # factor on the brightness of the crop under a map
+
+_TRUTH: Mapping[str, Any] = {"marker": "+", "markersize": 7, "markeredgewidth": 1.2, "color": "white", "linestyle": "none"}
+_PREDICTED: Mapping[str, Any] = {
+    "marker": "o", "markersize": 9, "markeredgewidth": 1.0, "color": SKY, "markerfacecolor": "none", "linestyle": "none",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,102 @@ class MapPanel:
     outline: np.ndarray | None = None
 
 
+def heatmap_figure(output: "ModelOutput", joints: Sequence[int] | None = None, *, model: str = "") -> "Figure":
+    """Draw each joint's heatmap over the crop, as a grid of panels with one shared colour scale.
+
+    Parameters
+    ----------
+    output : ModelOutput
+        Output of a model for one person.
+    joints : sequence of int, optional
+        Indices of the joints to draw; all by default.
+    model : str
+        Name of the model, for the title.
+    """
+    joints = list(range(len(output.maps))) if joints is None else joints
+    view = output.view
+    panels = []
+    for joint in joints:
+        caption = f"peak {output.scores[joint]:.2f}"
+        panels.append(joint_panel(output, joint, output.maps[joint], title=joint_name(view.skeleton, joint), caption=caption))
+    scale = Scale("heatmap", max(0.0, float(output.maps[joints].max())))
+    title = f"{model}: heatmaps" if model else "heatmaps"
+    columns = min(_HEATMAP_COLUMNS, len(panels))
+    return map_figure(panels, scale, columns=columns, title=f"{title}\n{view.title}", truth=view.truth)
+
+
+def target_figure(output: "ModelOutput", joints: Sequence[int], *, gamma: float = 2.0, model: str = "") -> "Figure":
+    """Draw figure 3, the parts of anchor loss: image, target, mask, prediction, modulator and loss, in one row per joint.
+
+    The circle of high confidence (target > 0.5) is outlined on target, mask and prediction.
+
+    Parameters
+    ----------
+    output : ModelOutput
+        Output of a model for one person.
+    joints : sequence of int
+        Indices of the joints to draw.
+    gamma : float
+        Focusing exponent.
+    model : str
+        Name of the model, for the title.
+
+    Raises
+    ------
+    ValueError
+        If no joint is given.
+    """
+    view = output.view
+    maps = output.explain(gamma)
+    panels = []
+    for joint in joints:
+        panels += _target_panels(output, maps, joint)
+    for i, title in enumerate(("image", "target p", "mask M", "prediction q", "modulator", "loss")[: len(panels)]):
+        panels[i] = replace(panels[i], title=title)
+    scales = [
+        None,
+        Scale("p", 1.0),
+        Scale("M", 1.0, opaque=0.4),
+        Scale("q", float(maps.probability[0, joints].numpy().max(initial=0))),
+        factor_scale(maps.modulator[0, joints].numpy()),
+        Scale("AL", float(maps.loss[0, joints].numpy().max(initial=0))),
+    ]
+    title = f"anchor loss, {exponent_name(gamma)}\n{view.title}"
+    if model:
+        title = f"{model}: {title}"
+    return map_figure(panels, scales, rows=[joint_name(view.skeleton, joint) for joint in joints], title=title, truth=view.truth)
+
+
+def _target_panels(output: "ModelOutput", maps: "AnchorMaps", joint: int) -> list[MapPanel]:
+    image = joint_panel(output, joint, caption=" ")
+    target = maps.target[0, joint].numpy()
+    mask = maps.mask[0, joint].numpy()
+    circle = maps.circle[0, joint].numpy()
+    probability = maps.probability[0, joint].numpy()
+    modulator = maps.modulator[0, joint].numpy()
+    loss = maps.loss[0, joint].numpy()
+    anchor = f"q* {maps.anchor[0, joint].item():.2g}, max {probability.max():.2g}"
+    prediction = MapPanel(image.crop, probability, caption=output.missing_anchor(joint) or anchor, outline=circle)
+    if not output.view.known[joint]:  # the training loss ignores joints without a known location
+        nothing = MapPanel(image.crop, np.full_like(target, np.nan), caption=" ")
+        return [image, nothing, nothing, prediction, nothing, nothing]
+    return [
+        image,
+        MapPanel(image.crop, target, caption=f"p > 0.5: {circle.sum()} px", outline=circle),
+        MapPanel(image.crop, mask, caption=f"p = 0: {mask.sum():,} px", outline=circle),
+        prediction,
+        MapPanel(image.crop, modulator, caption=f"max {modulator[mask].max(initial=0):.4g}"),
+        MapPanel(image.crop, loss, caption=f"sum {loss.sum():.2g}"),
+    ]
+
+
+def joint_panel(output: "ModelOutput", joint: int, values: np.ndarray | None = None, **texts: str) -> MapPanel:
+    """Return a panel of the person's crop with marks at the joint; `texts` are the panel's title and caption."""
+    truth = rescaled(output.truth[joint], output.size, CROP_SIZE)
+    predicted = rescaled(output.predicted[joint], output.size, CROP_SIZE)
+    return MapPanel(output.view.cropped(CROP_SIZE), values, truth=truth, predicted=predicted, **texts)
+
+
 def map_figure(
     panels: Sequence[MapPanel],
     scales: Scale | Sequence[Scale | None],
@@ -151,12 +257,14 @@ def map_figure(
     margin, bar_height = (0.75, 0.4) if shared else (0.35, 0.85)
     side = min(_WIDEST_PANEL, (PAGE - margin) / columns)
     width = max(columns * side + margin, COLUMN)
-    panels = [_wrapped_texts(panel, side - _GAP) for panel in panels]
+    room = side - _GAP
+    panels = [replace(panel, title=wrapped(panel.title, room), caption=wrapped(panel.caption, room, SMALL)) for panel in panels]
     title = wrapped(title, width)
     truth = wrapped(f"true location: {truth}" if truth else "true location", width - _LEGEND_MARK)
     lines = len(title.splitlines()) + len(truth.splitlines())
     for i in range(0, len(panels), columns):
-        lines += _text_lines(panels[i : i + columns])
+        lines += max(len(panel.title.splitlines()) for panel in panels[i : i + columns])
+        lines += max(len(panel.caption.splitlines()) for panel in panels[i : i + columns])
     figure, axes = canvas(row_count * side + lines * _LINE + bar_height, width=width, rows=row_count, columns=columns)
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.03, wspace=0.0, hspace=0.0)
     axes = np.atleast_1d(axes)
@@ -175,17 +283,6 @@ def map_figure(
     figure.suptitle(title, fontsize=TEXT)
     _draw_legend(figure, panels, truth)
     return figure
-
-
-def _wrapped_texts(panel: MapPanel, width: float) -> MapPanel:
-    return replace(panel, title=wrapped(panel.title, width), caption=wrapped(panel.caption, width, SMALL))
-
-
-def _text_lines(panels: Sequence[MapPanel]) -> int:
-    """Number of text lines above and below a row of panels."""
-    above = max(len(panel.title.splitlines()) for panel in panels)
-    below = max(len(panel.caption.splitlines()) for panel in panels)
-    return above + below
 
 
 def _draw_panel(axes: "Axes", panel: MapPanel, scale: Scale) -> None:
@@ -213,11 +310,6 @@ def _draw_panel(axes: "Axes", panel: MapPanel, scale: Scale) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
-def enlarged(points: np.ndarray, size: int) -> np.ndarray:
-    """Convert points from a crop resized to `size` pixels to the same crop resized to `CROP_SIZE` pixels."""
-    return (np.asarray(points, np.float64) + 0.5) * CROP_SIZE / size - 0.5
-
-
 def exponent_name(gamma: float) -> str:
     """Format a focusing exponent for figures, with non-breaking spaces."""
     return f"γ\u00a0=\u00a0{gamma:g}"
@@ -242,12 +334,6 @@ def backdrop(crop_bgr: np.ndarray) -> np.ndarray:
 
 def _is_known(point: np.ndarray | None) -> TypeGuard[np.ndarray]:
     return point is not None and bool(np.isfinite(point).all())
-
-
-_TRUTH: Mapping[str, Any] = {"marker": "+", "markersize": 7, "markeredgewidth": 1.2, "color": "white", "linestyle": "none"}
-_PREDICTED: Mapping[str, Any] = {
-    "marker": "o", "markersize": 9, "markeredgewidth": 1.0, "color": SKY, "markerfacecolor": "none", "linestyle": "none",
-}  # fmt: skip
 
 
 def _outlined(style: Mapping[str, Any]) -> dict[str, Any]:

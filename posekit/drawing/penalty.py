@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from posekit.drawing.maps import CROP_SIZE, MapPanel, Scale, enlarged, exponent_name, factor_scale, joint_name, map_figure
-from posekit.drawing.person_view import ModelOutput, missing_anchor
+from posekit.arrays import require_array
+from posekit.drawing.maps import MapPanel, Scale, exponent_name, factor_scale, joint_name, joint_panel, map_figure
+from posekit.drawing.person_view import ModelOutput
 from posekit.losses.explain import anchor_maps
 from posekit.opencv import cv2
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_OPACITY = 0.8  # of the highest value in `overlay_heatmap`
 _QUANTITIES = {"penalty": "anchor loss minus cross entropy", "modulator": "modulator of anchor loss"}
 
 
@@ -45,8 +47,8 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
     """
     probability = np.asarray(probability_KHW, np.float64)
     target = np.asarray(target_KHW, np.float64)
-    if probability.ndim != 3 or probability.shape != target.shape:
-        raise ValueError(f"probability and target: expected the same (K, H, W), got {probability.shape} and {target.shape}")
+    require_array("probability", probability, ("K", "H", "W"), "float64")
+    require_array("target", target, probability.shape, "float64")
     maps = anchor_maps(torch.from_numpy(probability)[None], torch.from_numpy(target)[None], gamma)
     return maps.penalty[0].float().numpy()
 
@@ -85,7 +87,10 @@ def penalty_figure(
         for gamma in gammas:
             values = _values(output, gamma, quantity)[joints]
             scale = _scale(values, quantity)
-            column = [_panel(output, joint, values[i], scale) for i, joint in enumerate(joints)]
+            column = []
+            for joint, joint_values in zip(joints, values, strict=True):
+                caption = output.missing_anchor(joint) or f"highest {scale.format(np.nanmax(joint_values))}"
+                column.append(joint_panel(output, joint, joint_values, caption=caption))
             column[0] = replace(column[0], title=f"{name}\n{exponent_name(gamma)}" if several_gammas else name)
             columns.append(column)
             scales.append(scale)
@@ -105,8 +110,8 @@ def penalty_figure(
 def most_penalised(outputs: Sequence[ModelOutput], gamma: float, count: int) -> list[int]:
     """Return the indices of the `count` joints with the highest penalties, in ascending order.
 
-    Joints without a known true location are omitted. The penalties of each model are divided by the highest penalty of
-    that model, so that all models have equal weight.
+    Joints without a known true location are omitted. Each model's penalties are divided by the model's highest penalty, so that
+    all models have equal weight.
     """
     penalties = np.array([_values(output, gamma, "penalty").max((-2, -1)) for output in outputs])
     relative = (penalties / np.maximum(penalties.max(1, keepdims=True), np.finfo(np.float32).tiny)).sum(0)
@@ -130,32 +135,18 @@ def _scale(values: np.ndarray, quantity: str) -> Scale:
     return Scale("AL − BCE" if highest else "AL ≤ BCE", highest)
 
 
-def _panel(output: ModelOutput, joint: int, values: np.ndarray, scale: Scale) -> MapPanel:
-    return MapPanel(
-        crop=output.view.cropped(CROP_SIZE),
-        values=values,
-        caption=missing_anchor(output, joint) or f"highest {scale.format(np.nanmax(values))}",
-        truth=enlarged(output.truth[joint], output.size),
-        predicted=enlarged(output.predicted[joint], output.size),
-    )
-
-
-def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | None = None, alpha: float = 0.8) -> np.ndarray:
+def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
     """Blend a heatmap into an image: higher values are brighter and less transparent; 0 is transparent.
 
-    The colour map is "inferno", whose lightness increases evenly.
+    The colour map is "inferno", whose lightness increases evenly up to the heatmap's maximum.
 
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        BGR image of the region that the heatmap covers, e.g. the crop; not modified.
+        BGR image of the region that the heatmap covers, e.g. the crop.
     map_HW : (h, w) float
         Finite heatmap of any resolution. The heatmap is resized to the image; if the image is four times as large, the centre
         of heatmap pixel i is at image pixel 4 i + 1.5.
-    top : float, optional
-        Value with the brightest colour, > 0; by default the heatmap's maximum. Use the same `top` to compare heatmaps.
-    alpha : float
-        Opacity at `top`, 0 to 1.
 
     Returns
     -------
@@ -164,22 +155,18 @@ def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray, *, top: float | N
     Raises
     ------
     ValueError
-        If a shape or dtype is wrong, the heatmap is not finite, or `top` or `alpha` is out of range.
+        If a shape or dtype is wrong, or the heatmap is not finite.
     """
     heat = np.asarray(map_HW, np.float32)
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ValueError(f"image: expected (H, W, 3) uint8, got {image_bgr.shape} {image_bgr.dtype}")
-    if heat.ndim != 2 or not heat.size:
-        raise ValueError(f"heatmap: expected shape (h, w), got {heat.shape}")
+    require_array("image", image_bgr, ("H", "W", 3), "uint8")
+    require_array("heatmap", heat, ("h", "w"), "float32")
     if not np.isfinite(heat).all():
         raise ValueError("heatmap: expected finite numbers, got NaN or infinity")
-    if (top is not None and not 0 < top < np.inf) or not 0 <= alpha <= 1:
-        raise ValueError(f"expected top > 0 and alpha between 0 and 1, got top {top} and alpha {alpha}")
     height, width = image_bgr.shape[:2]
-    top = top or max(float(heat.max()), np.finfo(np.float32).tiny)
+    top = max(float(heat.max()), np.finfo(np.float32).tiny)
     # cv2.resize aligns the images' borders: the centre of heatmap pixel i is at (i + 0.5) * scale - 0.5.
     level = cv2.resize(np.clip(heat / top, 0, 1), (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     colours = cv2.applyColorMap(np.rint(255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)
     # The square root makes low values, which have dark colours, more visible.
-    opacity = alpha * np.sqrt(level)
+    opacity = _OPACITY * np.sqrt(level)
     return np.rint((1 - opacity) * image_bgr + opacity * colours).astype(np.uint8)

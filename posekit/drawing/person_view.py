@@ -111,9 +111,8 @@ class ModelOutput:
         targets = torch.from_numpy(self.targets).double()[None]
         return anchor_maps(maps, targets, gamma, anchor=anchor)
 
-
-def missing_anchor(output: ModelOutput, joint: int) -> str:
-    """Explain, for figures, why a joint's heatmap has no anchor; an empty string if the heatmap has an anchor."""
-    if not output.view.known[joint]:
-        return "true location not known"
-    return "" if output.targets[joint].max() > 0.5 else "no anchor: outside the crop"
+    def missing_anchor(self, joint: int) -> str:
+        """Explain, for figures, why a joint's heatmap has no anchor; an empty string if the heatmap has an anchor."""
+        if not self.view.known[joint]:
+            return "true location not known"
+        return "" if self.targets[joint].max() > 0.5 else "no anchor: outside the crop"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from posekit.arrays import require_array
 from posekit.geometry import Box
 from posekit.opencv import cv2
 from posekit.skeletons import Skeleton
@@ -17,7 +18,7 @@ LEFT = (0, 159, 230)
 RIGHT = (233, 180, 86)
 MIDDLE = (240, 240, 240)
 WRONG = (255, 60, 255)
-_DARK = (30, 30, 30)
+DARK = (30, 30, 30)
 _TEXT = (235, 235, 235)
 
 # Number of fractional bits of cv2's sub-pixel coordinates, which are fixed-point integers.
@@ -25,7 +26,7 @@ _PLACES = 4
 # Joints with larger coordinates are not drawn: cv2's integers would overflow.
 _FAR_PX = 1e5
 _GAP = 4
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_pose(
@@ -41,12 +42,11 @@ def draw_pose(
     Parameters
     ----------
     image_bgr : (H, W, 3) uint8
-        BGR image; not modified.
     joints_K2 : (K, 2) float
         Joints in image pixels. Joints that are not finite, and limbs that end at such joints, are not drawn.
     skeleton : Skeleton
     shown_K : (K,) bool, optional
-        True for joints to draw; limbs are drawn between two such joints. By default, all joints are drawn.
+        True for joints to draw, and to draw limbs between; all joints by default.
     box : Box, optional
         Bounding box to draw, as a thin frame.
 
@@ -59,14 +59,13 @@ def draw_pose(
     ValueError
         If an array has the wrong shape or dtype.
     """
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ValueError(f"image: expected (H, W, 3) uint8, got {image_bgr.shape} {image_bgr.dtype}")
+    require_array("image", image_bgr, ("H", "W", 3), "uint8")
     joints = np.asarray(joints_K2, dtype=np.float64)
-    _require_shape("joints", joints, (len(skeleton), 2))
+    require_array("joints", joints, (len(skeleton), 2), "float64")
     shown = _is_drawable(joints)
     if shown_K is not None:
-        _require_shape("shown", shown_K, (len(skeleton),))
-        shown = shown & np.asarray(shown_K, bool)
+        require_array("shown", shown_K, (len(skeleton),), "bool")
+        shown = shown & shown_K
     canvas = image_bgr.copy()
     stroke = _stroke_width(joints[shown])
     if box is not None:
@@ -103,10 +102,10 @@ def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[s
         )
     if titles is not None:
         images = [_titled(image, title) for image, title in zip(images, titles, strict=True)]
-    tiles = [cv2.copyMakeBorder(image, _GAP, _GAP, _GAP, _GAP, cv2.BORDER_CONSTANT, value=_DARK) for image in images]
+    tiles = [cv2.copyMakeBorder(image, _GAP, _GAP, _GAP, _GAP, cv2.BORDER_CONSTANT, value=DARK) for image in images]
     columns = min(columns, len(tiles))
     while len(tiles) % columns:
-        tiles.append(np.full_like(tiles[0], _DARK[0]))
+        tiles.append(np.full_like(tiles[0], DARK[0]))
     return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
 
 
@@ -156,18 +155,19 @@ def prediction_sheet(
     """
     shape = (len(crops), len(skeleton))
     counted = labelled if counted is None else counted
-    _require_shape("truth", truth, (*shape, 2))
-    _require_shape("labelled", labelled, shape)
-    _require_shape("counted", counted, shape)
+    require_array("truth", truth, (*shape, 2), "float")
+    require_array("labelled", labelled, shape, "bool")
+    require_array("counted", counted, shape, "bool")
     for name, (predicted, correct) in predictions.items():
-        _require_shape(f"{name}: predicted", predicted, (*shape, 2))
-        _require_shape(f"{name}: correct", correct, shape)
+        require_array(f"{name}: predicted", predicted, (*shape, 2), "float")
+        require_array(f"{name}: correct", correct, shape, "bool")
     show_truth = bool(labelled.any())
     comparisons = []
     for i, crop in enumerate(crops):
         person = {name: (predicted[i], correct[i]) for name, (predicted, correct) in predictions.items()}
-        comparison = draw_comparison(crop, person, truth[i], labelled[i], skeleton, tile, counted=counted[i], show_truth=show_truth)
-        comparisons.append(comparison)
+        comparisons.append(
+            draw_comparison(crop, person, truth[i], labelled[i], skeleton, tile, counted=counted[i], show_truth=show_truth)
+        )
     sheet = contact_sheet(comparisons, columns, titles)
     return np.vstack([sheet, _legend(sheet.shape[1], marks=show_truth)])
 
@@ -195,13 +195,18 @@ def draw_comparison(
     interpolation = cv2.INTER_AREA if len(crop) > tile else cv2.INTER_CUBIC
     image = cv2.resize(crop, (tile, tile), interpolation=interpolation)
     stroke = max(1.0, tile / 110)
-    truth = _to_tile(truth, len(crop), tile)
-    seam = np.full((len(_titled(image, "")), 2, 3), _DARK[0], np.uint8)
+    truth = rescaled(truth, len(crop), tile)
+    seam = np.full((len(_titled(image, "")), 2, 3), DARK[0], np.uint8)
     parts = []
     for name, (predicted, correct) in predictions.items():
         wrong = counted & ~correct
+        predicted = rescaled(predicted, len(crop), tile)
+        shown = _is_drawable(predicted)
+        drawn = image.copy()
+        _draw_skeleton(drawn, predicted, shown, skeleton, stroke)
+        for joint in np.flatnonzero(wrong & shown):
+            _mark_wrong(drawn, predicted[joint], truth[joint], stroke)
         title = f"{name}: {wrong.sum()} of {counted.sum()} wrong" if counted.any() else name
-        drawn = _draw_prediction(image, _to_tile(predicted, len(crop), tile), truth, wrong, skeleton, stroke)
         parts += [_titled(drawn, title), seam]
     if show_truth:
         drawn = image.copy()
@@ -219,33 +224,20 @@ def side_colour(*joints: str) -> tuple[int, int, int]:
     return LEFT if left else RIGHT
 
 
-def _require_shape(name: str, array, shape: tuple[int, ...]) -> None:
-    if np.shape(array) != shape:
-        raise ValueError(f"{name}: expected shape {shape}, got {np.shape(array)}")
-
-
 def _is_drawable(joints: np.ndarray) -> np.ndarray:
     return (np.abs(joints) < _FAR_PX).all(-1)  # False for NaN
 
 
-def _to_tile(joints: np.ndarray, size: int, tile: int) -> np.ndarray:
-    """Convert joints from crop pixels to tile pixels. Integer coordinates are pixel centres, so the border is at -0.5."""
-    return (np.asarray(joints, np.float64) + 0.5) * tile / size - 0.5
+def rescaled(points: np.ndarray, size: int, new_size: int) -> np.ndarray:
+    """Convert points in a square image to the same image resized from `size` to `new_size` pixels."""
+    # Integer coordinates are pixel centres, so the border of the image is at -0.5.
+    return (np.asarray(points, np.float64) + 0.5) * new_size / size - 0.5
 
 
 def _stroke_width(joints: np.ndarray) -> float:
     """Return the width of limbs in pixels: 1 for a person of up to 90 px, 11 for a person of 1000 px."""
     extent = np.ptp(joints, axis=0).max() if len(joints) else 0.0
     return float(np.clip(extent / 90, 1.0, 12.0))
-
-
-def _draw_prediction(image, predicted, truth, wrong, skeleton: Skeleton, stroke: float) -> np.ndarray:
-    canvas = image.copy()
-    shown = _is_drawable(predicted)
-    _draw_skeleton(canvas, predicted, shown, skeleton, stroke)
-    for i in np.flatnonzero(wrong & shown):
-        _mark_wrong(canvas, predicted[i], truth[i], stroke)
-    return canvas
 
 
 def _draw_skeleton(canvas, joints, shown, skeleton: Skeleton, stroke: float) -> None:
@@ -256,16 +248,16 @@ def _draw_skeleton(canvas, joints, shown, skeleton: Skeleton, stroke: float) -> 
         _draw_dot(canvas, joints[i], side_colour(skeleton.joints[i]), stroke)
 
 
-def _fixed_point(point) -> tuple[int, int]:
-    x, y = point
-    return round(x * 2**_PLACES), round(y * 2**_PLACES)
+def _fixed_point(point: np.ndarray) -> tuple[int, int]:
+    x, y = np.rint(point * 2**_PLACES).astype(int).tolist()
+    return x, y
 
 
 def _draw_line(canvas, start, end, colour, width: float) -> None:
     """Draw a line with a dark outline, as polygons, since the width of cv2's lines must be an integer."""
     along = (end - start) / max(np.hypot(*(end - start)), 1e-6)
     across = np.array([-along[1], along[0]])
-    for tone, half in ((_DARK, width / 2 + _outline_width(width)), (colour, width / 2)):
+    for tone, half in ((DARK, width / 2 + _outline_width(width)), (colour, width / 2)):
         corners = [start + half * across, end + half * across, end - half * across, start - half * across]
         cv2.fillConvexPoly(canvas, np.array([_fixed_point(corner) for corner in corners]), tone, cv2.LINE_AA, _PLACES)
 
@@ -279,9 +271,8 @@ def _draw_circle(canvas, centre, radius: float, colour, thickness: int = cv2.FIL
 
 
 def _draw_dot(canvas, centre, colour, stroke: float) -> None:
-    radius = stroke + 0.3
-    _draw_circle(canvas, centre, radius + _outline_width(stroke), _DARK)
-    _draw_circle(canvas, centre, radius, colour)
+    _draw_circle(canvas, centre, stroke + 0.3 + _outline_width(stroke), DARK)
+    _draw_circle(canvas, centre, stroke + 0.3, colour)
 
 
 def _mark_wrong(canvas, predicted, truth, stroke: float) -> None:
@@ -295,7 +286,7 @@ def _mark_wrong(canvas, predicted, truth, stroke: float) -> None:
     for direction in ((1, 1), (1, -1)):
         arm = 0.6 * radius * np.array(direction)
         _draw_line(canvas, truth - arm, truth + arm, WRONG, width)
-    _draw_circle(canvas, predicted, radius, _DARK, width + 2)
+    _draw_circle(canvas, predicted, radius, DARK, width + 2)
     _draw_circle(canvas, predicted, radius, WRONG, width)
 
 
@@ -303,7 +294,7 @@ def _draw_box(canvas, box: Box, width: int) -> None:
     centre = np.array(box.centre)
     top_left = _fixed_point(np.clip(centre - box.side / 2, -_FAR_PX, _FAR_PX))
     bottom_right = _fixed_point(np.clip(centre + box.side / 2, -_FAR_PX, _FAR_PX))
-    for tone, thickness in ((_DARK, width + 2), (MIDDLE, width)):
+    for tone, thickness in ((DARK, width + 2), (MIDDLE, width)):
         cv2.rectangle(canvas, top_left, bottom_right, tone, thickness, cv2.LINE_AA, _PLACES)
 
 
@@ -315,26 +306,22 @@ def _titled(image: np.ndarray, title: str) -> np.ndarray:
     """Add a strip with the title above the image."""
     width = image.shape[1]
     scale = _font_scale(width)
-    strip = np.full((round(44 * scale), width, 3), _DARK[0], np.uint8)
-    _write(strip, _shortened(title, width - 8, scale), 4, scale)
+    strip = np.full((round(44 * scale), width, 3), DARK[0], np.uint8)
+    text = title
+    while title and _text_width(text, scale) > width - 8:
+        title = title[:-1]
+        text = title + "..."
+    _write(strip, text, 4, scale)
     return np.vstack([strip, image])
 
 
 def _text_width(text: str, scale: float) -> int:
-    return cv2.getTextSize(text, _FONT, scale, 1)[0][0]
-
-
-def _shortened(text: str, width: int, scale: float) -> str:
-    if _text_width(text, scale) <= width:
-        return text
-    while text and _text_width(text + "...", scale) > width:
-        text = text[:-1]
-    return text + "..."
+    return cv2.getTextSize(text, FONT, scale, 1)[0][0]
 
 
 def _write(canvas, text: str, x: float, scale: float, line: int = 0) -> None:
     """Write text on line number `line` (from 0) of a strip with lines of height 44 * scale."""
-    cv2.putText(canvas, text, (round(x), round((44 * line + 30) * scale)), _FONT, scale, _TEXT, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, (round(x), round((44 * line + 30) * scale)), FONT, scale, _TEXT, 1, cv2.LINE_AA)
 
 
 def _legend(width: int, *, marks: bool) -> np.ndarray:
@@ -346,14 +333,16 @@ def _legend(width: int, *, marks: bool) -> np.ndarray:
     if marks:
         entries["wrong joint, line to the truth"] = WRONG
     positions = []
-    x, line = 8.0, 0
+    line = 0
+    x = 8.0
     for text in entries:
         entry_width = swatch + _text_width(text, scale) + 30
         if x + entry_width > width and x > 8:
-            x, line = 8.0, line + 1
+            line += 1
+            x = 8.0
         positions.append((x, line))
         x += entry_width
-    strip = np.full((round(line_height * (line + 1)), width, 3), _DARK[0], np.uint8)
+    strip = np.full((round(line_height * (line + 1)), width, 3), DARK[0], np.uint8)
     for (text, colour), (x, line) in zip(entries.items(), positions, strict=True):
         y = line_height * (line + 0.55)
         start = np.array([x + 0.2 * swatch, y])

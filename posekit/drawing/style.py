@@ -5,8 +5,12 @@ colour maps "inferno" or "berlin", whose lightness changes evenly.
 """
 
 import textwrap
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from posekit.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +36,9 @@ SERIES = (
     ("#7f7f7f", ON_DARK),
     ("#000000", "#ffffff"),
 )
-# Line styles: further curves repeat the colours with the next line style.
-DASHES = ("-", "--", ":")
+_DASHES = ("-", "--", ":")
+DOTTED = (0, (1, 1.5))
+"""matplotlib's line style of vertical marks."""
 # matplotlib's colour maps: sequential for values from 0, and diverging for values around a middle.
 COLOUR_MAP = "inferno"
 DIVERGING = "berlin"
@@ -48,17 +53,14 @@ SMALL = 6.0
 _LETTER = 0.6  # approximate width of a letter / font size
 
 
-def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int = 1, **options: Any) -> "tuple[Figure, Any]":
-    """Create a figure and its axes.
+def curve_style(i: int) -> dict[str, Any]:
+    """Return colour and line style of curve number `i`: after all colours of `SERIES`, the next line style follows."""
+    colour, _ = SERIES[i % len(SERIES)]
+    return {"color": colour, "linestyle": _DASHES[i // len(SERIES) % len(_DASHES)]}
 
-    Parameters
-    ----------
-    height, width : float
-        Size of the figure in inches.
-    rows, columns : int
-        Number of rows and columns of axes.
-    **options
-        Passed to ``Figure.subplots``.
+
+def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int = 1, **options: Any) -> "tuple[Figure, Any]":
+    """Create a figure of `height` x `width` inches, and its axes; `options` are passed to ``Figure.subplots``.
 
     Returns
     -------
@@ -140,3 +142,19 @@ def plain(text: str) -> str:
     """Escape text for matplotlib, which would show text between "$" as a formula, and omit labels such as "_x" from legends."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Save a figure in the format given by the suffix of the path.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    import matplotlib
+
+    # Type 42 fonts: publishers reject Type 3 fonts, matplotlib's default.
+    with atomic_write(path) as unfinished, matplotlib.rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # file names may contain characters that are in no installed font
+        figure.savefig(unfinished)

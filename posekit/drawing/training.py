@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.drawing.style import DASHES, INK, PAGE, SERIES, SMALL, TEXT, canvas, legend, name_axes, shortened
+from posekit.drawing.style import DOTTED, INK, PAGE, SMALL, TEXT, canvas, curve_style, legend, name_axes, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PCK = "PCK"
 
-_DOTTED = (0, (1, 1.5))
 _LABELS = {
     "pck": "validation {metric} (%)",
     "error": "validation error (%)",
@@ -104,10 +103,10 @@ def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
     """
     panels = list(_panels(runs))
     figure, panel_axes = _create_axes(runs, len(panels), _COLUMNS)
-    for axes, panel in zip(panel_axes, panels, strict=True):
-        _draw_curves(axes, panel.column, panel.runs, _line_styles(runs))
-        axes.set_ylabel(panel.label, fontsize=TEXT)
-        axes.set_title(panel.title, fontsize=SMALL)
+    for axes, (column, label, title, shown_runs) in zip(panel_axes, panels, strict=True):
+        _draw_curves(axes, column, shown_runs, _line_styles(runs))
+        axes.set_ylabel(label, fontsize=TEXT)
+        axes.set_title(title, fontsize=SMALL)
     _start_at_zero([axes for axes in panel_axes if axes.get_ylabel().endswith("(%)")])
     _draw_legend(figure, panel_axes[0], runs)
     return figure
@@ -116,15 +115,7 @@ def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
 def group_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
     """Plot validation PCK as a function of the epoch: one panel for all joints and one per joint group, with equal axes.
 
-    Parameters
-    ----------
-    runs : mapping of str to TrainingRun
-        By name.
-
-    Raises
-    ------
-    ValueError
-        If no run has any of these numbers.
+    The argument and the error are those of `training_curves`.
     """
     all_columns = ["pck"]
     for run in runs.values():
@@ -142,25 +133,18 @@ def group_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
     return figure
 
 
-@dataclass(frozen=True)
-class _Panel:
-    column: str
-    label: str
-    title: str
-    runs: Mapping[str, TrainingRun]
-
-
-def _panels(runs: Mapping[str, TrainingRun]) -> Iterator[_Panel]:
+def _panels(runs: Mapping[str, TrainingRun]) -> Iterator[tuple[str, str, str, Mapping[str, TrainingRun]]]:
+    """Yield column, label, title and runs of each panel."""
     losses: dict[tuple[str, str], dict[str, TrainingRun]] = {}
     for name, run in runs.items():
         losses.setdefault((run.loss, run.scale), {})[name] = run
     for loss_and_scale, same_loss in losses.items():
         if _any_has(same_loss, "loss"):
             title = "\n".join(shortened(part, 40) for part in loss_and_scale if part)
-            yield _Panel("loss", "training loss", title or "unknown loss", same_loss)
+            yield "loss", "training loss", title or "unknown loss", same_loss
     for column, label in _LABELS.items():
         if _any_has(runs, column):
-            yield _Panel(column, label.format(metric=_common_metric(runs)), "", runs)
+            yield column, label.format(metric=_common_metric(runs)), "", runs
 
 
 def _any_has(runs: Mapping[str, TrainingRun], column: str) -> bool:
@@ -204,7 +188,7 @@ def _draw_curves(axes: "Axes", column: str, runs: Mapping[str, TrainingRun], sty
         if run.warmup_epochs:
             warmup_colours.setdefault(run.warmup_epochs, []).append(style["color"])
     for epochs, colours in sorted(warmup_colours.items()):
-        axes.axvline(epochs + 0.5, color=colours[0] if len(colours) == 1 else INK, linewidth=0.8, linestyle=_DOTTED)
+        axes.axvline(epochs + 0.5, color=colours[0] if len(colours) == 1 else INK, linewidth=0.8, linestyle=DOTTED)
     axes.yaxis.get_offset_text().set_fontsize(SMALL)
 
 
@@ -236,18 +220,11 @@ def _draw_legend(figure: "Figure", axes: "Axes", runs: Mapping[str, TrainingRun]
     warmup_losses = {run.warmup_loss for run in runs.values() if run.warmup_epochs}
     if warmup_losses:
         label = f"end of the warm-up with {' or '.join(sorted(warmup_losses))}"
-        axes.plot([], [], color=INK, linewidth=0.8, linestyle=_DOTTED, label=label)
+        axes.plot([], [], color=INK, linewidth=0.8, linestyle=DOTTED, label=label)
     legend(figure, axes)
 
 
 def _line_styles(runs: Mapping[str, TrainingRun]) -> dict[str, dict[str, Any]]:
     """Return the style of each run's curves. Later curves are on top and thinner, so that equal curves are all visible."""
-    styles = {}
-    for i, name in enumerate(runs):
-        colour, _ = SERIES[i % len(SERIES)]
-        styles[name] = {
-            "color": colour,
-            "linestyle": DASHES[i // len(SERIES) % len(DASHES)],
-            "linewidth": 1 + 1.4 * (len(runs) - 1 - i) / len(runs),
-        }
-    return styles
+    count = len(runs)
+    return {name: {**curve_style(i), "linewidth": 1 + 1.4 * (count - 1 - i) / count} for i, name in enumerate(runs)}

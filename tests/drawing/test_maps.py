@@ -4,8 +4,9 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 
-from posekit.drawing.maps import CROP_SIZE, MapPanel, Scale, backdrop, enlarged, factor_scale, map_figure
+from posekit.drawing.maps import MapPanel, Scale, backdrop, factor_scale, heatmap_figure, map_figure, target_figure
 
+MAPS = np.random.default_rng(3).uniform(0.01, 0.99, (3, 16, 16)).astype(np.float32)
 LONG = "runs/mpii-hourglass8-anchor-gamma2/epochs/epoch-0100.safetensors"
 
 
@@ -126,12 +127,6 @@ def test_crop_without_a_map_keeps_its_colours():
     np.testing.assert_array_equal(grey, backdrop(coloured))
 
 
-def test_points_keep_their_place_when_enlarged():
-    size = CROP_SIZE // 2
-    # The crop's pixel 10 becomes pixels 20 and 21, whose middle is 20.5.
-    np.testing.assert_array_equal(enlarged(np.array([[10, 0.0]]), size), [[20.5, 0.5]])
-
-
 @pytest.mark.parametrize(("columns", "shared"), [(1, True), (6, True), (10, True), (1, False), (6, False), (8, False), (10, False)])
 def test_no_text_overlaps_or_leaves_the_figure(columns, shared, require_legible):
     many = panels(2 * columns, title=LONG, caption="q* = 0.0012, highest 0.00098", truth=np.ones(2), predicted=np.ones(2))
@@ -155,3 +150,74 @@ def test_panels_that_do_not_fit_are_an_error():
         map_figure(panels(11), Scale("q", 1), columns=11)
     with pytest.raises(ValueError, match=r"got 4 panels, 2 columns.*\['a'\]"):
         map_figure(panels(4), Scale("q", 1), columns=2, rows=["a"])
+
+
+def test_each_part_of_the_loss_is_shown(make_output):
+    output = make_output(MAPS)
+    figure = target_figure(output, [1, 2], gamma=3.0)
+    maps = output.explain(3.0)
+    for row, joint in enumerate([1, 2]):
+        image, *panels = figure.axes[6 * row : 6 * row + 6]
+        assert len(image.get_images()) == 1
+        parts = (maps.target, maps.mask, maps.probability, maps.modulator, maps.loss)
+        for axes, part in zip(panels, parts, strict=True):
+            np.testing.assert_allclose(images(axes)[1], part[0, joint].numpy(), rtol=1e-6)
+        captions = [axes.get_xlabel() for axes in panels]
+        q = MAPS[joint]
+        p = output.targets[joint]
+        assert captions[:2] == [f"p > 0.5: {(p > 0.5).sum()} px", f"p = 0: {(p == 0).sum()} px"]
+        assert captions[2].replace("\n", " ") == f"q* {q[p > 0.5].max():.2g}, max {q.max():.2g}"
+        assert captions[4] == f"sum {maps.loss[0, joint].sum():.2g}"
+    titles = [axes.get_title() for axes in figure.axes[:6]]
+    assert titles == ["image", "target p", "mask M", "prediction q", "modulator", "loss"]
+
+
+def test_the_circle_of_high_confidence_is_outlined(make_output):
+    figure = target_figure(make_output(MAPS), [0])
+    # The centre and its four neighbours are above 0.5: a cross of 12 edges.
+    assert [len(axes.lines) for axes in figure.axes[1:6]] == [12, 12, 12, 0, 0]
+
+
+def test_a_joint_outside_the_crop_has_no_anchor(make_output):
+    figure = target_figure(make_output(MAPS, joints=((300.0, 30.0), (70.0, 30.0), (50.0, 10.0))), [0])
+    assert "no anchor" in figure.axes[3].get_xlabel()
+    assert (images(figure.axes[4])[1] == 1).all()
+
+
+def test_a_joint_whose_place_is_not_known_has_neither_target_nor_loss(make_output):
+    panels = target_figure(make_output(MAPS, known=(False, True, True)), [0, 1]).axes
+    assert panels[3].get_xlabel().replace("\n", " ") == "true location not known"
+    for axes in (panels[1], panels[2], panels[4], panels[5]):
+        assert not axes.get_images()[1].get_alpha().any() and axes.get_xlabel().strip() == ""
+    assert panels[5 + 6].get_xlabel().startswith("sum") and panels[3].get_images()[1].get_alpha().any()
+
+
+def test_a_linear_head_below_zero_can_be_drawn(make_output):
+    assert len(heatmap_figure(make_output(-MAPS), [0]).axes[0].get_images()) == 2
+
+
+def test_titles_name_the_model(make_output):
+    for draw in (target_figure, heatmap_figure):
+        assert draw(make_output(MAPS), [0], model="bce").get_suptitle().startswith("bce: ")
+
+
+def test_all_heatmaps_are_in_the_sheet_in_the_same_colours(make_output):
+    figure = heatmap_figure(make_output(MAPS))
+    for axes, heatmap, name in zip(figure.axes[:3], MAPS, ["left wrist", "right wrist", "neck"], strict=True):
+        np.testing.assert_array_equal(images(axes)[1], heatmap)
+        assert (axes.get_title(), axes.get_xlabel()) == (name, f"peak {heatmap.max():.2f}")
+        assert axes.get_images()[1].norm.vmax == MAPS.max()
+    assert len(heatmap_figure(make_output(MAPS), [2]).axes[0].get_images()) == 2
+
+
+def test_without_truth_only_the_prediction_is_marked(make_output):
+    known = heatmap_figure(make_output(MAPS, known=(True,) * 3))
+    unknown = heatmap_figure(make_output(MAPS, known=(False,) * 3))
+    assert [line.get_marker() for line in known.axes[0].lines] == ["o", "+"]
+    assert [line.get_marker() for line in unknown.axes[0].lines] == ["o"]
+
+
+@pytest.mark.parametrize("joints", [[0], [0, 1, 2]])
+def test_figures_are_legible(make_output, require_legible, joints):
+    require_legible(target_figure(make_output(MAPS), joints))
+    require_legible(heatmap_figure(make_output(MAPS), joints))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, WRONG, contact_sheet, draw_comparison, draw_pose, prediction_sheet
+from posekit.drawing.pose import LEFT, MIDDLE, RIGHT, WRONG, contact_sheet, draw_comparison, draw_pose, prediction_sheet, rescaled
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.skeletons import COCO17, LSP14, MPII16, SKELETONS, Skeleton
@@ -193,6 +193,11 @@ def test_joints_keep_their_place_when_the_crop_is_enlarged():
     dot = np.argwhere(has_colour(pair[strip:, -256:], MIDDLE)).mean(0)
     # The crop's pixel 32 becomes the tile's pixels 128 … 131, whose middle is 129.5.
     np.testing.assert_allclose(dot, [81.5, 129.5], atol=0.5)
+
+
+def test_points_keep_their_place_when_the_image_is_resized():
+    # Pixel 10 becomes pixels 20 and 21, whose middle is 20.5.
+    np.testing.assert_array_equal(rescaled(np.array([[10, 0.0]]), 128, 256), [[20.5, 0.5]])
 
 
 def test_prediction_sheet_of_unequal_numbers():

@@ -11,10 +11,10 @@ from posekit import __version__
 from posekit.cli.naming import numbered
 from posekit.cli.predict import LISTINGS, PICTURES
 from posekit.cli.predict.people import ImagePrediction
-from posekit.drawing.figures import save_figure
-from posekit.drawing.heatmaps import heatmap_figure
-from posekit.drawing.numbers import draw_numbers
+from posekit.drawing.labels import draw_numbers
+from posekit.drawing.maps import heatmap_figure
 from posekit.drawing.person_view import PersonView
+from posekit.drawing.style import save_figure
 from posekit.errors import OutputError
 from posekit.files import atomic_write, writable_folder
 from posekit.images import write_image

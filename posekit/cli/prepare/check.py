@@ -13,7 +13,7 @@ from posekit.data.checks.check import check
 from posekit.data.checks.check_results import BAD, CheckResult, results_table
 from posekit.data.image_headers import ImageHeaders, read_headers
 from posekit.data.splits import OFFICIAL_SPLITS, split_of_file
-from posekit.drawing.contact import named_sheet
+from posekit.drawing.labels import named_sheet
 from posekit.errors import ConfigError, DataError, ImageError
 from posekit.files import writable_folder
 from posekit.images import read_image, write_image

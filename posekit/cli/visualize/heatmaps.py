@@ -5,7 +5,7 @@ import argparse
 from posekit.cli.visualize.models import load_models, shared_skeleton
 from posekit.cli.visualize.output import file_name, write_png
 from posekit.cli.visualize.people import joint_indices, open_split, person_views
-from posekit.drawing.heatmaps import heatmap_figure
+from posekit.drawing.maps import heatmap_figure
 from posekit.files import writable_folder
 from posekit.prediction.person_view import run_model
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from posekit.drawing.figures import save_figure
+from posekit.drawing.style import save_figure
 
 
 def write_plot(figure, folder: Path, name: str) -> None:

@@ -10,8 +10,8 @@ from posekit.cli.visualize.models import load_models, shared_skeleton
 from posekit.cli.visualize.output import file_name
 from posekit.cli.visualize.parser import SAMPLE_SIZE
 from posekit.cli.visualize.people import joint_indices, open_split, person_views, require_persons
-from posekit.drawing.maps import CROP_SIZE, enlarged
-from posekit.drawing.pose import prediction_sheet
+from posekit.drawing.maps import CROP_SIZE
+from posekit.drawing.pose import prediction_sheet, rescaled
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
 from posekit.geometry import Crop
@@ -54,7 +54,7 @@ def _sheet_of_images(args: argparse.Namespace, models: dict[str, Predictor], sho
     unknown = np.zeros((len(views), len(skeleton)), bool)
     predictions = {}
     for name, model in models.items():
-        joints = [enlarged(run_model(model, view).predicted, model.info.input_size) for view in views]
+        joints = [rescaled(run_model(model, view).predicted, model.info.input_size, CROP_SIZE) for view in views]
         predictions[name] = np.where(shown_K[:, None], joints, np.nan), unknown
     crops = [view.cropped(CROP_SIZE) for view in views]
     titles = [view.title for view in views]

@@ -6,8 +6,8 @@ from posekit.cli.visualize.models import load_models, truth_or_peaks
 from posekit.cli.visualize.output import write_png
 from posekit.cli.visualize.parser import TARGET_JOINTS
 from posekit.cli.visualize.people import joint_indices, open_split, person_views
+from posekit.drawing.maps import target_figure
 from posekit.drawing.penalty import most_penalised
-from posekit.drawing.targets import target_figure
 from posekit.files import writable_folder
 from posekit.prediction.person_view import run_model
 

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from filelock import FileLock
 
-from posekit.drawing.figures import save_figure
+from posekit.drawing.style import save_figure
 from posekit.drawing.training import TrainingRun, training_curves
 from posekit.errors import DataError
 from posekit.files import atomic_write

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 from torch.utils.benchmark import Timer, set_torch_threads
 
-from posekit.drawing.boxes import draw_boxes
+from posekit.drawing.labels import draw_boxes
 from posekit.drawing.pose import contact_sheet
 from posekit.errors import ConfigError, DataError
 from posekit.files import atomic_write

@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from accelerate import Accelerator
 
-from posekit.drawing.boxes import draw_boxes
+from posekit.drawing.labels import draw_boxes
 from posekit.drawing.pose import contact_sheet
 from posekit.images import write_image
 from posekit.tasks.person_finder.build import build_detector_engine, build_scene_parts

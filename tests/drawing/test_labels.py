@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from posekit.drawing import contact
-from posekit.drawing.contact import draw_named, named_sheet
+from posekit.drawing import labels
+from posekit.drawing.labels import draw_named, draw_numbers, named_sheet
 from posekit.drawing.pose import LEFT, MIDDLE, RIGHT
 from posekit.geometry import Box
 from posekit.people import Person
@@ -23,13 +23,13 @@ def person(joints=None, labelled=None, visible=None, skeleton=LSP14) -> Person:
 def written(monkeypatch) -> list[tuple[str, float, float, tuple]]:
     """Texts that are written: text, x, y, colour."""
     texts = []
-    write = contact._write
+    write = labels._write
 
     def record(canvas, text, x, y, colour):
         texts.append((text, x, y, colour))
         write(canvas, text, x, y, colour)
 
-    monkeypatch.setattr(contact, "_write", record)
+    monkeypatch.setattr(labels, "_write", record)
     return texts
 
 
@@ -82,7 +82,7 @@ def test_long_names_are_cut_and_many_joints_find_room(written):
     many = Skeleton("many", tuple(f"left_joint_of_the_{i}th_kind" for i in range(80)))
     tile = draw_named(IMAGE, person(skeleton=many), many)
     assert len(written) == 80
-    assert all(x >= 0 and x + contact._text_width(text) <= tile.shape[1] for text, x, _, _ in written)
+    assert all(x >= 0 and x + labels._text_width(text) <= tile.shape[1] for text, x, _, _ in written)
 
 
 def test_sheet_has_a_legend_and_a_title_for_each_person():
@@ -91,7 +91,7 @@ def test_sheet_has_a_legend_and_a_title_for_each_person():
     single = named_sheet(images[:1], [person()], LSP14, ["a"])
     assert sheet.shape[1] == 3 * single.shape[1]
     assert sheet.dtype == np.uint8
-    assert sheet[: 2 * contact._LINE].max() > 200
+    assert sheet[: 2 * labels._LINE].max() > 200
 
 
 def test_sheet_of_unequal_lengths_is_an_error():
@@ -99,3 +99,34 @@ def test_sheet_of_unequal_lengths_is_an_error():
         named_sheet([IMAGE], [person()] * 2, LSP14, ["a"])
     with pytest.raises(ValueError, match="contact sheet"):
         named_sheet([], [], LSP14, [])
+
+
+def changed(image, places):
+    """First and last row, first and last column of the pixels that were drawn."""
+    rows, columns = np.nonzero((draw_numbers(image, places) != image).any(-1))
+    return (rows.min(), rows.max()), (columns.min(), columns.max())
+
+
+def test_a_number_stands_above_its_place():
+    image = np.full((400, 600, 3), 120, np.uint8)
+    (top, bottom), (left, right) = changed(image, [(300, 200)])
+    assert top > 170 and 190 < bottom < 200
+    assert 285 < left < 300 < right < 315 and abs(left + right - 600) <= 1
+    assert (image == 120).all()
+
+
+@pytest.mark.parametrize("place", [(-300, -300), (900, 900), (1e7, -1e7)])
+def test_a_place_outside_has_its_number_inside(place):
+    rows, columns = changed(np.full((400, 600, 3), 120, np.uint8), [place])
+    assert rows[1] - rows[0] > 10 and columns[1] - columns[0] > 10
+
+
+def test_numbers_differ():
+    image = np.zeros((60, 60, 3), np.uint8)
+    first = draw_numbers(image, [(30, 30)])
+    assert (draw_numbers(image, [(30, 30)] * 2) != first).any()
+    np.testing.assert_array_equal(draw_numbers(image, []), image)
+
+
+def test_the_smallest_image():
+    assert draw_numbers(np.zeros((1, 1, 3), np.uint8), [(0, 0)] * 12).shape == (1, 1, 3)
