@@ -16,9 +16,8 @@ from benchmarks.ratio import Ratio
 from benchmarks.report import comparison, describe_run, headline, line, read_json, table, write_json
 from benchmarks.setting import Setting
 from benchmarks.training import measure_training
-from posekit.choices import BACKENDS
+from posekit.choices import BACKENDS, IMAGE_DATASETS
 from posekit.command_line import add_source_options, positive, run_command
-from posekit.data import WITH_IMAGES
 from posekit.errors import ConfigError
 from posekit.machine import keep_freed_memory
 from posekit.prediction.backends import find_device
@@ -103,7 +102,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add_source_options(parser, WITH_IMAGES, required=False)
+    add_source_options(parser, IMAGE_DATASETS, required=False)
     parser.set_defaults(data="lsp")
     add("--split", default="all", metavar="NAME", help="split of the dataset (default: all)")
     add(

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from posekit.data import open_people
-from posekit.data.batch import Batch
-from posekit.data.image_headers import read_headers
+from posekit.data.crops import Batch
 from posekit.errors import DataError
+from posekit.images import read_headers
 from posekit.models import ModelInfo
 from posekit.people import People
 from posekit.skeletons import MPII16

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from benchmarks.measure import interleave, try_compile
 from benchmarks.ratio import TARGETS, Ratio
 from benchmarks.setting import FEATURES, Setting, random_batch, random_people
-from posekit.data.batch import Batch
+from posekit.data.crops import Batch
 from posekit.prediction.backends import DTYPES
 from posekit.skeletons import Skeleton
 from posekit.tasks.pose.build import build_engine, build_info

@@ -1,6 +1,6 @@
 """Annotated people: `People` stores a split of a data set as columns (one array per attribute), `Person` is one person of it.
 
-Each person has a pixel reader, which reads from the image file or from a pack of crops (`posekit.data.pack.read`).
+Each person has a pixel reader, which reads from the image file or from a pack of crops (`posekit.data.pack`).
 
 A boolean array says which joints are labelled; no coordinate value marks a missing joint. The coordinates of an unlabelled joint
 are 0 and mean nothing.

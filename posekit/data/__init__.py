@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
+from posekit.choices import DATASETS
 from posekit.data.coco import open_coco
 from posekit.data.lsp import open_lsp
 from posekit.data.mpii import open_mpii
-from posekit.data.pack.read import open_packed
+from posekit.data.pack import open_packed
 from posekit.errors import ConfigError
 from posekit.people import People
 from posekit.skeletons import Skeleton
 
-WITH_IMAGES = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco}
-"""Loader functions of data sets that consist of image files, by name."""
-DATASETS = {**WITH_IMAGES, "packed": open_packed}
-"""Loader functions of all data sets, by name."""
+_LOADERS = {"mpii": open_mpii, "lsp": open_lsp, "coco": open_coco, "packed": open_packed}
 
 
 def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Skeleton | None = None) -> People:
@@ -41,5 +39,5 @@ def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Sk
     """
     if data not in DATASETS:
         raise ConfigError(f"no data set {data!r}; choose from {', '.join(DATASETS)}")
-    people = DATASETS[data](root, split)
+    people = _LOADERS[data](root, split)
     return people if skeleton is None else people.mapped_to(skeleton)

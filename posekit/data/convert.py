@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 
 from posekit import __version__
-from posekit.data.image_headers import ImageHeaders
 from posekit.data.mpii import official_validation
 from posekit.errors import ConfigError
 from posekit.files import atomic_write
+from posekit.images import ImageHeaders
 from posekit.metrics import tight_area
 from posekit.people import People
 from posekit.skeletons import MPII16, Skeleton

@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from posekit import heatmaps
 from posekit.choices import DECODE_METHODS
-from posekit.data.crops import EpochBatches, PyramidDataset, make_loader, predict_batches
-from posekit.data.sample import Failure
+from posekit.data.crops import EpochBatches, Failure, PyramidDataset, make_loader, predict_batches
 from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image

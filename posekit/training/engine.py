@@ -14,8 +14,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from posekit.data.crops import EpochBatches, require_few_failures
-from posekit.data.sample import Failure
+from posekit.data.crops import EpochBatches, Failure, require_few_failures
 from posekit.errors import DataError, WeightsError
 from posekit.training.average import MovingAverage
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint

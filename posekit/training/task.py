@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from posekit.data.sample import Failure
+from posekit.data.crops import Failure
 
 
 class TrainingBatch(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from posekit.data.augment import PLAIN, AugmentConfig, CropParams, Cutout, apply, draw
+from posekit.data.augment import PLAIN, AugmentConfig, CropParams, Cutout, Sample, apply, draw
 from posekit.errors import BoxError
 from posekit.geometry import Box
 from posekit.people import Person
@@ -126,3 +126,31 @@ def test_cutouts_are_drawn_with_their_probability():
     sides = np.array([params.cutout.sides for params in with_cutouts if params.cutout])
     assert sides.min() >= 0.1
     assert sides.max() <= 0.35
+
+
+def sample(**changes):
+    fields = {
+        "image": np.zeros((8, 8, 3), dtype=np.uint8),
+        "joints": np.zeros((5, 2), dtype=np.float32),
+        "labelled": np.ones(5, dtype=bool),
+        "index": 7,
+    }
+    return Sample(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"image": np.zeros((8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 8\)"),
+        ({"image": np.zeros((3, 8, 8), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(3, 8, 8\)"),
+        ({"image": np.zeros((8, 9, 3), dtype=np.uint8)}, r"image: expected \(S, S, 3\), got \(8, 9, 3\)"),
+        ({"image": np.zeros((8, 8, 3))}, "image: expected uint8, got float64"),
+        ({"joints": np.zeros((6, 2), dtype=np.float32)}, r"joints: expected \(5, 2\), got \(6, 2\)"),
+        ({"joints": np.zeros((5, 2))}, "joints: expected float32, got float64"),
+        ({"labelled": np.ones(5, dtype=np.uint8)}, "labelled: expected bool, got uint8"),
+    ],
+)
+def test_samples_check_their_fields(change, message):
+    assert sample().index == 7
+    with pytest.raises(ValueError, match=message):
+        sample(**change)

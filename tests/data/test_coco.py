@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from posekit.choices import DATASETS
 from posekit.data import open_people
 from posekit.data.coco import joint_name, open_coco
 from posekit.errors import ConfigError, DataError
@@ -197,6 +198,12 @@ def test_people_are_mapped_to_the_wanted_skeleton(real_data):
     assert people.skeleton is LSP14
     assert not people.labelled[:, LSP14.index("head_top")].any()
     np.testing.assert_array_equal(people.joints[0, LSP14.index("left_ankle")], [466, 362])
+
+
+def test_every_data_set_has_a_loader(tmp_path):
+    for name in DATASETS:
+        with pytest.raises(DataError, match="nowhere"):
+            open_people(name, tmp_path / "nowhere")
 
 
 def test_an_unknown_data_set_lists_the_choices(tmp_path):

@@ -9,8 +9,8 @@ from pycocotools.coco import COCO
 
 from posekit.data import open_people
 from posekit.data.convert import write_coco, write_hourglass
-from posekit.data.image_headers import ImageHeaders, read_headers
 from posekit.errors import ConfigError, OutputError
+from posekit.images import ImageHeaders, read_headers
 from posekit.people import People
 from posekit.scoring.io.coco import image_ids
 from posekit.skeletons import LSP14, MPII16

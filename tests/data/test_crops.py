@@ -1,10 +1,12 @@
-"""Crops in batches: order, resuming, failures."""
+"""Crops in batches: order, resuming, failures, moves between processes and devices."""
 
 import itertools
 import os
+import pickle
 import signal
 import subprocess
 import sys
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -13,15 +15,16 @@ import torch
 from posekit.data import augment
 from posekit.data.augment import AugmentConfig, apply
 from posekit.data.crops import (
+    Batch,
     CropDataset,
     EpochBatches,
+    Failure,
     PyramidDataset,
     collate,
     make_loader,
     predict_batches,
     require_few_failures,
 )
-from posekit.data.sample import Failure
 from posekit.errors import DataError
 from posekit.geometry import Box, Crop
 from posekit.opencv import cv2
@@ -252,3 +255,58 @@ def test_several_crops_of_a_person_give_one_prediction_and_one_failure(people):
     assert np.isnan(points[3:]).all()
     assert np.isnan(scores[3:]).all()
     assert [failure.index for failure in failures] == [3, 4]
+
+
+# Batches as tensors
+
+TENSORS = ("images", "joints", "labelled", "channel_gains", "index")
+
+
+def batch(b=2, k=5, size=8, **changes):
+    fields = {
+        "images": torch.zeros(b, size, size, 3, dtype=torch.uint8),
+        "joints": torch.zeros(b, k, 2),
+        "labelled": torch.ones(b, k, dtype=torch.bool),
+        "channel_gains": torch.ones(b, 3),
+        "index": torch.arange(b),
+        "failures": (Failure(9, "broken"),),
+    }
+    return Batch(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"images": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 3, 8, 8\)"),
+        ({"images": torch.zeros(3, 8, 8, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(3, 8, 8, 3\)"),
+        ({"images": torch.zeros(2, 8, 7, 3, dtype=torch.uint8)}, r"images: expected \(2, S, S, 3\), got \(2, 8, 7, 3\)"),
+        ({"images": torch.zeros(2, 8, 8, 3)}, "images: expected uint8, got float32"),
+        ({"joints": torch.zeros(2, 4, 2)}, r"joints: expected \(2, 5, 2\), got \(2, 4, 2\)"),
+        ({"joints": torch.zeros(2, 5, 2, dtype=torch.float64)}, "joints: expected float32, got float64"),
+        ({"labelled": torch.ones(2, 5)}, "labelled: expected bool, got float32"),
+        ({"channel_gains": torch.ones(2, 4)}, r"channel_gains: expected \(2, 3\), got \(2, 4\)"),
+        ({"channel_gains": torch.ones(2, 3, dtype=torch.float64)}, "channel_gains: expected float32, got float64"),
+        ({"index": torch.arange(3)}, r"index: expected \(2,\), got \(3,\)"),
+        ({"index": torch.zeros(2, dtype=torch.uint64)}, "index: expected int64, got uint64"),
+        ({"index": torch.zeros(2, dtype=torch.int32)}, "index: expected int64, got int32"),
+    ],
+)
+def test_batches_check_their_fields(change, message):
+    assert len(batch()) == 2
+    assert len(batch(0)) == 0
+    with pytest.raises(ValueError, match=message):
+        batch(**change)
+
+
+def test_a_batch_moves_to_a_device():
+    moved = batch().to("meta")
+    assert {getattr(moved, name).device.type for name in TENSORS} == {"meta"}
+    assert moved.failures == (Failure(9, "broken"),)
+
+
+def test_a_batch_is_pickled_between_processes():
+    sent = batch(joints=torch.rand(2, 5, 2), channel_gains=torch.rand(2, 3))
+    received = pickle.loads(ForkingPickler.dumps(sent))
+    for name in TENSORS:
+        torch.testing.assert_close(getattr(received, name), getattr(sent, name))
+    assert received.failures == sent.failures

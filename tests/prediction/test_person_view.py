@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from posekit.data import open_people
-from posekit.data.pack.crops import Packing
-from posekit.data.pack.write import write_pack
+from posekit.data.packing import Packing, write_pack
 from posekit.drawing.person_view import PersonView
 from posekit.errors import BoxError, WeightsError
 from posekit.geometry import Box

@@ -13,8 +13,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from posekit.data.crops import EpochBatches
-from posekit.data.sample import Failure
+from posekit.data.crops import EpochBatches, Failure
 from posekit.errors import DataError, OutputError, WeightsError
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posekit.training.engine import Engine

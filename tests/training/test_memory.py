@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from posekit.data import open_people
-from posekit.data.pack.crops import Packing
-from posekit.data.pack.write import write_pack
+from posekit.data.packing import Packing, write_pack
 
 _TRAINED = """
 import multiprocessing, os, sys

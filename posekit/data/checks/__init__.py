@@ -1,1 +1,53 @@
-"""Check annotation files and their images."""
+"""Results of data set checks, and their printed table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+OK, LOOK, BAD = "OK", "LOOK", "BAD"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Result of one check.
+
+    Parameters
+    ----------
+    verdict : str
+        "OK"; "LOOK": you should look at the data, or the check cannot decide; "BAD": training would fail or learn something wrong.
+    subject : str
+        Name of the check, one to three words.
+    message : str
+        What the check found and what to do about it; one line.
+    persons : tuple of int
+        Indices of the affected people in the `People` of the split.
+    split : str
+        Name of the checked split; the names of two compared splits are joined by a comma.
+    """
+
+    verdict: str
+    subject: str
+    message: str
+    persons: tuple[int, ...] = ()
+    split: str = ""
+
+
+def results_table(results: Sequence[CheckResult]) -> str:
+    """Format results as a table with one line per result."""
+    rows = [(result.verdict, result.split, result.subject, result.message) for result in results]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def percent(part: float, whole: float) -> str:
+    """Format `part` / `whole` as a percentage; a small share becomes "under 0.1 %", so "0.0 %" always means exactly 0."""
+    share = 100 * part / whole if whole else 0.0
+    return "under 0.1 %" if 0 < share < 0.1 else f"{share:.1f} %"
+
+
+def first_few(items: Sequence, most: int = 3) -> str:
+    """List the first `most` items, followed by "…" if there are more."""
+    return ", ".join(map(str, items[:most])) + (" …" if len(items) > most else "")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, first_few, percent
+from posekit.data.checks import BAD, LOOK, OK, CheckResult, first_few, percent
 from posekit.data.checks.label_checks import check_coordinate_base, check_joint_order, check_left_right, check_shoulders_hips
-from posekit.data.image_headers import ImageHeaders, read_headers
+from posekit.images import ImageHeaders, read_headers
 from posekit.metrics import torso_sizes
 from posekit.people import People
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from posekit.data.checks.check_results import BAD, LOOK, OK, CheckResult, first_few, percent
+from posekit.data.checks import BAD, LOOK, OK, CheckResult, first_few, percent
 from posekit.people import People
 from posekit.skeletons import Skeleton
 

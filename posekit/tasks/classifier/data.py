@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from posekit.data.batch import TensorBatch
+from posekit.data.crops import Failure, TensorBatch
 from posekit.data.labelled_images import ImageFiles, LabelledImages
-from posekit.data.sample import Failure
 from posekit.errors import ImageError
 from posekit.opencv import cv2
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from posekit.data.crops import EpochBatches, identity_collate, make_loader, require_few_failures
+from posekit.data.crops import EpochBatches, Failure, identity_collate, make_loader, require_few_failures
 from posekit.data.labelled_images import LabelledImages
-from posekit.data.sample import Failure
 from posekit.errors import DataError
 from posekit.models import load_weights, normalise
 from posekit.prediction.backends import find_device

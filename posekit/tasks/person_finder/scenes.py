@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from posekit.data.batch import TensorBatch
-from posekit.data.sample import Failure
+from posekit.data.crops import Failure, TensorBatch
 from posekit.errors import ImageError
 from posekit.opencv import cv2
 from posekit.people import People

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from posekit.data.batch import Batch
-from posekit.data.crops import predict_batches
+from posekit.data.crops import Batch, predict_batches
 from posekit.heatmaps import decode
 from posekit.losses import OHKM, HeatmapLoss
 from posekit.losses.anchor import hard_pixels
@@ -25,7 +24,7 @@ class PoseTask:
     Parameters
     ----------
     loader : DataLoader
-        Training batches (`posekit.data.batch.Batch`).
+        Training batches (`posekit.data.crops.Batch`).
     valid_loader : DataLoader
         Crops of `valid_people` without augmentation, one per person.
     valid_people : People

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from posekit.data import open_people
+from posekit.data.checks import CheckResult, results_table
 from posekit.data.checks.check import check
-from posekit.data.checks.check_results import CheckResult, results_table
-from posekit.data.image_headers import ImageHeaders
+from posekit.images import ImageHeaders
 from posekit.people import People
 from posekit.skeletons import LSP14, MPII16, Skeleton
 from tests.fixtures.people import make_people

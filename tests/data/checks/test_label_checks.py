@@ -7,7 +7,7 @@ import pytest
 
 from posekit.data import open_people
 from posekit.data.checks.label_checks import check_coordinate_base, check_joint_order, check_left_right, check_shoulders_hips
-from posekit.data.image_headers import read_headers
+from posekit.images import read_headers
 from posekit.people import People
 from posekit.skeletons import LSP14, MPII16, Skeleton
 from tests.fixtures.people import make_people

@@ -11,7 +11,7 @@ from torch import nn
 
 import posekit
 from posekit.data import open_people
-from posekit.data.sample import Failure
+from posekit.data.crops import Failure
 from posekit.errors import DataError, ImageError
 from posekit.lab.penalty_study.measures import LOSSES
 from posekit.lab.penalty_study.study import REGIONS, PenaltyComparison, PenaltyStudy, penalty_study
@@ -369,11 +369,6 @@ def test_studies_of_other_people_gammas_or_targets_are_not_compared():
     ):
         with pytest.raises(DataError, match=detail):
             PenaltyComparison(first, second)
-
-
-def test_a_study_checks_its_shapes():
-    with pytest.raises(ValueError, match=r"area: expected \(2, 1, 3\), got \(2, 1, 2\)"):
-        made_study([[1, 0, 0]] * 2, [[10, 0]] * 2, ["a", "b"])
 
 
 def test_the_table_is_aligned_and_holds_the_numbers():

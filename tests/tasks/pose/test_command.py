@@ -17,8 +17,7 @@ import pytest
 import torch
 
 from posekit.data import open_people
-from posekit.data.pack.crops import Packing
-from posekit.data.pack.write import write_pack
+from posekit.data.packing import Packing, write_pack
 from posekit.images import read_image
 from posekit.synthetic.write import write_synthetic
 from posekit.tasks.pose.cli import main

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posekit.data.batch import Batch
+from posekit.data.crops import Batch
 from posekit.heatmaps import encode
 from posekit.losses import OHKM, HeatmapBCE, HeatmapMSE
 from posekit.tasks.pose.task import PoseTask

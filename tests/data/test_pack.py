@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from posekit.data import open_people
+from posekit.data import packing as packing_module
 from posekit.data.augment import AugmentConfig, draw
 from posekit.data.crops import CropDataset, EpochBatches, PyramidDataset, collate, make_loader, predict_batches
-from posekit.data.pack import crops as pack_crops
-from posekit.data.pack.crops import Packing
-from posekit.data.pack.write import write_pack
+from posekit.data.packing import Packing, write_pack
 from posekit.data.splits import Annotations, parse_split
 from posekit.errors import ConfigError, DataError, ImageError, OutputError
 from posekit.geometry import Crop
@@ -330,7 +329,7 @@ def test_after_too_small_parts_packing_resumes_with_larger_ones(people, tmp_path
 def interrupt_after(count, monkeypatch):
     """Interrupt packing after `count` crops; return the list of the people whose crops were cut."""
     done = []
-    cut_crop = pack_crops.cut_crop
+    cut_crop = packing_module.cut_crop
 
     def cut_or_stop(person, packing):
         if len(done) == count:
@@ -338,7 +337,7 @@ def interrupt_after(count, monkeypatch):
         done.append(person)
         return cut_crop(person, packing)
 
-    monkeypatch.setattr(pack_crops, "cut_crop", cut_or_stop)
+    monkeypatch.setattr(packing_module, "cut_crop", cut_or_stop)
     return done
 
 

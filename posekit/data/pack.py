@@ -1,4 +1,4 @@
-"""Load people from a pack: one HDF5 file, or several part files, written by `posekit.data.pack.write`.
+"""Load people from a pack: one HDF5 file, or several part files, written by `posekit.data.packing`.
 
 The annotations are in pixels of the original images, and each crop has an affine transform from image pixels to crop pixels.
 Therefore packed people are used for training, prediction and scoring like people with image files. `People.image_paths` contains

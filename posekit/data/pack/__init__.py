@@ -1,1 +1,0 @@
-"""Packs: HDF5 files with the crops and annotations of people."""
