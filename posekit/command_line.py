@@ -1,11 +1,13 @@
-"""Helpers for all commands: one-line error messages, exit status, `--debug`, and argument types."""
+"""Helpers for all commands: parsers, argument types, one-line error messages, exit status, and short names of files."""
 
 import argparse
 import os
+import pkgutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,27 @@ def sigterm_interrupts() -> Iterator[None]:
 
     with handle_signals(terminate, signal.SIGTERM):
         yield
+
+
+def new_parser(prog: str | None, description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """Make a parser that prints description and epilog with their line breaks."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(prog=prog, description=description, epilog=epilog, formatter_class=formatter)
+
+
+def add_subcommand(
+    commands: argparse._SubParsersAction, name: str, function: str, summary: str, description: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    """Add the parser of a subcommand. The parsed argument ``function`` names the function for `run_subcommand`, as MODULE:NAME."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=summary, description=description, epilog=epilog, formatter_class=formatter)
+    parser.set_defaults(function=function)
+    return parser
+
+
+def run_subcommand(args: argparse.Namespace) -> None:
+    """Import and run the function of the chosen subcommand."""
+    pkgutil.resolve_name(args.function)(args)
 
 
 def run_command(
@@ -88,15 +111,15 @@ def add_source_options(parser: argparse._ActionsContainer, kinds: Iterable[str],
 
 def positive(text: str) -> int:
     """Parse a whole number of at least 1."""
-    return _at_least(1, text)
+    return _whole(text, 1)
 
 
 def not_negative(text: str) -> int:
     """Parse a whole number of at least 0."""
-    return _at_least(0, text)
+    return _whole(text, 0)
 
 
-def _at_least(minimum: int, text: str) -> int:
+def _whole(text: str, minimum: int) -> int:
     if not text.isdecimal() or int(text) < minimum:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {minimum}")
     return int(text)
@@ -144,3 +167,34 @@ def box(text: str) -> Box:
         raise argparse.ArgumentTypeError(f"{text!r}: expected x,y,w,h, four numbers separated by commas") from None
     except BoxError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return a short name for each path: the file name, or if two file names are equal, the parts of the paths that differ.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files or folders, all different.
+    """
+    names = [path.resolve().name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    parts = [path.resolve().parts for path in paths]
+    start = _shared_length(parts)
+    rests = [path_parts[start:] for path_parts in parts]
+    end = _shared_length([rest[::-1] for rest in rests])
+    return ["/".join(rest[: len(rest) - end]) or "." for rest in rests]
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield NAME, NAME-2, NAME-3 …, so that the caller can choose the first free name."""
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
+
+
+def _shared_length(paths: Sequence[Sequence[str]]) -> int:
+    """Count the leading parts that all paths share."""
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    return len(list(shared))

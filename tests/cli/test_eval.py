@@ -337,7 +337,7 @@ def test_a_models_predictions_are_kept_when_scoring_fails(real_data, predictor, 
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("posekit.cli.eval.run.score", interrupt)
+    monkeypatch.setattr("posekit.scoring.score.score", interrupt)
     assert lsp_eval(real_data, "--weights", "w.safetensors", "--limit", "3", "--out", "out") == 130
     assert len(read_predictions("out/predictions.h5")) == 3
 

@@ -79,7 +79,7 @@ def test_a_file_that_differs_from_torch_is_not_written(weights, tmp_path, monkey
         model.outputs[-1].bias.data -= 0.01
         return data
 
-    monkeypatch.setattr("posekit.cli.export.run.to_onnx", to_wrong_onnx)
+    monkeypatch.setattr("posekit.prediction.onnx.to_onnx", to_wrong_onnx)
     assert export.main(["--weights", weights, "--out", "w.onnx"]) == 1
     assert weights in capsys.readouterr().err
     assert not (tmp_path / "w.onnx").exists()

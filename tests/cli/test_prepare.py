@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posekit import choices
-from posekit.cli.prepare import main, parser
-from posekit.data import DATASETS, open_people
-from posekit.data.pack.crops import Packing
+from posekit.cli import prepare
+from posekit.cli.prepare import main
+from posekit.data import open_people
+from posekit.data.packing import Packing
 from posekit.images import read_image
 from posekit.models import ModelInfo
 from posekit.skeletons import MPII16
-from posekit.synthetic import write
 
 
 def write_synthetic(folder, *options):
@@ -29,11 +28,9 @@ def require_one_line(text):
 
 
 def test_parser_names_what_the_modules_that_load_torch_define():
-    assert Packing.side == parser.PACK_SIDE
-    assert Packing.margin == parser.PACK_MARGIN
-    assert Packing.quality == parser.PACK_QUALITY
-    assert tuple(write.FORMATS) == choices.SYNTHETIC_FORMATS
-    assert tuple(DATASETS) == choices.DATASETS
+    assert Packing.side == prepare.PACK_SIDE
+    assert Packing.margin == prepare.PACK_MARGIN
+    assert Packing.quality == prepare.PACK_QUALITY
 
 
 def test_a_synthetic_set_is_read_by_its_loader_and_named(tmp_path, capsys):
@@ -95,7 +92,7 @@ def test_convert_weights_prints_what_it_wrote(monkeypatch, capsys):
         calls.append((source, target))
         return ModelInfo(MPII16, 256, 2, 256, 4, "linear", (0, 0, 0), (1, 1, 1))
 
-    monkeypatch.setattr("posekit.cli.prepare.convert_weights.convert_weights", convert)
+    monkeypatch.setattr("posekit.models.convert_weights", convert)
     assert main(["convert-weights", "hg.pth.tar", "hg.safetensors"]) == 0
     assert calls == [(Path("hg.pth.tar"), Path("hg.safetensors"))]
     assert "hg.safetensors: 2 stacks of 256 features, 16 joints, 256 px" in capsys.readouterr().out

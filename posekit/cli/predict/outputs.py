@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from posekit import __version__
-from posekit.cli.naming import numbered
 from posekit.cli.predict import LISTINGS, PICTURES
 from posekit.cli.predict.people import ImagePrediction
+from posekit.command_line import numbered
 from posekit.drawing.labels import draw_numbers
 from posekit.drawing.maps import heatmap_figure
 from posekit.drawing.person_view import PersonView

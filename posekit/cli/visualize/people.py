@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from posekit.cli.naming import numbered
+from posekit.command_line import numbered
 from posekit.data import open_people
 from posekit.drawing.person_view import PersonView
 from posekit.errors import ConfigError

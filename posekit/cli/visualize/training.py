@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.naming import short_names
 from posekit.cli.visualize.output import write_plot
+from posekit.command_line import short_names
 from posekit.drawing.training import CURVES, TrainingRun, group_curves, training_curves
 from posekit.errors import ConfigError, DataError
 from posekit.files import writable_folder

@@ -1,4 +1,4 @@
-"""Implementation of `posekit eval`. Only evaluating a model imports torch; a prediction file is scored without torch."""
+"""`posekit eval`: evaluate a model or a prediction file. Only evaluating a model imports torch."""
 
 import argparse
 import re
@@ -10,37 +10,157 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.cli.eval import MODEL_DEFAULTS
-from posekit.cli.naming import short_names
-from posekit.data import open_people
+from posekit.choices import BACKENDS, DATASETS, DECODE_METHODS, PRECISIONS
+from posekit.command_line import above_zero, add_source_options, new_parser, not_negative, positive, run_command, short_names
 from posekit.errors import ConfigError, PredictionsError
 from posekit.files import writable_folder
-from posekit.people import People
-from posekit.scoring.analysis import analysis_numbers, analysis_tables, write_analysis
-from posekit.scoring.compare import PairedComparison
-from posekit.scoring.coordinate_base import detect_base
-from posekit.scoring.io.files import read_predictions, require_writable_kind, stated_base, write_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.metrics_file import write_metrics
-from posekit.scoring.oks import keypoint_ap, require_sigmas
-from posekit.scoring.protocols import conventions, conventions_table
-from posekit.scoring.score import TORSO_SIZE, Scores, score
 
 if TYPE_CHECKING:
+    from posekit.people import People
     from posekit.prediction.predictor import Predictor
+    from posekit.scoring.io.predictions import Predictions
+    from posekit.scoring.score import Scores
+
+_DESCRIPTION = """\
+Evaluate a model, or predictions stored in a file, on a data set.
+
+The metric is the percentage of correct joints: PCKh@0.5 if the data set has head sizes (MPII: a joint is correct
+within half a head size), otherwise PCK@0.2 (LSP, LSPET, COCO: within a fifth of the torso length). Two means are
+printed, both without pelvis and thorax: the pooled mean counts every labelled joint equally, the plain mean counts
+every joint type (left wrist, right wrist, …) equally."""
+
+_EPILOG = """\
+examples:
+  a model on MPII's validation set, with the paper's test-time augmentation (six scales, each also mirrored)
+    %(prog)s --weights runs/mpii/best.safetensors --data mpii --root data/mpii --split valid --pyramid
+  a model on a random tenth of LSPET (seed 0); also write an HTML report
+    %(prog)s --weights runs/lspet/best.safetensors --data lsp --root data/lspet --split random:0.1:0 --report report
+  predictions published by the hourglass authors, with 1-based pixels, scored under every common convention
+    %(prog)s --predictions valid-ours.h5 --base 1 --data mpii --root data/mpii --split valid --protocols
+  is the difference between two prediction files significant?
+    %(prog)s --predictions a.h5 --against b.h5 --data mpii --root data/mpii --split valid
+
+splits (--split NAME):
+  train, valid, test             the data set's own splits
+  all                            all people
+  random:FRACTION:SEED           a random fraction of the images, for example random:0.1:0
+  random-rest:FRACTION:SEED      all images that are not in random:FRACTION:SEED
+
+prediction files:
+  .h5    files written by posekit or published by the hourglass authors
+  .mat   pytorch-pose's preds.mat, HRNet's pred.mat, detections_our_format.mat (Tompson et al.)
+  .json  COCO results, one per person
+Pixels may count from 0 or from 1. If neither the file nor its format says which, and --base is not given, posekit
+detects the base from the ground truth.
+
+output:
+  OUT/metrics.json     the scores in percent, and all settings of the evaluation
+  OUT/predictions.h5   preds (0-based image pixels), scores, index, the heatmaps' peaks; this file can be scored
+                       again with --predictions
+  OUT/analysis/        tables and figures (with --analyse)"""
+
+# Defaults of the options that apply only with `--weights`.
+_MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0, "backend": "auto", "precision": "no"}
 
 
-def run(args: argparse.Namespace) -> None:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command and return the exit status."""
+    return run_command(_parser(prog), _run, argv)
+
+
+def _parser(prog: str | None) -> argparse.ArgumentParser:
+    parser = new_parser(prog, _DESCRIPTION, _EPILOG)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--weights", metavar="W", help="evaluate this model: a weights file (.safetensors, .onnx) or the name of bundled weights"
+    )
+    source.add_argument("--predictions", type=Path, metavar="FILE", help="evaluate this prediction file (.h5, .mat, .json)")
+    add_source_options(parser, DATASETS)
+    add = parser.add_argument
+    add(
+        "--split", required=True, metavar="NAME",
+        help="part of the data set: train, valid, test, all, or a random split (see below)",
+    )  # fmt: skip
+    add("--limit", type=positive, metavar="N", help="evaluate only the first N people")
+    add(
+        "--out", type=Path, metavar="DIR",
+        help="output folder (default: runs/eval-WEIGHTS-DATA-SPLIT for a model, none for a prediction file)",
+    )  # fmt: skip
+    _add_metric_options(parser.add_argument_group("metrics and results"))
+    _add_model_options(parser.add_argument_group("with --weights"))
+    parser.add_argument_group("with --predictions").add_argument(
+        "--base", type=int, choices=(0, 1),
+        help="whether the file's pixels count from 0 or 1, if the file does not say (default: detected from the ground truth)",
+    )  # fmt: skip
+    return parser
+
+
+def _add_metric_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--normalise", choices=("auto", "head", "torso"), default="auto",
+        help="reference size: head (PCKh) or torso (PCK); auto: head if the data set has head sizes (default: auto)",
+    )  # fmt: skip
+    add(
+        "--threshold", type=above_zero, metavar="T",
+        help="a joint is correct within T reference sizes (default: 0.5 for head, 0.2 for torso)",
+    )  # fmt: skip
+    add(
+        "--against", type=Path, metavar="FILE",
+        help="also evaluate this prediction file, and compare the two person by person",
+    )  # fmt: skip
+    add("--protocols", action="store_true", help="also score the predictions under every common convention")
+    add(
+        "--analyse", action="store_true",
+        help="also analyse kinds of error, scores by torso direction, and double counting (with --against also on the same "
+        "joints); prints tables and writes files into OUT/analysis",
+    )  # fmt: skip
+    add(
+        "--oks", action="store_true",
+        help="also compute COCO's AP (always computed with --data coco if the joints' sigmas are known)",
+    )  # fmt: skip
+    add("--report", type=Path, metavar="DIR", help="write an HTML report with example people to DIR/index.html")
+    add(
+        "--save", type=Path, action="append", default=[], metavar="FILE",
+        help="also write the predictions to FILE: .h5, .json (COCO results), .csv, or .mat (MPII's submission format); repeatable",
+    )  # fmt: skip
+
+
+def _add_model_options(group: argparse._ArgumentGroup) -> None:
+    default = {name: f"(default: {value})" for name, value in _MODEL_DEFAULTS.items()}
+    add = group.add_argument
+    add("--flip", action="store_true", help="average the heatmaps of the crop and of the mirrored crop")
+    add(
+        "--pyramid", nargs="?", type=_scales, const=(), metavar="S,S,…",
+        help="average the heatmaps of crops at several scales, each also mirrored (default scales: 0.8,0.9,1.0,1.1,1.2,1.3)",
+    )  # fmt: skip
+    add("--decode", choices=DECODE_METHODS, help=f"method to read a joint's position from its heatmap {default['decode']}")
+    add("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
+    add("--batch-size", type=positive, metavar="N", help=f"number of crops per batch {default['batch_size']}")
+    add("--workers", type=not_negative, metavar="N", help=f"image loading processes {default['workers']}")
+    add("--backend", choices=BACKENDS, help=f"inference backend {default['backend']}")
+    add("--precision", choices=PRECISIONS, help=f"numeric precision in PyTorch; no means float32 {default['precision']}")
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    return tuple(above_zero(scale) for scale in text.split(","))
+
+
+def _run(args: argparse.Namespace) -> None:
     """Evaluate, print the results and write the files."""
+    from posekit.data import open_people
+    from posekit.scoring.analysis import write_analysis
+    from posekit.scoring.metrics_file import write_metrics
+    from posekit.scoring.score import TORSO_SIZE, score
+
     _require_effective_options(args)
     all_people = open_people(args.data, args.root, args.split)
     people = _limited(all_people, args.limit)
     out = args.out or _default_out(args)
     prediction_files = _prediction_files(args, out)
     _require_possible(args, people, prediction_files)
-    for folder in (out, args.report):
-        if folder:
-            writable_folder(folder)
+    for folder in filter(None, (out, args.report)):
+        writable_folder(folder)
     predictor = _load_predictor(args) if args.weights else None
     if predictor:
         predictions = predictor.predict_people(people, progress=sys.stderr.isatty())
@@ -75,7 +195,7 @@ def run(args: argparse.Namespace) -> None:
     print("wrote " + ", ".join(map(str, written)) if written else "nothing written; to write files, give --out")
 
 
-def _limited(people: People, limit: int | None) -> People:
+def _limited(people: "People", limit: int | None) -> "People":
     return people.select(np.arange(min(limit, len(people)))) if limit else people
 
 
@@ -85,8 +205,7 @@ def _require_effective_options(args: argparse.Namespace) -> None:
         raise ConfigError("--base applies only with --predictions or --against: a model's coordinates are always 0-based")
     if args.protocols and (args.threshold or args.normalise != "auto"):
         raise ConfigError("--protocols sets its own thresholds and reference sizes; remove --threshold and --normalise")
-    options = [name for name in MODEL_DEFAULTS if getattr(args, name) is not None]
-    options += _view_options(args)
+    options = [name for name in _MODEL_DEFAULTS if getattr(args, name) is not None] + _view_options(args)
     if args.predictions and options:
         names = ", ".join("--" + name.replace("_", "-") for name in options)
         raise ConfigError(f"{names}: no effect with --predictions; remove the named options")
@@ -96,8 +215,11 @@ def _view_options(args: argparse.Namespace) -> list[str]:
     return [name for name in ("flip", "pyramid") if getattr(args, name) not in (None, False)]
 
 
-def _require_possible(args: argparse.Namespace, people: People, prediction_files: Sequence[Path]) -> None:
+def _require_possible(args: argparse.Namespace, people: "People", prediction_files: Sequence[Path]) -> None:
     """Raise early if the evaluation could not be finished."""
+    from posekit.scoring.io.files import require_writable_kind, stated_base
+    from posekit.scoring.oks import require_sigmas
+
     inputs = [path for path in (args.predictions, args.against) if path]
     bases = [stated_base(path) for path in inputs]  # raises if a file does not exist
     if args.base is not None and None not in bases:
@@ -145,7 +267,7 @@ def _load_predictor(args: argparse.Namespace) -> "Predictor":
     from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
 
     options = {}
-    for name, default in MODEL_DEFAULTS.items():
+    for name, default in _MODEL_DEFAULTS.items():
         value = getattr(args, name)
         options[name] = default if value is None else value
     if args.pyramid is None:
@@ -155,22 +277,22 @@ def _load_predictor(args: argparse.Namespace) -> "Predictor":
     return load(args.weights, views=views, **options)
 
 
-def _write_all(paths: Sequence[Path], predictions: Predictions, people: People) -> None:
+def _write_all(paths: Sequence[Path], predictions: "Predictions", people: "People") -> None:
+    from posekit.scoring.io.files import write_predictions
+
     for path in paths:
         write_predictions(path, predictions, people=people)
 
 
-def _read(args: argparse.Namespace, path: Path, all_people: People) -> tuple[Predictions, dict]:
+def _read(args: argparse.Namespace, path: Path, all_people: "People") -> tuple["Predictions", dict]:
     """Read a prediction file that covers all people of a split; with `--limit`, keep only the first people.
 
-    Returns
-    -------
-    predictions : Predictions
-    choices : dict
-        Entries for metrics.json: the file, its base, and whether the base was stated by the file, given or detected.
+    Also returns entries for metrics.json: the file, its base, and whether the base was stated by the file, given or detected.
     """
+    from posekit.scoring.coordinate_base import detect_base
+    from posekit.scoring.io.files import read_predictions, stated_base
 
-    def read(base: int | None) -> Predictions:
+    def read(base: int | None) -> "Predictions":
         predictions = read_predictions(path, base=base, skeleton=all_people.skeleton, people=all_people)
         if not args.limit:
             return predictions
@@ -200,8 +322,11 @@ def _read(args: argparse.Namespace, path: Path, all_people: People) -> tuple[Pre
     return read(None if base == stated else base), choices
 
 
-def _compare(args: argparse.Namespace, first: Scores, names: Sequence[str], all_people: People) -> tuple[Scores, dict]:
+def _compare(args: argparse.Namespace, first: "Scores", names: Sequence[str], all_people: "People") -> tuple["Scores", dict]:
     """Score the file given with `--against` and print the comparison; return its scores and the section for metrics.json."""
+    from posekit.scoring.compare import PairedComparison
+    from posekit.scoring.score import score
+
     predictions, choices = _read(args, args.against, all_people)
     second = score(first.people, predictions, normalise=args.normalise, threshold=args.threshold)
     comparison = PairedComparison(first, second)
@@ -214,8 +339,11 @@ def _compare(args: argparse.Namespace, first: Scores, names: Sequence[str], all_
     return second, section
 
 
-def _optional_sections(args: argparse.Namespace, models: dict[str, Scores]) -> dict[str, Any]:
+def _optional_sections(args: argparse.Namespace, models: dict[str, "Scores"]) -> dict[str, Any]:
     """Print the results of `--oks`, `--protocols` and `--analyse`, and return their sections for metrics.json."""
+    from posekit.scoring.analysis import analysis_numbers, analysis_tables
+    from posekit.scoring.protocols import conventions, conventions_table
+
     scores = next(iter(models.values()))
     sections: dict[str, Any] = {}
     if args.oks or (args.data == "coco" and scores.people.skeleton.sigmas):
@@ -231,7 +359,9 @@ def _optional_sections(args: argparse.Namespace, models: dict[str, Scores]) -> d
     return sections
 
 
-def _average_precision(scores: Scores) -> dict:
+def _average_precision(scores: "Scores") -> dict:
+    from posekit.scoring.oks import keypoint_ap
+
     section = keypoint_ap(scores)
     values = "   ".join(f"{name} {value:.2f}" for name, value in section.items() if isinstance(value, float))
     print(f"COCO's average precision (AP) of {section['persons']:,} people, with given boxes\n  {values}")
@@ -241,9 +371,9 @@ def _average_precision(scores: Scores) -> dict:
     return section
 
 
-def _write_report(folder: Path, models: dict[str, Scores], predictor: "Predictor | None", details: dict) -> Path:
+def _write_report(folder: Path, models: dict[str, "Scores"], predictor: "Predictor | None", details: dict) -> Path:
     from posekit.lab.report.write import write_report
 
-    if predictor is None:
-        return write_report(folder, models, details=details)
-    return write_report(folder, models, details=details, heatmaps=predictor.heatmaps, heatmap_skeleton=predictor.info.skeleton)
+    heatmaps = predictor.heatmaps if predictor else None
+    skeleton = predictor.info.skeleton if predictor else None
+    return write_report(folder, models, details=details, heatmaps=heatmaps, heatmap_skeleton=skeleton)
