@@ -63,6 +63,20 @@ def test_an_image_without_people(find):
     assert find(image) == []
 
 
+def test_of_thousands_of_peaks_the_highest_are_compared(find, monkeypatch):
+    rng = np.random.default_rng(0)
+    peaks = np.column_stack([rng.uniform(0, 2000, (9000, 2)), rng.uniform(30, 60, 9000), rng.random(9000)])
+    monkeypatch.setattr(find, "_find_at", lambda image, scale: peaks)
+    monkeypatch.setattr(find, "_sides", lambda: [100])
+    image = np.zeros((9, 9, 3), np.uint8)
+    boxes = find(image)
+    assert 1000 < len(boxes) <= 2000
+    peaks = peaks[peaks[:, 3] > 0.9]
+    fewer = find(image)
+    assert 500 < len(fewer) < 1000
+    assert fewer == boxes[: len(fewer)]
+
+
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"none\.safetensors"):
         CentreFinder(tmp_path / "none.safetensors")
