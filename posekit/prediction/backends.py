@@ -1,8 +1,5 @@
 """Inference backends, which predict heatmaps, or joints and scores, from crops: torch, and ONNX Runtime (faster on a CPU)."""
 
-import hashlib
-import importlib.metadata
-import inspect
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -17,15 +14,26 @@ from posekit import heatmaps
 from posekit.choices import BACKENDS, PRECISIONS
 from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.machine import why_not_compiled
-from posekit.models import ModelInfo, StackedHourglass, encoder, folding, hourglass, inputs
-from posekit.prediction import cache, onnx
-from posekit.prediction.onnx import OnnxSession, decode_maps, predict_maps, to_onnx
+from posekit.models import ModelInfo, StackedHourglass, folding
+from posekit.prediction.onnx import (
+    ADVICE,
+    INPUT,
+    PACKAGES,
+    decode_maps,
+    export_to_cache,
+    onnx_errors,
+    open_onnx,
+    predict_maps,
+    read_from_cache,
+    read_metadata,
+    read_onnx_file,
+    require,
+    require_writable_cache,
+)
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Torch dtype of each precision."""
-# Packages that export a model to ONNX and run the ONNX export.
-_PACKAGES = ("onnx", "onnxruntime")
-_FORM = "the model's ONNX export"
+_EXPORT = "the model's ONNX export"
 # Number of crops after which a model is exported to ONNX: for fewer crops, the export takes longer than it saves.
 _MIN_CROPS = 32
 # Most float32 values in a layer's output for one chunk of crops on a CPU: 8 MB, which fit into the processor's cache.
@@ -33,9 +41,7 @@ _CHUNK_VALUES = 2**21
 
 
 class Backend(ABC):
-    """Base of the inference backends: each runs a network on RGB crops (B, S, S, 3) uint8.
-
-    S is the model's input size, and B is at least 1.
+    """Base of the inference backends: each runs a network on at least one RGB crop, (B, S, S, 3) uint8.
 
     Attributes
     ----------
@@ -117,14 +123,15 @@ class OnnxBackend(Backend):
     ConfigError
         If onnx or onnxruntime is not installed.
     WeightsError
-        If the file is invalid; see `OnnxSession`.
+        If the file is invalid or unsafe (`posekit.prediction.onnx.open_onnx`), or was not exported by posekit.
     """
 
     name = "onnx"
 
     def __init__(self, data: bytes, name: str):
-        self._session = OnnxSession(data, name)
-        self.info = self._session.info
+        self._file = name
+        self._session = open_onnx(data, name, ADVICE)
+        self.info, self._decode = read_metadata(self._session, name)
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
         """See `Backend`."""
@@ -133,14 +140,26 @@ class OnnxBackend(Backend):
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
         """See `Backend`; decoded in the ONNX graph if the graph contains this decoding method."""
-        if decode != self._session.decode:
+        if decode != self._decode:
             return super().joints(crops_BSS3, decode)
         joints, scores = self._run(crops_BSS3, ["joints", "scores"])
         return joints, scores
 
     def _run(self, crops_BSS3: Tensor, outputs: list[str]) -> list[Tensor]:
-        results = [self._session.run(chunk, outputs) for chunk in _chunks(crops_BSS3, self.info)]
+        """Return the named outputs; raise `WeightsError` if the graph fails, or an output has an unexpected shape."""
+        results = [self._run_chunk(chunk, outputs) for chunk in _chunks(crops_BSS3, self.info)]
         return [torch.cat(parts) for parts in zip(*results, strict=True)]
+
+    def _run_chunk(self, crops_BSS3: Tensor, outputs: list[str]) -> list[Tensor]:
+        with onnx_errors(self._file, "cannot be run", ADVICE):
+            results = self._session.run(outputs, {INPUT: crops_BSS3.numpy()})
+        expected = (len(crops_BSS3), len(self.info.skeleton))
+        for output, result in zip(outputs, results, strict=True):
+            if result.shape[:2] != expected:
+                raise WeightsError(
+                    f"{self._file}: {output}: expected a shape that starts with {expected}, got {result.shape}; {ADVICE}"
+                )
+        return [torch.from_numpy(result) for result in results]
 
 
 class AutoBackend(Backend):
@@ -161,9 +180,9 @@ class AutoBackend(Backend):
         self._model = model
         self._crops = 0
         self._lock = threading.Lock()
-        form = cache.read(_key(model, info))
-        self._settled = bool(form)
-        self._use(OnnxBackend(form, _FORM) if form else TorchBackend(model, info))
+        exported = read_from_cache(model, info)
+        self._settled = bool(exported)
+        self._use(OnnxBackend(exported, _EXPORT) if exported else TorchBackend(model, info))
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
         """See `Backend`."""
@@ -179,10 +198,10 @@ class AutoBackend(Backend):
             if not self._settled and self._crops >= _MIN_CROPS:
                 self._settled = True
                 try:
-                    cache.require_writable()
-                    self._use(OnnxBackend(onnx_form(self._model, self.info), _FORM))
+                    require_writable_cache()
+                    self._use(OnnxBackend(export_to_cache(self._model, self.info), _EXPORT))
                 except OutputError as error:
-                    _print(f"inference stays in torch instead of the faster ONNX Runtime: {error}")
+                    tqdm.write(f"inference stays in torch instead of the faster ONNX Runtime: {error}", file=sys.stderr)
             return self._backend
 
     def _use(self, backend: Backend) -> None:
@@ -223,12 +242,11 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
     if precision == "fp16" and device.type == "cpu":
         raise ConfigError("precision fp16: needs a GPU; choose bf16 or no")
     if name == "onnx":
-        _require_float32(precision)
-        _require_cpu(device.type)
-        for package in _PACKAGES:
-            onnx.require(package)
-        return OnnxBackend(cache.read(_key(model, info)) or onnx_form(model, info), _FORM)
-    if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, _PACKAGES)):
+        _require_onnx_settings(device.type, precision)
+        for package in PACKAGES:
+            require(package)
+        return OnnxBackend(read_from_cache(model, info) or export_to_cache(model, info), _EXPORT)
+    if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, PACKAGES)):
         return AutoBackend(model, info)
     return TorchBackend(model, info, precision=precision, compiled=name == "compiled")
 
@@ -236,38 +254,24 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
 def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -> OnnxBackend:
     """Return the inference backend for an ONNX file from ``tools/export.py``.
 
-    Parameters
-    ----------
-    path : str or Path
-    name : {"auto", "onnx"}
-    device : {"auto", "cpu"}
-    precision : {"no"}
-
     Raises
     ------
     WeightsError
         If the file cannot be read or is invalid.
     ConfigError
-        If `name`, `device` or `precision` has another value, or a package is not installed.
+        If `name` is not "auto" or "onnx", `device` is not "auto" or "cpu", `precision` is not "no", or a package is not installed.
     """
     if name not in ("auto", "onnx"):
         raise ConfigError(
             f"backend {name!r}: cannot run the ONNX file {path}; choose the backend onnx, or give the .safetensors file"
         )
-    _require_cpu(device)
-    _require_float32(precision)
-    try:
-        return OnnxBackend(Path(path).read_bytes(), str(path))
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
+    _require_onnx_settings(device, precision)
+    return OnnxBackend(read_onnx_file(path), str(path))
 
 
-def _require_cpu(device: str) -> None:
+def _require_onnx_settings(device: str, precision: str) -> None:
     if device not in ("auto", "cpu"):
         raise ConfigError(f"the backend onnx runs only on the CPU, not on {device}; choose the device cpu or the backend torch")
-
-
-def _require_float32(precision: str) -> None:
     if precision != "no":
         raise ConfigError(
             f"the backend onnx runs only in float32, not in {precision}; choose the backend torch or the precision no"
@@ -291,45 +295,3 @@ def find_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda or cuda:N") from error
     return device
-
-
-def onnx_form(model: StackedHourglass, info: ModelInfo) -> bytes:
-    """Export a model to ONNX, write the export to the cache folder if possible, and print to stderr where it is kept.
-
-    Raises
-    ------
-    ConfigError
-        If onnx is not installed.
-    """
-    data = to_onnx(model, info)
-    try:
-        cache.write(_key(model, info), data)
-        _print(f"exported the model to ONNX for faster inference; the export is kept in {cache.folder()}")
-    except OutputError as error:
-        _print(f"exported the model to ONNX for this run only, because the export cannot be kept: {error}")
-    return data
-
-
-def _print(line: str) -> None:
-    tqdm.write(line, file=sys.stderr)
-
-
-def _version(package: str) -> str:
-    """Return a package's version, if possible without importing the package, which is slow."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # installed by another distribution, such as onnxruntime-gpu
-        return onnx.require(package).__version__
-
-
-def _key(model: StackedHourglass, info: ModelInfo) -> str:
-    """Hash everything that a model's ONNX export depends on: weights, `info`, package versions and posekit's own source code."""
-    digest = hashlib.sha256(info.to_json().encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy())
-    for package in ("torch", *_PACKAGES):
-        digest.update(f"{package} {_version(package)}".encode())
-    for module in (encoder, heatmaps, hourglass, inputs, onnx):
-        digest.update(inspect.getsource(module).encode())
-    return digest.hexdigest()

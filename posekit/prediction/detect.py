@@ -14,7 +14,7 @@ from posekit.errors import WeightsError
 from posekit.geometry import Box
 from posekit.metrics import square_iou
 from posekit.opencv import cv2
-from posekit.prediction.onnx import check_onnx, onnx_errors, open_session
+from posekit.prediction.onnx import onnx_errors, open_onnx, read_onnx_file
 from posekit.prediction.pose import Pose, body_oks, distinct
 from posekit.prediction.predictor import Predictor, load_image
 
@@ -32,6 +32,21 @@ _MIN_PROBABILITY = 0.65
 _MIN_PEAK = 0.25
 # Poses with at least this OKS are the same person. Low, since missing one of two close people is better than a double detection.
 _SAME_OKS = 0.2
+
+_ADVICE = "export it again, or choose another detector"
+_LAYOUTS = (
+    "one output in the layout of YOLOv8 or 11 (1, 4 + classes, N), YOLOv5 or 7 (1, N, 5 + classes), Ultralytics' RT-DETR "
+    "(1, N, 4 + classes) or an end-to-end export (1, N, 6); or outputs named boxes, scores and labels, as from RT-DETR and SSD"
+)
+# YOLO's values: side of the input if the file does not fix it, and the grey that pads the image.
+_SIDE = 640
+_GREY = 114
+# Boxes with at least this intersection over union belong to the same person.
+_SAME_BOX = 0.6
+# If no coordinate exceeds this value, coordinates are fractions of the input, otherwise pixels. A fraction can exceed 1 because
+# a box may reach beyond the image.
+_MAX_FRACTION = 2.0
+_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
 class PoseDetector:
@@ -57,10 +72,7 @@ class PoseDetector:
     def __call__(self, image: str | Path | np.ndarray) -> list[Box]:
         """Return the bounding boxes of people, in image pixels, the most confident first.
 
-        Parameters
-        ----------
-        image : path or array
-            As for `Predictor`.
+        The image is a path or array as for `Predictor`.
 
         Raises
         ------
@@ -77,7 +89,7 @@ class PoseDetector:
 
 
 def _box_scores(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """Return for each pose the highest score (N,) of the proposed boxes that overlap it enough; 0 without such a box."""
+    """Return (N,) scores: for each pose the highest score of the boxes that overlap the pose enough, or 0 without such a box."""
     keypoints = np.array([pose.keypoints for pose in poses])
     low = keypoints.min(1)
     high = keypoints.max(1)
@@ -90,8 +102,8 @@ def _box_scores(poses: Sequence[Pose], candidates: Sequence[tuple[Box, float]]) 
 def _similarity(poses: Sequence[Pose]) -> np.ndarray:
     """Return the OKS (N, N) of all pairs of poses.
 
-    Models confuse front and back views, so each pair is also compared with left and right joints swapped in one of its poses; the
-    higher OKS of the two counts.
+    Models confuse front and back views, so each pair is also compared with left and right joints swapped in one pose; the higher
+    OKS counts.
     """
     if not poses:
         return np.zeros((0, 0))
@@ -105,22 +117,6 @@ def _similarity(poses: Sequence[Pose]) -> np.ndarray:
     plain = body_oks(first, second, compared, extents, skeleton)
     mirrored = body_oks(first, second[:, skeleton.flip_order], compared, extents, skeleton)
     return np.maximum(plain, mirrored).reshape(count, count)
-
-
-_ADVICE = "export it again, or choose another detector"
-_LAYOUTS = (
-    "one output in the layout of YOLOv8 or 11 (1, 4 + classes, N), YOLOv5 or 7 (1, N, 5 + classes), Ultralytics' RT-DETR "
-    "(1, N, 4 + classes) or an end-to-end export (1, N, 6); or outputs named boxes, scores and labels, as from RT-DETR and SSD"
-)
-# YOLO's values: side of the input if the file does not fix it, and the grey that pads the image.
-_SIDE = 640
-_GREY = 114
-# Boxes with at least this intersection over union belong to the same person.
-_SAME_BOX = 0.6
-# If no coordinate exceeds this value, coordinates are fractions of the input, otherwise pixels. A fraction can exceed 1 because
-# a box may reach beyond the image.
-_MAX_FRACTION = 2.0
-_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
 class OnnxDetector:
@@ -148,13 +144,8 @@ class OnnxDetector:
     def __init__(self, path: str | Path, *, min_score: float = 0.5):
         self._name = str(path)
         self._min_score = min_score
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        model = check_onnx(data, self._name, _ADVICE)
-        self._person = _person_class({entry.key: entry.value for entry in model.metadata_props}, self._name)
-        self._session = open_session(data, self._name, _ADVICE)
+        self._session = open_onnx(read_onnx_file(path), self._name, _ADVICE)
+        self._person = _person_class(self._session.get_modelmeta().custom_metadata_map, self._name)
         self._image_input, self._size_input = self._find_inputs()
         self._channels_last = self._image_input.shape[-1] == 3
         height, width = self._image_input.shape[-3:-1] if self._channels_last else self._image_input.shape[-2:]
@@ -165,12 +156,8 @@ class OnnxDetector:
     def __call__(self, image: str | Path | np.ndarray) -> list[Box]:
         """Return the bounding boxes of people, in image pixels, the highest score first.
 
-        Each box is a square; its side is 1.25 times the longer side of the detector's rectangle.
-
-        Parameters
-        ----------
-        image : path or array
-            As for `Predictor`.
+        The image is a path or array as for `Predictor`. Each box is a square; its side is 1.25 times the longer side of the
+        detector's rectangle.
 
         Raises
         ------

@@ -1,26 +1,38 @@
-"""Export models to ONNX files that predict joints, scores and heatmaps from crops without posekit or torch, and run ONNX files."""
+"""Export models to ONNX files, keep the exports in a cache, and open ONNX files."""
 
+import contextlib
+import hashlib
 import importlib
+import importlib.metadata
+import inspect
 import io
+import os
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from posekit import heatmaps
 from posekit.choices import DECODE_METHODS
-from posekit.errors import ConfigError, WeightsError
-from posekit.models import ModelInfo, StackedHourglass, normalise
+from posekit.errors import ConfigError, OutputError, WeightsError
+from posekit.files import atomic_write, writable_folder
+from posekit.models import ModelInfo, StackedHourglass, encoder, hourglass, inputs, normalise
 
-INFO_KEY = "posekit"
-DECODE_KEY = "posekit_decode"
-"""Metadata keys of an exported file: the model's description as JSON, and the decoding method in the graph."""
+PACKAGES = ("onnx", "onnxruntime")
+"""Packages that export a model to ONNX and run the ONNX export."""
 INPUT = "crops"
-OUTPUTS = ("joints", "scores", "maps")
+ADVICE = "export it again with tools/export.py"
+"""End of error messages about a file that should come from `to_onnx`."""
+# Metadata keys of an exported file: the model's description as JSON, and the decoding method in the graph.
+_INFO_KEY = "posekit"
+_DECODE_KEY = "posekit_decode"
+_OUTPUTS = ("joints", "scores", "maps")
 # The newest operator set that all versions of ONNX Runtime since 1.13 support.
 _OPSET = 17
 _ABOUT = """\
@@ -29,29 +41,12 @@ Outputs: joints (B, K, 2), x, y in crop pixels, where (0, 0) is the centre of th
 heights of the heatmaps; maps (B, K, S/4, S/4), the activated heatmaps. The metadata "posekit" describes the model as JSON,
 including the names of the joints."""
 
+# Domains of the standard ONNX operators. Other operators come from ONNX Runtime or third parties and may run any code.
+_DOMAINS = ("", "ai.onnx")
 
-class CropsToJoints(nn.Module):
-    """The complete prediction as one module: normalisation, network, activation, decoding.
-
-    Parameters
-    ----------
-    model : StackedHourglass
-    info : ModelInfo
-    decode : {"quarter", "dark", "argmax"}
-        See `posekit.heatmaps.decode`.
-    """
-
-    def __init__(self, model: StackedHourglass, info: ModelInfo, decode: str):
-        super().__init__()
-        self.model = model
-        self.info = info
-        self.decode = decode
-
-    def forward(self, crops_BSS3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Turn crops (B, S, S, 3) uint8 into joints (B, K, 2) in crop pixels, scores (B, K) and activated heatmaps (B, K, H, W)."""
-        maps = predict_maps(self.model, self.info, crops_BSS3)
-        joints, scores = decode_maps(maps, self.info, self.decode)
-        return joints, scores, maps
+_CACHE_SUFFIX = ".onnx-form"
+# Maximum number of exports in the cache; the least recently used exports are deleted first.
+_CACHED = 20
 
 
 def predict_maps(model: StackedHourglass, info: ModelInfo, crops_BSS3: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -66,6 +61,79 @@ def predict_maps(model: StackedHourglass, info: ModelInfo, crops_BSS3: Tensor, d
 def decode_maps(maps_BKHW: Tensor, info: ModelInfo, method: str) -> tuple[Tensor, Tensor]:
     """Return joints (B, K, 2) in crop pixels and scores (B, K) for a model's heatmaps; see `posekit.heatmaps.decode`."""
     return heatmaps.decode(maps_BKHW, method=method, stride=info.input_size // int(maps_BKHW.shape[-1]))
+
+
+class _CropsToJoints(nn.Module):
+    """The complete prediction as one module: normalisation, network, activation, decoding."""
+
+    def __init__(self, model: StackedHourglass, info: ModelInfo, decode: str):
+        super().__init__()
+        self.model = model
+        self.info = info
+        self.decode = decode
+
+    def forward(self, crops_BSS3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps = predict_maps(self.model, self.info, crops_BSS3)
+        joints, scores = decode_maps(maps, self.info, self.decode)
+        return joints, scores, maps
+
+
+def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter") -> bytes:
+    """Export a model to an ONNX file that predicts joints, scores and heatmaps from crops, without posekit or torch.
+
+    Parameters
+    ----------
+    model : StackedHourglass
+        On the CPU, in eval mode.
+    info : ModelInfo
+        Description of `model`, stored as metadata.
+    decode : {"quarter", "dark", "argmax"}
+        How the graph decodes joints from heatmaps. The graph also returns the heatmaps, which can be decoded in other ways.
+
+    Returns
+    -------
+    bytes : content of the file, for batches of any size. The file's doc string describes input and outputs.
+
+    Raises
+    ------
+    ConfigError
+        If `decode` is unknown or onnx is not installed.
+    """
+    if decode not in DECODE_METHODS:
+        raise ConfigError(f"decode {decode!r}: choose from {', '.join(DECODE_METHODS)}")
+    onnx = require("onnx")
+    graph = onnx.load_model_from_string(_trace(_CropsToJoints(model, info, decode).eval(), info.input_size))
+    graph.doc_string = _ABOUT
+    joints = len(info.skeleton)
+    side = info.input_size // heatmaps.STRIDE
+    # Tracing leaves the shapes of the outputs undefined; write all sizes except the batch size into the file.
+    for output, sizes in zip(graph.graph.output, ((joints, 2), (joints,), (joints, side, side)), strict=True):
+        for dimension, size in zip(output.type.tensor_type.shape.dim[1:], sizes, strict=True):
+            dimension.dim_value = size
+    onnx.helper.set_model_props(graph, {_INFO_KEY: info.to_json(), _DECODE_KEY: decode})
+    onnx.checker.check_model(graph)
+    return graph.SerializeToString()
+
+
+def _trace(network: _CropsToJoints, size: int) -> bytes:
+    """Export by tracing: torch's newer exporter takes ten times as long for the same graph."""
+    file = io.BytesIO()
+    crops = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes that become constants, as intended
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding")  # about the encoder's padding, which works without folding
+        torch.onnx.export(
+            network,
+            (crops,),
+            file,  # type: ignore[arg-type]  # the type stub lacks file objects, which tracing accepts
+            input_names=[INPUT],
+            output_names=list(_OUTPUTS),
+            dynamic_axes={name: {0: "people"} for name in (INPUT, *_OUTPUTS)},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    return file.getvalue()
 
 
 def require(package: str) -> ModuleType:
@@ -85,121 +153,103 @@ def require(package: str) -> ModuleType:
         ) from error
 
 
-def to_onnx(model: StackedHourglass, info: ModelInfo, *, decode: str = "quarter") -> bytes:
-    """Export a model to ONNX.
-
-    Parameters
-    ----------
-    model : StackedHourglass
-        On the CPU, in eval mode.
-    info : ModelInfo
-        Description of `model`, stored as metadata.
-    decode : {"quarter", "dark", "argmax"}
-        How the graph decodes joints from heatmaps. The graph also returns the heatmaps, which can be decoded in other ways.
-
-    Returns
-    -------
-    bytes : content of an ONNX file for batches of any size. The file's doc string describes input and outputs.
-
-    Raises
-    ------
-    ConfigError
-        If `decode` is unknown or onnx is not installed.
-    """
-    if decode not in DECODE_METHODS:
-        raise ConfigError(f"decode {decode!r}: choose from {', '.join(DECODE_METHODS)}")
-    onnx = require("onnx")
-    graph = onnx.load_model_from_string(_trace(CropsToJoints(model, info, decode).eval(), info.input_size))
-    graph.doc_string = _ABOUT
-    joints = len(info.skeleton)
-    side = info.input_size // heatmaps.STRIDE
-    # Tracing leaves the shapes of the outputs undefined; write all sizes except the batch size into the file.
-    for output, sizes in zip(graph.graph.output, ((joints, 2), (joints,), (joints, side, side)), strict=True):
-        for dimension, size in zip(output.type.tensor_type.shape.dim[1:], sizes, strict=True):
-            dimension.dim_value = size
-    onnx.helper.set_model_props(graph, {INFO_KEY: info.to_json(), DECODE_KEY: decode})
-    onnx.checker.check_model(graph)
-    return graph.SerializeToString()
+def export_to_cache(model: StackedHourglass, info: ModelInfo) -> bytes:
+    """Export a model to ONNX, keep the export in the cache if possible, and print to stderr where the export is kept."""
+    data = to_onnx(model, info)
+    try:
+        _write_cache(_cache_key(model, info), data)
+        message = f"exported the model to ONNX for faster inference; the export is kept in {cache_folder()}"
+    except OutputError as error:
+        message = f"exported the model to ONNX for this run only, because the export cannot be kept: {error}"
+    tqdm.write(message, file=sys.stderr)
+    return data
 
 
-def _trace(network: CropsToJoints, size: int) -> bytes:
-    """Export by tracing: torch's newer exporter takes ten times as long for the same graph."""
-    file = io.BytesIO()
-    crops = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes that become constants, as intended
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "Constant folding")  # about the encoder's padding, which works without folding
-        torch.onnx.export(
-            network,
-            (crops,),
-            file,  # type: ignore[arg-type]  # the type stub lacks file objects, which tracing accepts
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "people"} for name in (INPUT, *OUTPUTS)},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-    return file.getvalue()
+def read_from_cache(model: StackedHourglass, info: ModelInfo) -> bytes | None:
+    """Return a model's ONNX export; None if the export is not in the cache, is damaged or cannot be read."""
+    return _read_cache(_cache_key(model, info))
 
 
-# Domains of the standard ONNX operators. Other operators come from ONNX Runtime or third parties and may run any code.
-_DOMAINS = ("", "ai.onnx")
-_ADVICE = "export it again with tools/export.py"
-
-
-class OnnxSession:
-    """Runs an ONNX file from `posekit.prediction.onnx.to_onnx`; see `open_session`.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the file.
-    name : str
-        Name of the file in error messages.
-
-    Attributes
-    ----------
-    info : ModelInfo
-    decode : str
-        How the graph decodes joints from heatmaps.
+def cache_folder() -> Path:
+    """Return the path of the cache, which may not exist yet: ``posekit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
 
     Raises
     ------
-    ConfigError
-        If onnx or onnxruntime is not installed.
-    WeightsError
-        If the file is damaged, was not exported by posekit, refers to another file or uses non-standard operators.
+    OutputError
+        If ``XDG_CACHE_HOME`` is not set to an absolute path and the user has no home folder.
     """
-
-    def __init__(self, data: bytes, name: str):
-        self._name = name
-        self.info, self.decode = _read_metadata(check_onnx(data, name, _ADVICE), name)
-        self._session = open_session(data, name, _ADVICE)
-
-    def run(self, crops_BSS3: Tensor, outputs: Sequence[str]) -> list[Tensor]:
-        """Return the requested outputs for crops (B, S, S, 3) uint8.
-
-        `outputs` are names from `posekit.prediction.onnx.OUTPUTS`.
-
-        Raises
-        ------
-        WeightsError
-            If running the graph fails, or an output has an unexpected shape.
-        """
-        with onnx_errors(self._name, "cannot be run", _ADVICE):
-            results = self._session.run(list(outputs), {INPUT: crops_BSS3.numpy()})
-        expected = (len(crops_BSS3), len(self.info.skeleton))
-        for output, result in zip(outputs, results, strict=True):
-            if result.shape[:2] != expected:
-                raise WeightsError(
-                    f"{self._name}: {output}: expected a shape that starts with {expected}, got {result.shape}; {_ADVICE}"
-                )
-        return [torch.from_numpy(result) for result in results]
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (base if base.is_absolute() else Path.home() / ".cache") / "posekit"
+    except RuntimeError as error:
+        raise OutputError(f"no cache folder ({error}); set XDG_CACHE_HOME to a writable folder") from error
 
 
-def check_onnx(data: bytes, name: str, advice: str) -> Any:
-    """Parse an ONNX file and check that it contains all its weights and only standard ONNX operators.
+def require_writable_cache() -> None:
+    """Create the cache folder, and raise `OutputError` if the folder is not writable."""
+    try:
+        writable_folder(cache_folder())
+    except OutputError as error:
+        reason = error.__cause__ and getattr(error.__cause__, "strerror", None)
+        raise OutputError(f"{cache_folder()}: cannot be written ({reason}); set XDG_CACHE_HOME to a writable folder") from error
+
+
+def _read_cache(key: str) -> bytes | None:
+    try:
+        path = cache_folder() / (key + _CACHE_SUFFIX)
+        entry = path.read_bytes()
+    except (OSError, OutputError):
+        return None
+    digest = entry[:32]
+    data = entry[32:]
+    if hashlib.sha256(data).digest() != digest:
+        return None
+    with contextlib.suppress(OSError):  # only the file's owner can update its modification time
+        path.touch()
+    return data
+
+
+def _write_cache(key: str, data: bytes) -> None:
+    with atomic_write(cache_folder() / (key + _CACHE_SUFFIX)) as unfinished:
+        unfinished.write_bytes(hashlib.sha256(data).digest() + data)
+    with contextlib.suppress(OSError):  # another process may delete entries at the same time
+        for path in sorted(cache_folder().glob("*" + _CACHE_SUFFIX), key=lambda path: path.stat().st_mtime)[:-_CACHED]:
+            path.unlink()
+
+
+def _cache_key(model: StackedHourglass, info: ModelInfo) -> str:
+    """Hash everything that a model's ONNX export depends on: weights, `info`, package versions and posekit's own source code."""
+    digest = hashlib.sha256(info.to_json().encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy())
+    for package in ("torch", *PACKAGES):
+        digest.update(f"{package} {_version(package)}".encode())
+    for module in (encoder, heatmaps, hourglass, inputs, sys.modules[__name__]):
+        digest.update(inspect.getsource(module).encode())
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    """Return a package's version, if possible without importing the package, which is slow."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # installed by another distribution, such as onnxruntime-gpu
+        return require(package).__version__
+
+
+def read_onnx_file(path: str | Path) -> bytes:
+    """Return the content of a file, or raise `WeightsError` if the file cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def open_onnx(data: bytes, name: str, advice: str) -> Any:
+    """Open an ONNX file on the CPU, with as many threads as torch uses. Idle threads sleep, so other processes stay fast.
+
+    Files from others are not trusted: a file must contain all its weights and only standard ONNX operators.
 
     Parameters
     ----------
@@ -212,14 +262,14 @@ def check_onnx(data: bytes, name: str, advice: str) -> Any:
 
     Returns
     -------
-    onnx.ModelProto
+    onnxruntime.InferenceSession
 
     Raises
     ------
     ConfigError
-        If onnx is not installed.
+        If onnx or onnxruntime is not installed.
     WeightsError
-        If the file is damaged, refers to another file or uses non-standard operators.
+        If the file is damaged, refers to another file, uses non-standard operators, or cannot be opened.
     """
     onnx = require("onnx")
     try:
@@ -229,25 +279,6 @@ def check_onnx(data: bytes, name: str, advice: str) -> Any:
     except (require("google.protobuf.message").DecodeError, onnx.checker.ValidationError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{name}: damaged, or not an ONNX file ({reason}); {advice}") from error
-    return model
-
-
-def open_session(data: bytes, name: str, advice: str) -> Any:
-    """Open an ONNX file on the CPU, with as many threads as torch uses; check the file with `check_onnx` first.
-
-    Idle threads sleep instead of spinning, which would slow down all other work on the machine.
-
-    Returns
-    -------
-    onnxruntime.InferenceSession
-
-    Raises
-    ------
-    ConfigError
-        If onnxruntime is not installed.
-    WeightsError
-        If ONNX Runtime cannot open the file.
-    """
     runtime = require("onnxruntime")
     runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
@@ -256,39 +287,6 @@ def open_session(data: bytes, name: str, advice: str) -> Any:
     options.log_severity_level = 4  # errors are raised, so they are not logged as well
     with onnx_errors(name, "cannot be opened", advice):
         return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-@contextmanager
-def onnx_errors(name: str, problem: str, advice: str) -> Iterator[None]:
-    """Convert an error of ONNX Runtime to a `WeightsError` with a one-line message."""
-    state = require("onnxruntime.capi.onnxruntime_pybind11_state")
-    failures = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
-    try:
-        yield
-    except (*failures, state.RuntimeException, UnicodeDecodeError) as error:  # names in the file may be invalid UTF-8
-        raise WeightsError(f"{name}: {problem} ({str(error).splitlines()[0]}); {advice}") from error
-
-
-def _read_metadata(model: Any, name: str) -> tuple[ModelInfo, str]:
-    """Return the model's description and the decoding method from the metadata of an exported file."""
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if not {INFO_KEY, DECODE_KEY} <= metadata.keys():
-        raise WeightsError(f"{name}: not exported by posekit (no {INFO_KEY!r} in the metadata); {_ADVICE}")
-    try:
-        info = ModelInfo.from_json(metadata[INFO_KEY])
-    except ValueError as error:
-        raise WeightsError(f"{name}: the model's description in the metadata is invalid ({error}); {_ADVICE}") from error
-    decode = metadata[DECODE_KEY]
-    if decode not in DECODE_METHODS:
-        raise WeightsError(
-            f"{name}: unknown decoding {decode!r}; this version of posekit supports {', '.join(DECODE_METHODS)}; {_ADVICE}"
-        )
-    inputs = {value.name for value in model.graph.input}
-    outputs = {value.name for value in model.graph.output}
-    if inputs != {INPUT} or outputs != set(OUTPUTS):
-        names = ", ".join(sorted(inputs | outputs))
-        raise WeightsError(f"{name}: expected the inputs and outputs {', '.join((INPUT, *OUTPUTS))}, got {names}; {_ADVICE}")
-    return info, decode
 
 
 def _require_plain(model: Any, external: int, name: str) -> None:
@@ -310,3 +308,41 @@ def _walk(message: Any) -> Iterator[Any]:
         if field.message_type is not None:
             for child in (value,) if hasattr(value, "ListFields") else value:
                 yield from _walk(child)
+
+
+@contextlib.contextmanager
+def onnx_errors(name: str, problem: str, advice: str) -> Iterator[None]:
+    """Convert an error of ONNX Runtime to a `WeightsError` with a one-line message."""
+    state = require("onnxruntime.capi.onnxruntime_pybind11_state")
+    failures = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
+    try:
+        yield
+    except (*failures, state.RuntimeException, UnicodeDecodeError) as error:  # names in the file may be invalid UTF-8
+        raise WeightsError(f"{name}: {problem} ({str(error).splitlines()[0]}); {advice}") from error
+
+
+def read_metadata(session: Any, name: str) -> tuple[ModelInfo, str]:
+    """Return the description and the decoding method of a model from `to_onnx`.
+
+    Raises
+    ------
+    WeightsError
+        If the file was not exported by posekit, or not for this version.
+    """
+    metadata = session.get_modelmeta().custom_metadata_map
+    if not {_INFO_KEY, _DECODE_KEY} <= metadata.keys():
+        raise WeightsError(f"{name}: not exported by posekit (no {_INFO_KEY!r} in the metadata); {ADVICE}")
+    try:
+        info = ModelInfo.from_json(metadata[_INFO_KEY])
+    except ValueError as error:
+        raise WeightsError(f"{name}: the model's description in the metadata is invalid ({error}); {ADVICE}") from error
+    decode = metadata[_DECODE_KEY]
+    if decode not in DECODE_METHODS:
+        raise WeightsError(
+            f"{name}: unknown decoding {decode!r}; this version of posekit supports {', '.join(DECODE_METHODS)}; {ADVICE}"
+        )
+    expected = (INPUT, *_OUTPUTS)
+    names = [entry.name for entry in (*session.get_inputs(), *session.get_outputs())]
+    if sorted(names) != sorted(expected):
+        raise WeightsError(f"{name}: expected the inputs and outputs {', '.join(expected)}, got {', '.join(names)}; {ADVICE}")
+    return info, decode

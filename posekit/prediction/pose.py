@@ -100,21 +100,14 @@ _SIGMA = 0.079
 
 
 def distinct(similar_NN: np.ndarray) -> list[int]:
-    """Go through the N items in order and keep each item that is similar to none of the items kept so far.
+    """Go through the N items in order, keep each item that is similar to none of the items kept so far, and return the indices.
 
-    Parameters
-    ----------
-    similar_NN : (N, N) bool
-        True where two items are similar.
-
-    Returns
-    -------
-    list of int : indices of the items that are kept, ascending.
+    `similar_NN` (N, N) bool is True where two items are similar.
     """
     kept: list[int] = []
-    for place, similar in enumerate(similar_NN):
+    for i, similar in enumerate(similar_NN):
         if not similar[kept].any():
-            kept.append(place)
+            kept.append(i)
     return kept
 
 

@@ -151,6 +151,8 @@ class Predictor:
             If the image cannot be read, or the array is not an image.
         BoxError
             If a box lies completely outside the image.
+        TypeError
+            If a box is not a `Box`.
         """
         return self.predict_images([image], None if boxes is None else [boxes], refine=refine)[0]
 
@@ -178,12 +180,10 @@ class Predictor:
 
         Raises
         ------
-        ImageError, BoxError
+        ImageError, BoxError, TypeError
             As for `__call__`.
         ValueError
             If `boxes` and `images` differ in length.
-        TypeError
-            If a box is not a `Box`.
         """
         pixels = [load_image(image) for image in images]
         if boxes is None:
@@ -198,7 +198,10 @@ class Predictor:
         poses = self._predict_boxes(people)
         best = poses
         for _ in range(refine):
-            people = [(image, _refine_box(pose, image)) for (image, _), pose in zip(people, poses, strict=True)]
+            for i, pose in enumerate(poses):
+                image, _ = people[i]
+                box = pose.refined_box()
+                people[i] = (image, box if box.overlaps(*image.shape[1::-1]) else pose.box)
             poses = self._predict_boxes(people)
             best = [max(pair, key=lambda pose: pose.scores.mean()) for pair in zip(best, poses, strict=True)]
         remaining = iter(best)
@@ -216,8 +219,8 @@ class Predictor:
             for image, box in batch:
                 crops += self.crop(image, box)
             joints, heights = self.predict_crops(torch.from_numpy(np.stack(crops)))
-            crop_keypoints = joints.cpu().numpy().astype(np.float64)
-            peaks = heights.cpu().numpy().astype(np.float64)
+            crop_keypoints = joints.double().cpu().numpy()
+            peaks = heights.double().cpu().numpy()
             scores = self._scores(peaks)
             for i, (_, box) in enumerate(batch):
                 keypoints = Crop(box, self.info.input_size).inverse(crop_keypoints[i])
@@ -225,7 +228,7 @@ class Predictor:
         return poses
 
     def _scores(self, peaks_NK: np.ndarray) -> np.ndarray:
-        """Convert peak heights to probabilities if the weights contain a calibration, otherwise clip them to [0, 1]."""
+        """Convert peak heights to probabilities if the weights contain a calibration, otherwise clip the heights to [0, 1]."""
         if self.calibrated:
             return self.info.calibrations[self.views.key](peaks_NK)
         return np.clip(peaks_NK, 0, 1)
@@ -251,17 +254,7 @@ class Predictor:
 
     @torch.inference_mode()
     def predict_maps(self, images_NHWC: torch.Tensor) -> torch.Tensor:
-        """Predict activated heatmaps from crops, averaged over each person's views.
-
-        Parameters
-        ----------
-        images_NHWC : (B V, S, S, 3) uint8
-            As for `predict_crops`.
-
-        Returns
-        -------
-        (B, K, H, W) float32, on the model's device.
-        """
+        """Predict activated heatmaps (B, K, H, W) float32, averaged over each person's views, from crops as for `predict_crops`."""
         return averaged_maps(self.backend.maps, images_NHWC.to(self.device, non_blocking=True), self.views, self.flip_order)
 
     def _predict_peaks(self, images_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -317,12 +310,10 @@ class Predictor:
         )
 
     def heatmaps(self, people: People) -> np.ndarray:
-        """Predict activated heatmaps of annotated people, averaged over the views, for display.
+        """Predict activated heatmaps (N, K, H, W) float32 of annotated people, averaged over the views, for display.
 
-        Returns
-        -------
-        (N, K, H, W) float32 : heatmaps of the crop of each person's box, at 1/4 of the crop's resolution. If a person's crop
-            cannot be made, the heatmaps of a black crop.
+        The heatmaps show the crop of each person's box, at 1/4 of the resolution, or a black crop if the person's crop cannot
+        be made.
         """
         return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
 
@@ -354,41 +345,14 @@ class Predictor:
 
 
 def load(weights: str | Path = DEFAULT, **options: Any) -> Predictor:
-    """Make a `Predictor` from a weights file or from bundled weights.
-
-    Parameters
-    ----------
-    weights : str or Path
-        As for `Predictor`.
-    **options
-        Keyword arguments of `Predictor`.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        As for `Predictor`.
-    """
+    """Make a `Predictor` from a weights file or from bundled weights; `options` are the keyword arguments of `Predictor`."""
     return Predictor(weights, **options)
 
 
-def _refine_box(pose: Pose, image: np.ndarray) -> Box:
-    """Return the pose's refined box, or the pose's original box if the refined box lies outside the image."""
-    box = pose.refined_box()
-    return box if box.overlaps(*image.shape[1::-1]) else pose.box
-
-
 def load_image(image: str | Path | np.ndarray) -> np.ndarray:
-    """Load an image file, or convert an image array, to 8-bit BGR.
+    """Load an image file, or convert an image array as for `Predictor`, to (H, W, 3) uint8 BGR.
 
     Grey is repeated in all three channels, 16 bits are reduced to 8, an alpha channel is dropped.
-
-    Parameters
-    ----------
-    image : path, or (H, W) or (H, W, 1 | 3 | 4) array of uint8 or uint16
-
-    Returns
-    -------
-    (H, W, 3) uint8 BGR array.
 
     Raises
     ------
@@ -415,13 +379,7 @@ def load_image(image: str | Path | np.ndarray) -> np.ndarray:
 
 
 def report_failures(failures: Sequence[Failure], people: People) -> None:
-    """Print to stderr which people could not be predicted, and how many.
-
-    Raises
-    ------
-    ImageError
-        If there is a failure for every person.
-    """
+    """Print to stderr which people could not be predicted, and how many; raise `ImageError` if no person could be predicted."""
     for failure in failures:
         print(f"not predicted: {failure.message}", file=sys.stderr)
     if failures and len(failures) == len(people):

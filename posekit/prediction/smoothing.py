@@ -94,19 +94,16 @@ def _share(cutoff: float | np.ndarray, passed: np.ndarray) -> np.ndarray:
 class Smoother:
     """Smooths the keypoints of tracked people, with a separate `OneEuro` filter for each person.
 
-    The unit of length is the side of the person's first box, so that the filter works equally for people of all sizes.
+    A filter's unit of length is the side of the person's first box, so that people of all sizes are filtered equally.
 
     Parameters
     ----------
     min_score : float
         Keypoints with a lower score count as missing and are returned unchanged.
-    **options
-        Keyword arguments of `OneEuro`, with box sides as the unit of length.
     """
 
-    def __init__(self, *, min_score: float = 0.1, **options: float):
+    def __init__(self, *, min_score: float = 0.1):
         self._min_score = min_score
-        self._options = options
         self._filters: dict[int, tuple[float, OneEuro]] = {}
 
     def __call__(self, tracked: Sequence[Tracked], time: float) -> list[Tracked]:
@@ -115,7 +112,7 @@ class Smoother:
         for person in tracked:
             pose = person.pose
             if person.id not in self._filters:
-                self._filters[person.id] = (pose.box.side, OneEuro(**self._options))
+                self._filters[person.id] = (pose.box.side, OneEuro())
             unit, one_euro = self._filters[person.id]
             measured = np.where((pose.scores >= self._min_score)[:, None], pose.keypoints, np.nan)
             filtered = unit * one_euro(measured / unit, time)

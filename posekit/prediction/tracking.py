@@ -125,44 +125,38 @@ class Tracker:
     def boxes(self, frame_size: tuple[int, int], time: float) -> list[Box]:
         """Return the bounding boxes in which to predict the tracked people in the next frame, in order of their ids.
 
+        A box is the tight box around a person's expected joints, enlarged 1.25 times. The centre stays inside the image, at the
+        border for a person who has left the image.
+
         Parameters
         ----------
         frame_size : (int, int)
             Width and height in pixels.
         time : float
             Time of the next frame in seconds.
-
-        Returns
-        -------
-        list of Box : the tight box around each person's expected joints, enlarged 1.25 times. The centre stays inside the image,
-            at the border for a person who has left the image.
         """
         self._frame_size = frame_size
-        expected = [self._expected(track, time) for track in self._tracks]
-        self._boxes = [Box.around(joints[np.isfinite(joints).all(1)]) for joints in expected]
+        self._boxes = [_box_around(self._expected(track, time)) for track in self._tracks]
         return list(self._boxes)
 
     def _expected(self, track: _Track, time: float) -> np.ndarray:
         """Return the expected joints (K, 2), shifted so that the person's centre stays inside the image."""
         joints = track.expected(time)
-        centre = np.array(Box.around(joints[np.isfinite(joints).all(1)]).centre)
+        centre = np.array(_box_around(joints).centre)
         return joints + np.clip(centre, 0, np.subtract(self._frame_size, 1)) - centre
 
     def update(self, poses: Sequence[Pose], time: float) -> list[Tracked]:
-        """Assign ids to the poses of the next frame.
+        """Assign ids to the poses of the next frame, and return the people in order of their ids.
+
+        A pose that matches no person starts a new person if at least half of the joints are sure and the box of the pose was not
+        returned by `boxes`; otherwise the pose is discarded.
 
         Parameters
         ----------
         poses : sequence of Pose
-            In any order, all with the same skeleton. Of two poses of the same person, only the one with the higher mean score is
-            used.
+            In any order, all with the same skeleton. Of two poses of one person, only the pose with the higher mean score is used.
         time : float
             Time of the frame in seconds; later than in the previous call.
-
-        Returns
-        -------
-        list of Tracked : in order of their ids. A pose that matches no person starts a new person if at least half of its joints
-            are sure and the box of the pose was not returned by `boxes`; otherwise the pose is discarded.
 
         Raises
         ------
@@ -180,8 +174,7 @@ class Tracker:
             if pose.box not in self._boxes and pose.sure(self._min_score).mean() >= _SURE_NEW:
                 people.append(self._start(pose, time))
         self._tracks = [track for track in self._tracks if track.missed <= self._keep]
-        present = {person.id for person in people}
-        self.lost = sorted(track.id for track in self._tracks if track.id not in present)
+        self.lost = sorted({track.id for track in self._tracks} - {person.id for person in people})
         return sorted(people, key=lambda person: person.id)
 
     def _without_doubles(self, poses: Sequence[Pose]) -> list[Pose]:
@@ -229,6 +222,10 @@ def new_boxes(detected: Sequence[Box], followed: Sequence[Box]) -> list[Box]:
     """Return the detected boxes that belong to no tracked person: those with an IoU of at most 0.7 with every followed box."""
     similar = square_iou(_squares(detected), _squares(followed)) > _SAME_BOX
     return [box for box, row in zip(detected, similar, strict=True) if not row.any()]
+
+
+def _box_around(joints_K2: np.ndarray) -> Box:
+    return Box.around(joints_K2[np.isfinite(joints_K2).all(1)])
 
 
 def _squares(boxes: Sequence[Box]) -> np.ndarray:

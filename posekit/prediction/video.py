@@ -21,6 +21,8 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # Frame rate if a file or webcam gives none, or one that is not plausible.
 _DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
+# Number of frames that are prefetched and held in memory.
+_PREFETCHED = 4
 # Number of consecutive failed reads that count as the end of a file. At 30 frames per second, up to 10 damaged seconds are skipped.
 _MAX_FAILED_READS = 300
 
@@ -53,8 +55,6 @@ class VideoReader:
     ----------
     source : str, Path or int
         Path of a video file, or the index of a webcam.
-    ahead : int
-        Number of frames that are prefetched and held in memory.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class VideoReader:
         If the file or webcam does not exist, or OpenCV cannot decode the file.
     """
 
-    def __init__(self, source: str | Path | int, *, ahead: int = 4):
+    def __init__(self, source: str | Path | int):
         self._live = isinstance(source, int)
         self.name = f"webcam {source}" if self._live else str(source)
         self._capture = _open_capture(source, self.name)
@@ -91,17 +91,12 @@ class VideoReader:
         self._index = 0
         self._time = -math.inf
         self._start = time.monotonic()
-        self._ahead = ahead
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="posekit-video")
 
     def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the thread and release the source."""
         self._executor.shutdown(cancel_futures=True)
         self._capture.release()
 
@@ -113,7 +108,7 @@ class VideoReader:
         ImageError
             If no frame could be decoded.
         """
-        pending = deque(self._executor.submit(self._next) for _ in range(self._ahead + 1))
+        pending = deque(self._executor.submit(self._next) for _ in range(_PREFETCHED + 1))
         expected = 0
         while (frame := pending.popleft().result()) is not None:
             self._note_skipped(expected, frame.index)
@@ -153,7 +148,7 @@ def _open_capture(source: str | Path | int, name: str) -> "cv2.VideoCapture":
         raise ImageError(f"{name}: no such video file")
     else:
         advice = "not a video that OpenCV can decode, or a damaged video"
-    with silent_opencv():
+    with _silent_opencv():
         capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     if not capture.isOpened():
         raise ImageError(f"{name}: {advice}")
@@ -161,7 +156,7 @@ def _open_capture(source: str | Path | int, name: str) -> "cv2.VideoCapture":
 
 
 @contextmanager
-def silent_opencv() -> Iterator[None]:
+def _silent_opencv() -> Iterator[None]:
     """Silence OpenCV's messages on stderr; posekit raises its own one-line errors instead."""
     logging = cv2.utils.logging
     before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -239,7 +234,7 @@ class VideoWriter:
         self.frames += 1
 
     def _open(self) -> "cv2.VideoWriter":
-        with silent_opencv():
+        with _silent_opencv():
             for codec in CODECS:
                 writer = cv2.VideoWriter(str(self._unfinished), cv2.VideoWriter.fourcc(*codec), self.fps, self._size)
                 if writer.isOpened():
@@ -256,15 +251,10 @@ class VideoWriter:
             if self._writer is None:
                 return
             self._writer.release()
-            if not _is_whole(self._unfinished):
+            with _silent_opencv():
+                video = cv2.VideoCapture(str(self._unfinished))
+            readable = video.isOpened() and video.read()[0]
+            video.release()
+            if not readable:
                 raise OutputError(f"{self.path}: the video could not be finished; check that the disk is not full")
             self._unfinished.replace(self.path)
-
-
-def _is_whole(path: Path) -> bool:
-    with silent_opencv():
-        capture = cv2.VideoCapture(str(path))
-    try:
-        return capture.isOpened() and capture.read()[0]
-    finally:
-        capture.release()

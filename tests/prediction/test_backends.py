@@ -15,7 +15,8 @@ from posekit.choices import DECODE_METHODS
 from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.images import read_image
 from posekit.models import normalise
-from posekit.prediction import backends, cache
+from posekit.prediction import backends
+from posekit.prediction import onnx as onnx_exports
 from posekit.prediction.backends import AutoBackend, OnnxBackend, TorchBackend, open_backend
 from posekit.prediction.onnx import to_onnx
 from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation
@@ -104,7 +105,7 @@ def test_auto_makes_the_onnx_form_once_after_some_crops(sigmoid, crops, cache_ho
     assert len(entries(cache_home)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert str(cache_home / "posekit") in line
-    monkeypatch.setattr(backends, "to_onnx", None)
+    monkeypatch.setattr(onnx_exports, "to_onnx", None)
     for name in ("auto", "onnx"):
         assert open_backend(name, *sigmoid, CPU).name == "onnx"
 
@@ -144,20 +145,20 @@ def test_prediction_works_without_a_writable_cache_folder(sigmoid, crops, cache_
 
 
 def test_the_cache_keeps_the_most_recently_used_entries(cache_home, monkeypatch):
-    monkeypatch.setattr(cache, "_KEPT", 2)
+    monkeypatch.setattr(onnx_exports, "_CACHED", 2)
     for age, key in enumerate(("old", "older", "new")):
-        cache.write(key, key.encode())
+        onnx_exports._write_cache(key, key.encode())
         os.utime(cache_home / "posekit" / f"{key}.onnx-form", (age, age))
-    assert cache.read("old") is None
-    assert cache.read("older") == b"older"  # which makes it the newest
-    cache.write("last", b"")
-    assert (cache.read("older"), cache.read("new"), cache.read("last")) == (b"older", None, b"")
+    assert onnx_exports._read_cache("old") is None
+    assert onnx_exports._read_cache("older") == b"older"  # which makes it the newest
+    onnx_exports._write_cache("last", b"")
+    assert [onnx_exports._read_cache(key) for key in ("older", "new", "last")] == [b"older", None, b""]
 
 
 def test_a_relative_cache_folder_is_ignored(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", "here")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert cache.folder() == tmp_path / ".cache" / "posekit"
+    assert onnx_exports.cache_folder() == tmp_path / ".cache" / "posekit"
 
 
 def test_prediction_works_without_a_home_folder(monkeypatch, sigmoid):
@@ -167,7 +168,7 @@ def test_prediction_works_without_a_home_folder(monkeypatch, sigmoid):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", nowhere)
     with pytest.raises(OutputError, match="XDG_CACHE_HOME"):
-        cache.require_writable()
+        onnx_exports.require_writable_cache()
     assert open_backend("auto", *sigmoid, CPU).name == "torch"
 
 
