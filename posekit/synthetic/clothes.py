@@ -28,23 +28,7 @@ _CLOTH = np.array([*_DARK_CLOTH, *_LIGHT_CLOTH])
 
 @dataclass(frozen=True)
 class Outfit:
-    """Skin, hair and clothes of one person.
-
-    Parameters
-    ----------
-    skin, hair, shoes, hat : (3,) float64
-        BGR colours.
-    trunk, pelvis, upper_arm, forearm, thigh, shin : (rows, AROUND, 3) uint8
-        Textures.
-    looseness : float
-        Width of clothes relative to the limb.
-    hat_kind : str
-        ``none``, ``cap`` (with a brim at the front) or ``beanie``.
-    hair_kind : str
-        ``short``, ``long``, ``tied`` (at the back) or ``bald``.
-    beard, skirt, backpack : bool
-        Whether the person has one.
-    """
+    """Skin, hair and clothes of one person: colours (3,) float64, BGR, and textures (rows, AROUND, 3) uint8."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -56,9 +40,9 @@ class Outfit:
     forearm: np.ndarray
     thigh: np.ndarray
     shin: np.ndarray
-    looseness: float
-    hat_kind: str
-    hair_kind: str
+    looseness: float  # width of clothes relative to the limb
+    hat_kind: str  # none, cap (with a brim at the front) or beanie
+    hair_kind: str  # short, long, tied (at the back) or bald
     beard: bool
     skirt: bool
     backpack: bool

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.skeletons import MPII16
-from posekit.synthetic.body import SIDES, Body, draw_build, place
+from posekit.synthetic.body import SIDES, Body, draw_build, place, sample_posture
 from posekit.synthetic.clothes import AROUND, Outfit, draw_outfit
-from posekit.synthetic.head import DEPTH, WIDTH, Head
-from posekit.synthetic.poses import sample_posture
-from posekit.synthetic.render import Camera, Canvas, Hull, Light
+from posekit.synthetic.render import HEAD_DEPTH, HEAD_WIDTH, Camera, Canvas, Head, Hull, Light
 
 _TRUNK = ("chest", "pelvis", "skirt")
 # Solids that belong to each joint; a joint is visible where one of the solids is visible. Limbs: the joint's side only.
@@ -32,22 +30,12 @@ _BEHIND_M = 0.05
 
 @dataclass(frozen=True)
 class Actor:
-    """Posed and dressed person, ready to be painted.
-
-    Parameters
-    ----------
-    body : Body
-    solids : tuple of Hull or Head
-        Parts of the body, from far to near.
-    head : Head
-    stance : str
-        Name of the stance, see `posekit.synthetic.poses.STANCES`.
-    """
+    """Posed and dressed person, ready to be painted."""
 
     body: Body
-    solids: tuple[Hull | Head, ...]
+    solids: tuple[Hull | Head, ...]  # parts of the body, from far to near
     head: Head
-    stance: str
+    stance: str  # name of the stance in `posekit.synthetic.body.STANCES`
 
     @property
     def joints(self) -> np.ndarray:
@@ -89,16 +77,7 @@ class Actor:
 
 
 def draw_actor(rng: np.random.Generator, *, camera: np.ndarray, position: np.ndarray) -> Actor:
-    """Sample posture, build and outfit.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    camera : (3, 3) float64
-        Rotation from world space to the viewer's space.
-    position : (3,) float64
-        Position of the pelvis in metres, in the viewer's space.
-    """
+    """Sample posture, build and outfit; `camera` and `position` as in `posekit.synthetic.body.place`."""
     posture = sample_posture(rng)
     body = place(posture, draw_build(rng), camera=camera, position=position)
     outfit = draw_outfit(rng)
@@ -111,7 +90,7 @@ def draw_actor(rng: np.random.Generator, *, camera: np.ndarray, position: np.nda
     return Actor(body, tuple(sorted(solids, key=lambda solid: solid.depth)), head, posture.stance)
 
 
-def plain_texture(colour: np.ndarray) -> np.ndarray:
+def _plain_texture(colour: np.ndarray) -> np.ndarray:
     """Return a (4, AROUND, 3) uint8 texture of one colour."""
     return np.broadcast_to(np.clip(colour, 0, 255).astype(np.uint8), (4, AROUND, 3))
 
@@ -157,7 +136,7 @@ def _trunk(body: Body, outfit: Outfit) -> list[Hull]:
     return [
         _hull(body, "chest", shoulders + ribs + waist, (top, "waist"), chest[:, 2], outfit.trunk),
         _hull(body, "pelvis", belt + hips, ("waist", bottom), pelvis[:, 2], outfit.pelvis),
-        _hull(body, "neck", neck, ("upper_neck", "thorax"), chest[:, 2], plain_texture(0.9 * outfit.skin)),
+        _hull(body, "neck", neck, ("upper_neck", "thorax"), chest[:, 2], _plain_texture(0.9 * outfit.skin)),
     ]
 
 
@@ -166,7 +145,7 @@ def _leg(body: Body, outfit: Outfit, side: str) -> list[Hull]:
     thigh = body.frames[f"{side}_thigh"][:, 2]
     shin = body.frames[f"{side}_shin"][:, 2]
     loose = outfit.looseness
-    shoe = plain_texture(outfit.shoes)
+    shoe = _plain_texture(outfit.shoes)
     return [
         _hull(body, f"{side}_thigh", [(hip, 0.08 * loose), (knee, 0.056 * loose)], (hip, knee), thigh, outfit.thigh),
         _hull(body, f"{side}_shin", [(knee, 0.054 * loose), (ankle, 0.038 * loose)], (knee, ankle), shin, outfit.shin),
@@ -179,7 +158,7 @@ def _arm(body: Body, outfit: Outfit, side: str) -> list[Hull]:
     upper = body.frames[f"{side}_upper_arm"][:, 2]
     fore = body.frames[f"{side}_forearm"][:, 2]
     loose = outfit.looseness
-    skin = plain_texture(outfit.skin)
+    skin = _plain_texture(outfit.skin)
     sleeve: list[tuple[Place, float]] = [(shoulder, 0.054 * loose), (elbow, 0.041 * loose)]
     return [
         _hull(body, f"{side}_upper_arm", sleeve, (shoulder, elbow), upper, outfit.upper_arm),
@@ -205,12 +184,12 @@ def _around_head(head: Head) -> list[Hull]:
 
 def _head_hull(head: Head, name: str, places: list[tuple], radius: float, colour: np.ndarray) -> Hull:
     """Create a hull at the head; places are relative to the head's half axes (left, up, forward), the radius to its length."""
-    scale = np.array([WIDTH, 0.5, DEPTH]) * head.length
+    scale = np.array([HEAD_WIDTH, 0.5, HEAD_DEPTH]) * head.length
     centres = np.array([head.centre + head.frame @ (scale * place) for place in places])
     up = head.frame[:, 1]
     axis = np.stack([centres[0] + 0.05 * up, centres[0] - 0.05 * up])
     radii = np.full(len(places), radius * head.length)
-    return Hull(name, centres, radii, axis, head.frame[:, 2], plain_texture(colour))
+    return Hull(name, centres, radii, axis, head.frame[:, 2], _plain_texture(colour))
 
 
 def _extras(body: Body, outfit: Outfit) -> list[Hull]:
@@ -229,5 +208,5 @@ def _extras(body: Body, outfit: Outfit) -> list[Hull]:
         backpack: list[tuple[Place, float]] = [(joints["thorax"] + chest @ corner, 0.07) for corner in corners]
         top = joints["thorax"] + chest @ (0, 0, -0.17)
         bottom = joints["thorax"] + chest @ (0, -0.4, -0.17)
-        extras.append(_hull(body, "backpack", backpack, (top, bottom), chest[:, 2], plain_texture(outfit.hat)))
+        extras.append(_hull(body, "backpack", backpack, (top, bottom), chest[:, 2], _plain_texture(outfit.hat)))
     return extras

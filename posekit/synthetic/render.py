@@ -1,4 +1,4 @@
-"""Render solids: convex hulls of spheres, wrapped in a texture.
+"""Render solids: convex hulls of spheres, wrapped in a texture, and heads: ellipsoids with face, hair and hat.
 
 Solids are painted from far to near on a canvas with `SUPERSAMPLING` times the width and height of the image. The canvas also
 stores which solid is visible at each pixel; the occlusion of joints is derived from these numbers.
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.opencv import cv2
-from posekit.synthetic.clothes import AROUND
+from posekit.synthetic.clothes import AROUND, Outfit
 
 SUPERSAMPLING = 2
+HEAD_WIDTH = 0.37  # half axis of the head's ellipsoid / length of the head
+HEAD_DEPTH = 0.43
 _FRACTION_BITS = 4
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _CIRCLE = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
 _ACROSS = np.linspace(-1, 1, 20)  # positions across the visible half of a cylinder, from edge to edge
 _BULGE = np.sqrt(1 - (0.98 * _ACROSS) ** 2)
 _EDGE = 1 - 0.3 * _ACROSS**6  # dark edges make overlapping limbs distinguishable
+_SKIN, _HAIR, _EYE, _WHITE, _MOUTH, _SHADE, _HAT = range(7)  # labels of the head's surface
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -28,21 +31,11 @@ def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Camera:
-    """Perspective camera on the z axis, looking at the origin.
+    """Perspective camera on the z axis, looking at the origin."""
 
-    Parameters
-    ----------
-    distance : float
-        Distance from the origin of the viewer's space, metres.
-    focal : float
-        Focal length in canvas pixels.
-    centre : (float, float)
-        Principal point (image of the z axis) in canvas pixels.
-    """
-
-    distance: float
-    focal: float = 1.0
-    centre: tuple[float, float] = (0.0, 0.0)
+    distance: float  # from the origin of the viewer's space, metres
+    focal: float = 1.0  # focal length in canvas pixels
+    centre: tuple[float, float] = (0.0, 0.0)  # principal point (image of the z axis) in canvas pixels
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Project (N, 3) points in metres to (N, 2) canvas pixels; also return the (N,) scales in pixels per metre."""
@@ -52,19 +45,11 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """Directional light and ambient light.
+    """Directional light and ambient light."""
 
-    Parameters
-    ----------
-    direction : (3,) float64
-        Unit vector toward the light source, in the viewer's space.
-    ambient, diffuse : float
-        Brightness of the ambient light and of the directional light.
-    """
-
-    direction: np.ndarray
-    ambient: float
-    diffuse: float
+    direction: np.ndarray  # (3,) float64: unit vector toward the light source, in the viewer's space
+    ambient: float  # brightness of the ambient light
+    diffuse: float  # brightness of the directional light
 
     def shade(self, normals: np.ndarray) -> np.ndarray:
         """Return (...) brightness factors for (..., 3) unit normals."""
@@ -73,18 +58,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Image, with the number of the solid that is visible at each pixel.
+    """Image, with the number of the solid that is visible at each pixel."""
 
-    Parameters
-    ----------
-    image : (H, W, 3) uint8
-        BGR.
-    owners : (H, W) uint8
-        Number of the visible solid; 0 for the background.
-    """
-
-    image: np.ndarray
-    owners: np.ndarray
+    image: np.ndarray  # (H, W, 3) uint8, BGR
+    owners: np.ndarray  # (H, W) uint8: number of the visible solid; 0 for the background
 
     def region(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice] | None:
         """Return rows and columns of the rectangle from `low` to `high` (x, y), clipped to the canvas; None if empty."""
@@ -96,30 +73,14 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Hull:
-    """Convex hull of spheres, with a texture around the axis of the hull.
+    """Convex hull of spheres, with a texture around the axis of the hull; in metres, in the viewer's space."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the body part.
-    centres : (N, 3) float64
-        Centres of the spheres in metres, in the viewer's space.
-    radii : (N,) float64
-        Radii of the spheres in metres.
-    axis : (2, 3) float64
-        Upper and lower end of the texture.
-    forward : (3,) float64
-        Unit vector in the direction of the texture's middle column.
-    texture : (rows, AROUND, 3) uint8
-        BGR texture, see `posekit.synthetic.clothes`.
-    """
-
-    name: str
-    centres: np.ndarray
-    radii: np.ndarray
-    axis: np.ndarray
-    forward: np.ndarray
-    texture: np.ndarray
+    name: str  # of the body part
+    centres: np.ndarray  # (N, 3) float64: centres of the spheres
+    radii: np.ndarray  # (N,) float64
+    axis: np.ndarray  # (2, 3) float64: upper and lower end of the texture
+    forward: np.ndarray  # (3,) float64: unit vector in the direction of the texture's middle column
+    texture: np.ndarray  # (rows, AROUND, 3) uint8, BGR, see `posekit.synthetic.clothes`
 
     @property
     def depth(self) -> float:
@@ -182,3 +143,100 @@ class Hull:
         column = across_px * 2 * half / (len(_ACROSS) - 1)
         row = along_px / (rows - 1)
         return np.column_stack([column, row, ends[0] + across_px * (middle - half)])
+
+
+@dataclass(frozen=True)
+class Head:
+    """Head with face, hair and hat."""
+
+    centre: np.ndarray  # (3,) float64: centre in metres, in the viewer's space
+    frame: np.ndarray  # (3, 3) float64: the columns are the head's left, up and forward axes
+    length: float  # from upper neck to head top, metres
+    outfit: Outfit
+    name: str = "head"
+
+    @property
+    def depth(self) -> float:
+        """z of the centre; larger is nearer to the viewer."""
+        return float(self.centre[2])
+
+    @property
+    def axes(self) -> np.ndarray:
+        """(3, 3) float64 array: the columns are the half axes of the ellipsoid, in metres."""
+        return self.frame * (HEAD_WIDTH * self.length, 0.5 * self.length, HEAD_DEPTH * self.length)
+
+    def extent(self, camera: Camera) -> np.ndarray:
+        """Return the upper left and lower right corner of the head's bounding box, (2, 2), in canvas pixels."""
+        xy, scale = camera.project(self.centre[None])
+        reach = np.linalg.norm(self.axes[:2], axis=1) * scale
+        return np.stack([xy[0] - reach, xy[0] + reach])
+
+    def paint(self, canvas: Canvas, camera: Camera, light: Light, owner: int) -> None:
+        """Paint the head on the canvas, and set `canvas.owners` to `owner` in the head's pixels."""
+        low, high = self.extent(camera)
+        region = canvas.region(low, high)
+        if region is None:
+            return
+        xy, scale = camera.project(self.centre[None])
+        points, inside = self._surface(region, xy[0], float(scale[0]))
+        normals = points @ (self.frame / (HEAD_WIDTH, 0.5, HEAD_DEPTH)).T.astype(np.float32)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        brightness = light.shade(normals).astype(np.float32)
+        labels = self._label_surface(points[..., 0], points[..., 1], points[..., 2])
+        colours = self._palette()[labels] * brightness[..., None]
+        cv2.copyTo(np.clip(colours, 0, 255).astype(np.uint8), inside, canvas.image[region])
+        canvas.owners[region][inside > 0] = owner
+
+    def _surface(self, region: tuple[slice, slice], centre: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return each pixel's point on the unit sphere, (h, w, 3) float32 (left, up, forward), and a uint8 mask of the head."""
+        rows, columns = region
+        axes = self.axes * scale
+        # Orthonormal basis: two vectors that determine the image's x and y, and one toward the viewer.
+        base, triangle = np.linalg.qr(axes[:2].T)
+        toward = cross(base[:, 0], base[:, 1])
+        toward *= np.sign(axes[2] @ toward)
+        inverse = np.linalg.inv(triangle.T)
+        x = np.arange(columns.start, columns.stop, dtype=np.float32) - centre[0]
+        y = centre[1] - np.arange(rows.start, rows.stop, dtype=np.float32)
+        s = inverse[0, 0] * x[None, :]
+        t = inverse[1, 0] * x[None, :] + inverse[1, 1] * y[:, None]
+        rest = 1 - s**2 - t**2
+        w = np.sqrt(np.maximum(rest, 0))
+        points = np.stack([s * base[i, 0] + t * base[i, 1] + w * toward[i] for i in range(3)], axis=-1)
+        return points.astype(np.float32), (rest > 0).astype(np.uint8)
+
+    def _palette(self) -> np.ndarray:
+        """(7, 3) float32 array: BGR colour of each label."""
+        skin = self.outfit.skin
+        eye = np.full(3, 30.0)
+        white = np.full(3, 225.0)
+        mouth = skin * (0.5, 0.45, 0.8)
+        return np.array([skin, self.outfit.hair, eye, white, mouth, 0.72 * skin, self.outfit.hat], dtype=np.float32)
+
+    def _label_surface(self, left: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
+        """Return the label of each point, an index into the palette. The face is symmetric."""
+        labels = np.full(left.shape, _SKIN, np.uint8)
+        side = np.abs(left)
+        face = forward > 0.3
+        labels[face & (side < 0.14) & (np.abs(up + 0.12) < 0.2) & (side > 0.3 * (0.12 - up))] = _SHADE  # nose
+        labels[face & (side < 0.3) & (np.abs(up + 0.5) < 0.075)] = _MOUTH
+        if self.outfit.beard:
+            labels[(up < -0.28) & (forward > -0.1) & (labels != _MOUTH)] = _HAIR
+        eye = (side - 0.36) ** 2 + (1.6 * (up - 0.12)) ** 2
+        labels[face & (eye < 0.045)] = _WHITE
+        labels[face & (eye < 0.016)] = _EYE
+        labels[face & (np.abs(side - 0.36) < 0.2) & (np.abs(up - 0.36) < 0.06)] = _HAIR  # brows
+        labels[self._hair(side, up, forward)] = _HAIR
+        ear = (forward + 0.05) ** 2 + (up - 0.02) ** 2
+        labels[(side > 0.6) & (ear < 0.05)] = _SHADE
+        if self.outfit.hat_kind != "none":
+            labels[up > 0.42] = _HAT
+        return labels
+
+    def _hair(self, side: np.ndarray, up: np.ndarray, forward: np.ndarray) -> np.ndarray:
+        hair = self.outfit.hair_kind
+        if hair == "bald":
+            return (forward < -0.1) & (np.abs(up) < 0.35)
+        nape = -0.55 if hair == "short" else -1.0
+        sides = 0.05 if hair == "short" else 0.3
+        return (up > 0.62) | ((forward < sides + 0.45 * np.maximum(up, 0)) & (up > nape)) | ((up > 0.4) & (side > 0.62))

@@ -12,8 +12,7 @@ from posekit.errors import ConfigError, OutputError
 from posekit.images import read_image
 from posekit.opencv import cv2
 from posekit.skeletons import LSP14, MPII16, joint_mapping
-from posekit.synthetic.body import SIDES, Build, place, turn
-from posekit.synthetic.poses import STANCES, Posture, sample_posture
+from posekit.synthetic.body import SIDES, STANCES, Build, Posture, place, sample_posture, turn
 from posekit.synthetic.render import Camera, Canvas, Hull, Light
 from posekit.synthetic.scene import render_scene
 from posekit.synthetic.write import write_synthetic

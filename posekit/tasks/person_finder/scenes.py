@@ -13,7 +13,7 @@ from posekit.data.crops import Failure, TensorBatch
 from posekit.errors import ImageError
 from posekit.opencv import cv2
 from posekit.people import People
-from posekit.synthetic.surroundings import draw_background
+from posekit.synthetic.scene import draw_background
 
 MOST = 7
 """Largest number of people in a scene."""
