@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.cli.visualize import main
-from posekit.cli.visualize.models import load_models
-from posekit.cli.visualize.parser import build_parser
+from posekit.cli.visualize import build_parser, main
+from posekit.cli.visualize.people import load_models
 from posekit.images import read_image, write_image
 from posekit.models import ModelInfo, save_weights
 from posekit.skeletons import LSP14, MPII16
@@ -61,7 +60,7 @@ def run(tmp_path, capsys):
 @pytest.fixture
 def unrendered(monkeypatch):
     """Write empty files instead of figures, which saves most of the time."""
-    monkeypatch.setattr("posekit.cli.visualize.output.save_figure", lambda figure, path: path.touch())
+    monkeypatch.setattr("posekit.cli.visualize.people.save_figure", lambda figure, path: path.touch())
 
 
 def test_penalty_of_epochs_side_by_side(run, weights, data, tmp_path):

@@ -36,7 +36,7 @@ def drawn(monkeypatch):
         calls.append((scores, options["metric"]))
         return repeats_figure(scores, differences, **options)
 
-    monkeypatch.setattr("posekit.cli.visualize.comparison.repeats_figure", record)
+    monkeypatch.setattr("posekit.lab.compare.figure.repeats_figure", record)
     return calls
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.cli.visualize import heatmaps, main, penalty, predictions, targets
+from posekit.cli.visualize import main, penalty, predictions
 from posekit.data import open_people
 from posekit.drawing.maps import CROP_SIZE
 from posekit.geometry import Box, Crop
@@ -55,7 +55,7 @@ def image(tmp_path):
 def draw(monkeypatch, tmp_path):
     """Runs the command; returns the figures, or the arguments of the sheets, that it draws."""
     drawn = []
-    for module in (penalty, targets, heatmaps):
+    for module in (penalty, predictions):
         monkeypatch.setattr(module, "write_png", lambda figure, out, name: drawn.append(figure))
 
     def record_sheet(crops, predictions, truth, labelled, skeleton, **options):

@@ -25,9 +25,9 @@ def test_writes_both_figures(tmp_path, capsys):
 
 def test_gammas_and_anchors_are_drawn_once_each_in_the_order_given(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("posekit.cli.visualize.loss.loss_curves", lambda *values: drawn.setdefault("curves", values))
-    monkeypatch.setattr("posekit.cli.visualize.loss.loss_surface", lambda *values: drawn.setdefault("surface", values))
-    monkeypatch.setattr("posekit.cli.visualize.loss.write_plot", lambda *_: None)
+    monkeypatch.setattr("posekit.cli.visualize.curves.loss_curves", lambda *values: drawn.setdefault("curves", values))
+    monkeypatch.setattr("posekit.cli.visualize.curves.loss_surface", lambda *values: drawn.setdefault("surface", values))
+    monkeypatch.setattr("posekit.cli.visualize.curves.write_plot", lambda *_: None)
     assert loss("--out", tmp_path, "--gamma", 2, 0, 2.0, "--anchor", 1, 0, 0.5, 1) == 0
     assert drawn == {"curves": ([2, 0], [1, 0, 0.5]), "surface": ([2, 0],)}
 

@@ -35,7 +35,7 @@ def visualize(*arguments):
 @pytest.fixture
 def unwritten(monkeypatch):
     """Do not write figures, which takes most of the time."""
-    monkeypatch.setattr("posekit.cli.visualize.training.write_plot", lambda figure, folder, name: None)
+    monkeypatch.setattr("posekit.cli.visualize.curves.write_plot", lambda figure, folder, name: None)
 
 
 def cells(line):

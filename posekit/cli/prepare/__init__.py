@@ -15,7 +15,6 @@ PACK_SIDE = 608
 PACK_MARGIN = 1.77
 PACK_QUALITY = 95
 
-_RUN = "posekit.cli.prepare.run"
 
 _SYNTHETIC = """\
 Render images of artificial people and write them as a data set in MPII, LSP or LSPET format.
@@ -188,7 +187,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 def _add_synthetic(commands: argparse._SubParsersAction) -> None:
     summary = "render people and write them as an MPII, LSP or LSPET data set"
-    parser = add_subcommand(commands, "synthetic", f"{_RUN}:render", summary, _SYNTHETIC, _SYNTHETIC_EPILOG)
+    parser = add_subcommand(commands, "synthetic", f"{__name__}.run:render", summary, _SYNTHETIC, _SYNTHETIC_EPILOG)
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="DIR", help="output folder, new or empty")
     add("--people", type=int, default=2000, metavar="N", help="number of annotated people (default: %(default)s)")
@@ -199,7 +198,7 @@ def _add_synthetic(commands: argparse._SubParsersAction) -> None:
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
     summary = "check a data set before training on it"
-    parser = add_subcommand(commands, "check", f"{_RUN}:check_data", summary, _CHECK, _CHECK_EPILOG)
+    parser = add_subcommand(commands, "check", f"{__name__}.run:check_data", summary, _CHECK, _CHECK_EPILOG)
     add_source_options(parser, IMAGE_DATASETS)
     add = parser.add_argument
     add("--split", nargs="+", metavar="NAME", help="splits to check (default: the existing official splits)")
@@ -208,7 +207,7 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
 
 def _add_convert(commands: argparse._SubParsersAction) -> None:
     summary = "convert an MPII, LSP or LSPET annotation to COCO keypoints or HDF5"
-    parser = add_subcommand(commands, "convert", f"{_RUN}:convert", summary, _CONVERT, _CONVERT_EPILOG)
+    parser = add_subcommand(commands, "convert", f"{__name__}.run:convert", summary, _CONVERT, _CONVERT_EPILOG)
     add_source_options(parser, ("mpii", "lsp"))
     add = parser.add_argument
     add("--split", default="all", metavar="NAME", help="split to convert (default: %(default)s)")
@@ -218,7 +217,7 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
 
 def _add_pack(commands: argparse._SubParsersAction) -> None:
     summary = "pack all crops and annotations into one file"
-    parser = add_subcommand(commands, "pack", f"{_RUN}:pack", summary, _PACK, _PACK_EPILOG)
+    parser = add_subcommand(commands, "pack", f"{__name__}.run:pack", summary, _PACK, _PACK_EPILOG)
     add_source_options(parser, IMAGE_DATASETS)
     add = parser.add_argument
     add("--split", default="all", metavar="NAME", help="split to pack (default: %(default)s)")
@@ -273,7 +272,7 @@ def _add_release_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_convert_weights(commands: argparse._SubParsersAction) -> None:
     summary = "convert a published hourglass checkpoint to a posekit weights file"
-    parser = add_subcommand(commands, "convert-weights", f"{_RUN}:convert_weights", summary, _CONVERT_WEIGHTS)
+    parser = add_subcommand(commands, "convert-weights", f"{__name__}.run:convert_weights", summary, _CONVERT_WEIGHTS)
     parser.add_argument("source", type=Path, metavar="CHECKPOINT", help="published .pth or .pth.tar file")
     parser.add_argument("target", type=Path, metavar="WEIGHTS", help="path of the .safetensors file to write")
 

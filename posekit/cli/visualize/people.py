@@ -1,19 +1,78 @@
-"""Choose the people to draw, from images without annotation or from a data set."""
+"""Load the models, choose the people to draw, and write the figures."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from posekit.command_line import numbered
 from posekit.data import open_people
 from posekit.drawing.person_view import PersonView
+from posekit.drawing.style import save_figure
 from posekit.errors import ConfigError
 from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.people import People
 from posekit.prediction.person_view import annotated_view
+from posekit.prediction.predictor import Predictor, load
 from posekit.skeletons import Skeleton
+from posekit.weights import FOLDER, locate, shipped
+
+# File stems of the weights that `posekit train` writes.
+_NAMES_IN_A_RUN = re.compile(r"best|final|epoch-\d+")
+
+
+def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
+    """Load weights files or bundled weights by name; return the models by short, unique names.
+
+    Raises
+    ------
+    WeightsError, ConfigError
+        If a file cannot be read, a file is given twice, or the models have different joints.
+    """
+    for path in weights:
+        if Path(path).suffix != ".safetensors" and path not in shipped():
+            raise ConfigError(
+                f"--weights {path}: neither a .safetensors file nor the name of bundled weights ("
+                f"{', '.join(shipped())}); put images before the options, not after --weights"
+            )
+    files = [locate(path).resolve() for path in weights]
+    if len(set(files)) < len(files):
+        raise ConfigError("--weights: the same file is given twice")
+    models = [load(path, device=device) for path in files]
+    if len({model.info.skeleton.joints for model in models}) > 1:
+        raise ConfigError("--weights: the models have different joints and cannot be drawn side by side")
+    return dict(zip(_short_names(weights, files, models), models, strict=True))
+
+
+def _short_names(weights: Sequence[str], paths: Sequence[Path], models: Sequence[Predictor]) -> list[str]:
+    """Name the models of one run by epoch or file stem, of several runs by run folder; if ambiguous, use longer names."""
+    runs = [_run_folder(path) for path in paths]
+    stems = [path.stem for path in paths]
+    epochs = [model.info.notes.get("epochs") for model in models]
+    if len(set(runs)) > 1 or len(paths) == 1:
+        run_names = [run.name for run in runs]
+        candidates = [run_names, [f"{run} {stem}" for run, stem in zip(run_names, stems, strict=True)]]
+    elif None not in epochs and all(_NAMES_IN_A_RUN.fullmatch(stem) for stem in stems):
+        candidates = [[f"epoch {epoch}" for epoch in epochs], stems]
+    else:
+        candidates = [stems]
+    candidates.append(list(weights))
+    return next(names for names in candidates if len(set(names)) == len(names))
+
+
+def _run_folder(path: Path) -> Path:
+    """Return the folder of the run that wrote the weights; bundled weights count as a run with their own name."""
+    if path.parent == FOLDER.resolve():
+        return path.with_suffix("")
+    return path.parent.parent if path.parent.name == "epochs" else path.parent
+
+
+def shared_skeleton(models: Mapping[str, Predictor]) -> Skeleton:
+    """Return the common skeleton of the models returned by `load_models`."""
+    return next(iter(models.values())).info.skeleton
 
 
 def open_split(args: argparse.Namespace) -> People | None:
@@ -98,3 +157,19 @@ def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] 
     if list(names) == ["all"]:
         return list(range(len(skeleton)))
     return [skeleton.index(name) for name in names]
+
+
+def write_plot(figure, folder: Path, name: str) -> None:
+    """Write a matplotlib figure of lines and bars as NAME.png, NAME.svg and NAME.pdf, and print the paths."""
+    for suffix in ("png", "svg", "pdf"):
+        _write(figure, folder / f"{name}.{suffix}")
+
+
+def write_png(figure, folder: Path, name: str) -> None:
+    """Write a matplotlib figure of images or heatmaps as NAME.png only, and print the path."""
+    _write(figure, folder / f"{name}.png")
+
+
+def _write(figure, path: Path) -> None:
+    save_figure(figure, path)
+    print(f"wrote {path}")

@@ -1,16 +1,23 @@
-"""`posekit visualize predictions`: predictions of several models on the same people, side by side."""
+"""`posekit visualize` `predictions` and `heatmaps`: what models predict for the same people."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.cli.visualize.models import load_models, shared_skeleton
-from posekit.cli.visualize.output import file_name
-from posekit.cli.visualize.parser import SAMPLE_SIZE
-from posekit.cli.visualize.people import joint_indices, open_split, person_views, require_persons
-from posekit.drawing.maps import CROP_SIZE
+from posekit.cli.visualize import SAMPLE_SIZE
+from posekit.cli.visualize.people import (
+    joint_indices,
+    load_models,
+    open_split,
+    person_views,
+    require_persons,
+    shared_skeleton,
+    write_png,
+)  # fmt: skip
+from posekit.drawing.maps import CROP_SIZE, heatmap_figure
 from posekit.drawing.pose import prediction_sheet, rescaled
 from posekit.errors import ConfigError
 from posekit.files import writable_folder
@@ -24,8 +31,8 @@ from posekit.scoring.score import Scores, score
 _TILES_PER_ROW = 6
 
 
-def run(args: argparse.Namespace) -> None:
-    """Draw all chosen people on one sheet."""
+def predictions(args: argparse.Namespace) -> None:
+    """Draw the predictions of all chosen people on one sheet."""
     models = load_models(args.weights, args.device)
     people = open_split(args)
     out = writable_folder(args.out)
@@ -42,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         if args.images or args.box:
             raise ConfigError("images and --box cannot be combined with a data set")
-        path = out / f"predictions-{file_name(people.name)}.png"
+        path = out / f"predictions-{_file_name(people.name)}.png"
         sheet = _sheet_of_people(args, models, people.mapped_to(skeleton), shown_K)
     write_image(path, sheet)
     print(f"wrote {path}")
@@ -124,3 +131,22 @@ def _draw_people(
         titles=titles,
         columns=max(1, _TILES_PER_ROW // (len(scores) + 1)),
     )
+
+
+def heatmaps(args: argparse.Namespace) -> None:
+    """Draw all heatmaps as a contact sheet, one per person and model."""
+    models = load_models(args.weights, args.device)
+    people = open_split(args)
+    out = writable_folder(args.out)
+    skeleton = shared_skeleton(models)
+    joints = joint_indices(args.joints, skeleton)
+    for name, view in person_views(args, people, skeleton):
+        for model, predictor in models.items():
+            suffix = f".{_file_name(model)}" if len(models) > 1 else ""
+            figure = heatmap_figure(run_model(predictor, view), joints, model=model)
+            write_png(figure, out, f"{name}{suffix}.heatmaps")
+
+
+def _file_name(text: str) -> str:
+    """Replace characters that are unsafe in file names by hyphens."""
+    return re.sub(r"[^\w.]+", "-", text)

@@ -1,4 +1,4 @@
-"""`posekit visualize training`: curves of training runs."""
+"""`posekit visualize` `loss`, `training` and `comparison`: figures that need no model."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.cli.visualize.output import write_plot
+from posekit.cli.visualize.people import write_plot
 from posekit.command_line import short_names
+from posekit.drawing.loss import loss_curves, loss_surface
 from posekit.drawing.training import CURVES, TrainingRun, group_curves, training_curves
 from posekit.errors import ConfigError, DataError
 from posekit.files import writable_folder
@@ -16,7 +17,16 @@ from posekit.training.log import read_run
 _HEADER = ["run", "loss", "epochs", "last loss", "hard % at first", "at last", "best epoch", "validation there"]
 
 
-def run(args: argparse.Namespace) -> None:
+def loss(args: argparse.Namespace) -> None:
+    """Plot loss and gradient as functions of the predicted probability of a background pixel."""
+    out = writable_folder(args.out)
+    gammas = list(dict.fromkeys(args.gammas))
+    anchors = list(dict.fromkeys(args.anchors))
+    write_plot(loss_curves(gammas, anchors), out, "loss")
+    write_plot(loss_surface(gammas), out, "loss-surface")
+
+
+def training(args: argparse.Namespace) -> None:
     """Print a table of the runs, and plot the runs' curves."""
     _require_different(args.runs)
     runs = {name: read_run(folder) for name, folder in zip(short_names(args.runs), args.runs, strict=True)}
@@ -77,3 +87,23 @@ def _cells(run: TrainingRun) -> list[str]:
 
 def _number(value: float, form: str) -> str:
     return "-" if np.isnan(value) else format(value, form)
+
+
+def comparison(args: argparse.Namespace) -> None:
+    """Draw the scores of all result files in one figure."""
+    from posekit.lab.compare.figure import repeats_figure
+    from posekit.lab.compare.results import read_results_file
+
+    results = {}
+    for path in args.results:
+        results.update(read_results_file(path))
+    metrics = {metric for metric, _ in results.values()}
+    if len(metrics) > 1:
+        paths = ", ".join(map(str, args.results))
+        raise DataError(f"{paths}: the files use different metrics ({', '.join(sorted(metrics))}); draw one figure per metric")
+    out = writable_folder(args.out)
+    scores: dict[str, dict[str, list[float]]] = {}
+    for (model, _), (_, columns) in results.items():
+        for column, value in columns.items():
+            scores.setdefault(model, {}).setdefault(column, []).append(value)
+    write_plot(repeats_figure(scores, {}, metric=metrics.pop(), resampled=""), out, "comparison")
