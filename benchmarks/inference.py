@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.measure import interleave
-from benchmarks.ratio import TARGETS, Ratio
+from benchmarks.ratio import TARGETS, Ratio, compare, interleave
 from benchmarks.setting import MEAN, STD, Setting, network, random_batch
 from posekit.choices import BACKENDS, PRECISIONS
 from posekit.data.crops import PyramidDataset, collate
@@ -37,10 +36,10 @@ def measure_pyramid(setting: Setting) -> Iterator[Ratio]:
         for batch in batches:
             predictor.backend.maps(batch.to(predictor.device)).cpu()
 
-    works = {"posekit": lambda: predictor.predict_people(people, progress=False), "yardstick": forward}
-    values, yardstick_values = interleave(works, setting.few, title="pyramid", per=len(people)).values()
-    facts: dict[str, str | float] = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
-    yield Ratio("pyramid", "plain forward passes of the same crops", values, yardstick_values, facts=facts)
+    work = partial(predictor.predict_people, people, progress=False)
+    facts = {"people": len(people), "views": len(PYRAMID), "threads": torch.get_num_threads()}
+    yardstick = "plain forward passes of the same crops"
+    yield compare("pyramid", work, yardstick, forward, setting.few, facts=facts, per=len(people))
 
 
 def _untrained_predictor(setting: Setting) -> Predictor:

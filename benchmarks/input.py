@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing.pool import Pool
@@ -15,8 +15,7 @@ from torch.utils.benchmark import set_torch_threads
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from benchmarks.measure import time_ms
-from benchmarks.ratio import TARGETS, Ratio
+from benchmarks.ratio import TARGETS, Ratio, interleave, time_ms
 from benchmarks.setting import MEAN, STD, Setting
 from posekit.data import augment
 from posekit.data.crops import CropDataset, EpochBatches, collate, make_loader
@@ -56,9 +55,7 @@ def _measure_images(setting: Setting, name: str, people: People, mean_size: np.n
         for start in tqdm(range(0, len(keys), _BATCH), desc="input", unit="batch", leave=False):
             batch = keys[start : start + _BATCH]
             jobs = [_plain_job(dataset, key) for key in batch]
-            _plain_tensors(
-                jobs, setting.size
-            )  # reads the files once, so that posekit and the yardstick both find them in the system's cache
+            _plain_tensors(jobs, setting.size)  # so that posekit and the yardstick both find the files in the system's cache
             values.append(time_ms(partial(_load, dataset, batch)) / len(batch))
             yardstick_values.append(time_ms(partial(_plain_tensors, jobs, setting.size)) / len(batch))
     width, height = mean_size
@@ -98,34 +95,22 @@ def measure_workers(setting: Setting) -> Iterator[Ratio]:
     if len(counts) == 1:
         print("workers: skipped, since the machine has only one processor")
         return
-    loader_rates: dict[int, list[float]] = {count: [] for count in counts}
-    plain_rates: dict[int, list[float]] = {count: [] for count in counts}
     samples = CropDataset(setting.repeated(_WORKER_PEOPLE), size=setting.size, ranges=_RANGES)
     jobs = [_plain_job(samples, (0, index)) for index in range(_WORKER_PEOPLE)]
     with ExitStack() as stack:
-        pools = {count: stack.enter_context(_pool(count)) for count in counts}
-        loaders = {count: _loader(setting, count) for count in counts}
-        for _ in tqdm(range(setting.rounds + 1), desc="workers", unit="round", leave=False):
-            for count in counts:
-                people = count * _WORKER_PEOPLE
-                works = [(jobs, setting.size)] * count
-                loader_ms = time_ms(partial(_read_all, loaders[count]))
-                plain_ms = time_ms(partial(pools[count].starmap, _plain_work, works, chunksize=1))
-                loader_rates[count].append(1000 * people / loader_ms)
-                plain_rates[count].append(1000 * people / plain_ms)
+        works: dict[tuple[str, int], Callable[[], object]] = {}
+        for count in counts:
+            pool = stack.enter_context(_pool(count))
+            works["workers", count] = partial(_read_all, _loader(setting, count))
+            works["plain", count] = partial(pool.starmap, _plain_work, [(jobs, setting.size)] * count, chunksize=1)
+        times = interleave(works, setting.rounds, title="workers")  # the workers start in the round that warms up
+    rates = {key: 1000 * key[1] * _WORKER_PEOPLE / np.array(times_ms) for key, times_ms in times.items()}
     for count in counts[1:]:
-        # Without the first round, in which the workers start.
-        loader_values = loader_rates[count][1:]
-        loader_linear = [count * rate for rate in loader_rates[1][1:]]
-        plain = Ratio(
-            f"{count} plain processes",
-            f"{count} times the rate of one",
-            plain_rates[count][1:],
-            [count * rate for rate in plain_rates[1][1:]],
-            "people/s",
-        )
+        yardstick = f"{count} times the rate of one"
+        plain = Ratio(f"{count} plain processes", yardstick, rates["plain", count], count * rates["plain", 1], "people/s")
         facts = {"plain processes reach": f"{plain.median:.2f} of linear"}
-        yield Ratio(f"{count} workers", plain.yardstick, loader_values, loader_linear, "people/s", TARGETS["workers"], facts)
+        linear = count * rates["workers", 1]
+        yield Ratio(f"{count} workers", yardstick, rates["workers", count], linear, "people/s", TARGETS["workers"], facts)
         yield plain
 
 

@@ -1,13 +1,14 @@
 """Benchmarks of computations on heatmaps and joints: target heatmaps, losses, decoding, scores."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.measure import interleave, time_ms, try_compile
-from benchmarks.ratio import TARGETS, Ratio
+from benchmarks.ratio import Ratio, compare, time_ms, try_compile
 from benchmarks.setting import Setting, random_joints
 from posekit.heatmaps import STRIDE, decode, encode
 from posekit.losses import HeatmapAnchorLoss
@@ -31,10 +32,8 @@ def measure_targets(setting: Setting) -> Iterator[Ratio]:
         for _ in range(_BATCH):
             np.zeros((_JOINTS, _MAP, _MAP))
 
-    works = {"posekit": draw, "yardstick": allocate}
-    values, yardstick_values = interleave(works, setting.many, title="targets", threads=1, per=_BATCH).values()
     yardstick = f"np.zeros(({_JOINTS}, {_MAP}, {_MAP}))"
-    yield Ratio("targets", yardstick, values, yardstick_values, target=TARGETS["targets"], facts={"threads": 1})
+    yield compare("targets", draw, yardstick, allocate, setting.many, facts={"threads": 1}, threads=1, per=_BATCH)
 
 
 def measure_loss(setting: Setting) -> Iterator[Ratio]:
@@ -55,19 +54,18 @@ def measure_loss(setting: Setting) -> Iterator[Ratio]:
         logits.grad = None
         loss().backward()
 
-    def compare(name: str, loss: Callable[[], torch.Tensor], yardstick: Callable[[], torch.Tensor]) -> Ratio:
-        works = {"posekit": lambda: step(loss), "yardstick": lambda: step(yardstick)}
-        values, yardstick_values = interleave(works, setting.rounds, title=name).values()
+    def compare_steps(name: str, loss: Callable[[], torch.Tensor], yardstick: Callable[[], torch.Tensor]) -> Ratio:
         facts: dict[str, str | float] = {"logits": _SHAPE, "threads": torch.get_num_threads()}
-        return Ratio(name, "torch's binary cross entropy", values, yardstick_values, target=TARGETS[name], facts=facts)
+        yardstick_step = partial(step, yardstick)
+        return compare(name, partial(step, loss), "torch's binary cross entropy", yardstick_step, setting.rounds, facts=facts)
 
-    yield compare("loss", anchor_loss, cross_entropy)
+    yield compare_steps("loss", anchor_loss, cross_entropy)
     compiled_loss = try_compile("loss", anchor_loss, step)
     if compiled_loss is None:
         return
     compiled_entropy = try_compile("loss's yardstick", cross_entropy, step)
     if compiled_entropy is not None:
-        yield compare("loss, compiled", compiled_loss, compiled_entropy)
+        yield compare_steps("loss, compiled", compiled_loss, compiled_entropy)
 
 
 def measure_decoding(setting: Setting) -> Iterator[Ratio]:
@@ -75,16 +73,11 @@ def measure_decoding(setting: Setting) -> Iterator[Ratio]:
     maps = encode(*random_joints(_BATCH, _JOINTS, _MAP * STRIDE), size=_MAP)
     maps += 0.05 * torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
     flat = maps.numpy().reshape(_BATCH, _JOINTS, -1)
-    works: dict[str, Callable[[], object]] = {
-        "quarter": lambda: decode(maps, method="quarter"),
-        "dark": lambda: decode(maps, method="dark"),
-    }
-    for method, work in works.items():
-        pair = {"posekit": work, "yardstick": lambda: flat.argmax(-1)}
-        values, yardstick_values = interleave(pair, setting.many, title="decoding", threads=1).values()
-        name = f"decoding, {method}"
-        facts: dict[str, str | float] = {"maps": _SHAPE, "threads": 1}
-        yield Ratio(name, "numpy's argmax", values, yardstick_values, target=TARGETS[name], facts=facts)
+    facts: dict[str, str | float] = {"maps": _SHAPE, "threads": 1}
+    for method in ("quarter", "dark"):
+        work = partial(decode, maps, method=method)
+        argmax = partial(flat.argmax, -1)
+        yield compare(f"decoding, {method}", work, "numpy's argmax", argmax, setting.many, facts=facts, threads=1)
 
 
 def measure_scoring(setting: Setting) -> Iterator[Ratio]:
@@ -94,24 +87,24 @@ def measure_scoring(setting: Setting) -> Iterator[Ratio]:
     head_sizes = rng.uniform(20, 100, _PEOPLE)
     predicted = truth + rng.normal(0, 30, truth.shape)
     counted = np.ones(truth.shape[:2], bool)
-    works = {
-        "posekit": lambda: pckh(predicted, truth, counted, head_size_N=head_sizes).pooled_mean(),
-        "yardstick": lambda: _compare_distances(predicted, truth, 0.5 * head_sizes),
-    }
-    values, yardstick_values = interleave(works, setting.many, title="scoring").values()
-    facts: dict[str, str | float] = {"people": _PEOPLE}
-    yield Ratio("scoring", "norm and compare", values, yardstick_values, target=TARGETS["scoring"], facts=facts)
+
+    def evaluate() -> None:
+        pckh(predicted, truth, counted, head_size_N=head_sizes).pooled_mean()
+
+    def compare_distances() -> None:
+        _compare_distances(predicted, truth, 0.5 * head_sizes)
+
+    facts = {"people": _PEOPLE}
+    yield compare("scoring", evaluate, "norm and compare", compare_distances, setting.many, facts=facts)
     if setting.predictions:
-        yield _measure_scoring_from_files(setting)
+        yield _measure_scoring_from_files(setting, setting.predictions)
 
 
 def _compare_distances(predicted: np.ndarray, truth: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return np.linalg.norm(predicted - truth, axis=-1) <= limits[:, None]
 
 
-def _measure_scoring_from_files(setting: Setting) -> Ratio:
-    assert setting.predictions is not None
-    path = setting.predictions
+def _measure_scoring_from_files(setting: Setting, path: Path) -> Ratio:
     base = 1 if stated_base(path) is None else None
     all_scores = []
 

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmarks.measure import time_ms
-from benchmarks.ratio import Ratio
+from benchmarks.ratio import Ratio, time_ms
 from benchmarks.setting import Setting
 from posekit.heatmaps import STRIDE
 from posekit.losses import HeatmapBCE

@@ -1,9 +1,19 @@
-"""Results of the benchmark: ratios of posekit to a yardstick from the same run, and targets for the ratios."""
+"""Ratios of posekit to a yardstick: alternate timing, targets and results.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+`torch.utils.benchmark.Timer` repeats a statement for each result, so it cannot alternate single runs of two statements. This
+module uses only `torch.utils.benchmark.timer`, which reads the clock after the GPU has finished.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+from torch.utils.benchmark import set_torch_threads, timer
+from tqdm.auto import tqdm
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Ratio:
 
     @property
     def ratios(self) -> np.ndarray:
-        """(R,) float64 array: ratio of posekit to the yardstick in each round; a slow phase of the machine cancels out."""
+        """(R,) float64: ratio of posekit to the yardstick in each round; a slow phase of the machine cancels out."""
         return np.divide(self.values, self.yardstick_values)
 
     @property
@@ -104,9 +114,76 @@ class Ratio:
             "unit": self.unit,
             "ratio": self.median,
             "quartiles": list(self.quartiles),
-            "target": None if self.target is None else {"ratio": self.target.ratio, "ms": self.target.ms},
+            "target": None if self.target is None else asdict(self.target),
             "met": self.met,
             "ours": [float(value) for value in self.values],
             "theirs": [float(value) for value in self.yardstick_values],
             "facts": dict(self.facts),
         }
+
+
+def time_ms(work: Callable[[], object]) -> float:
+    """Return the milliseconds that a call of `work` takes, including its computations on the GPU."""
+    start = timer()
+    work()
+    return 1000 * (timer() - start)
+
+
+def interleave(
+    works: Mapping[Key, Callable[[], object]], rounds: int, *, title: str, threads: int | None = None, per: int = 1
+) -> dict[Key, list[float]]:
+    """Time several functions alternately, after one call of each to warm up.
+
+    Parameters
+    ----------
+    works : mapping of str to callable
+        Functions to time, by name.
+    rounds : int
+        Number of timed calls of each function.
+    title : str
+        Text of the progress bar.
+    threads : int, optional
+        Number of torch's threads; by default, the number is not changed.
+    per : int
+        Number by which the times are divided, e.g. people per call.
+
+    Returns
+    -------
+    dict of str to list of float
+        Milliseconds / `per` of each call, by name.
+    """
+    times: dict[Key, list[float]] = {name: [] for name in works}
+    with set_torch_threads(threads or torch.get_num_threads()):
+        for _ in tqdm(range(rounds + 1), desc=title, unit="round", leave=False):
+            for name, work in works.items():
+                times[name].append(time_ms(work) / per)
+    return {name: values[1:] for name, values in times.items()}
+
+
+def compare(
+    name: str,
+    work: Callable[[], object],
+    yardstick: str,
+    yardstick_work: Callable[[], object],
+    rounds: int,
+    *,
+    facts: Mapping[str, str | float],
+    threads: int | None = None,
+    per: int = 1,
+) -> Ratio:
+    """Time posekit's function and that of the yardstick with `interleave`; the target is that of the ratio's name, if any."""
+    works = {"posekit": work, "yardstick": yardstick_work}
+    values, yardstick_values = interleave(works, rounds, title=name, threads=threads, per=per).values()
+    return Ratio(name, yardstick, values, yardstick_values, target=TARGETS.get(name), facts=facts)
+
+
+def try_compile(part: str, function: Any, warm_up: Callable[[Any], object]) -> Any | None:
+    """Compile a function or module and call `warm_up` with it; if torch.compile fails, print a line and return None."""
+    print(f"{part}: torch.compile ...", flush=True)
+    try:
+        compiled = torch.compile(function)
+        warm_up(compiled)
+    except RuntimeError as error:  # e.g. no C++ compiler is installed
+        print(f"{part}: not measured with torch.compile, which does not work here ({str(error).strip().splitlines()[0]})")
+        return None
+    return compiled

@@ -52,19 +52,12 @@ class Setting:
 
     def open_people(self) -> People:
         """Load the people of the split, without a cache."""
-        if self.root is None:
-            raise DataError("no dataset: add --root DIR")
+        assert self.root is not None  # the parts that need people require --root
         return open_people(self.data, self.root, self.split)
 
     @cached_property
     def people_with_images(self) -> People:
-        """People whose images exist; the first access prints how many other people are skipped.
-
-        Raises
-        ------
-        DataError
-            If no image exists.
-        """
+        """People whose images exist, of which there must be at least one; the first access prints how many people are skipped."""
         exists = np.isfinite(self._all_sizes[:, 0])
         if not exists.any():
             raise DataError(

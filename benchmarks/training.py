@@ -13,8 +13,7 @@ from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from benchmarks.measure import interleave, try_compile
-from benchmarks.ratio import TARGETS, Ratio
+from benchmarks.ratio import TARGETS, Ratio, interleave, try_compile
 from benchmarks.setting import FEATURES, Setting, random_batch, random_people
 from posekit.data.crops import Batch
 from posekit.prediction.backends import DTYPES
@@ -118,10 +117,8 @@ def _facts(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, str | 
         "optimizer": config.optimizer.name,
         "threads": torch.get_num_threads(),
     }
-    if (
-        engine.accelerator.device.type == "cuda"
-    ):  # measured before the yardsticks allocate memory; the first step lets cuDNN try its algorithms
-        engine.try_step(batch)
+    if engine.accelerator.device.type == "cuda":  # measured before the yardsticks allocate memory
+        engine.try_step(batch)  # lets cuDNN try its algorithms
         torch.cuda.reset_peak_memory_stats()
         engine.try_step(batch)
         facts["peak memory, GiB"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

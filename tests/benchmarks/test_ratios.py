@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import measure, training
+from benchmarks import training
 from benchmarks.input import worker_counts
-from benchmarks.ratio import Ratio, Target
+from benchmarks.ratio import Ratio, Target, interleave
 from benchmarks.report import line, table
 from posekit.models import StackedHourglass
 from posekit.skeletons import MPII16
@@ -49,7 +49,7 @@ def test_a_line_and_a_table_show_the_target():
 
 def test_works_are_done_in_turn_after_one_round_of_warming_up():
     calls = []
-    times = measure.interleave({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, title="t")
+    times = interleave({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, title="t")
     assert calls == ["a", "b"] * 3
     assert {name: len(values) for name, values in times.items()} == {"a": 2, "b": 2}
 
@@ -57,7 +57,7 @@ def test_works_are_done_in_turn_after_one_round_of_warming_up():
 def test_works_run_in_the_given_number_of_threads():
     before = torch.get_num_threads()
     threads = []
-    measure.interleave({"a": lambda: threads.append(torch.get_num_threads())}, 1, title="t", threads=before + 1)
+    interleave({"a": lambda: threads.append(torch.get_num_threads())}, 1, title="t", threads=before + 1)
     assert threads == [before + 1] * 2
     assert torch.get_num_threads() == before
 
