@@ -1,4 +1,4 @@
-"""Execution of a single run: training in a separate process, then scoring; and an estimate of the training time."""
+"""Training of a single run in a separate process, scoring of the trained weights, and an estimate of the training time."""
 
 import math
 import signal
@@ -24,6 +24,7 @@ from posekit.training.build import build_accelerator
 from posekit.training.command import Training
 from posekit.training.config_files import free_options
 
+# Training steps on which the time of an epoch is estimated.
 _STEPS = 6
 _WARM_UP_STEPS = 2
 _FORWARD_SHARE = 1 / 3  # time of a forward pass, as a fraction of a training step
@@ -58,13 +59,7 @@ def claim(run: Run) -> Iterator[bool]:
 
 
 def train(plan: Plan, run: Run) -> None:
-    """Train a run to its last epoch, or resume it.
-
-    Raises
-    ------
-    TrainingFailed, TrainingStopped
-        If training did not finish; the training process has printed the reason.
-    """
+    """Train a run to its last epoch, or resume it. Raises `TrainingFailed` or `TrainingStopped` if training did not finish."""
     arguments = ["--resume", *free_options(run.config)] if run.started else run.arguments
     command = [sys.executable, "-m", "posekit.cli.main", plan.command, *arguments, "--out", str(run.folder)]
     status = _call_and_forward_signals(command)
@@ -91,6 +86,8 @@ def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
     weights = run.folder / "final.safetensors"
     rows = run.rows()
     evaluation = comparison.evaluate(run.config, weights, run.results, plan.decode)
+    settings = asdict(run.config)
+    del settings["data"]["root"]  # the user's folder
     sections = {
         "comparison": {"model": run.model, "seed": run.seed},
         "training": {
@@ -100,18 +97,11 @@ def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
             "parameters": evaluation.parameters,
         },
         **evaluation.sections,
-        "config": _without_root(run.config),
+        "config": settings,
         "machine": describe_machine(),
         "software": describe_software(),
     }
     write_metrics(run.results, evaluation.scores, weights=str(weights), choices=evaluation.choices, sections=sections)
-
-
-def _without_root(config: Any) -> dict:
-    """Return a configuration as a dictionary, without the user's data folder."""
-    settings = asdict(config)
-    del settings["data"]["root"]
-    return settings
 
 
 def seconds_per_epoch(runs: Sequence[Run], open_training: Callable[[Any], Training]) -> float:

@@ -36,9 +36,10 @@ def repeats_figure(
     -------
     matplotlib.figure.Figure
     """
-    groups: list[str] = []
+    names: dict[str, None] = {}
     for by_group in scores.values():
-        groups += [group for group in by_group if group not in groups]
+        names |= dict.fromkeys(by_group)
+    groups = list(names)
     figure, axes = canvas(_PANEL_HEIGHT * (1 + len(differences)), width=PAGE, rows=1 + len(differences), columns=1)
     panels = np.atleast_1d(axes)
     for i, (name, by_group) in enumerate(scores.items()):

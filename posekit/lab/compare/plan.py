@@ -112,7 +112,6 @@ class Run:
         Name of the model in the comparison.
     seed : int
     folder : Path
-        Folder of the run.
     results : Path
         Folder with the scores of the last epoch's weights.
     arguments : list of str
@@ -158,7 +157,6 @@ class Plan:
     command : str
         Subcommand of ``posekit`` that trains each run, for example "train".
     comparison_class : type of Comparison
-        Class that scores and tabulates the runs.
     out : Path
         Output folder of all runs and results.
     runs : tuple of Run
@@ -166,7 +164,7 @@ class Plan:
     baselines : tuple of str
         Names of the baseline models.
     decode : str
-        Method that decodes a pose model's heatmaps to joints for the scores.
+        See `CompareConfig`.
     """
 
     command: str
@@ -187,12 +185,11 @@ class Plan:
 
 
 def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
-    """Load a comparison's YAML file; check the configuration of every run, and that started runs have the same settings.
+    """Load a comparison's YAML file (see `CompareConfig`), and check the configuration of every run.
 
     Parameters
     ----------
     path : Path
-        YAML file; see `CompareConfig`.
     out : Path, optional
         Output folder of all runs; default: runs/compare-NAME, with NAME the file name without extension.
     overrides : sequence of str
@@ -219,8 +216,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
             folder = out / _slug(model) / f"seed-{seed}"
             results = folder / comparison_class.results_folder(config.decode)
             runs.append(_plan_run(parser, base, options, model, seed, folder, results))
-    _require_distinct_folders(runs)
-    _require_same_data(runs, comparison_class.same_data)
+    _check_models(runs, comparison_class.same_data)
     return Plan(task.command, comparison_class, out, tuple(runs), tuple(config.against), config.decode)
 
 
@@ -256,18 +252,16 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.]+", "-", name).strip("-.").lower()
 
 
-def _require_distinct_folders(runs: Sequence[Run]) -> None:
+def _check_models(runs: Sequence[Run], same_data: Sequence[str]) -> None:
+    """Require that the runs have distinct folders, and equal values of the keys `same_data`."""
     by_folder: dict[Path, Run] = {}
     for run in runs:
         other = by_folder.setdefault(run.folder, run)
         if other is not run or not _slug(run.model):
             raise ConfigError(f"models {other.model!r} and {run.model!r}: both map to the folder {run.folder}; rename one of them")
-
-
-def _require_same_data(runs: Sequence[Run], keys: Sequence[str]) -> None:
     first = runs[0]
-    for run in runs[1:]:
-        for key in keys:
+    for run in runs:
+        for key in same_data:
             if getattr(run.config.data, key) != getattr(first.config.data, key):
                 raise ConfigError(
                     f"models {first.model!r} and {run.model!r}: data.{key} differs; set the same value for all models"

@@ -17,7 +17,7 @@ from posekit.errors import DataError
 from posekit.files import atomic_write
 from posekit.lab.compare.figure import repeats_figure
 from posekit.lab.compare.plan import Comparison, Plan, Run
-from posekit.scoring.repeats import ERROR_TITLES, MEAN, Repeats, Spread, differences_table, scores_table
+from posekit.scoring.repeats import ERROR_TITLES, MEAN, Repeats, differences_table, scores_table
 from posekit.training.log import read_run
 
 _FORMAT = "posekit comparison 1"  # of results.yaml
@@ -25,26 +25,20 @@ _KEPT = ("interval95", "comparison", "training", "config", "machine", "software"
 
 
 def write_results(plan: Plan, comparison: Comparison) -> str:
-    """Write results.md, results.csv, results.yaml, comparison.png and curves.png, from all finished runs.
-
-    Returns
-    -------
-    str : the tables, in Markdown.
+    """Write results.md, results.csv, results.yaml, comparison.png and curves.png from all finished runs; return the tables.
 
     Raises
     ------
     DataError
         If a run's metrics.json is damaged.
-    OutputError
-        If a file cannot be written.
     """
     with FileLock(plan.out / "lock"):  # so that the process that writes last includes all finished runs
         # Check `done` only once per run: another process may finish a run at any time.
         metrics = {run: _read_metrics(run, comparison) for run in plan.runs if run.done}
-        runs_by_model: dict[str, list[Run]] = {}
-        for run in metrics:
-            runs_by_model.setdefault(run.model, []).append(run)
-        runs_by_model = {model: runs_by_model[model] for model in plan.models if model in runs_by_model}
+        runs_by_model = {}
+        for model in plan.models:
+            if done := [run for run in plan.runs_of(model) if run in metrics]:
+                runs_by_model[model] = done
         models = {model: comparison.repeats({run.seed: run.results for run in runs}) for model, runs in runs_by_model.items()}
         text = _tables(plan, comparison, models, metrics)
         _write(plan.out / "results.md", text)
@@ -69,7 +63,12 @@ def _read_metrics(run: Run, comparison: Comparison) -> dict:
 
 
 def _tables(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats], metrics: Mapping[Run, dict]) -> str:
-    costs = {model: _costs([contents for run, contents in metrics.items() if run.model == model]) for model in models}
+    costs = {}
+    for model in models:
+        training = [contents["training"] for run, contents in metrics.items() if run.model == model]
+        minutes = np.mean([numbers["seconds"] / 60 for numbers in training])
+        speed = np.mean([numbers["images_per_s"] for numbers in training])
+        costs[model] = {"minutes": f"{minutes:.1f}", "images/s": f"{speed:.0f}"}
     parts = [comparison.caption(plan.runs[0].config, plan.decode, models), scores_table(models, costs)]
     for baseline in _baselines(plan, models):
         parts += [
@@ -96,12 +95,6 @@ def _figure(plan: Plan, comparison: Comparison, models: Mapping[str, Repeats]):
         others = {name: repeats for name, repeats in models.items() if name != baseline}
         differences[baseline] = {name: repeats.minus(models[baseline]) for name, repeats in others.items()}
     return repeats_figure(scores, differences, metric=comparison.metric(models), resampled=comparison.resampled)
-
-
-def _costs(metrics: Sequence[dict]) -> dict[str, str]:
-    minutes = Spread(tuple(contents["training"]["seconds"] / 60 for contents in metrics))
-    speed = np.mean([contents["training"]["images_per_s"] for contents in metrics])
-    return {"minutes": f"{minutes.mean:.1f}", "images/s": f"{speed:.0f}"}
 
 
 def _csv(comparison: Comparison, metrics: Mapping[Run, dict]) -> str:

@@ -10,63 +10,43 @@ from posekit.drawing.maps import Scale, backdrop
 from posekit.drawing.penalty import overlay_heatmap
 from posekit.drawing.pose import draw_pose
 from posekit.drawing.style import BLUE, PALE, RED, SKY
-from posekit.lab.explorer.state import ExplorerState, Facts, Rectangle, person_box
+from posekit.lab.explorer.state import ExplorerState, Rectangle, person_box
 from posekit.opencv import cv2
 
 # Displayed sizes in pixels: side of the crop, side of the maps, longer side of the whole image.
 CROP, MAP, WHOLE = 512, 320, 512
 _BAR_SHAPE = (12, 256)
 _QUALITY = 85
-_YELLOW = "#f0e442"  # from the palette of Okabe and Ito
-REGIONS = {"negative": BLUE, "rim": PALE, "circle": _YELLOW, "hard": RED}
+REGIONS = {"negative": BLUE, "rim": PALE, "circle": "#f0e442", "hard": RED}  # the yellow is from the palette of Okabe and Ito
 _OPACITIES = {"negative": 0.45, "rim": 0.75, "circle": 0.85, "hard": 0.9}
 _MIN_MODULATOR_TOP = 2.0  # smallest upper end of the modulator's colour scale
 
 
 @dataclass(frozen=True)
-class ColourBar:
-    """A colour bar as a data URI, and the values at the left end, the middle and the right end of the bar."""
-
-    image: str
-    values: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class MapImages:
-    """Images of the shown joint's maps, and marks over the images.
+class MapImage:
+    """A map of the shown joint over the crop, with marks and a colour bar.
 
     Parameters
     ----------
-    heatmap, mask, modulator, penalty : str
-        The joint's maps over the crop, MAP x MAP pixels, as data URIs.
-    heatmap_bar, modulator_bar, penalty_bar : ColourBar
-    facts : Facts
-    crop_marks : str
-        SVG content for the crop: the joint's true position and the model's peak.
-    heatmap_marks : str
-        SVG content for the heatmap: the true position and the model's peak.
-    map_marks : str
-        SVG content for the mask and the modulator: the true position only, so that the peaks of these maps stay visible.
-    penalty_marks : str
-        SVG content for the penalty map: the true position and, if any penalty is above 0, the pixel with the highest penalty.
+    image : str
+        The map over the crop, MAP x MAP pixels, as a data URI.
+    marks : str
+        SVG content: on every map the joint's true position; on the heatmap also the model's peak; on the penalty map also the
+        pixel with the highest penalty, if any penalty is above 0.
+    bar : str, optional
+        The colour bar, as a data URI.
+    values : tuple of float
+        Values at the left end, the middle and the right end of the colour bar.
     """
 
-    heatmap: str
-    mask: str
-    modulator: str
-    penalty: str
-    heatmap_bar: ColourBar
-    modulator_bar: ColourBar
-    penalty_bar: ColourBar
-    facts: Facts
-    crop_marks: str
-    heatmap_marks: str
-    map_marks: str
-    penalty_marks: str
+    image: str
+    marks: str
+    bar: str | None = None
+    values: tuple[float, ...] = ()
 
 
-def draw_maps(state: ExplorerState) -> MapImages:
-    """Draw the maps and marks of the joint that the state selects."""
+def draw_maps(state: ExplorerState) -> dict[str, MapImage]:
+    """Draw the heatmap, mask, modulator and penalty map of the joint that the state selects."""
     maps = state.maps
     probability = maps.probability[0, state.joint].numpy()
     penalty = maps.penalty[0, state.joint].numpy()
@@ -74,20 +54,24 @@ def draw_maps(state: ExplorerState) -> MapImages:
     scale = Scale("modulator", max(float(modulator.max()), _MIN_MODULATOR_TOP), middle=1.0)
     background = backdrop(state.output.view.cropped(MAP))
     truth = _truth_mark(state, MAP)
-    return MapImages(
-        heatmap=data_uri(overlay_heatmap(background, probability)),
-        mask=data_uri(_draw_mask(state, background)),
-        modulator=data_uri(_overlay_diverging(background, modulator, scale)),
-        penalty=data_uri(overlay_heatmap(background, penalty)),
-        heatmap_bar=_heat_bar(float(probability.max())),
-        modulator_bar=_modulator_bar(scale),
-        penalty_bar=_heat_bar(float(penalty.max())),
-        facts=state.facts,
-        crop_marks=_peak_mark(state, CROP) + _truth_mark(state, CROP),
-        heatmap_marks=_peak_mark(state, MAP) + truth,
-        map_marks=truth,
-        penalty_marks=truth + _penalty_mark(state),
-    )
+    return {
+        "heatmap": _heat_image(background, probability, _peak_mark(state, MAP) + truth),
+        "mask": MapImage(data_uri(_draw_mask(state, background)), truth),
+        "modulator": MapImage(
+            data_uri(_overlay_diverging(background, modulator, scale)), truth, _modulator_bar(scale), (0.0, 1.0, scale.top)
+        ),
+        "penalty": _heat_image(background, penalty, truth + _penalty_mark(state)),
+    }
+
+
+def _heat_image(background: np.ndarray, values: np.ndarray, marks: str) -> MapImage:
+    top = float(values.max())
+    return MapImage(data_uri(overlay_heatmap(background, values)), marks, _heat_bar(), (0.0, top / 2, top))
+
+
+def crop_marks(state: ExplorerState) -> str:
+    """Return SVG content for the crop: the joint's true position and the model's peak."""
+    return _peak_mark(state, CROP) + _truth_mark(state, CROP)
 
 
 def draw_person(state: ExplorerState) -> str:
@@ -117,14 +101,12 @@ def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | 
     drawn : (x, y, width, height), optional
         Rectangle that the user is drawing, in image pixels; if given, only this rectangle is shown.
     """
-    image = state.output.view.image
-    height, width = image.shape[:2]
-    factor = size[0] / width
+    factor = size[0] / state.output.view.image.shape[1]
+    rectangle = _rectangle_mark(drawn or state.shown_rectangle, factor, "")
     if drawn:
-        return _rectangle_mark(drawn, factor, "")
-    box = person_box(image, state.rectangle)
+        return rectangle
+    box = person_box(state.output.view.image, state.rectangle)
     left, top = (centre + 0.5 - box.side / 2 for centre in box.centre)
-    rectangle = _rectangle_mark(state.rectangle or (0, 0, width, height), factor, "")
     return rectangle + _rectangle_mark((left, top, box.side, box.side), factor, 'stroke-dasharray="7 5"')
 
 
@@ -161,21 +143,16 @@ def _blend(background: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> 
     return np.rint((1 - opacity) * background + opacity * 255 * colours).astype(np.uint8)
 
 
-def _heat_bar(top: float) -> ColourBar:
-    return ColourBar(_heat_colours(), (0.0, top / 2, top))
-
-
 @cache
-def _heat_colours() -> str:
-    ramp = np.tile(np.linspace(0, 1, _BAR_SHAPE[1], dtype=np.float32), (_BAR_SHAPE[0], 1))
-    return data_uri(overlay_heatmap(_grey_bar(), ramp))
+def _heat_bar() -> str:
+    ramp = np.linspace(0, 1, _BAR_SHAPE[1], dtype=np.float32)
+    return data_uri(overlay_heatmap(_grey_bar(), np.tile(ramp, (_BAR_SHAPE[0], 1))))
 
 
-def _modulator_bar(scale: Scale) -> ColourBar:
+def _modulator_bar(scale: Scale) -> str:
     """Draw the modulator's colour bar, with evenly spaced colours over the whole scale."""
     values = np.asarray(scale.norm().inverse(np.linspace(0, 1, _BAR_SHAPE[1])), np.float32)
-    ramp = np.tile(values, (_BAR_SHAPE[0], 1))
-    return ColourBar(data_uri(_overlay_diverging(_grey_bar(), ramp, scale)), (0.0, 1.0, scale.top))
+    return data_uri(_overlay_diverging(_grey_bar(), np.tile(values, (_BAR_SHAPE[0], 1)), scale))
 
 
 def _grey_bar() -> np.ndarray:

@@ -12,7 +12,7 @@ from nicegui import events, run, ui
 
 from posekit.drawing.maps import joint_name
 from posekit.errors import PosekitError
-from posekit.lab.explorer.images import CROP, REGIONS, ColourBar, MapImages, draw_maps, draw_person, draw_whole_image, frame_marks
+from posekit.lab.explorer.images import CROP, REGIONS, MapImage, crop_marks, draw_maps, draw_person, draw_whole_image, frame_marks
 from posekit.lab.explorer.state import MAX_FILE_BYTES, ExplorerState, Facts, Rectangle, decode_upload, open_state, run_on_rectangle
 from posekit.prediction.predictor import Predictor
 
@@ -29,6 +29,13 @@ _REGIONS = {
     "hard": "hard: q above q*",
     "circle": "circle: its highest q is q*",
     "rim": "rest of target",
+}
+_FACTS = {
+    "anchor": "anchor q*",
+    "penalty": "highest penalty",
+    "hard": "hard pixels",
+    "anchor_loss": "anchor loss",
+    "cross_entropy": "BCE",
 }
 _NOT_PLACED = "No true position yet: the model's peak is used{}. Click or drag on the image to set it."
 _NO_PENALTY = ", so q* is the heatmap's maximum and the penalty is 0"
@@ -57,7 +64,7 @@ _ARROWS = """(event) => {
 }"""
 
 
-class Surface:
+class Surface(ui.interactive_image):
     """An image that reports clicks and drags.
 
     Parameters
@@ -70,11 +77,12 @@ class Surface:
     """
 
     def __init__(self, label: str, on_point: Callable[[float, float, str], Awaitable[None]]):
+        super().__init__(size=(1, 1))
+        self.classes("surface").props(f'tabindex=0 role=application aria-label="{label}"')
         self.on_point = on_point
         self.dragged = False
-        self.image = ui.interactive_image(size=(1, 1)).classes("surface").props(f'tabindex=0 role=application aria-label="{label}"')
         for event, throttle in (("pointerdown", 0), ("pointermove", _THROTTLE), ("pointerup", 0)):
-            self.image.on(event, lambda e: self._forward(*e.args), throttle=throttle, js_handler=_POINTER)
+            self.on(event, lambda e: self._forward(*e.args), throttle=throttle, js_handler=_POINTER)
 
     def _forward(self, x: float, y: float, phase: str) -> Awaitable[None] | None:
         if phase != "first" and not self.dragged:  # a throttled event that arrives after the end of the drag
@@ -82,31 +90,21 @@ class Surface:
         self.dragged = phase != "last"
         return self.on_point(x, y, phase)
 
-    def listen_to_arrows(self, on_step: Callable[[int, int], Awaitable[None]]) -> None:
-        """Call `on_step` with (right, down), each -1, 0 or 1, when an arrow key is pressed."""
-        self.image.on("keydown", lambda e: on_step(*e.args), js_handler=_ARROWS)
-
     def show(self, image: str, size: tuple[int, int]) -> None:
         """Show an image, given as a data URI and its (width, height) in pixels."""
-        self.image.props["size"] = size
-        self.image.set_source(image)
-
-    def mark(self, marks: str) -> None:
-        """Draw SVG content over the image."""
-        self.image.set_content(marks)
+        self.props["size"] = size
+        self.set_source(image)
 
 
 class Panel:
-    """A map drawn over the crop, with a title above and a colour bar or legend below.
+    """A map drawn over the crop, with a title in HTML, an explanation, and a colour bar or a legend.
 
     Parameters
     ----------
     key : str
         Name of the map for screen readers.
-    name : str
-        Title, HTML.
-    text : str
-        Explanation below the title, plain text.
+    name, text : str
+        Title and explanation.
     legend : mapping of colour to str, optional
         Meaning of each colour; replaces the colour bar.
     """
@@ -117,50 +115,36 @@ class Panel:
             ui.label(text).classes("soft")
             self.image = ui.interactive_image(size=(1, 1)).classes("map").props(f'role=img aria-label="{key} over the crop"')
             if legend:
-                _legend(legend)
+                with ui.element("div").classes("regions"):
+                    for colour, meaning in legend.items():
+                        with ui.element("div").classes("region"):
+                            ui.element("i").style(f"background: {colour}")
+                            ui.label(meaning)
             else:
                 self.bar = ui.element("img").classes("bar").props('alt=""')
                 with ui.element("div").classes("ticks"):
                     self.ticks = [ui.label() for _ in range(3)]
 
-    def show(self, image: str, marks: str) -> None:
-        """Show a map, given as a data URI, with SVG marks over the map."""
-        self.image.set_source(image)
-        self.image.set_content(marks)
-
-    def show_bar(self, bar: ColourBar) -> None:
-        """Show a colour bar with its values; for a constant map, show only the value."""
-        constant = bar.values[0] == bar.values[-1]
-        self.bar.props["src"] = bar.image
+    def show(self, drawn: MapImage) -> None:
+        """Show a map with its marks and, unless the panel has a legend, its colour bar; for a constant map, only the value."""
+        self.image.set_source(drawn.image)
+        self.image.set_content(drawn.marks)
+        if drawn.bar is None:
+            return
+        constant = drawn.values[0] == drawn.values[-1]
+        self.bar.props["src"] = drawn.bar
         self.bar.set_visibility(not constant)
-        texts = [f"{bar.values[0]:.2g} everywhere", "", ""] if constant else [f"{value:.2g}" for value in bar.values]
+        texts = [f"{drawn.values[0]:.2g} everywhere", "", ""] if constant else [f"{value:.2g}" for value in drawn.values]
         for tick, text in zip(self.ticks, texts, strict=True):
             tick.set_text(text)
 
 
-def _legend(colours: Mapping[str, str]) -> None:
-    with ui.element("div").classes("regions"):
-        for colour, text in colours.items():
-            with ui.element("div").classes("region"):
-                ui.element("i").style(f"background: {colour}")
-                ui.label(text)
-
-
-def card(name: str) -> ui.element:
-    """Create a framed section of the page."""
-    return ui.element("section").classes(f"card {name}")
-
-
-def caption(text: str) -> None:
-    """Create the heading of a section of the page."""
-    ui.html(text, sanitize=True, tag="h2")
-
-
-def definition(term: str, text: str) -> None:
-    """Create a term and its definition within a ``dl``."""
-    with ui.element("div"):
-        ui.html(term, sanitize=True, tag="dt")
-        ui.html(text, sanitize=True, tag="dd")
+def card(name: str, heading: str) -> ui.element:
+    """Create a framed section of the page with a heading."""
+    section = ui.element("section").classes(f"card {name}")
+    with section:
+        ui.html(heading, sanitize=True, tag="h2")
+    return section
 
 
 def fact(key: str, name: str) -> Callable[[str, str], None]:
@@ -197,7 +181,9 @@ class Page:
         self.corner = (0.0, 0.0)
         self.size = (1, 1)
         ui.add_css(STYLE)
-        self._header()
+        with ui.element("header").classes("top"):
+            ui.html("Penalty explorer", sanitize=True, tag="h1")
+            ui.label("what anchor loss does to one joint's heatmap").classes("soft")
         with ui.element("div").classes("explorer"):
             self._image_card()
             self._person_card()
@@ -211,14 +197,8 @@ class Page:
 
     # Layout.
 
-    def _header(self) -> None:
-        with ui.element("header").classes("top"):
-            ui.html("Penalty explorer", sanitize=True, tag="h1")
-            ui.label("what anchor loss does to one joint's heatmap").classes("soft")
-
     def _image_card(self) -> None:
-        with card("image"):
-            caption("Image")
+        with card("image", "Image"):
             self.upload = ui.upload(
                 on_upload=self._on_upload,
                 on_rejected=self._on_rejected,
@@ -243,21 +223,22 @@ class Page:
                 ui.button("Whole image", on_click=lambda: self._set_rectangle(None)).props("flat dense no-caps")
             with ui.element("dl").classes("introduction"):
                 for term, text in _INTRODUCTION:
-                    definition(term, text)
+                    with ui.element("div"):
+                        ui.html(term, sanitize=True, tag="dt")
+                        ui.html(text, sanitize=True, tag="dd")
 
     def _edge(self, name: str) -> ui.number:
         edge = ui.number(name, step=1, format="%.0f").props("dense outlined hide-bottom-space")
         return edge.on("blur", self._on_typed_rectangle, []).on("keydown.enter", self._on_typed_rectangle, [])
 
     def _person_card(self) -> None:
-        with card("person") as self.person_card:
-            caption("Person")
+        with card("person", "Person") as self.person_card:
             skeleton = self.predictor.info.skeleton
             joints = {i: joint_name(skeleton, i) for i in range(len(skeleton))}
             self.joint = ui.select(joints, value=0, label="Joint", on_change=lambda e: self._change(joint=e.value))
             self.joint.props("outlined dense options-dense").classes("wide joint")
             self.crop = Surface("Person: click, drag or press arrow keys to set the joint's true position", self._on_place)
-            self.crop.listen_to_arrows(self._on_step)
+            self.crop.on("keydown", lambda e: self._show(self.state.move(e.args)), js_handler=_ARROWS)
             with ui.element("div").classes("legend"):
                 ui.label("+ true position")
                 ui.label("○ model's peak")
@@ -279,23 +260,18 @@ class Page:
             self.anchor.props("aria-label='anchor q*'").bind_enabled_from(self.own, "value", backward=lambda own: not own)
 
     def _maps_card(self) -> None:
-        with card("maps") as self.maps_card:
-            caption("Loss")
+        with card("maps", "Loss") as self.maps_card:
             with ui.element("dl").classes("facts"):
-                self.facts = {
-                    "anchor": fact("anchor", "anchor q*"),
-                    "penalty": fact("penalty", "highest penalty"),
-                    "hard": fact("hard", "hard pixels"),
-                    "anchor_loss": fact("anchor_loss", "anchor loss"),
-                    "cross_entropy": fact("cross_entropy", "BCE"),
-                }
+                self.facts = {key: fact(key, name) for key, name in _FACTS.items()}
             with ui.element("div").classes("panels"):
                 colours = {REGIONS[region]: text for region, text in _REGIONS.items()}
                 factor = "Modulator (1&nbsp;+&nbsp;q&nbsp;−&nbsp;q*)<sup>γ</sup>"
-                self.heatmap = Panel("heatmap", "Heatmap q", "the model's output")
-                self.mask = Panel("mask", "Mask M and circle", "which pixels are modulated", colours)
-                self.modulator = Panel("modulator", factor, "multiplies each pixel's cross entropy")
-                self.penalty = Panel("penalty", "Penalty map", "what anchor loss adds to BCE")
+                self.panels = {
+                    "heatmap": Panel("heatmap", "Heatmap q", "the model's output"),
+                    "mask": Panel("mask", "Mask M and circle", "which pixels are modulated", colours),
+                    "modulator": Panel("modulator", factor, "multiplies each pixel's cross entropy"),
+                    "penalty": Panel("penalty", "Penalty map", "what anchor loss adds to BCE"),
+                }
 
     # Event handlers.
 
@@ -323,16 +299,16 @@ class Page:
         left, top = self.corner
         rectangle = (min(x, left), min(y, top), abs(x - left), abs(y - top))
         if phase != "last":
-            self.image.mark(frame_marks(self.state, self.size, rectangle))
+            self.image.set_content(frame_marks(self.state, self.size, rectangle))
         elif min(rectangle[2:]) < _MIN_SIDE:
-            self.image.mark(frame_marks(self.state, self.size))
+            self.image.set_content(frame_marks(self.state, self.size))
         else:
             left, top, width, height = map(round, rectangle)
             await self._set_rectangle((float(left), float(top), float(width), float(height)))
 
     async def _on_typed_rectangle(self) -> None:
         x, y, width, height = (edge.value for edge in self.edges)
-        if None in (x, y, width, height) or (x, y, width, height) == self._rectangle():
+        if None in (x, y, width, height) or (x, y, width, height) == self.state.shown_rectangle:
             return
         await self._set_rectangle((float(x), float(y), float(width), float(height)))
 
@@ -358,9 +334,6 @@ class Page:
     async def _on_place(self, x: float, y: float, phase: str) -> None:
         await self._show(self.state.place(np.array([x, y]) * self.state.output.size - 0.5))
 
-    async def _on_step(self, right: int, down: int) -> None:
-        await self._show(self.state.move((right, down)))
-
     async def _on_switch(self) -> None:
         await self._change(anchor=None if self.own.value else self.anchor.value)
 
@@ -374,21 +347,17 @@ class Page:
 
     # Display.
 
-    def _rectangle(self) -> Rectangle:
-        height, width = self.state.output.view.image.shape[:2]
-        return self.state.rectangle or (0.0, 0.0, float(width), float(height))
-
     async def show(self) -> None:
         """Show the image, the rectangle around the person, the crop and the maps."""
-        for part in (self.name, self.image.image, self.box, self.person_card, self.maps_card):
+        for part in (self.name, self.image, self.box, self.person_card, self.maps_card):
             part.set_visibility(self._state is not None)
         if self._state is None:
             return
         image, self.size = draw_whole_image(self.state)
         self.image.show(image, self.size)
-        self.image.mark(frame_marks(self.state, self.size))
+        self.image.set_content(frame_marks(self.state, self.size))
         self.name.set_text(self.state.output.view.title)
-        for edge, value in zip(self.edges, self._rectangle(), strict=True):
+        for edge, value in zip(self.edges, self.state.shown_rectangle, strict=True):
             edge.set_value(value)
         self.crop.show(draw_person(self.state), (CROP, CROP))
         await self._show(self.state)
@@ -408,30 +377,22 @@ class Page:
         finally:
             self.drawing = False
 
-    def _display(self, state: ExplorerState, images: MapImages | None) -> None:
+    def _display(self, state: ExplorerState, images: dict[str, MapImage] | None) -> None:
         if images is None:  # the server is stopping
             return
-        self.crop.mark(images.crop_marks)
-        self.heatmap.show(images.heatmap, images.heatmap_marks)
-        self.heatmap.show_bar(images.heatmap_bar)
-        self.mask.show(images.mask, images.map_marks)
-        self.modulator.show(images.modulator, images.map_marks)
-        self.modulator.show_bar(images.modulator_bar)
-        self.penalty.show(images.penalty, images.penalty_marks)
-        self.penalty.show_bar(images.penalty_bar)
-        self._display_truth(state, images.facts.anchor)
-        self._display_facts(state, images.facts)
-
-    def _display_truth(self, state: ExplorerState, anchor: float) -> None:
+        self.crop.set_content(crop_marks(state))
+        for name, panel in self.panels.items():
+            panel.show(images[name])
         self.release.set_visibility(state.placed)
         if state.placed:
             x, y = state.completed.view.joints[state.joint]
             text = f"True position, set by you: {x:.1f}, {y:.1f} in the image."
-            self.truth.set_text(text + (_OUTSIDE if math.isnan(anchor) else ""))
+            self.truth.set_text(text + (_OUTSIDE if math.isnan(state.facts.anchor) else ""))
             self.truth.classes(remove="unknown")
         else:
             self.truth.set_text(_NOT_PLACED.format(_NO_PENALTY if state.anchor is None else ""))
             self.truth.classes(add="unknown")
+        self._display_facts(state, state.facts)
 
     def _display_facts(self, state: ExplorerState, facts: Facts) -> None:
         self.gamma_label.set_text(f"γ = {state.gamma:.1f}")

@@ -80,6 +80,12 @@ class ExplorerState:
         """Whether the user placed the shown joint; otherwise the model's peak serves as its true position."""
         return bool(self.output.view.known[self.joint])
 
+    @property
+    def shown_rectangle(self) -> Rectangle:
+        """The rectangle around the person, or that of the whole image."""
+        height, width = self.output.view.image.shape[:2]
+        return self.rectangle or (0.0, 0.0, float(width), float(height))
+
     @cached_property
     def completed(self) -> ModelOutput:
         """The output with a true position for every joint: the model's peak for joints that the user did not place."""
@@ -123,13 +129,7 @@ class ExplorerState:
         return self.completed.truth[self.joint]
 
     def place(self, point: np.ndarray) -> "ExplorerState":
-        """Return the state with the shown joint placed at a point.
-
-        Parameters
-        ----------
-        point : (2,)
-            Position (x, y) in pixels of the model's crop; a point outside the crop is moved to the nearest point of the border.
-        """
+        """Return the state with the shown joint at a point (x, y) in pixels of the model's crop, clipped to the crop."""
         size = self.output.size
         inside = np.clip(np.asarray(point, np.float64), -0.5, size - 0.5 - 1e-6)
         return self._with_truth(self.output.view.crop(size).inverse(inside), known=True)
@@ -158,16 +158,7 @@ class ExplorerState:
 
 
 def open_state(predictor: Predictor, title: str, image: np.ndarray) -> ExplorerState:
-    """Run a model on a whole image.
-
-    Parameters
-    ----------
-    predictor : Predictor
-    title : str
-        Name of the image, shown on the page.
-    image : (H, W, 3) uint8
-        BGR image.
-    """
+    """Run a model on a whole image, (H, W, 3) uint8 BGR; `title` is the name of the image on the page."""
     skeleton = predictor.info.skeleton
     k = len(skeleton)
     view = PersonView(title, image, person_box(image, None), skeleton, np.zeros((k, 2)), np.zeros(k, bool), "placed by hand")
@@ -175,13 +166,7 @@ def open_state(predictor: Predictor, title: str, image: np.ndarray) -> ExplorerS
 
 
 def run_on_rectangle(predictor: Predictor, state: ExplorerState, rectangle: Rectangle | None) -> ModelOutput:
-    """Run the model on the state's image with another rectangle around the person.
-
-    Raises
-    ------
-    BoxError
-        If the rectangle has no area, is not finite, or lies wholly outside the image.
-    """
+    """Run the model on the state's image with another rectangle around the person; raises `BoxError` for an invalid rectangle."""
     view = state.output.view
     return run_model(predictor, replace(view, box=person_box(view.image, rectangle)))
 
@@ -192,13 +177,7 @@ def person_box(image: np.ndarray, rectangle: Rectangle | None) -> Box:
 
 
 def decode_upload(data: bytes, name: str) -> np.ndarray:
-    """Decode an uploaded image.
-
-    Parameters
-    ----------
-    data : bytes
-    name : str
-        File name, for error messages.
+    """Decode an uploaded image; `name` is its file name, for error messages.
 
     Returns
     -------

@@ -90,7 +90,6 @@ def measure_lines(
     Parameters
     ----------
     groups : Groups
-        Measures to format.
     counts : mapping of str to mapping of str to int
         Joint group -> region -> number of heatmaps. A region without heatmaps is shown in the first group only.
     measures : sequence of str
@@ -104,9 +103,14 @@ def measure_lines(
             count = counts[group][region]
             if count or i == 0:
                 rows.append([group, region, f"{count:,}", *(_cell(name, values[name], sign) for name in measures)])
+    return _align(rows, left=2)
+
+
+def _align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Format rows of cells as lines; the first `left` columns are aligned to the left, the others to the right."""
     formats = []
     for i, column in enumerate(zip(*rows, strict=True)):
-        side = "<" if i < 2 else ">"
+        side = "<" if i < left else ">"
         formats.append(f"{side}{max(map(len, column))}")
     return ["  ".join(map(format, row, formats)) for row in rows]
 
@@ -130,16 +134,11 @@ def to_json(estimates: Estimate | Mapping) -> dict:
 
 
 def summed_gradients(maps: AnchorMaps) -> np.ndarray:
-    """Sum the absolute gradients of both losses with respect to the logits, for each person and kind of pixel.
-
-    Parameters
-    ----------
-    maps : AnchorMaps
-        Maps of shape (B, K, H, W); heatmaps without an anchor are ignored.
+    """Sum the absolute gradients of both losses with respect to the logits, over all heatmaps that have an anchor.
 
     Returns
     -------
-    (B, 2, 3) float64 : sums by person, loss (`LOSSES`) and kind of pixel (`KINDS`), over all joints.
+    (B, 2, 3) float64 : sums by person, loss (`LOSSES`) and kind of pixel (`KINDS`).
     """
     counted = ~maps.anchor.isnan()
     above = maps.probability > maps.anchor
@@ -157,11 +156,7 @@ def gradient_shares(sums_N23: np.ndarray) -> dict[str, dict[str, float]]:
 
 def gradient_lines(shares: dict[str, dict[str, float]]) -> list[str]:
     """Format the shares as text, one line per loss."""
-    lines = ["  ".join([f"{'% of the gradient':<17}", *KINDS])]
+    rows = [["% of the gradient", *KINDS]]
     for loss, share_by_kind in shares.items():
-        cells = [f"{loss:<17}"]
-        for kind, share in share_by_kind.items():
-            cell = "-" if math.isnan(share) else f"{share:.1f}"
-            cells.append(cell.rjust(len(kind)))
-        lines.append("  ".join(cells))
-    return lines
+        rows.append([loss, *("-" if math.isnan(share) else f"{share:.1f}" for share in share_by_kind.values())])
+    return _align(rows, left=1)

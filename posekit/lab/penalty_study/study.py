@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from posekit import heatmaps
-from posekit.data.sample import Failure
+from posekit.data.crops import Failure
 from posekit.errors import DataError, WeightsError
 from posekit.geometry import Crop
 from posekit.lab.penalty_study.measures import (
@@ -71,11 +71,6 @@ class PenaltyStudy:
         People whose images could not be read; these people are not evaluated.
     targets : str
         Description of the targets: input size, sigma, rounding. Only studies with the same targets are comparable.
-
-    Raises
-    ------
-    ValueError
-        If an array has the wrong shape.
     """
 
     people: People
@@ -87,26 +82,18 @@ class PenaltyStudy:
     failures: tuple[Failure, ...] = ()
     targets: str = ""
 
-    def __post_init__(self):
-        regions = (*self.people.labelled.shape, len(REGIONS))
-        kinds = (len(self.people), len(LOSSES), len(KINDS))
-        for name, expected in {"penalty": regions, "area": regions, "hard": regions, "gradient": kinds}.items():
-            shape = getattr(self, name).shape
-            if shape != expected:
-                raise ValueError(f"{name}: expected {expected}, got {shape}")
-
     @cached_property
     def groups(self) -> Groups:
         """Measures by joint group ("All" joints, and the skeleton's groups) and region, over the heatmaps that have the region.
 
         - ``mean_penalty``: penalty in the region, divided by the number of pixels of the region.
-        - ``penalty_share``: percentage of these heatmaps' penalty that falls in the region.
-        - ``area_share``: percentage of these heatmaps' true negatives that lie in the region.
+        - ``penalty_share``: percentage of the heatmaps' penalty that falls in the region.
+        - ``area_share``: percentage of the heatmaps' true negatives that lie in the region.
         - ``concentration``: ``penalty_share / area_share``; 1 if the penalty were spread evenly over all true negatives,
           background included. Use it to compare models with each other; do not compare a single model with 1.
-        - ``higher``: percentage of these heatmaps with a probability above the anchor somewhere in the region. Unlike the mean
-          penalty, this percentage is invariant to any increasing transform of the outputs, so models of different confidence
-          can be compared.
+        - ``higher``: percentage of the heatmaps with a probability above the anchor somewhere in the region. Unlike the mean
+          penalty, this percentage does not change if an increasing function is applied to the outputs, so models of different
+          confidence can be compared.
         """
         groups = {}
         for name, joints in _groups(self.people).items():
@@ -137,22 +124,17 @@ class PenaltyStudy:
         return int((self.area > 0).any(-1).sum())
 
     def sums(self, region: str, joints: Sequence[int]) -> np.ndarray:
-        """Compute the per-image sums from which the measures of a region are computed, over the heatmaps of some joints.
-
-        Returns
-        -------
-        (P, 6) float64 : for the columns see `posekit.lab.penalty_study.measures.estimates`; P images, sorted by path.
-        """
+        """Return the (P, 6) float64 sums of a region over some joints, for `estimates`; the P images are sorted by path."""
         joints = list(joints)
         r = REGIONS.index(region)
         penalty = self.penalty[:, joints]
         area = self.area[:, joints]
         has_region = area[..., r] > 0
         higher = self.hard[:, joints, r] > 0
-        columns = [penalty[..., r], area[..., r], penalty.sum(-1), area.sum(-1), higher, has_region]
-        per_person = (np.stack(columns, -1) * has_region[..., None]).sum(1)
+        columns = np.stack([penalty[..., r], area[..., r], penalty.sum(-1), area.sum(-1), higher, has_region], axis=-1)
+        per_person = (columns * has_region[..., None]).sum(1)
         image_N = _image_indices(self.people)
-        sums = np.zeros((image_N.max(initial=-1) + 1, len(columns)))
+        sums = np.zeros((image_N.max(initial=-1) + 1, columns.shape[-1]))
         np.add.at(sums, image_N, per_person)
         return sums
 
@@ -165,9 +147,8 @@ class PenaltyStudy:
         ]
         if unread:
             lines.append(f"not evaluated because the image could not be read: {unread:,} of {len(self.people):,} people")
-        lines += ["", *measure_lines(self.groups, self.maps)]
-        lines += ["", *gradient_lines(gradient_shares(self.gradient))]
-        return "\n".join(lines)
+        tables = ["", *measure_lines(self.groups, self.maps), "", *gradient_lines(gradient_shares(self.gradient))]
+        return "\n".join(lines + tables)
 
     def to_dict(self) -> dict:
         """Return the results as a dictionary for JSON; None instead of NaN, where there are no data."""
@@ -189,10 +170,6 @@ class PenaltyStudy:
 @dataclass(frozen=True)
 class PenaltyComparison:
     """Difference between two models' penalties on the same images.
-
-    Parameters
-    ----------
-    first, second : PenaltyStudy
 
     Raises
     ------
@@ -234,13 +211,11 @@ class PenaltyComparison:
     def table(self, names: tuple[str, str]) -> str:
         """Format the differences as text, one line per region of each group; `names` are the names of the two models."""
         measures = [name for name in MEASURES if name != "area_share"]
-        lines = [
+        caption = (
             f"penalty (gamma {self.first.gamma:g}), A ({names[0]}) minus B ({names[1]}), with 95 % confidence intervals of a "
-            "paired bootstrap over images",
-            "",
-            *measure_lines(self.groups, self.first.maps, measures=measures, sign="+"),
-        ]
-        return "\n".join(lines)
+            "paired bootstrap over images"
+        )
+        return "\n".join([caption, "", *measure_lines(self.groups, self.first.maps, measures=measures, sign="+")])
 
     def to_dict(self) -> dict:
         """Return the differences as a dictionary for JSON; None instead of NaN, where there are no data."""
@@ -277,10 +252,6 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
         Focusing exponent of anchor loss, >= 0. It affects the penalty, but not which pixels are above the anchor.
     progress : bool
         Whether to show a progress bar.
-
-    Returns
-    -------
-    PenaltyStudy
 
     Raises
     ------
@@ -333,14 +304,7 @@ def _describe_targets(info: ModelInfo) -> str:
 
 
 def _targets(info: ModelInfo, people: People, image_N: np.ndarray, index_B: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
-    """Draw the targets of a batch of people, and of the other people in the same images.
-
-    Returns
-    -------
-    targets : (B, K, size, size) float32
-    others : (B, K, size, size) bool
-        True where the target of another person is above 0.
-    """
+    """Draw a batch of targets, (B, K, size, size) float32, and the pixels where the target of another person is above 0, bool."""
     targets = []
     others = []
     for i in index_B:

@@ -4,16 +4,21 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import yaml
-from torch.utils.benchmark import Timer, set_torch_threads
+from torch.utils.benchmark import set_torch_threads
 
 from posekit.drawing.labels import draw_boxes
 from posekit.drawing.pose import contact_sheet
 from posekit.errors import ConfigError, DataError
-from posekit.files import atomic_write
 from posekit.images import write_image
-from posekit.lab.release.card import size_facts, training_facts
-from posekit.lab.release.pose_model import TIMING_SECONDS, release_path, run_settings
+from posekit.lab.release.card import (
+    release_path,
+    run_settings,
+    seconds_per_call,
+    size_facts,
+    training_facts,
+    training_section,
+    write_card,
+)
 from posekit.models import load_weights, save_weights
 from posekit.prediction.detect import CANDIDATES
 from posekit.scoring.markdown import markdown_table
@@ -60,12 +65,22 @@ def run(args: argparse.Namespace) -> None:
         **size_facts(model, path),
         "speed": _speed(path, scenes),
     }
-    image_path = path.with_suffix(".png")
-    write_image(image_path, _draw_examples(finder))
-    card = _card(args, facts, proposals, scenes, image_path.name)
-    with atomic_write(path.with_suffix(".md")) as unfinished:
-        unfinished.write_text(card, encoding="utf-8")
-    print(f"{_recall_table(proposals)}\n\nwrote {path} and its card, {path.with_suffix('.md')}")
+    write_image(path.with_suffix(".png"), _draw_examples(finder))
+    recall = _recall_table(proposals)
+    sections = [
+        "## Scores",
+        f"Share of the people that at least one of at most {CANDIDATES} boxes matches (IoU 0.5), in {len(scenes):,} scenes of "
+        f"{scenes.size} x {scenes.size} pixels, pasted together from people of {scenes.people.name} {scenes.people.split}; "
+        f"{proposals.boxes_S.mean():.0f} boxes per scene, most of which the pose model must reject. 95 % intervals of a "
+        "bootstrap over scenes.",
+        recall,
+        "## Examples",
+        f"![rendered people]({args.name}.png)",
+        f"Rendered people, which the detector was not trained on, and the boxes with a score of at least {_SHOWN_SCORE}. A person "
+        "may have several boxes.",
+        *training_section("train-detector", run_settings(args.weights)),
+    ]
+    write_card(args, path, facts, sections, recall)
 
 
 def _validation_scenes(args: argparse.Namespace) -> SceneDataset:
@@ -80,12 +95,11 @@ def _validation_scenes(args: argparse.Namespace) -> SceneDataset:
 
 
 def _speed(path: Path, scenes: SceneDataset) -> str:
-    """Measure the speed of the detector in images per second, on one thread of this machine."""
+    """Measure the speed of the detector on one thread of this machine."""
     image = np.zeros((2 * scenes.size, 2 * scenes.size, 3), np.uint8)
     with set_torch_threads(1):
-        timer = Timer("find(image)", globals={"find": CentreFinder(path, device="cpu"), "image": image})
-        seconds = timer.blocked_autorange(min_run_time=TIMING_SECONDS).median
-    return f"{1 / seconds:.1f} images/s on one core"
+        finder = CentreFinder(path, device="cpu")
+        return f"{1 / seconds_per_call(lambda: finder(image)):.1f} images/s on one core"
 
 
 def _draw_examples(finder: CentreFinder) -> np.ndarray:
@@ -100,28 +114,6 @@ def _draw_examples(finder: CentreFinder) -> np.ndarray:
         tile[:height, :width] = draw_boxes(image, detections)
         tiles.append(tile)
     return contact_sheet(tiles, _COLUMNS)
-
-
-def _card(args: argparse.Namespace, facts: dict[str, str], proposals: Proposals, scenes: SceneDataset, image: str) -> str:
-    settings = yaml.safe_dump(run_settings(args.weights), sort_keys=False).strip()
-    parts = [
-        f"# {args.name}",
-        markdown_table(["", ""], list(facts.items())),
-        f"**Terms of use.** {args.terms}",
-        "## Scores",
-        f"Share of the people that at least one of at most {CANDIDATES} boxes matches (IoU 0.5), in {len(scenes):,} scenes of "
-        f"{scenes.size} x {scenes.size} pixels, pasted together from people of {scenes.people.name} {scenes.people.split}; "
-        f"{proposals.boxes_S.mean():.0f} boxes per scene, most of which the pose model must reject. 95 % intervals of a "
-        "bootstrap over scenes.",
-        _recall_table(proposals),
-        "## Examples",
-        f"![rendered people]({image})",
-        f"Rendered people, which the detector was not trained on, and the boxes with a score of at least {_SHOWN_SCORE}. A person "
-        "may have several boxes.",
-        "## Training",
-        f"`posekit train-detector` with this configuration:\n\n```yaml\n{settings}\n```\n",
-    ]
-    return "\n\n".join(parts)
 
 
 def _recall_table(proposals: Proposals) -> str:

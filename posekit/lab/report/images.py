@@ -13,12 +13,11 @@ from posekit.drawing.pose import draw_comparison
 from posekit.errors import ImageError
 from posekit.geometry import Crop
 from posekit.heatmaps import STRIDE, encode
-from posekit.metrics import DoubleCounting
 from posekit.opencv import cv2
 from posekit.scoring.score import Scores
 
 CLIPPED_AT = 1.0  # reference sizes; so that a single joint that is far off does not decide the ranking
-GALLERY_SIZE = 12
+_GALLERY_SIZE = 12
 LARGE, SMALL, THUMBNAIL = 384, 128, 176
 _QUALITY = 70
 # BGR colours: background for images that cannot be read; marks of peaks and true joints on heatmaps.
@@ -57,11 +56,11 @@ def mean_errors(scores: Scores) -> np.ndarray:
     return np.divide(total, counts, out=np.full(len(errors), np.nan), where=counts > 0)
 
 
-def select_galleries(scores: Scores, errors_N: np.ndarray, double: DoubleCounting | None) -> list[Gallery]:
+def select_galleries(scores: Scores, errors_N: np.ndarray) -> list[Gallery]:
     """Return all galleries that are not empty."""
     galleries = rank_by_error(errors_N)
-    if double is not None:
-        galleries.append(select_double_counted(scores, double))
+    if scores.double_counting is not None:
+        galleries.append(select_double_counted(scores))
     return [gallery for gallery in galleries if len(gallery.persons)]
 
 
@@ -69,7 +68,7 @@ def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
     """Return the galleries of the worst, median and best people. Few people are split among the three."""
     scored = np.flatnonzero(~np.isnan(errors_N))
     order = scored[np.argsort(errors_N[scored], kind="stable")]
-    size = min(GALLERY_SIZE, -(-len(order) // 3))
+    size = min(_GALLERY_SIZE, -(-len(order) // 3))
     worst = order[len(order) - size :][::-1]
     others = order[: len(order) - size]
     best = others[:size]
@@ -82,15 +81,15 @@ def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
     ]
 
 
-def select_double_counted(scores: Scores, double: DoubleCounting) -> Gallery:
+def select_double_counted(scores: Scores) -> Gallery:
     """Return one heatmap with several peaks per person; first the heatmaps in which only a lower peak is correct."""
+    double = scores.double_counting
+    assert double is not None and scores.predictions.heights is not None
     persons, joints = np.nonzero(double.double)
-    peaks = scores.predictions.heights
-    assert peaks is not None  # otherwise there is no double counting
-    heights = peaks[persons, joints]
+    heights = scores.predictions.heights[persons, joints]
     others = np.take_along_axis(heights, double.other_NK[persons, joints][:, None], axis=1)[:, 0]
     order = np.lexsort((-others / heights[:, 0], ~double.only_other_right[persons, joints]))
-    first_maps = np.sort(np.unique(persons[order], return_index=True)[1])[:GALLERY_SIZE]
+    first_maps = np.sort(np.unique(persons[order], return_index=True)[1])[:_GALLERY_SIZE]
     chosen = order[first_maps]
     remark = (
         "One heatmap with several peaks per person. Heatmaps in which the highest peak is wrong and another peak is "
@@ -113,7 +112,7 @@ class PersonImages:
     large : (LARGE, LARGE, 3) uint8
         The person's crop in BGR; a plain dark background if the image cannot be read.
     maps : (K, h, w) float32
-        Activated heatmaps of the person's crop, for the K joints of the people scored; NaN for joints without a heatmap.
+        Activated heatmaps of the crop, for the K joints of the people scored; NaN for joints without a heatmap.
     problem : str, optional
         Reason why the image cannot be read.
     """
@@ -135,13 +134,13 @@ class PersonImages:
 
     def comparison(self) -> str:
         """Draw the predicted pose, with wrong joints marked, beside the true pose."""
-        return data_uri(self._comparison(LARGE))
+        return data_uri(self._draw_comparison(LARGE))
 
     def thumbnail(self) -> str:
         """Draw the predicted pose, with wrong joints marked, as a thumbnail."""
-        return data_uri(self._comparison(THUMBNAIL)[-THUMBNAIL:, :THUMBNAIL])
+        return data_uri(self._draw_comparison(THUMBNAIL)[-THUMBNAIL:, :THUMBNAIL])
 
-    def _comparison(self, tile: int) -> np.ndarray:
+    def _draw_comparison(self, tile: int) -> np.ndarray:
         scores = self.scores
         crop = self.crop(LARGE)
         predicted = crop.forward(scores.predictions.joints[self.index])

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from posekit.drawing import curves as draw
 from posekit.lab.report import tables
 from posekit.lab.report.tables import Table, spaced
-from posekit.metrics import DoubleCounting
 from posekit.scoring.analysis import diagnosis_shares, double_shares
 from posekit.scoring.compare import PairedComparison
 from posekit.scoring.score import Scores
@@ -53,7 +52,7 @@ def all_sections(models: Mapping[str, Scores], details: Mapping) -> list[Section
         _diagnosis(models, names[0]),
     ]
     if scores.double_counting is not None:
-        sections.append(_double_counting(models, names[0], scores.double_counting))
+        sections.append(_double_counting(models, names[0]))
     if len(names) > 1:
         sections.append(_comparison(scores, models[names[1]], (names[0], names[1])))
     if "conventions" in details:
@@ -72,18 +71,24 @@ def _diagnosis(models: Mapping[str, Scores], name: str) -> Section:
         f"{scores.diagnosis.n_mirrored:,} of {scores.n_persons:,} people would score better with left and right swapped. "
         f"The table shows {name}."
     )
-    table = tables.diagnosis(scores, scores.diagnosis)
-    return Section("diagnosis", "Kinds of error", text, [diagnosis_chart(models)], [table])
+    shares = {model: diagnosis_shares(scores, scores.diagnosis) for model, scores in models.items()}
+    chart = _chart(draw.diagnosis_bars(shares), "diagnosis", "Share of each kind of error in each joint group.")
+    return Section("diagnosis", "Kinds of error", text, [chart], [tables.diagnosis(scores)])
 
 
-def _double_counting(models: Mapping[str, Scores], name: str, double: DoubleCounting) -> Section:
+def _double_counting(models: Mapping[str, Scores], name: str) -> Section:
     scores = models[name]
     text = (
         f"A heatmap has several peaks if a second peak is at least half as high as the highest peak and at least "
         f"{scores.pck.threshold:g} {tables.unit(scores)}s away from the highest peak. The table shows {name}."
     )
-    table = tables.double_counting(scores, double)
-    return Section("double-counting", "Double counting", text, [double_counting_chart(models)], [table])
+    shares = {}
+    for model, model_scores in models.items():
+        if model_scores.double_counting is not None:
+            shares[model] = double_shares(model_scores, model_scores.double_counting)
+    caption = "Heatmaps with several peaks, and which joints the peaks lie on."
+    chart = _chart(draw.double_counting_bars(shares), "double-counting", caption)
+    return Section("double-counting", "Double counting", text, [chart], [tables.double_counting(scores)])
 
 
 def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Section:
@@ -91,8 +96,16 @@ def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Sectio
     text = (
         f"A is {names[0]}, B is {names[1]}, both evaluated on the same people. Intervals are from a paired bootstrap over people."
     )
-    table = tables.comparison(paired, names)
-    return Section("comparison", "Comparison", text, comparison_charts(paired, names), [table])
+    differences = {}
+    for group, row in {**paired.groups, "Mean": paired.total}.items():
+        differences[group] = (row.difference, row.low, row.high)
+    curves = {name: _curve(scores, scores.mean_joints) for name, scores in zip(names, (first, second), strict=True)}
+    figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
+    charts = [
+        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
+        _chart(figure, "both-curves", "Pooled mean of both models against the threshold."),
+    ]
+    return Section("comparison", "Comparison", text, charts, [tables.comparison(paired, names)])
 
 
 def error_charts(scores: Scores) -> list[Chart]:
@@ -118,36 +131,6 @@ def error_charts(scores: Scores) -> list[Chart]:
         caption = "Reliability: share of correct joints in each bin of scores; all bins hold equally many joints."
         charts.append(_chart(figure, "reliability", caption))
     return charts
-
-
-def diagnosis_chart(models: Mapping[str, Scores]) -> Chart:
-    """Draw the share of each kind of error in each joint group."""
-    shares = {name: diagnosis_shares(scores, scores.diagnosis) for name, scores in models.items()}
-    return _chart(draw.diagnosis_bars(shares), "diagnosis", "Share of each kind of error in each joint group.")
-
-
-def double_counting_chart(models: Mapping[str, Scores]) -> Chart:
-    """Draw how often heatmaps have several peaks and which joints the peaks lie on, for models whose peaks are stored."""
-    shares = {}
-    for name, scores in models.items():
-        if scores.double_counting is not None:
-            shares[name] = double_shares(scores, scores.double_counting)
-    caption = "Heatmaps with several peaks, and which joints the peaks lie on."
-    return _chart(draw.double_counting_bars(shares), "double-counting", caption)
-
-
-def comparison_charts(paired: PairedComparison, names: tuple[str, str]) -> list[Chart]:
-    """Draw the differences between two models with confidence intervals, and the PCK curves of both."""
-    first = paired.first
-    differences = {}
-    for group, row in {**paired.groups, "Mean": paired.total}.items():
-        differences[group] = (row.difference, row.low, row.high)
-    curves = {name: _curve(scores, scores.mean_joints) for name, scores in zip(names, (first, paired.second), strict=True)}
-    figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
-    return [
-        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
-        _chart(figure, "both-curves", "Pooled mean of both models against the threshold."),
-    ]
 
 
 def _curve(scores: Scores, joints: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,13 @@
 """Tables of the report."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from posekit.metrics import KINDS, Diagnosis, DoubleCounting
+from posekit.metrics import KINDS
 from posekit.scoring.compare import PairedComparison
 from posekit.scoring.directions import by_direction, limb_joints
 from posekit.scoring.score import Scores
@@ -35,25 +35,17 @@ class Table:
     Parameters
     ----------
     caption : str
-    head : tuple of str
+    head : sequence of str
         Titles of all columns, including the first.
-    rows : list of tuple of Cell
+    rows : sequence of sequences of Cell or str
     prose : bool
         Whether the cells hold text rather than numbers.
     """
 
     caption: str
-    head: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell | str]]
     prose: bool = False
-
-    @classmethod
-    def of(cls, caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]], *, prose: bool = False) -> "Table":
-        """Create a table from rows of cells or plain strings."""
-        cells = []
-        for row in rows:
-            cells.append(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row))
-        return cls(caption, tuple(head), cells, prose)
 
 
 def totals(scores: Scores) -> Table:
@@ -68,18 +60,18 @@ def totals(scores: Scores) -> Table:
         (Cell("Plain mean", plain), number(scores.joint_mean), interval(scores.joint_mean_interval95)),
         (Cell("AUC", area), number(scores.auc), interval(scores.auc_interval95)),
     ]
-    return Table.of("Totals", ("", "percent", "95 % interval"), rows)
+    return Table("Totals", ("", "percent", "95 % interval"), rows)
 
 
 def groups(scores: Scores) -> Table:
     """Return the table of the joint groups: one column per group, and one for the pooled mean."""
     indices = scores.people.skeleton.group_indices
+    columns = [(scores.groups[name], scores.pck.joint_mean_interval95(joints)) for name, joints in indices.items()]
     row: list[Cell | str] = [scores.metric]
-    for name, joints in indices.items():
-        row.append(_with_interval(scores.groups[name], scores.pck.joint_mean_interval95(joints)))
-    row.append(_with_interval(scores.pooled_mean, scores.interval95))
+    for value, ends in (*columns, (scores.pooled_mean, scores.interval95)):
+        row.append(Cell(number(value), interval(ends) if math.isfinite(value) else ""))
     caption = f"{scores.metric} in percent: plain mean over the joints of each group, and pooled mean"
-    return Table.of(caption, ("", *indices, "Mean"), [row])
+    return Table(caption, ("", *indices, "Mean"), [row])
 
 
 def joints(scores: Scores) -> Table:
@@ -107,7 +99,7 @@ def joints(scores: Scores) -> Table:
             values = values[np.isfinite(values)]
             row.append(number(values.mean() if len(values) else math.nan, 3))
         rows.append(row)
-    return Table.of(f"Scores of each joint; unit of errors: {scores.reference}", head, rows)
+    return Table(f"Scores of each joint; unit of errors: {scores.reference}", head, rows)
 
 
 def directions(scores: Scores) -> Table:
@@ -117,22 +109,25 @@ def directions(scores: Scores) -> Table:
         if score.persons:
             rows.append((name, f"{score.persons:,}", number(score.percent), interval(score.interval95)))
     caption = f"Score of the {len(limb_joints(scores))} limb joints, pooled, by the direction of the person's torso"
-    return Table.of(caption, ("torso", "people", f"{scores.metric}, percent", "95 % interval"), rows)
+    return Table(caption, ("torso", "people", f"{scores.metric}, percent", "95 % interval"), rows)
 
 
-def diagnosis(scores: Scores, kinds: Diagnosis) -> Table:
+def diagnosis(scores: Scores) -> Table:
     """Return the table of the kinds of error: shares per joint, and the gain of the pooled mean if each kind were repaired."""
+    kinds = scores.diagnosis
     rows: list[Sequence[Cell | str]] = []
     for joint, shares in zip(scores.people.skeleton.joints, kinds.percent, strict=True):
         rows.append((spaced(joint), *map(number, shares)))
     cost = kinds.cost(scores.mean_joints)
     gains = [number(cost[kind], sign=True) for kind in KINDS[1:]]
     rows.append((Cell("Gain if repaired", "percentage points that the pooled mean would gain"), "", *gains))
-    return Table.of("Kinds of error, in percent of the evaluated joints", ("joint", *KINDS), rows)
+    return Table("Kinds of error, in percent of the evaluated joints", ("joint", *KINDS), rows)
 
 
-def double_counting(scores: Scores, double: DoubleCounting) -> Table:
+def double_counting(scores: Scores) -> Table:
     """Return the table of heatmaps with several peaks: one row per joint, and one for all joints of the means."""
+    double = scores.double_counting
+    assert double is not None  # otherwise the page does not show the table
     indices = {spaced(joint): [i] for i, joint in enumerate(scores.people.skeleton.joints)}
     indices["All in the means"] = list(scores.mean_joints)
     rows = []
@@ -142,9 +137,8 @@ def double_counting(scores: Scores, double: DoubleCounting) -> Table:
         shares = [number(double.total(column, joints)) for column in ("double", *_PEAK_COLUMNS)]
         rows.append((name, maps, several, *shares))
     head = ("joint", "heatmaps", "with several peaks", "with several peaks, %", *_PEAK_COLUMNS.values())
-    return Table.of(
-        "Heatmaps with several peaks; the last three columns are in percent of the heatmaps with several peaks", head, rows
-    )
+    caption = "Heatmaps with several peaks; the last three columns are in percent of the heatmaps with several peaks"
+    return Table(caption, head, rows)
 
 
 def comparison(paired: PairedComparison, names: tuple[str, str]) -> Table:
@@ -154,24 +148,16 @@ def comparison(paired: PairedComparison, names: tuple[str, str]) -> Table:
     rows = []
     for group, joints in indices.items():
         difference = differences[group]
+        means = [number(scores.pck.pooled_mean(joints)) for scores in (paired.first, paired.second)]
         note = "" if difference.decided else "undecided: the interval includes 0"
-        row = (
-            group,
-            number(paired.first.pck.pooled_mean(joints)),
-            number(paired.second.pck.pooled_mean(joints)),
-            Cell(number(difference.difference, sign=True), note),
-            interval((difference.low, difference.high), sign=True),
-        )
-        rows.append(row)
-    head = ("", *names, "difference", "95 % interval of the difference")
-    return Table.of(
-        f"{paired.first.metric} in percent, pooled over the joints of each group; difference: A minus B, in percentage points",
-        head,
-        rows,
-    )
+        cell = Cell(number(difference.difference, sign=True), note)
+        rows.append((group, *means, cell, interval((difference.low, difference.high), sign=True)))
+    metric = paired.first.metric
+    caption = f"{metric} in percent, pooled over the joints of each group; difference: A minus B, in percentage points"
+    return Table(caption, ("", *names, "difference", "95 % interval of the difference"), rows)
 
 
-def person(scores: Scores, index: int, kinds: Diagnosis, double: DoubleCounting | None) -> Table:
+def person(scores: Scores, index: int) -> Table:
     """Return the table of one person: one row per evaluated joint."""
     pck = scores.pck
     confidences = scores.predictions.scores[index]
@@ -182,20 +168,21 @@ def person(scores: Scores, index: int, kinds: Diagnosis, double: DoubleCounting 
     rows = []
     for i in np.flatnonzero(pck.counted[index]).tolist():
         error = pck.errors[index, i]
-        result = "correct" if pck.correct[index, i] else f"wrong: {KINDS[kinds.kind_NK[index, i]]}"
+        result = "correct" if pck.correct[index, i] else f"wrong: {KINDS[scores.diagnosis.kind_NK[index, i]]}"
         row: list[Cell | str] = [
             spaced(scores.people.skeleton.joints[i]),
             "not predicted" if math.isinf(error) else number(error, 3),
-            Cell(result, describe_peaks(double, index, i)),
+            Cell(result, describe_peaks(scores, index, i)),
         ]
         if with_scores:
             row.append(number(confidences[i], 3))
         rows.append(row)
-    return Table.of(f"Evaluated joints; errors in {unit(scores)}s", head, rows)
+    return Table(f"Evaluated joints; errors in {unit(scores)}s", head, rows)
 
 
-def describe_peaks(double: DoubleCounting | None, index: int, joint: int) -> str:
+def describe_peaks(scores: Scores, index: int, joint: int) -> str:
     """Describe the peaks of one heatmap in words; an empty string if there is only one peak or peaks are not stored."""
+    double = scores.double_counting
     if double is None or not double.double[index, joint]:
         return ""
     if double.top_right[index, joint]:
@@ -211,16 +198,13 @@ def describe_peaks(double: DoubleCounting | None, index: int, joint: int) -> str
 def conventions(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of the score under each evaluation convention, see `posekit.scoring.protocols.conventions`."""
     cells = [(Cell(row["name"], row["used_by"]), number(row["percent"])) for row in rows]
-    return Table.of(
-        "Score of the same predictions under different evaluation conventions, and where each convention is used",
-        ("convention", "percent"),
-        cells,
-    )
+    caption = "Score of the same predictions under different evaluation conventions, and where each convention is used"
+    return Table(caption, ("convention", "percent"), cells)
 
 
 def facts(caption: str, details: Mapping[str, Any]) -> Table:
     """Return a table of names and values; nested names are joined by dots."""
-    return Table.of(caption, ("", ""), _flatten(details), prose=True)
+    return Table(caption, ("", ""), list(_flatten(details)), prose=True)
 
 
 def _flatten(details: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -248,7 +232,7 @@ def number(value: float | None, places: int = 2, *, sign: bool = False) -> str:
 
 def interval(ends: tuple[float, float], *, sign: bool = False) -> str:
     """Format an interval as "low to high"; a dash if an end is not finite."""
-    if not all(map(math.isfinite, ends)):
+    if not np.isfinite(ends).all():
         return "–"
     return " to ".join(number(end, sign=sign) for end in ends)
 
@@ -261,7 +245,3 @@ def spaced(joint: str) -> str:
 def unit(scores: Scores) -> str:
     """Return the unit of errors, "head size" or "torso size", without its definition."""
     return scores.reference.partition(" (")[0]
-
-
-def _with_interval(value: float, ends: tuple[float, float]) -> Cell:
-    return Cell(number(value), interval(ends) if math.isfinite(value) else "")

@@ -7,7 +7,6 @@ import numpy as np
 
 from posekit.lab.report.images import Gallery, PersonImages
 from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
-from posekit.metrics import Diagnosis, DoubleCounting
 from posekit.scoring.score import Scores
 
 
@@ -26,9 +25,7 @@ class Tile:
 class Details:
     """Contents of the detail view of one person."""
 
-    person: int
-    image_name: str
-    problem: str | None
+    images: PersonImages
     facts: str
     thumbnail: str
     comparison: str
@@ -40,7 +37,7 @@ class Details:
 
 @dataclass(frozen=True)
 class GalleryCard:
-    """Contents of one person's card in a gallery: the whole pose, or tiles of a single joint."""
+    """Contents of one person's card in a gallery: tiles of a single joint or, without tiles, the whole pose."""
 
     details: Details
     position: str
@@ -50,35 +47,23 @@ class GalleryCard:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Builder of the detail views and gallery cards.
-
-    Parameters
-    ----------
-    scores : Scores
-    errors : (N,) float64
-        Mean error of each person, in reference sizes.
-    diagnosis : Diagnosis
-    double : DoubleCounting, optional
-    """
+    """Builder of the detail views and gallery cards; `errors` holds the mean error of each person, (N,), in reference sizes."""
 
     scores: Scores
     errors: np.ndarray
-    diagnosis: Diagnosis
-    double: DoubleCounting | None
 
     def details(self, images: PersonImages) -> Details:
         """Return the detail view of one person."""
         i = images.index
         wrong = self._wrong(i)
-        double = np.zeros_like(wrong) if self.double is None else self.double.double[i]
+        peaks = self.scores.double_counting
+        double = np.zeros_like(wrong) if peaks is None else peaks.double[i]
         return Details(
-            person=i,
-            image_name=images.name,
-            problem=images.problem,
+            images=images,
             facts=f"mean error {number(self.errors[i], 3)}, {wrong.sum()} of {self.scores.pck.counted[i].sum()} joints wrong",
             thumbnail=images.thumbnail(),
             comparison=images.comparison(),
-            table=person(self.scores, i, self.diagnosis, self.double),
+            table=person(self.scores, i),
             heatmaps=self._heatmaps(images, range(len(self.scores.people.skeleton))),
             peaks=[] if images.has_maps else self._peaks(images, np.flatnonzero(double)),
             penalties=self._penalties(images, np.flatnonzero(wrong | double)),
@@ -92,7 +77,7 @@ class Viewer:
             tiles: list[Tile] = []
             if gallery.joints is not None:
                 joint = gallery.joints[position]
-                facts = f"{spaced(self.scores.people.skeleton.joints[joint])}: {describe_peaks(self.double, i, joint)}"
+                facts = f"{spaced(self.scores.people.skeleton.joints[joint])}: {describe_peaks(self.scores, i, joint)}"
                 tiles = self._heatmaps(images[i], [joint]) + self._penalties(images[i], [joint])
                 tiles = tiles or self._peaks(images[i], [joint])
             text = f"{gallery.heading}, {position + 1} of {len(gallery.persons)}"

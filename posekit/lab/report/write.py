@@ -47,7 +47,7 @@ def write_report(
     heatmaps: Callable[[People], np.ndarray] | None = None,
     heatmap_skeleton: Skeleton | None = None,
 ) -> Path:
-    """Write ``index.html``, a self-contained page that needs no network and no other file.
+    """Write ``index.html``, a self-contained page that needs no network and no other file; returns its path.
 
     The page shows scores, charts, and the worst, median and best people, ranked by mean error with each joint's error clipped
     at 1 reference size. If an image cannot be read, the page says so and draws the skeletons on a dark background.
@@ -66,10 +66,6 @@ def write_report(
     heatmap_skeleton : Skeleton, optional
         Skeleton with the K joints of the heatmaps; default: the people's skeleton.
 
-    Returns
-    -------
-    Path : path of the page.
-
     Raises
     ------
     PredictionsError
@@ -82,14 +78,22 @@ def write_report(
     name, scores = next(iter(models.items()))
     details = _strip_folders(details)
     errors = mean_errors(scores)
-    galleries = select_galleries(scores, errors, scores.double_counting)
+    galleries = select_galleries(scores, errors)
     images = _read_images(scores, galleries, heatmaps, heatmap_skeleton or scores.people.skeleton)
-    viewer = Viewer(scores, errors, scores.diagnosis, scores.double_counting)
+    viewer = Viewer(scores, errors)
     views = {}
     for index in tqdm(images, desc="report", unit="person", disable=None):  # None: no bar unless stderr is a terminal
         views[index] = viewer.details(images[index])
     protocol = {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}
-    page = _template().render(
+    versions = {
+        "posekit": __version__,
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+        "NumPy": np.__version__,
+        "OpenCV": cv2.__version__,
+    }
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(_asset("page.html")).render(
         name=name,
         scores=scores,
         headline=number(scores.pooled_mean),
@@ -103,7 +107,7 @@ def write_report(
         clipped_at=CLIPPED_AT,
         sizes={"small": SMALL, "thumbnail": THUMBNAIL},
         protocol=facts("Protocol", protocol),
-        versions=facts("Versions", _versions()),
+        versions=facts("Versions", versions),
         json=json.dumps(details, indent=2, ensure_ascii=False, default=str),
         **_assets(),
     )
@@ -150,11 +154,6 @@ def _read_images(
     return images
 
 
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("page.html"))
-
-
 def _assets() -> dict[str, Markup | str]:
     """Load the style sheet and the script, with the SHA-256 digest that the page's security policy needs to allow the script."""
     script = _asset("script.js")
@@ -164,13 +163,3 @@ def _assets() -> dict[str, Markup | str]:
 
 def _asset(name: str) -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "posekit": __version__,
-        "Python": platform.python_version(),
-        "PyTorch": torch.__version__,
-        "NumPy": np.__version__,
-        "OpenCV": cv2.__version__,
-    }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posekit.images import decode_image
-from posekit.lab.explorer.images import CROP, MAP, REGIONS, draw_maps, draw_person, draw_whole_image, frame_marks
+from posekit.lab.explorer.images import CROP, MAP, REGIONS, crop_marks, draw_maps, draw_person, draw_whole_image, frame_marks
 from posekit.lab.explorer.state import person_box
 
 HAND = 1
@@ -35,7 +35,7 @@ def at_map(image, x, y):
 
 
 def test_the_penalty_is_bright_at_the_false_peak_alone(placed):
-    image = decode(draw_maps(placed).penalty)
+    image = decode(draw_maps(placed)["penalty"].image)
     assert image.shape == (MAP, MAP, 3)
     grey = np.ptp(image, axis=-1)
     assert np.ptp(at_map(image, 12, 5)) > 60 and np.ptp(at_map(image, 4, 10)) < 12
@@ -43,7 +43,7 @@ def test_the_penalty_is_bright_at_the_false_peak_alone(placed):
 
 
 def test_the_mask_shows_its_regions(placed):
-    image = decode(draw_maps(placed).mask)
+    image = decode(draw_maps(placed)["mask"].image)
     blue, _, red = np.moveaxis(image, -1, 0)
     # The target's peak is map pixel (4, 10), its rim 2 pixels off, the false peak (12, 5), and (14, 14) a true negative.
     assert at_map(image, 4, 10)[0] < 110 and min(at_map(image, 4, 10)[1:]) > 180  # yellow
@@ -54,41 +54,43 @@ def test_the_mask_shows_its_regions(placed):
 
 
 def test_without_hard_pixels_no_region_is_marked_as_hard(state):
-    image = decode(draw_maps(state).mask)
+    image = decode(draw_maps(state)["mask"].image)
     assert not ((image[..., 2] > 150) & (image[..., 0] < 60) & (image[..., 1] < 130)).any()
 
 
 def test_the_modulator_diverges_from_one(placed):
-    images = draw_maps(replace(placed, gamma=5.0))
-    image = decode(images.modulator)
+    modulator = draw_maps(replace(placed, gamma=5.0))["modulator"]
+    image = decode(modulator.image)
     easy, hard, rim = at_map(image, 1, 1), at_map(image, 12, 5), at_map(image, 6, 10)
     assert easy[0] > easy[2] + 20 and hard[2] > hard[0] + 20 and np.ptp(rim) < 15
     highest = (1 + 0.8 - 0.5) ** 5
-    assert images.modulator_bar.values == pytest.approx((0.0, 1.0, highest), rel=1e-4)
-    assert draw_maps(replace(placed, gamma=0.0)).modulator_bar.values == (0.0, 1.0, 2.0)
+    assert modulator.values == pytest.approx((0.0, 1.0, highest), rel=1e-4)
+    assert draw_maps(replace(placed, gamma=0.0))["modulator"].values == (0.0, 1.0, 2.0)
 
 
 def test_bars_hold_the_values(placed):
     images = draw_maps(placed)
-    assert images.heatmap_bar.values == pytest.approx((0, 0.4, 0.8))
-    assert images.penalty_bar.values == (0, placed.facts.penalty / 2, placed.facts.penalty)
-    for bar in (images.heatmap_bar, images.modulator_bar, images.penalty_bar):
-        assert decode(bar.image).shape == (12, 256, 3)
-    assert draw_maps(placed.release()).penalty_bar.values == (0, 0, 0)
+    assert images["heatmap"].values == pytest.approx((0, 0.4, 0.8))
+    assert images["penalty"].values == (0, placed.facts.penalty / 2, placed.facts.penalty)
+    for name in ("heatmap", "modulator", "penalty"):
+        assert decode(images[name].bar).shape == (12, 256, 3)
+    assert images["mask"].bar is None
+    assert draw_maps(placed.release())["penalty"].values == (0, 0, 0)
 
 
 def test_marks_lie_where_the_joint_is(placed):
     images = draw_maps(placed)
-    for marks, side in ((images.crop_marks, CROP), (images.heatmap_marks, MAP)):
+    for marks, side in ((crop_marks(placed), CROP), (images["heatmap"].marks, MAP)):
         x, y = (float(value) for value in re.search(r"h[\d.]+M([\d.]+) ([\d.]+)v", marks).groups())
         half = float(re.search(r"h([\d.]+)M", marks)[1]) / 2
         assert x == pytest.approx((17.5 + 0.5) * side / 64, abs=0.06) and y + half == pytest.approx(42 * side / 64, abs=0.06)
         assert numbers(marks, "circle", "cx", "cy") == pytest.approx([50 * side / 64, 22 * side / 64], abs=0.06)
-    assert images.heatmap_marks.endswith(images.map_marks) and "circle" not in images.map_marks
-    assert images.penalty_marks.startswith(images.map_marks)
-    assert numbers(images.penalty_marks, "circle", "cx", "cy") == pytest.approx([50 * MAP / 64, 22 * MAP / 64], abs=0.06)
+    truth = images["mask"].marks
+    assert images["modulator"].marks == truth and "circle" not in truth
+    assert images["heatmap"].marks.endswith(truth) and images["penalty"].marks.startswith(truth)
+    assert numbers(images["penalty"].marks, "circle", "cx", "cy") == pytest.approx([50 * MAP / 64, 22 * MAP / 64], abs=0.06)
     without = draw_maps(placed.release())
-    assert without.penalty_marks == without.map_marks
+    assert without["penalty"].marks == without["mask"].marks
 
 
 def test_the_person_is_drawn_with_keypoints(state):

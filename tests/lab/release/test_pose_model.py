@@ -9,8 +9,7 @@ from safetensors.torch import load_file
 from posekit.cli.prepare import main
 from posekit.data import open_people
 from posekit.errors import DataError
-from posekit.lab.release import pose_model
-from posekit.lab.release.pose_model import run_settings
+from posekit.lab.release.card import run_settings
 from posekit.models import ModelInfo, load_weights, read_info, save_weights
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PYRAMID
@@ -47,7 +46,7 @@ def release(run_folder, rendered, out, *options):
 
 @pytest.mark.slow
 def test_weights_are_in_half_precision_and_the_card_has_their_scores(run_folder, rendered, tmp_path, monkeypatch):
-    monkeypatch.setattr(pose_model, "TIMING_SECONDS", 0.1)
+    monkeypatch.setattr("posekit.lab.release.card._TIMING_SECONDS", 0.1)
     out = tmp_path / "out"
     assert release(run_folder, rendered, out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["tiny.md", "tiny.png", "tiny.safetensors"]

@@ -293,7 +293,7 @@ def test_worst_median_and_best_of_many():
 
 def test_double_counting_is_ordered_by_the_height_of_the_second_peak(people):
     scores = make_scores(people)
-    gallery = select_double_counted(scores, scores.double_counting)
+    gallery = select_double_counted(scores)
     # The knee's second peak is at the truth, the first is 12 px away, more than half a head.
     assert gallery.persons.tolist() == [5, 4, 3, 2, 1, 0]
     assert set(gallery.joints.tolist()) == {LSP14.index("left_knee")}
