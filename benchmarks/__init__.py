@@ -72,9 +72,8 @@ parts and their yardsticks:
   memory     the same training steps on an idle machine, with freed memory kept in the process
              yardstick: freed memory returned to the system each time"""
 
-Part = Callable[[Setting], Iterator[Ratio]]
 _WITH_IMAGES = ("input", "workers", "pyramid")
-_PARTS: dict[str, Part] = {
+_PARTS: dict[str, Callable[[Setting], Iterator[Ratio]]] = {
     "decoding": measure_decoding,
     "scoring": measure_scoring,
     "pyramid": measure_pyramid,

@@ -18,15 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Target:
-    """Target of a ratio.
-
-    Parameters
-    ----------
-    ratio : float
-        Largest permitted ratio of times, or smallest permitted ratio of rates.
-    ms : float, optional
-        Largest permitted time of posekit, in milliseconds.
-    """
+    """Largest permitted ratio of times, or smallest permitted ratio of rates; and the largest permitted time of posekit."""
 
     ratio: float
     ms: float | None = None
@@ -143,7 +135,7 @@ def interleave(
     title : str
         Text of the progress bar.
     threads : int, optional
-        Number of torch's threads; by default, the number is not changed.
+        Number of torch's threads; default: unchanged.
     per : int
         Number by which the times are divided, e.g. people per call.
 

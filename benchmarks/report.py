@@ -51,52 +51,33 @@ def headline(run: Mapping) -> str:
 
 def line(ratio: Ratio) -> str:
     """Describe one ratio in one line."""
-    posekit, yardstick = _medians(ratio)
-    target = f"; target {_target(ratio)}: {_met(ratio)}" if ratio.target else ""
+    posekit, yardstick, median, quartiles, bound, met = _cells(ratio)
+    target = f"; target {bound}: {met}" if ratio.target else ""
     facts = "".join(f"; {name} {fact}" for name, fact in ratio.facts.items())
-    return (
-        f"{ratio.name}: {posekit}, {ratio.yardstick} {yardstick}, "
-        f"ratio {_format_ratio(ratio.median)} ({_quartiles(ratio)}{target}){facts}"
-    )
+    return f"{ratio.name}: {posekit}, {ratio.yardstick} {yardstick}, ratio {median} ({quartiles}{target}){facts}"
 
 
 def table(ratios: Sequence[Ratio]) -> str:
     """Arrange all ratios in an aligned table."""
     rows = [("figure", "posekit", "yardstick", "ratio", "quartiles", "target", "")]
     for ratio in ratios:
-        posekit, yardstick = _medians(ratio)
-        median = _format_ratio(ratio.median)
-        rows.append(
-            (ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", median, _quartiles(ratio), _target(ratio), _met(ratio))
-        )
+        posekit, yardstick, *cells = _cells(ratio)
+        rows.append((ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", *cells))
     return _align(rows)
 
 
-def _medians(ratio: Ratio) -> list[str]:
-    """Format the median of posekit's values and the median of the yardstick's values."""
-    texts = []
+def _cells(ratio: Ratio) -> list[str]:
+    """Format the medians of both, the median and the quartiles of the ratios, the target, and whether the target is met."""
+    cells = []
     for value in (np.median(ratio.values), np.median(ratio.yardstick_values)):
-        texts.append(f"{value:,.4g} {ratio.unit}" if value < 1000 else f"{value:,.0f} {ratio.unit}")
-    return texts
-
-
-def _quartiles(ratio: Ratio) -> str:
+        cells.append(f"{value:,.4g} {ratio.unit}" if value < 1000 else f"{value:,.0f} {ratio.unit}")
     low, high = ratio.quartiles
-    return f"{_format_ratio(low)} to {_format_ratio(high)}"
-
-
-def _target(ratio: Ratio) -> str:
+    cells += [_format_ratio(ratio.median), f"{_format_ratio(low)} to {_format_ratio(high)}"]
     if ratio.target is None:
-        return ""
+        return [*cells, "", ""]
     bound = "at least" if ratio.is_rate else "at most"
     ms = "" if ratio.target.ms is None else f" and {ratio.target.ms:g} ms"
-    return f"{bound} {ratio.target.ratio:g}{ms}"
-
-
-def _met(ratio: Ratio) -> str:
-    if ratio.target is None:
-        return ""
-    return "met" if ratio.met else "missed"
+    return [*cells, f"{bound} {ratio.target.ratio:g}{ms}", "met" if ratio.met else "missed"]
 
 
 def _align(rows: Sequence[Sequence[str]]) -> str:
@@ -120,13 +101,7 @@ def write_json(path: str | Path, run: Mapping, ratios: Sequence[Ratio]) -> None:
 
 
 def read_json(path: str | Path) -> EarlierRun:
-    """Load a file that `write_json` has written.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or was not written by `write_json`.
-    """
+    """Load a file that `write_json` has written; raises `DataError` for any other file."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -161,17 +136,14 @@ def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> st
         changes = []
         for name in {**then, **now}:
             if then.get(name) != now.get(name):
-                changes.append(f"{name} {_or_none(then.get(name))}, now {_or_none(now.get(name))}")
+                before, after = ("none" if value is None else value for value in (then.get(name), now.get(name)))
+                changes.append(f"{name} {before}, now {after}")
         if changes:
             lines.append(f"{earlier.path.name} was measured {description}: {'; '.join(changes)}")
     rows = [("figure", "ratio then", "now", "change", "beyond both spreads")]
     for ratio in ratios:
         rows.append(_compare(ratio, earlier.ratios.get(ratio.name)))
     return "\n".join([*lines, _align(rows)])
-
-
-def _or_none(value: object) -> str:
-    return "none" if value is None else str(value)
 
 
 def _compare(ratio: Ratio, earlier: Ratio | None) -> tuple[str, str, str, str, str]:

@@ -72,11 +72,7 @@ def train(plan: Plan, run: Run) -> None:
 def _call_and_forward_signals(command: list[str]) -> int:
     """Run a command and return its exit status. Signals to this process are forwarded, so that the command stops cleanly first."""
     process = subprocess.Popen(command)
-
-    def forward(signum, frame):
-        process.send_signal(signum)
-
-    with handle_signals(forward, signal.SIGINT, signal.SIGTERM):
+    with handle_signals(lambda signum, frame: process.send_signal(signum), signal.SIGINT, signal.SIGTERM):
         status = process.wait()
     return status if status >= 0 else 128 - status
 

@@ -43,8 +43,9 @@ def write_results(plan: Plan, comparison: Comparison) -> str:
         text = _tables(plan, comparison, models, metrics)
         _write(plan.out / "results.md", text)
         _write(plan.out / "results.csv", _csv(comparison, metrics))
-        runs = [{key: contents.get(key) for key in (*comparison.kept, *_KEPT)} for contents in metrics.values()]
-        _write(plan.out / "results.yaml", yaml.safe_dump({"format": _FORMAT, "runs": runs}, sort_keys=False, allow_unicode=True))
+        excerpts = [{key: contents.get(key) for key in (*comparison.kept, *_KEPT)} for contents in metrics.values()]
+        results = {"format": _FORMAT, "runs": excerpts}
+        _write(plan.out / "results.yaml", yaml.safe_dump(results, sort_keys=False, allow_unicode=True))
         save_figure(_figure(plan, comparison, models), plan.out / "comparison.png")
         curves = {model: _mean_run([read_run(run.folder) for run in runs]) for model, runs in runs_by_model.items()}
         save_figure(training_curves(curves), plan.out / "curves.png")
@@ -134,13 +135,7 @@ def _mean_run(runs: Sequence[TrainingRun]) -> TrainingRun:
 
 
 def read_results_file(path: Path) -> dict[tuple[str, int], tuple[str, dict[str, float]]]:
-    """Load results.yaml as a dictionary: (model, seed) -> (name of the metric, values in percent by joint group or error).
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or is not the results.yaml of a comparison.
-    """
+    """Load results.yaml as a dictionary: (model, seed) -> (name of the metric, values in percent by joint group or error)."""
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8"))
         if contents["format"] != _FORMAT or not contents["runs"]:

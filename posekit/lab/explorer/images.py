@@ -93,13 +93,7 @@ def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
 def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | None = None) -> str:
     """Return SVG content for the whole image: the rectangle around the person, and the model's box as a dashed line.
 
-    Parameters
-    ----------
-    state : ExplorerState
-    size : (int, int)
-        Displayed width and height of the image.
-    drawn : (x, y, width, height), optional
-        Rectangle that the user is drawing, in image pixels; if given, only this rectangle is shown.
+    `size` is the displayed width and height of the image. While the user draws a rectangle (`drawn`), only this one is shown.
     """
     factor = size[0] / state.output.view.image.shape[1]
     rectangle = _rectangle_mark(drawn or state.shown_rectangle, factor, "")

@@ -65,15 +65,10 @@ _ARROWS = """(event) => {
 
 
 class Surface(ui.interactive_image):
-    """An image that reports clicks and drags.
+    """An image that reports clicks and drags; `label` is for screen readers.
 
-    Parameters
-    ----------
-    label : str
-        Label for screen readers.
-    on_point : callable of (x, y, phase)
-        Called with the position of the pressed pointer, as fractions of the image's width and height, and the phase of the
-        drag: "first", "next" or "last".
+    `on_point` is called with the position (x, y) of the pressed pointer, as fractions of the image's width and height, and with
+    the phase of the drag: "first", "next" or "last".
     """
 
     def __init__(self, label: str, on_point: Callable[[float, float, str], Awaitable[None]]):
@@ -99,14 +94,7 @@ class Surface(ui.interactive_image):
 class Panel:
     """A map drawn over the crop, with a title in HTML, an explanation, and a colour bar or a legend.
 
-    Parameters
-    ----------
-    key : str
-        Name of the map for screen readers.
-    name, text : str
-        Title and explanation.
-    legend : mapping of colour to str, optional
-        Meaning of each colour; replaces the colour bar.
+    `key` is the name of the map for screen readers. `legend` maps colours to their meanings, and replaces the colour bar.
     """
 
     def __init__(self, key: str, name: str, text: str, legend: Mapping[str, str] | None = None):
@@ -163,14 +151,7 @@ def fact(key: str, name: str) -> Callable[[str, str], None]:
 
 
 class Page:
-    """The page of one browser tab; each tab has its own state.
-
-    Parameters
-    ----------
-    predictor : Predictor
-    state : ExplorerState, optional
-        Initial state; by default, the page waits for an image upload.
-    """
+    """The page of one browser tab, which has its own state; without an initial state, the page waits for an image upload."""
 
     def __init__(self, predictor: Predictor, state: ExplorerState | None):
         self.predictor = predictor

@@ -51,18 +51,7 @@ _SHUTDOWN_SECONDS = 2  # time for connections of open pages to close
 
 
 def listen(port: int) -> socket.socket:
-    """Return a listening socket that only this machine can reach.
-
-    Parameters
-    ----------
-    port : int
-        Port number; 0 for any free port.
-
-    Raises
-    ------
-    ConfigError
-        If the port is not available.
-    """
+    """Return a listening socket that only this machine can reach; port 0 is any free port."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name == "posix":  # lets the server restart at once; not on Windows, where two programs could then share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,13 +67,8 @@ def listen(port: int) -> socket.socket:
 class Guard:
     """ASGI middleware that rejects large uploads and requests from other sites, and sets security headers.
 
-    Use together with Starlette's ``TrustedHostMiddleware``, which must check the host name against this machine's names.
-
-    Parameters
-    ----------
-    app : ASGI application
-    max_bytes : int
-        Largest allowed request body, in bytes.
+    `max_bytes` is the size of the largest allowed request body. Use the guard together with Starlette's
+    ``TrustedHostMiddleware``, which must check the host name against this machine's names.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int):
@@ -96,8 +80,15 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            await send(message)
+
         refusal = self._refusal(scope["type"], scope.get("method"), Headers(scope=scope))
-        await (refusal or self.app)(scope, receive, _with_headers(send))
+        await (refusal or self.app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope_type: str, method: str | None, headers: Headers) -> PlainTextResponse | None:
         own_origin = f"http://{headers.get('host')}"
@@ -113,28 +104,10 @@ class Guard:
         return None
 
 
-def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", ()), *headers]}
-        await send(message)
-
-    return send_with_headers
-
-
 def serve(predictor: Predictor, state: ExplorerState | None, listening: socket.socket, *, browser: bool) -> None:
-    """Serve the page on a listening socket, until Ctrl-C.
+    """Serve the page until Ctrl-C on a socket created by `listen`, which is closed on return.
 
-    Parameters
-    ----------
-    predictor : Predictor
-    state : ExplorerState, optional
-        Initial state of each tab; by default, the page waits for an image upload.
-    listening : socket
-        Created by `listen`; closed on return.
-    browser : bool
-        Whether to open the page in a browser.
+    `state` is the initial state of each tab; without a state, the page waits for an image upload.
     """
     # Keep uploads in memory: the parser writes a temporary file only above this size.
     MultiPartParser.spool_max_size = _MAX_REQUEST_BYTES

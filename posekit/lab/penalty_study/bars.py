@@ -27,8 +27,7 @@ def penalty_bars(models: Mapping[str, Numbers]):
 
     The figure has three panels: the mean penalty per pixel; the region's share of the penalty, with a mark at the region's share
     of the pixels, where the bar would end if the penalty were spread evenly; and the percentage of heatmaps with a probability
-    above the anchor in the region. With few rows the panels are stacked and as wide as one column of a paper; otherwise the
-    panels are side by side and as wide as a page.
+    above the anchor in the region. The panels are stacked if there are few rows, otherwise side by side.
 
     Parameters
     ----------
@@ -42,7 +41,13 @@ def penalty_bars(models: Mapping[str, Numbers]):
     matplotlib.figure.Figure
     """
     rows = _rows(models)
-    figure, panels = _canvas(len(rows), len(models))
+    # The panels are tall enough for the number beside every bar.
+    height = max(len(rows), 1) * max(_ROW_HEIGHT, _BAR_HEIGHT * len(models) / _ROW_SHARE) + _AXIS_HEIGHT
+    legend_height = _LEGEND_LINE * (2 + len(models))
+    if len(rows) < _ROWS_SIDE_BY_SIDE:
+        figure, panels = canvas(legend_height + len(_PANELS) * height, rows=len(_PANELS), sharey=True)
+    else:
+        figure, panels = canvas(legend_height + height, width=PAGE, columns=len(_PANELS), sharey=True)
     step = _ROW_SHARE / max(len(models), 1)
     offsets = (np.arange(len(models)) - (len(models) - 1) / 2) * step
     y_MR = np.arange(len(rows)) + offsets[:, None]
@@ -77,15 +82,6 @@ def _numbers(models: Mapping[str, Numbers], rows: Sequence[str], measure: str) -
             if row in numbers:
                 result[i, j] = numbers[row][measure]
     return result
-
-
-def _canvas(rows: int, models: int):
-    """Create the figure and panels, tall enough for the number beside every bar."""
-    panel = max(rows, 1) * max(_ROW_HEIGHT, _BAR_HEIGHT * models / _ROW_SHARE) + _AXIS_HEIGHT
-    legend_height = _LEGEND_LINE * (2 + models)
-    if rows < _ROWS_SIDE_BY_SIDE:
-        return canvas(legend_height + len(_PANELS) * panel, rows=len(_PANELS), sharey=True)
-    return canvas(legend_height + panel, width=PAGE, columns=len(_PANELS), sharey=True)
 
 
 def _draw_bars(

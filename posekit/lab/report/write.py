@@ -17,19 +17,20 @@ from tqdm import tqdm
 
 from posekit import __version__
 from posekit.files import atomic_write
-from posekit.lab.report.images import (
+from posekit.lab.report.people import (
     CLIPPED_AT,
     SMALL,
     THUMBNAIL,
     Gallery,
     PersonImages,
+    gallery_cards,
     mean_errors,
+    person_details,
     read_person_images,
     select_galleries,
 )
 from posekit.lab.report.sections import all_sections
 from posekit.lab.report.tables import facts, interval, number, unit
-from posekit.lab.report.views import Viewer
 from posekit.opencv import cv2
 from posekit.people import People
 from posekit.scoring.score import Scores
@@ -80,10 +81,9 @@ def write_report(
     errors = mean_errors(scores)
     galleries = select_galleries(scores, errors)
     images = _read_images(scores, galleries, heatmaps, heatmap_skeleton or scores.people.skeleton)
-    viewer = Viewer(scores, errors)
     views = {}
     for index in tqdm(images, desc="report", unit="person", disable=None):  # None: no bar unless stderr is a terminal
-        views[index] = viewer.details(images[index])
+        views[index] = person_details(images[index], errors[index])
     protocol = {**details.get("protocol", {}), **{key: details.get(key) for key in _ORIGIN}}
     versions = {
         "posekit": __version__,
@@ -102,7 +102,7 @@ def write_report(
         n_joints=scores.n_joints,
         sections=all_sections(models, details),
         remarks=scores.remarks(),
-        galleries=[(gallery, viewer.cards(gallery, images, views)) for gallery in galleries],
+        galleries=[(gallery, gallery_cards(gallery, views)) for gallery in galleries],
         views=views.values(),
         clipped_at=CLIPPED_AT,
         sizes={"small": SMALL, "thumbnail": THUMBNAIL},

@@ -13,7 +13,7 @@ from posekit.geometry import Crop
 from posekit.heatmaps import encode
 from posekit.images import write_image
 from posekit.lab.report import sections, tables
-from posekit.lab.report.images import SMALL, data_uri, mean_errors, rank_by_error, read_person_images, select_double_counted
+from posekit.lab.report.people import SMALL, data_uri, mean_errors, rank_by_error, read_person_images, select_double_counted
 from posekit.lab.report.write import write_report
 from posekit.opencv import cv2
 from posekit.scoring.io.files import read_predictions

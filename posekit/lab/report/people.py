@@ -1,6 +1,7 @@
-"""People shown in the report: their selection, and images of one person as data URIs."""
+"""People shown in the report: galleries, and images of single people as data URIs."""
 
 import base64
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from posekit.drawing.maps import backdrop
 from posekit.drawing.penalty import overlay_heatmap, penalty_map
 from posekit.drawing.pose import draw_comparison
 from posekit.errors import ImageError
 from posekit.geometry import Crop
 from posekit.heatmaps import STRIDE, encode
+from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
 from posekit.opencv import cv2
 from posekit.scoring.score import Scores
 
@@ -32,7 +35,6 @@ class Gallery:
     ----------
     heading, remark : str
     persons : (n,) int64
-        Indices of the people.
     joints : (n,) int64, optional
         For each person, the joint whose heatmap is shown; default: the whole pose is shown.
     """
@@ -44,11 +46,9 @@ class Gallery:
 
 
 def mean_errors(scores: Scores) -> np.ndarray:
-    """Return the mean error of each person over the joints of the means; each joint's error is clipped at `CLIPPED_AT`.
+    """Return the mean error of each person over the joints of the means, with each joint's error clipped at `CLIPPED_AT`.
 
-    Returns
-    -------
-    (N,) float64 : in reference sizes; NaN for people without an evaluated joint.
+    The errors are in reference sizes; NaN for people without an evaluated joint.
     """
     errors = scores.pck.errors[:, list(scores.mean_joints)]
     counts = (~np.isnan(errors)).sum(1)
@@ -100,6 +100,17 @@ def select_double_counted(scores: Scores) -> Gallery:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """A small image that shows one joint, for example its heatmap."""
+
+    image: str
+    alt: str
+    name: str
+    note: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
 class PersonImages:
     """Images that the report shows of one person.
 
@@ -108,7 +119,6 @@ class PersonImages:
     scores : Scores
         Scores of all people.
     index : int
-        Index of the person.
     large : (LARGE, LARGE, 3) uint8
         The person's crop in BGR; a plain dark background if the image cannot be read.
     maps : (K, h, w) float32
@@ -149,55 +159,64 @@ class PersonImages:
         return draw_comparison(self.large, predictions, truth, scores.pck.counted[self.index], scores.people.skeleton, tile)
 
     @property
-    def has_maps(self) -> bool:
-        """Whether at least one joint has a heatmap."""
-        return bool(np.isfinite(self.maps).any())
+    def wrong(self) -> np.ndarray:
+        """(K,) bool: evaluated joints that are wrong."""
+        return self.scores.pck.counted[self.index] & ~self.scores.pck.correct[self.index]
 
-    def has_map(self, joint: int) -> bool:
-        """Return whether the joint has a heatmap."""
-        return bool(np.isfinite(self.maps[joint]).all())
+    def heatmaps(self, joints: Iterable[int]) -> list[Tile]:
+        """Draw the heatmaps of joints that have one, each scaled to its maximum, with a cross at the true joint."""
+        tiles = []
+        for joint in joints:
+            if self._has_map[joint]:
+                heatmap = self.maps[joint]
+                tiles.append(self._tile(joint, "heatmap", overlay_heatmap(self._backdrop, heatmap), number(heatmap.max())))
+        return tiles
 
-    def heatmap(self, joint: int) -> str:
-        """Draw the joint's heatmap over the crop, scaled to the heatmap's maximum, with a cross at the true joint."""
-        return self._mark_truth(joint, overlay_heatmap(self._backdrop, self.maps[joint]))
+    def penalties(self, joints: Iterable[int]) -> list[Tile]:
+        """Draw the penalty maps that are not 0 everywhere, each scaled to its maximum, with a cross at the true joint."""
+        tiles = []
+        for joint in joints:
+            highest = self._penalties[joint].max()
+            if highest > 0:
+                image = overlay_heatmap(self._backdrop, self._penalties[joint])
+                tiles.append(self._tile(joint, "penalty map", image, f"{highest:.2g}"))
+        return tiles
 
-    def penalty(self, joint: int) -> str:
-        """Draw the joint's penalty map over the crop, scaled to the map's maximum, with a cross at the true joint."""
-        return self._mark_truth(joint, overlay_heatmap(self._backdrop, self._penalties[joint]))
-
-    def highest_penalty(self, joint: int) -> float:
-        """Return the maximum of the joint's penalty map."""
-        return float(self._penalties[joint].max())
-
-    def peaks(self, joint: int) -> str:
-        """Draw the peaks of the joint's heatmap as rings, larger for higher peaks, with a cross at the true joint."""
-        image = self._backdrop.copy()
+    def peaks(self, joints: Iterable[int]) -> list[Tile]:
+        """Draw the peaks of heatmaps as rings, larger for higher peaks, with a cross at the true joint."""
         predictions = self.scores.predictions
-        assert predictions.heights is not None and predictions.peaks is not None  # otherwise no joint has several peaks
-        heights = predictions.heights[self.index, joint]
-        known = np.isfinite(heights)
-        sizes = np.sqrt(np.clip(heights[known] / heights[known].max(), 0, 1))
-        points = self.crop(SMALL).forward(predictions.peaks[self.index, joint][known])
-        for point, size in zip(points, sizes, strict=True):
-            cv2.circle(image, _pixel(point), round(2 + 8 * size), _PEAK, 2, cv2.LINE_AA)
-        return self._mark_truth(joint, image)
+        tiles = []
+        for joint in joints:
+            assert predictions.heights is not None and predictions.peaks is not None  # otherwise no joint has several peaks
+            image = self._backdrop.copy()
+            heights = predictions.heights[self.index, joint]
+            known = np.isfinite(heights)
+            sizes = np.sqrt(np.clip(heights[known] / heights[known].max(), 0, 1))
+            points = self.crop(SMALL).forward(predictions.peaks[self.index, joint][known])
+            for point, size in zip(points, sizes, strict=True):
+                cv2.circle(image, _pixel(point), round(2 + 8 * size), _PEAK, 2, cv2.LINE_AA)
+            tiles.append(self._tile(joint, "peaks", image, ""))
+        return tiles
 
-    def _mark_truth(self, joint: int, image: np.ndarray) -> str:
+    def _tile(self, joint: int, content: str, image: np.ndarray, note: str) -> Tile:
         if self.scores.pck.counted[self.index, joint]:
             truth = self.crop(SMALL).forward(self.scores.people.joints[self.index, joint])
             cv2.drawMarker(image, _pixel(truth), _TRUTH, cv2.MARKER_CROSS, 9, 1, cv2.LINE_AA)
-        return data_uri(image)
+        name = spaced(self.scores.people.skeleton.joints[joint])
+        return Tile(data_uri(image), f"{content} of {name} over the crop", name, note, bool(self.wrong[joint]))
+
+    @property
+    def _has_map(self) -> np.ndarray:
+        return np.isfinite(self.maps).all((1, 2))
 
     @cached_property
     def _backdrop(self) -> np.ndarray:
-        """(SMALL, SMALL, 3) uint8 crop, in grey and darkened, so that only the overlaid map is coloured."""
-        grey = cv2.cvtColor(cv2.resize(self.large, (SMALL, SMALL), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
-        return cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.65), cv2.COLOR_GRAY2BGR)
+        return backdrop(cv2.resize(self.large, (SMALL, SMALL), interpolation=cv2.INTER_AREA))
 
     @cached_property
     def _penalties(self) -> np.ndarray:
         """(K, h, w) float32 penalty maps; 0 for joints that are not evaluated or have no heatmap."""
-        known = self.scores.pck.counted[self.index] & np.isfinite(self.maps).all((1, 2))
+        known = self.scores.pck.counted[self.index] & self._has_map
         size = self.maps.shape[-1]
         joints = self.crop(STRIDE * size).forward(self.scores.people.joints[self.index])
         targets = encode(torch.from_numpy(joints)[None], torch.from_numpy(known)[None], size=size)[0].numpy()
@@ -214,6 +233,63 @@ def read_person_images(scores: Scores, index: int) -> PersonImages:
         # The page may be published, so it must not contain folder names of this machine.
         problem = str(error).replace(person.image_path, Path(person.image_path).name)
         return PersonImages(scores, index, np.full((LARGE, LARGE, 3), _BACKGROUND, np.uint8), no_maps, problem)
+
+
+@dataclass(frozen=True)
+class Details:
+    """Contents of the detail view of one person."""
+
+    images: PersonImages
+    facts: str
+    thumbnail: str
+    comparison: str
+    table: Table
+    heatmaps: list[Tile]
+    peaks: list[Tile]
+    penalties: list[Tile]
+
+
+def person_details(images: PersonImages, error: float) -> Details:
+    """Return the detail view of one person; `error` is the person's mean error in reference sizes."""
+    scores = images.scores
+    i = images.index
+    double = np.zeros_like(images.wrong) if scores.double_counting is None else scores.double_counting.double[i]
+    heatmaps = images.heatmaps(range(len(scores.people.skeleton)))
+    return Details(
+        images=images,
+        facts=f"mean error {number(error, 3)}, {images.wrong.sum()} of {scores.pck.counted[i].sum()} joints wrong",
+        thumbnail=images.thumbnail(),
+        comparison=images.comparison(),
+        table=person(scores, i),
+        heatmaps=heatmaps,
+        peaks=[] if heatmaps else images.peaks(np.flatnonzero(double)),
+        penalties=images.penalties(np.flatnonzero(images.wrong | double)),
+    )
+
+
+@dataclass(frozen=True)
+class GalleryCard:
+    """Contents of one person's card in a gallery: tiles of a single joint or, without tiles, the whole pose."""
+
+    details: Details
+    position: str
+    facts: str
+    tiles: list[Tile]
+
+
+def gallery_cards(gallery: Gallery, details: Mapping[int, Details]) -> list[GalleryCard]:
+    """Return one card per person of the gallery."""
+    cards = []
+    for position, i in enumerate(gallery.persons):
+        images = details[i].images
+        facts = details[i].facts
+        tiles: list[Tile] = []
+        if gallery.joints is not None:
+            joint = gallery.joints[position]
+            facts = f"{spaced(images.scores.people.skeleton.joints[joint])}: {describe_peaks(images.scores, i, joint)}"
+            tiles = images.heatmaps([joint]) + images.penalties([joint]) or images.peaks([joint])
+        cards.append(GalleryCard(details[i], f"{gallery.heading}, {position + 1} of {len(gallery.persons)}", facts, tiles))
+    return cards
 
 
 def data_uri(image: np.ndarray) -> str:
