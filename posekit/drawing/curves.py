@@ -145,6 +145,8 @@ def error_histogram(errors: ArrayLike, *, threshold: float, reference: str) -> "
 def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Figure":
     """Draw a reliability diagram: the fraction of correct joints as a function of the score, and the number of joints per bin.
 
+    The title gives the expected calibration error.
+
     Parameters
     ----------
     scores : float, any shape
@@ -153,11 +155,6 @@ def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Fi
         True where the joint is correct.
     bins : int
         Number of bins, each with the same number of joints; see `posekit.metrics.reliability.reliability_bins`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The title gives the expected calibration error.
     """
     binned = reliability_bins(scores, correct, bins)
     figure, (above, below) = canvas(3.0, rows=2, sharex=True, height_ratios=(3, 1))

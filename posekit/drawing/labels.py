@@ -23,12 +23,7 @@ _LEGEND = "orange names: the person's left side; blue: right side; white: middle
 
 
 def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Write 1, 2, 3, … above the given points (x, y) in image pixels; numbers that would leave the image are moved inside.
-
-    Returns
-    -------
-    (H, W, 3) uint8, a new image.
-    """
+    """Write 1, 2, 3, … on a copy of an image, above points (x, y) in pixels; numbers beyond the border are moved inside."""
     canvas = image_bgr.copy()
     height, width = canvas.shape[:2]
     digit_height = max(10, max(height, width) / 50)  # smaller digits are hard to read
@@ -47,12 +42,7 @@ def draw_numbers(image_bgr: np.ndarray, places: Sequence[tuple[float, float]]) -
 
 
 def draw_boxes(image_bgr: np.ndarray, boxes: Sequence[tuple[Box, float]]) -> np.ndarray:
-    """Draw bounding boxes with their scores; the first box, which has the highest score, is on top.
-
-    Returns
-    -------
-    (H, W, 3) uint8, a new image.
-    """
+    """Draw bounding boxes with their scores on a copy of an image; the first box, which has the highest score, is on top."""
     canvas = image_bgr.copy()
     for box, score in reversed(boxes):
         centre = np.array(box.centre)
@@ -66,20 +56,7 @@ def draw_boxes(image_bgr: np.ndarray, boxes: Sequence[tuple[Box, float]]) -> np.
 
 
 def named_sheet(images: Sequence[np.ndarray], people: Sequence[Person], skeleton: Skeleton, titles: Sequence[str]) -> np.ndarray:
-    """Draw people side by side with `draw_named`, below a line that explains the colours.
-
-    Parameters
-    ----------
-    images : sequence of (H, W, 3) uint8
-        One BGR image per person; at least one; the sizes may differ.
-    people : sequence of Person
-    skeleton : Skeleton
-    titles : sequence of str
-        One title per person.
-
-    Returns
-    -------
-    (height, width, 3) uint8
+    """Draw people side by side with `draw_named`, each in a BGR image of any size, below a line that explains the colours.
 
     Raises
     ------
@@ -94,14 +71,10 @@ def named_sheet(images: Sequence[np.ndarray], people: Sequence[Person], skeleton
 
 
 def draw_named(image_bgr: np.ndarray, person: Person, skeleton: Skeleton) -> np.ndarray:
-    """Draw a person's labelled joints, with a line from each joint to its name on the left or right.
+    """Draw a person's labelled joints, with a line from each joint to the joint's name on the left or right.
 
-    The crop shows the person's box, enlarged up to two times if joints lie outside the box.
-
-    Returns
-    -------
-    (height, width, 3) uint8
-        The same shape for all people; the crop is black outside the image.
+    The crop shows the person's box, enlarged up to two times if joints lie outside the box, and is black outside the image. The
+    drawings of all people have the same shape.
     """
     distance = np.abs(person.joints[person.labelled] - person.box.centre).max(initial=0)
     margin = float(np.clip(2.1 * distance / person.box.side, 1, 2))

@@ -1,4 +1,4 @@
-"""Figures of the loss of a true negative, computed with the training losses (figures 2 and A-1).
+"""Figures of the loss of a true negative, computed with the training losses (figures 2 and A-1), as wide as a page.
 
 Cross entropy means -log(1 - q) for a background output q. Binary cross entropy (of a sigmoid) and cross entropy (of a
 softmax over two classes) have this same curve.
@@ -49,18 +49,16 @@ _LEVELS = {0.03: 0.6, 0.1: 0.5, 0.3: 0.4, 1.0: 0.3, 3.0: 0.2, 10.0: 0.1}
 # The contour lines of the ratio are where q - q* has these values; the lines are evenly spaced for any gamma.
 _GAPS = torch.linspace(-0.75, 0.75, 7, dtype=torch.float64)
 _LIGHTNESS = (0.3, 0.6, 0.1)  # weights of red, green and blue
-
-
 # Ticks of the logarithmic colour scales; values beyond the lowest and the highest tick have the colours of the ends.
 _LOSS_TICKS = {value: f"{value:g}" for value in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)}
 _RATIO_TICKS = {1 / 4: "1/4", 1 / 2: "1/2", 1: "1", 2: "2", 4: "4"}
 
 
 def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.1, 0.5, 0.9)) -> "Figure":
-    """Plot loss and gradient dL/dq of a true negative as functions of its probability q, in one row of panels per gamma.
+    """Plot loss and gradient dL/dq of a true negative as functions of the probability q, in one row of panels per gamma.
 
     The curves are cross entropy, focal loss, and anchor loss for each anchor probability q*. A dot marks q = q*, where
-    anchor loss equals cross entropy.
+    anchor loss equals cross entropy. The axes end at loss 4 and gradient 20.
 
     Parameters
     ----------
@@ -69,15 +67,10 @@ def loss_curves(gammas: Sequence[float] = (2.0,), anchors: Sequence[float] = (0.
     anchors : sequence of float
         Anchor probabilities q*, 0 to 1.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        As wide as a page. The axes end at loss 4 and gradient 20.
-
     Raises
     ------
     ValueError
-        If a gamma or an anchor is outside its range, or there is no gamma.
+        If a gamma or an anchor is out of range, or there is no gamma.
     """
     figure, panels = canvas(0.7 + 2.0 * len(gammas), width=PAGE, rows=len(gammas), columns=2, sharex=True, sharey="col")
     for i, gamma in enumerate(gammas):
@@ -118,15 +111,12 @@ def _draw_curves(left: "Axes", right: "Axes", gamma: float, anchors: Sequence[fl
 def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
     """Draw maps of anchor loss and of anchor loss / cross entropy over q and q*, with contour lines, in one row per gamma.
 
+    All rows have the same logarithmic colour scales: losses from 0.01 to 10, ratios from 1/4 to 4.
+
     Parameters
     ----------
     gammas : sequence of float
         Focusing exponents, >= 0; at least one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        As wide as a page. All rows have the same logarithmic colour scales: losses from 0.01 to 10, ratios from 1/4 to 4.
 
     Raises
     ------

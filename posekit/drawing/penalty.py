@@ -136,7 +136,7 @@ def _scale(values: np.ndarray, quantity: str) -> Scale:
 
 
 def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
-    """Blend a heatmap into an image: higher values are brighter and less transparent; 0 is transparent.
+    """Blend a heatmap into a copy of an image: higher values are brighter and less transparent; 0 is transparent.
 
     The colour map is "inferno", whose lightness increases evenly up to the heatmap's maximum.
 
@@ -147,15 +147,6 @@ def overlay_heatmap(image_bgr: np.ndarray, map_HW: np.ndarray) -> np.ndarray:
     map_HW : (h, w) float
         Finite heatmap of any resolution. The heatmap is resized to the image; if the image is four times as large, the centre
         of heatmap pixel i is at image pixel 4 i + 1.5.
-
-    Returns
-    -------
-    (H, W, 3) uint8, a new image.
-
-    Raises
-    ------
-    ValueError
-        If a shape or dtype is wrong, or the heatmap is not finite.
     """
     heat = np.asarray(map_HW, np.float32)
     require_array("image", image_bgr, ("H", "W", 3), "uint8")

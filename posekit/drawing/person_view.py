@@ -33,11 +33,6 @@ class PersonView:
         True where the true location is known.
     truth : str
         Source of the true locations, for figures.
-
-    Raises
-    ------
-    ValueError
-        If an array has the wrong shape.
     """
 
     title: str

@@ -37,7 +37,7 @@ def draw_pose(
     shown_K: np.ndarray | None = None,
     box: Box | None = None,
 ) -> np.ndarray:
-    """Draw one person's skeleton; the line width is proportional to the person's size.
+    """Draw one person's skeleton on a copy of an image; the line width is proportional to the person's size.
 
     Parameters
     ----------
@@ -49,15 +49,6 @@ def draw_pose(
         True for joints to draw, and to draw limbs between; all joints by default.
     box : Box, optional
         Bounding box to draw, as a thin frame.
-
-    Returns
-    -------
-    (H, W, 3) uint8, a new image.
-
-    Raises
-    ------
-    ValueError
-        If an array has the wrong shape or dtype.
     """
     require_array("image", image_bgr, ("H", "W", 3), "uint8")
     joints = np.asarray(joints_K2, dtype=np.float64)
@@ -75,20 +66,7 @@ def draw_pose(
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Arrange images of equal size in a grid, with a title above each image.
-
-    Parameters
-    ----------
-    images : sequence of (H, W, 3) uint8
-        At least one image; all images have the same shape.
-    columns : int
-        Images per row.
-    titles : sequence of str, optional
-        One title per image; long titles are shortened.
-
-    Returns
-    -------
-    (height, width, 3) uint8
+    """Arrange BGR images of equal shape in a grid, with `columns` images per row; long titles above the images are shortened.
 
     Raises
     ------
@@ -121,7 +99,7 @@ def prediction_sheet(
     columns: int = 4,
     tile: int = 256,
 ) -> np.ndarray:
-    """Show predictions beside the truth; each wrong joint has a ring around it and a line to the true location.
+    """Draw predictions beside the truth; a wrong joint has a ring, and a line to the true location.
 
     Parameters
     ----------
@@ -144,14 +122,10 @@ def prediction_sheet(
     tile : int
         Width and height of each image in the sheet, pixels.
 
-    Returns
-    -------
-    (height, width, 3) uint8
-
     Raises
     ------
     ValueError
-        If there is no crop or an array has the wrong shape.
+        If there is no crop or an array has the wrong shape or dtype.
     """
     shape = (len(crops), len(skeleton))
     counted = labelled if counted is None else counted
@@ -183,13 +157,9 @@ def draw_comparison(
     counted: np.ndarray | None = None,
     show_truth: bool = True,
 ) -> np.ndarray:
-    """Draw one person of `prediction_sheet`: each model's prediction with wrong joints marked, then the truth.
+    """Draw one person of `prediction_sheet`: each model's prediction with wrong joints marked, then, with `show_truth`, the truth.
 
-    The parameters are those of `prediction_sheet`, without the first axis (people). `show_truth` adds the true skeleton.
-
-    Returns
-    -------
-    (height, width, 3) uint8
+    The parameters are those of `prediction_sheet`, without the first axis (people).
     """
     counted = labelled if counted is None else counted
     interpolation = cv2.INTER_AREA if len(crop) > tile else cv2.INTER_CUBIC

@@ -60,12 +60,9 @@ def curve_style(i: int) -> dict[str, Any]:
 
 
 def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int = 1, **options: Any) -> "tuple[Figure, Any]":
-    """Create a figure of `height` x `width` inches, and its axes; `options` are passed to ``Figure.subplots``.
+    """Create a figure of `height` x `width` inches; `options` are passed to ``Figure.subplots``.
 
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : matplotlib.axes.Axes, or (rows * columns,) array of Axes if there is more than one
+    Return the figure and its Axes, or a (rows * columns,) array of Axes if there is more than one.
     """
     from matplotlib.figure import Figure
 
@@ -145,13 +142,7 @@ def plain(text: str) -> str:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Save a figure in the format given by the suffix of the path.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
+    """Save a figure in the format given by the suffix of the path; raise `OutputError` if the file cannot be written."""
     import matplotlib
 
     # Type 42 fonts: publishers reject Type 3 fonts, matplotlib's default.

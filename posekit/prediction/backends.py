@@ -15,21 +15,7 @@ from posekit.choices import BACKENDS, PRECISIONS
 from posekit.errors import ConfigError, OutputError, WeightsError
 from posekit.machine import why_not_compiled
 from posekit.models import ModelInfo, StackedHourglass, folding
-from posekit.prediction.onnx import (
-    ADVICE,
-    INPUT,
-    PACKAGES,
-    decode_maps,
-    export_to_cache,
-    onnx_errors,
-    open_onnx,
-    predict_maps,
-    read_from_cache,
-    read_metadata,
-    read_onnx_file,
-    require,
-    require_writable_cache,
-)
+from posekit.prediction import onnx
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Torch dtype of each precision."""
@@ -59,21 +45,14 @@ class Backend(ABC):
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
         """Return joints (B, K, 2) in crop pixels and scores (B, K); `decode` is a method of `posekit.heatmaps.decode`."""
-        return decode_maps(self.maps(crops_BSS3), self.info, decode)
+        return onnx.decode_maps(self.maps(crops_BSS3), self.info, decode)
 
 
 class TorchBackend(Backend):
     """Runs a network in torch, with batch normalisation folded into the convolutions and in channels-last memory format.
 
-    Parameters
-    ----------
-    model : StackedHourglass
-        In eval mode, on any device; the backend runs a copy.
-    info : ModelInfo
-    precision : {"no", "bf16", "fp16"}
-        Number format of the network; "no" is float32. Logits are always activated in float32.
-    compiled : bool
-        Compile the network with torch.compile when it first runs.
+    The backend runs a copy of `model`, which is in eval mode on any device. `precision` is the number format of the network, a key
+    of `DTYPES`; logits are always activated in float32. If `compiled`, torch.compile compiles the network at the first crops.
     """
 
     def __init__(self, model: StackedHourglass, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
@@ -89,16 +68,10 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """Return activated heatmaps as described in `Backend`, on the model's device.
-
-        Raises
-        ------
-        ConfigError
-            If torch.compile does not work on this machine.
-        """
+        """See `Backend`; on the model's device. Raise `ConfigError` if torch.compile does not work on this machine."""
         chunks = _chunks(crops_BSS3, self.info)
         try:
-            return torch.cat([predict_maps(self._model, self.info, chunk, self._dtype) for chunk in chunks])
+            return torch.cat([onnx.predict_maps(self._model, self.info, chunk, self._dtype) for chunk in chunks])
         except RuntimeError as error:
             reason = why_not_compiled(error)
             if reason is None:
@@ -111,12 +84,7 @@ class TorchBackend(Backend):
 class OnnxBackend(Backend):
     """Runs the ONNX export of a model in ONNX Runtime, on the CPU, with as many threads as torch uses.
 
-    Parameters
-    ----------
-    data : bytes
-        Content of an ONNX file from `posekit.prediction.onnx.to_onnx`.
-    name : str
-        Name of the file in error messages.
+    `data` is the content of a file from `posekit.prediction.onnx.to_onnx`, and `name` the file's name in error messages.
 
     Raises
     ------
@@ -130,8 +98,8 @@ class OnnxBackend(Backend):
 
     def __init__(self, data: bytes, name: str):
         self._file = name
-        self._session = open_onnx(data, name, ADVICE)
-        self.info, self._decode = read_metadata(self._session, name)
+        self._session = onnx.open_onnx(data, name, onnx.ADVICE)
+        self.info, self._decode = onnx.read_metadata(self._session, name)
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
         """See `Backend`."""
@@ -151,13 +119,13 @@ class OnnxBackend(Backend):
         return [torch.cat(parts) for parts in zip(*results, strict=True)]
 
     def _run_chunk(self, crops_BSS3: Tensor, outputs: list[str]) -> list[Tensor]:
-        with onnx_errors(self._file, "cannot be run", ADVICE):
-            results = self._session.run(outputs, {INPUT: crops_BSS3.numpy()})
+        with onnx.onnx_errors(self._file, "cannot be run", onnx.ADVICE):
+            results = self._session.run(outputs, {onnx.INPUT: crops_BSS3.numpy()})
         expected = (len(crops_BSS3), len(self.info.skeleton))
         for output, result in zip(outputs, results, strict=True):
             if result.shape[:2] != expected:
                 raise WeightsError(
-                    f"{self._file}: {output}: expected a shape that starts with {expected}, got {result.shape}; {ADVICE}"
+                    f"{self._file}: {output}: expected a shape that starts with {expected}, got {result.shape}; {onnx.ADVICE}"
                 )
         return [torch.from_numpy(result) for result in results]
 
@@ -165,14 +133,8 @@ class OnnxBackend(Backend):
 class AutoBackend(Backend):
     """Fastest backend on a CPU: torch for the first crops, then ONNX Runtime.
 
-    The model is exported to ONNX once, and the export is kept in the user's cache folder. If the cache folder is not writable,
-    torch runs all crops, and the reason is printed to stderr.
-
-    Parameters
-    ----------
-    model : StackedHourglass
-        On the CPU, in eval mode.
-    info : ModelInfo
+    The model, on the CPU in eval mode, is exported to ONNX once, and the export is kept in the user's cache folder. If the folder
+    is not writable, torch runs all crops, and the reason is printed to stderr.
     """
 
     def __init__(self, model: StackedHourglass, info: ModelInfo):
@@ -180,7 +142,7 @@ class AutoBackend(Backend):
         self._model = model
         self._crops = 0
         self._lock = threading.Lock()
-        exported = read_from_cache(model, info)
+        exported = onnx.read_from_cache(model, info)
         self._settled = bool(exported)
         self._use(OnnxBackend(exported, _EXPORT) if exported else TorchBackend(model, info))
 
@@ -198,8 +160,8 @@ class AutoBackend(Backend):
             if not self._settled and self._crops >= _MIN_CROPS:
                 self._settled = True
                 try:
-                    require_writable_cache()
-                    self._use(OnnxBackend(export_to_cache(self._model, self.info), _EXPORT))
+                    onnx.require_writable_cache()
+                    self._use(OnnxBackend(onnx.export_to_cache(self._model, self.info), _EXPORT))
                 except OutputError as error:
                     tqdm.write(f"inference stays in torch instead of the faster ONNX Runtime: {error}", file=sys.stderr)
             return self._backend
@@ -217,18 +179,9 @@ def _chunks(crops_BSS3: Tensor, info: ModelInfo) -> tuple[Tensor, ...]:
 
 
 def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: torch.device, precision: str = "no") -> Backend:
-    """Return an inference backend for a model.
+    """Return the inference backend `name`, one of `posekit.choices.BACKENDS`, for a model in eval mode on `device`.
 
-    Parameters
-    ----------
-    name : {"auto", "torch", "compiled", "onnx"}
-        "auto" uses torch on a GPU or in lower precision; on a CPU it uses ONNX Runtime, which is faster, if it is installed.
-    model : StackedHourglass
-        In eval mode, on `device`.
-    info : ModelInfo
-    device : torch.device
-    precision : {"no", "bf16", "fp16"}
-        See `TorchBackend`.
+    "auto" uses torch on a GPU or in lower precision; on a CPU, "auto" uses ONNX Runtime, which is faster, if it is installed.
 
     Raises
     ------
@@ -243,10 +196,10 @@ def open_backend(name: str, model: StackedHourglass, info: ModelInfo, device: to
         raise ConfigError("precision fp16: needs a GPU; choose bf16 or no")
     if name == "onnx":
         _require_onnx_settings(device.type, precision)
-        for package in PACKAGES:
-            require(package)
-        return OnnxBackend(read_from_cache(model, info) or export_to_cache(model, info), _EXPORT)
-    if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, PACKAGES)):
+        for package in onnx.PACKAGES:
+            onnx.require(package)
+        return OnnxBackend(onnx.read_from_cache(model, info) or onnx.export_to_cache(model, info), _EXPORT)
+    if name == "auto" and device.type == "cpu" and precision == "no" and all(map(find_spec, onnx.PACKAGES)):
         return AutoBackend(model, info)
     return TorchBackend(model, info, precision=precision, compiled=name == "compiled")
 
@@ -266,7 +219,7 @@ def read_onnx(path: str | Path, name: str, device: str, precision: str = "no") -
             f"backend {name!r}: cannot run the ONNX file {path}; choose the backend onnx, or give the .safetensors file"
         )
     _require_onnx_settings(device, precision)
-    return OnnxBackend(read_onnx_file(path), str(path))
+    return OnnxBackend(onnx.read_onnx_file(path), str(path))
 
 
 def _require_onnx_settings(device: str, precision: str) -> None:

@@ -137,13 +137,7 @@ def _trace(network: _CropsToJoints, size: int) -> bytes:
 
 
 def require(package: str) -> ModuleType:
-    """Import a package that comes with posekit's optional dependencies ``posekit[onnx]``.
-
-    Raises
-    ------
-    ConfigError
-        If the package is not installed.
-    """
+    """Import a package of posekit's optional dependencies ``posekit[onnx]``; raise `ConfigError` if it is not installed."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -173,10 +167,7 @@ def read_from_cache(model: StackedHourglass, info: ModelInfo) -> bytes | None:
 def cache_folder() -> Path:
     """Return the path of the cache, which may not exist yet: ``posekit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
 
-    Raises
-    ------
-    OutputError
-        If ``XDG_CACHE_HOME`` is not set to an absolute path and the user has no home folder.
+    Raise `OutputError` if ``XDG_CACHE_HOME`` is not set to an absolute path and the user has no home folder.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
@@ -247,22 +238,10 @@ def read_onnx_file(path: str | Path) -> bytes:
 
 
 def open_onnx(data: bytes, name: str, advice: str) -> Any:
-    """Open an ONNX file on the CPU, with as many threads as torch uses. Idle threads sleep, so other processes stay fast.
+    """Open an ONNX file in ONNX Runtime on the CPU, with as many threads as torch uses, and return the ``InferenceSession``.
 
-    Files from others are not trusted: a file must contain all its weights and only standard ONNX operators.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the file.
-    name : str
-        Name of the file in error messages.
-    advice : str
-        What to do about an invalid file; the end of error messages.
-
-    Returns
-    -------
-    onnxruntime.InferenceSession
+    Files from others are not trusted: a file must contain all its weights and only standard ONNX operators. Error messages begin
+    with the `name` of the file, and end with `advice`.
 
     Raises
     ------
@@ -283,7 +262,7 @@ def open_onnx(data: bytes, name: str, advice: str) -> Any:
     runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning threads slow down other processes
     options.log_severity_level = 4  # errors are raised, so they are not logged as well
     with onnx_errors(name, "cannot be opened", advice):
         return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -322,13 +301,7 @@ def onnx_errors(name: str, problem: str, advice: str) -> Iterator[None]:
 
 
 def read_metadata(session: Any, name: str) -> tuple[ModelInfo, str]:
-    """Return the description and the decoding method of a model from `to_onnx`.
-
-    Raises
-    ------
-    WeightsError
-        If the file was not exported by posekit, or not for this version.
-    """
+    """Return the description and the decoding method of a model from `to_onnx`; raise `WeightsError` for any other file."""
     metadata = session.get_modelmeta().custom_metadata_map
     if not {_INFO_KEY, _DECODE_KEY} <= metadata.keys():
         raise WeightsError(f"{name}: not exported by posekit (no {_INFO_KEY!r} in the metadata); {ADVICE}")

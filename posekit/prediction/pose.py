@@ -12,6 +12,10 @@ from posekit.skeletons import Skeleton
 
 # Margin of a box around predicted keypoints: larger than around true keypoints, since some limbs reach farther than predicted.
 _MARGIN = 1.4
+DOUBLE = 0.6
+"""Two poses in one image with a higher OKS are the same person, found in two boxes."""
+# For skeletons without sigmas: COCO's sigma of a shoulder.
+_SIGMA = 0.079
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,6 @@ class Pose:
             "score": round(float(triples[:, 2].mean()), 6),
             "box": [round(value, 4) for value in box],
         }
-
-
-DOUBLE = 0.6
-"""Two poses in one image with a higher OKS are the same person, found in two boxes."""
-# For skeletons without sigmas: COCO's sigma of a shoulder.
-_SIGMA = 0.079
 
 
 def distinct(similar_NN: np.ndarray) -> list[int]:

@@ -219,8 +219,8 @@ class Predictor:
             for image, box in batch:
                 crops += self.crop(image, box)
             joints, heights = self.predict_crops(torch.from_numpy(np.stack(crops)))
-            crop_keypoints = joints.double().cpu().numpy()
-            peaks = heights.double().cpu().numpy()
+            crop_keypoints = joints.cpu().double().numpy()
+            peaks = heights.cpu().double().numpy()
             scores = self._scores(peaks)
             for i, (_, box) in enumerate(batch):
                 keypoints = Crop(box, self.info.input_size).inverse(crop_keypoints[i])
@@ -263,15 +263,9 @@ class Predictor:
         return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=stride)
 
     def predict_people(self, people: People, *, progress: bool = True) -> Predictions:
-        """Find the keypoints of all annotated people in their bounding boxes, for evaluation.
+        """Find the keypoints of all annotated people in their bounding boxes, for evaluation, with or without a progress bar.
 
         People whose crop cannot be made get NaN keypoints and are reported on stderr.
-
-        Parameters
-        ----------
-        people : People
-        progress : bool
-            Show a progress bar.
 
         Returns
         -------
@@ -312,8 +306,7 @@ class Predictor:
     def heatmaps(self, people: People) -> np.ndarray:
         """Predict activated heatmaps (N, K, H, W) float32 of annotated people, averaged over the views, for display.
 
-        The heatmaps show the crop of each person's box, at 1/4 of the resolution, or a black crop if the person's crop cannot
-        be made.
+        The heatmaps show the crop of each person's box, at 1/4 of the resolution; a black crop if the person's crop cannot be made.
         """
         return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
 
@@ -322,12 +315,8 @@ class Predictor:
 
         Yields
         ------
-        index : (B,) int64
-            Indices into `people`.
-        maps : (B, K, H, W) float32
-            Heatmaps, on the model's device.
-        failures : tuple of Failure
-            One for each person of the batch whose crop could not be made and was replaced by a black crop.
+        (B,) int64 indices into `people`; (B, K, H, W) float32 heatmaps, on the model's device; and a `Failure` for each person of
+        the batch whose crop could not be made and was replaced by a black crop.
 
         Raises
         ------

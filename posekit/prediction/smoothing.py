@@ -36,24 +36,11 @@ class OneEuro:
         self._times = np.empty(0)
 
     def __call__(self, points_K2: ArrayLike, time: float) -> np.ndarray:
-        """Filter the points of the next frame.
+        """Return the filtered points (K, 2) float64 of the next frame; NaN where a point is missing, that is, not finite.
 
-        Parameters
-        ----------
-        points_K2 : (K, 2) float
-            In any unit of length, but the same in all calls; a point with a coordinate that is not finite is missing.
-        time : float
-            Time of the frame in seconds.
-
-        Returns
-        -------
-        (K, 2) float64 : filtered points; NaN where a point is missing. A point that reappears within `longest_gap` is filtered
-            from its last position, over the time since that position.
-
-        Raises
-        ------
-        ValueError
-            If `time` is not later than in the previous call, or the number of points changes.
+        A point that reappears within `longest_gap` is filtered from the last position, over the time since that position. The unit
+        of length is the same in all calls; `time` is in seconds. Raise `ValueError` if `time` is not later than in the previous
+        call, or the number of points changes.
         """
         points = np.asarray(points_K2, dtype=np.float64)
         seen = np.all(np.isfinite(points), axis=1)

@@ -70,7 +70,7 @@ def averaged_maps(
         Crops of B people; the crops of one person at the V scales are consecutive.
     views : TestTimeAugmentation
     flip_order : (K,) int64
-        `flip_order` of the skeleton, on the device of the heatmaps.
+        `Skeleton.flip_order`, on the device of the heatmaps.
 
     Returns
     -------

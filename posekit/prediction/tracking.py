@@ -35,14 +35,9 @@ _NEW_SCORE = 0.1
 class Tracked:
     """One person in one frame.
 
-    Parameters
-    ----------
-    id : int
-        1-based id, which the person keeps from frame to frame.
-    pose : Pose
-    confident : bool
-        False if fewer than half of the joints are sure, or the mean score is below half of the person's usual mean score: the
-        person may be hidden, cut off by the image border or no longer in the image.
+    The person keeps the `id`, 1 or higher, from frame to frame. The pose is not `confident` if fewer than half of the joints are
+    sure, or the mean score is below half of the person's usual mean score: the person may be hidden, cut off by the image border
+    or no longer in the image.
     """
 
     id: int
@@ -126,14 +121,7 @@ class Tracker:
         """Return the bounding boxes in which to predict the tracked people in the next frame, in order of their ids.
 
         A box is the tight box around a person's expected joints, enlarged 1.25 times. The centre stays inside the image, at the
-        border for a person who has left the image.
-
-        Parameters
-        ----------
-        frame_size : (int, int)
-            Width and height in pixels.
-        time : float
-            Time of the next frame in seconds.
+        border for a person who has left the image. `frame_size` is (width, height) in pixels; `time` is the frame's, in seconds.
         """
         self._frame_size = frame_size
         self._boxes = [_box_around(self._expected(track, time)) for track in self._tracks]
@@ -149,19 +137,8 @@ class Tracker:
         """Assign ids to the poses of the next frame, and return the people in order of their ids.
 
         A pose that matches no person starts a new person if at least half of the joints are sure and the box of the pose was not
-        returned by `boxes`; otherwise the pose is discarded.
-
-        Parameters
-        ----------
-        poses : sequence of Pose
-            In any order, all with the same skeleton. Of two poses of one person, only the pose with the higher mean score is used.
-        time : float
-            Time of the frame in seconds; later than in the previous call.
-
-        Raises
-        ------
-        ValueError
-            If `time` is not later than in the previous call.
+        returned by `boxes`; otherwise the pose is discarded. Of two poses of one person, the pose with the higher mean score is
+        used. `time` is in seconds; raise `ValueError` if `time` is not later than in the previous call.
         """
         if time <= self._time:
             raise ValueError(f"time {time}: expected later than the previous frame's time {self._time}")

@@ -18,6 +18,8 @@ from posekit.opencv import cv2
 
 # Silence FFmpeg, which prints every damaged block to stderr; posekit raises its own errors. Set before OpenCV opens a video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# In order of preference: browsers play only H.264, but many builds of OpenCV cannot write H.264.
+CODECS = {"avc1": "H.264", "mp4v": "MPEG-4 part 2"}
 # Frame rate if a file or webcam gives none, or one that is not plausible.
 _DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
@@ -31,14 +33,8 @@ _MAX_FAILED_READS = 300
 class Frame:
     """One frame of a video.
 
-    Parameters
-    ----------
-    index : int
-        0-based index in the video; frames that cannot be decoded also have an index.
-    time : float
-        Seconds since the start of the video; always later than the previous frame.
-    image : (H, W, 3) uint8
-        BGR, rotated according to the file's metadata.
+    `index` counts from 0, and counts frames that cannot be decoded too. `time` is in seconds since the start of the video, and
+    always later than the previous frame's. `image` is (H, W, 3) uint8 BGR, rotated according to the file's metadata.
     """
 
     index: int
@@ -47,14 +43,9 @@ class Frame:
 
 
 class VideoReader:
-    """Iterates once over the frames of a video file or webcam; a thread prefetches frames.
+    """Iterates once over the frames of a video file (a path) or webcam (an index); a thread prefetches frames.
 
     Use the reader as a context manager, which ends the thread on exit.
-
-    Parameters
-    ----------
-    source : str, Path or int
-        Path of a video file, or the index of a webcam.
 
     Attributes
     ----------
@@ -101,13 +92,7 @@ class VideoReader:
         self._capture.release()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames.
-
-        Raises
-        ------
-        ImageError
-            If no frame could be decoded.
-        """
+        """Yield the frames; raise `ImageError` if no frame could be decoded."""
         pending = deque(self._executor.submit(self._next) for _ in range(_PREFETCHED + 1))
         expected = 0
         while (frame := pending.popleft().result()) is not None:
@@ -166,25 +151,12 @@ def _silent_opencv() -> Iterator[None]:
         logging.setLogLevel(before)
 
 
-# In order of preference: browsers play only H.264, but many builds of OpenCV cannot write H.264.
-CODECS = {"avc1": "H.264", "mp4v": "MPEG-4 part 2"}
-
-
 class VideoWriter:
     """Writes an .mp4 video without sound.
 
     Use the writer as a context manager, which finishes the video even after an error or Ctrl-C. An .mp4 file cannot be played
     before it is finished, so frames are first written to a file in a hidden folder next to `path`. On exit, that file is finished
-    and moved to `path`. If no frame was written, no file is created.
-
-    Parameters
-    ----------
-    path : str or Path
-        Path of the video, ending in ``.mp4``. An existing file is overwritten.
-    fps : float
-        Frames per second.
-    source : str, Path or int, optional
-        The input video, which is never overwritten.
+    and moved to `path`, which is overwritten unless it is the input video `source`. If no frame was written, no file is created.
 
     Attributes
     ----------

@@ -141,15 +141,19 @@ def test_no_text_overlaps_or_leaves_the_figure(columns, shared, require_legible)
     assert truth.startswith("true location: the peaks of runs") and truth.endswith(".safetensors")
 
 
-def test_panels_that_do_not_fit_are_an_error():
-    with pytest.raises(ValueError, match="got 0 panels, 2 columns"):
-        map_figure([], Scale("q", 1), columns=2)
-    with pytest.raises(ValueError, match="got 2 panels, 0 columns"):
-        map_figure(panels(2), [])
-    with pytest.raises(ValueError, match="got 11 panels, 11 columns"):
-        map_figure(panels(11), Scale("q", 1), columns=11)
-    with pytest.raises(ValueError, match=r"got 4 panels, 2 columns.*\['a'\]"):
-        map_figure(panels(4), Scale("q", 1), columns=2, rows=["a"])
+@pytest.mark.parametrize(
+    ("count", "columns", "rows", "message"),
+    [
+        (0, 2, [], "got 0 panels, 2 columns"),
+        (2, 0, [], "got 2 panels, 0 columns"),
+        (11, 11, [], "got 11 panels, 11 columns"),
+        (4, 2, ["a"], r"got 4 panels, 2 columns.*\['a'\]"),
+    ],
+)
+def test_panels_that_do_not_fit_are_an_error(count, columns, rows, message):
+    for scales in (Scale("q", 1), [Scale("q", 1)] * columns):
+        with pytest.raises(ValueError, match=message):
+            map_figure(panels(count), scales, columns=columns, rows=rows)
 
 
 def test_each_part_of_the_loss_is_shown(make_output):

@@ -51,6 +51,14 @@ def spots(height, width, points, sigma=4.0):
 POINTS = np.array([[80.3, 61.8], [105.0, 90.5], [62.6, 110.2]])
 
 
+@pytest.fixture
+def image(tmp_path):
+    """A file with spots at `POINTS`."""
+    path = tmp_path / "spots.png"
+    cv2.imwrite(str(path), spots(150, 200, POINTS))
+    return path
+
+
 @pytest.mark.parametrize("decode", ["quarter", "dark", "argmax"])
 @pytest.mark.parametrize("box", [Box((85, 85), 128), Box((90.5, 80.2), 100), Box((60, 100), 128.7)], ids=str)
 def test_finds_the_spots_in_image_pixels(spot_predictor, decode, box):
@@ -109,9 +117,8 @@ def test_every_image_needs_its_boxes(spot_predictor):
         spot_predictor()(spots(90, 60, POINTS), [(10, 10, 30, 40)])
 
 
-def test_reads_a_file(spot_predictor, tmp_path):
-    cv2.imwrite(str(tmp_path / "spots.png"), spots(150, 200, POINTS))
-    (from_file,) = spot_predictor()(tmp_path / "spots.png")
+def test_reads_a_file(spot_predictor, image):
+    (from_file,) = spot_predictor()(image)
     (from_array,) = spot_predictor()(spots(150, 200, POINTS))
     np.testing.assert_array_equal(from_file.keypoints, from_array.keypoints)
 
@@ -212,9 +219,7 @@ def people(images, centres, sides, skeleton=SPOTS):
 
 
 @pytest.mark.parametrize("views", [TestTimeAugmentation(flip=True), TestTimeAugmentation((0.9, 1.0, 1.2)), PYRAMID], ids=str)
-def test_several_views_find_the_same_spots(spot_predictor, tmp_path, views):
-    image = tmp_path / "spots.png"
-    cv2.imwrite(str(image), spots(150, 200, POINTS))
+def test_several_views_find_the_same_spots(spot_predictor, image, views):
     boxes = [Box((85, 85), 128), Box((95, 80), 110), Box((80.5, 95), 120.25)]
     predictor = spot_predictor(decode="dark", views=views, batch_size=2 * len(views))
     assert predictor.people_per_batch == 2
@@ -238,9 +243,7 @@ def test_the_mirrored_view_exchanges_left_and_right(spot_predictor):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tmp_path, capsys, workers):
-    image = tmp_path / "spots.png"
-    cv2.imwrite(str(image), spots(150, 200, POINTS))
+def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, image, tmp_path, capsys, workers):
     crowd = people(
         [image, tmp_path / "gone.png", image, image, image],
         [(85, 85), (85, 85), (95, 80), (900, 80), (80, 95)],
@@ -258,9 +261,7 @@ def test_people_that_cannot_be_read_are_nan_named_and_counted(spot_predictor, tm
     assert "2 of 5" in errors[2]
 
 
-def test_batches_of_maps_name_their_people(spot_predictor, tmp_path):
-    image = tmp_path / "spots.png"
-    cv2.imwrite(str(image), spots(150, 200, POINTS))
+def test_batches_of_maps_name_their_people(spot_predictor, image, tmp_path):
     crowd = people(
         [image, image, tmp_path / "gone.png", image, image],
         [(85, 85), (95, 80), (85, 85), (900, 80), (80, 95)],
@@ -278,9 +279,7 @@ def test_batches_of_maps_name_their_people(spot_predictor, tmp_path):
     assert list(predictor.map_batches(people([], [], []))) == []
 
 
-def test_predictions_of_people_and_of_boxes_agree(spot_predictor, tmp_path):
-    image = tmp_path / "spots.png"
-    cv2.imwrite(str(image), spots(150, 200, POINTS))
+def test_predictions_of_people_and_of_boxes_agree(spot_predictor, image):
     crowd = people([image] * 3, [(85, 85), (95, 80), (80.5, 95)], [128, 110, 120.25])
     predictions = spot_predictor().predict_people(crowd, progress=False)
     expected = [spot_predictor()(image, [person.box])[0].keypoints for person in crowd]
@@ -297,9 +296,7 @@ def test_no_people_give_no_predictions(spot_predictor):
     assert len(spot_predictor().predict_people(people([], [], []), progress=False)) == 0
 
 
-def test_predictions_are_in_the_models_skeleton(spot_predictor, tmp_path):
-    image = tmp_path / "spots.png"
-    cv2.imwrite(str(image), spots(150, 200, POINTS))
+def test_predictions_are_in_the_models_skeleton(spot_predictor, image):
     reversed_spots = Skeleton(name="stops", joints=SPOTS.joints[::-1])
     predictions = spot_predictor().predict_people(people([image], [(85, 85)], [128], reversed_spots), progress=False)
     assert predictions.skeleton == SPOTS
