@@ -59,10 +59,10 @@ def line(ratio: Ratio) -> str:
 
 def table(ratios: Sequence[Ratio]) -> str:
     """Arrange all ratios in an aligned table."""
-    rows = [("figure", "posekit", "yardstick", "ratio", "quartiles", "target", "")]
+    rows = [["figure", "posekit", "yardstick", "ratio", "quartiles", "target", ""]]
     for ratio in ratios:
         posekit, yardstick, *cells = _cells(ratio)
-        rows.append((ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", *cells))
+        rows.append([ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", *cells])
     return _align(rows)
 
 

@@ -145,7 +145,7 @@ def comparison(paired: PairedComparison, names: tuple[str, str]) -> Table:
     """Return the table that compares two models: per joint group and for the mean, both scores and the paired difference."""
     indices = {**paired.first.people.skeleton.group_indices, "Mean": paired.first.mean_joints}
     differences = {**paired.groups, "Mean": paired.total}
-    rows = []
+    rows: list[Sequence[Cell | str]] = []
     for group, joints in indices.items():
         difference = differences[group]
         means = [number(scores.pck.pooled_mean(joints)) for scores in (paired.first, paired.second)]

@@ -224,9 +224,13 @@ def opened(browser, served: Served) -> Iterator[Tab]:
 
 
 @pytest.fixture(scope="module")
-def expected(folder, image_paths):
+def predictor(folder):
+    return load(folder / "w.safetensors", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def expected(predictor, image_paths):
     """Numbers as of `Tab.numbers`, from `anchor_maps`; the true place is the centre of a map pixel, or the model's own peak."""
-    predictor = load(folder / "w.safetensors", device="cpu")
 
     def expect(joint, place=None, gamma=2.0, anchor=None, path=image_paths[0], box=None):
         image = read_image(path)

@@ -202,13 +202,10 @@ def test_text_neither_overlaps_nor_overflows(tab, width, height, scheme):
         tab.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "192.0.2.1", ""])
-def test_foreign_host_names_are_refused(served, host):
-    status, text = served.request(Host=host)
-    assert status == 400 and "Penalty explorer" not in text
-
-
-def test_host_names_of_this_machine_are_served(served):
+def test_only_host_names_of_this_machine_are_served(served):
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "192.0.2.1", ""):
+        status, text = served.request(Host=host)
+        assert status == 400 and "Penalty explorer" not in text
     for host in ("localhost", served.host):
         status, text = served.request(Host=host)
         assert status == 200 and "Penalty explorer" in text

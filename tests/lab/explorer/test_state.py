@@ -16,9 +16,6 @@ from posekit.lab.explorer.state import decode_upload, open_state, person_box, ru
 from posekit.losses.anchor import hard_pixels
 from posekit.losses.explain import anchor_maps
 from posekit.losses.heatmap import HeatmapAnchorLoss, HeatmapBCE
-from posekit.models import ModelInfo, save_weights
-from posekit.prediction.predictor import load
-from posekit.skeletons import LSP14
 
 HAND = 1
 
@@ -91,14 +88,6 @@ def test_a_joint_outside_the_crop_has_no_anchor(state):
     far = replace(state.output.view, joints=np.full((3, 2), 5000.0), known=np.ones(3, bool))
     facts = replace(state, output=replace(state.output, view=far), anchor=0.2).facts
     assert np.isnan(facts.anchor) and facts.penalty == facts.hard == 0 and facts.anchor_loss == facts.cross_entropy > 0
-
-
-@pytest.fixture
-def predictor(tmp_path):
-    torch.manual_seed(0)
-    info = ModelInfo(LSP14, 64, stacks=1, features=8, depth=2, head="sigmoid", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    save_weights(tmp_path / "w.safetensors", info.build(), info)
-    return load(tmp_path / "w.safetensors", device="cpu")
 
 
 def test_another_box_keeps_placed_joints(predictor):

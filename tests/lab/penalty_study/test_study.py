@@ -74,6 +74,18 @@ def maps(n, low=0.1):
     return np.full((n, len(SKELETON), SIDE, SIDE), low)
 
 
+def scattered(seed, n):
+    """Joints in map pixels that may overlap, lie outside the map or have no label."""
+    rng = np.random.default_rng(seed)
+    joints = rng.uniform(-4, 19, (n, len(SKELETON), 2))
+    joints[rng.random((n, len(SKELETON))) < 0.2] = np.nan
+    return joints, rng
+
+
+def targets_of(people):
+    return posekit.heatmaps.encode(torch.from_numpy(people.joints), torch.from_numpy(people.labelled), size=SIDE)
+
+
 def run_study(values, people, *, unread=(), gamma=2.0, **notes):
     return penalty_study(FakePredictor(values, unread=unread, **notes), people, gamma=gamma, progress=False)
 
@@ -132,15 +144,12 @@ def test_hard_pixels_do_not_depend_on_gamma(gamma):
 
 
 def test_regions_partition_the_true_negatives():
-    """Their totals are the counts that training logs, for joints that may overlap, lie outside or have no label."""
-    rng = np.random.default_rng(1)
-    joints = rng.uniform(-4, 19, (7, len(SKELETON), 2))
-    joints[rng.random((7, len(SKELETON))) < 0.2] = np.nan
+    """Their totals are the counts that training logs."""
+    joints, rng = scattered(1, 7)
     people = people_on_maps(joints, images=["a", "b", "a", "a", "c", "b", "d"])
     values = rng.uniform(0, 1, (7, len(SKELETON), SIDE, SIDE))
     study = run_study(values, people)
-    targets = posekit.heatmaps.encode(torch.from_numpy(people.joints), torch.from_numpy(people.labelled), size=SIDE)
-    hard, negatives = hard_pixels(torch.from_numpy(values), targets, torch.from_numpy(people.labelled))
+    hard, negatives = hard_pixels(torch.from_numpy(values), targets_of(people), torch.from_numpy(people.labelled))
     np.testing.assert_array_equal(study.hard.sum(-1), hard)
     np.testing.assert_array_equal(study.area.sum(-1), negatives)
     assert study.maps["All"]["other persons"] > 5 and study.maps["All"]["opposite"] > 5
@@ -148,14 +157,12 @@ def test_regions_partition_the_true_negatives():
 
 
 def test_gradient_shares_are_those_of_the_training_losses():
-    """Compared with autograd, for joints that may lie outside or have no label, and a person who cannot be read."""
-    rng = np.random.default_rng(3)
-    joints = rng.uniform(-4, 19, (6, len(SKELETON), 2))
-    joints[rng.random((6, len(SKELETON))) < 0.2] = np.nan
+    """Compared with autograd; the image of one person cannot be read."""
+    joints, rng = scattered(3, 6)
     people = people_on_maps(joints)
     values = torch.from_numpy(rng.uniform(0.01, 0.99, (6, len(SKELETON), SIDE, SIDE)))
     study = run_study(values, people, unread=(4,))
-    targets = posekit.heatmaps.encode(torch.from_numpy(people.joints), torch.from_numpy(people.labelled), size=SIDE).double()
+    targets = targets_of(people).double()
     circle = targets > 0.5
     counted = circle.any(-1).any(-1)
     counted[4] = False
