@@ -207,11 +207,13 @@ def _target_panels(output: "ModelOutput", maps: "AnchorMaps", joint: int) -> lis
     ]
 
 
-def joint_panel(output: "ModelOutput", joint: int, values: np.ndarray | None = None, **texts: str) -> MapPanel:
-    """Return a panel of the person's crop with marks at the joint; `texts` are the panel's title and caption."""
+def joint_panel(
+    output: "ModelOutput", joint: int, values: np.ndarray | None = None, *, title: str = "", caption: str = ""
+) -> MapPanel:
+    """Return a panel of the person's crop, optionally with a map over the crop, with marks at the joint."""
     truth = rescaled(output.truth[joint], output.size, CROP_SIZE)
     predicted = rescaled(output.predicted[joint], output.size, CROP_SIZE)
-    return MapPanel(output.view.cropped(CROP_SIZE), values, truth=truth, predicted=predicted, **texts)
+    return MapPanel(output.view.cropped(CROP_SIZE), values, title, caption, truth, predicted)
 
 
 def map_figure(
