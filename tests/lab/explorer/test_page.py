@@ -195,8 +195,8 @@ def test_text_neither_overlaps_nor_overflows(tab, width, height, scheme):
         tab.wait(lambda: tab.browser.execute_script("return document.documentElement.clientWidth") <= width)
         assert tab.browser.execute_script("return document.documentElement.scrollWidth") <= width
         assert tab.browser.execute_script(OVERLAPS) == []
-        light = tab.browser.execute_script("return parseInt(getComputedStyle(document.body).color.match(/\\d+/)[0])")
-        assert (light > 150) == (scheme == "dark")
+        light = "return parseInt(getComputedStyle(document.body).color.match(/\\d+/)[0])"
+        tab.wait(lambda: (tab.browser.execute_script(light) > 150) == (scheme == "dark"))  # the page follows a moment later
     finally:
         tab.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         tab.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -17,8 +17,7 @@ from posekit.lab.report.people import SMALL, data_uri, mean_errors, rank_by_erro
 from posekit.lab.report.write import write_report
 from posekit.opencv import cv2
 from posekit.scoring.io.files import read_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.score import score
 from posekit.skeletons import COCO17, LSP14, MPII16
 from tests.fixtures.people import make_people
