@@ -111,6 +111,17 @@ class Skeleton:
         """Group name to the indices of the group's joints."""
         return {name: tuple(self.index(joint) for joint in group) for name, group in self.groups.items()}
 
+    @property
+    def coco_category(self) -> dict[str, Any]:
+        """The skeleton as the COCO category "person" with id 1; COCO counts the joints of limbs from 1."""
+        return {
+            "id": 1,
+            "name": "person",
+            "supercategory": "person",
+            "keypoints": list(self.joints),
+            "skeleton": [[a + 1, b + 1] for a, b in self.limb_indices],
+        }
+
     def to_dict(self) -> dict:
         """Convert the skeleton to plain types for JSON; `from_dict` reverses the conversion."""
         return {

@@ -218,7 +218,7 @@ def _view_options(args: argparse.Namespace) -> list[str]:
 def _require_possible(args: argparse.Namespace, people: "People", prediction_files: Sequence[Path]) -> None:
     """Raise early if the evaluation could not be finished."""
     from posekit.scoring.io.files import require_writable_kind, stated_base
-    from posekit.scoring.oks import require_sigmas
+    from posekit.scoring.score import require_sigmas
 
     inputs = [path for path in (args.predictions, args.against) if path]
     bases = [stated_base(path) for path in inputs]  # raises if a file does not exist
@@ -289,8 +289,8 @@ def _read(args: argparse.Namespace, path: Path, all_people: "People") -> tuple["
 
     Also returns entries for metrics.json: the file, its base, and whether the base was stated by the file, given or detected.
     """
-    from posekit.scoring.coordinate_base import detect_base
     from posekit.scoring.io.files import read_predictions, stated_base
+    from posekit.scoring.protocols import detect_base
 
     def read(base: int | None) -> "Predictions":
         predictions = read_predictions(path, base=base, skeleton=all_people.skeleton, people=all_people)
@@ -360,7 +360,7 @@ def _optional_sections(args: argparse.Namespace, models: dict[str, "Scores"]) ->
 
 
 def _average_precision(scores: "Scores") -> dict:
-    from posekit.scoring.oks import keypoint_ap
+    from posekit.scoring.score import keypoint_ap
 
     section = keypoint_ap(scores)
     values = "   ".join(f"{name} {value:.2f}" for name, value in section.items() if isinstance(value, float))

@@ -10,7 +10,6 @@ import numpy as np
 
 from posekit.metrics import KINDS, Difference, compare_repeats
 from posekit.scoring.analysis import diagnosis_shares, double_shares
-from posekit.scoring.markdown import markdown_table
 from posekit.scoring.metrics_file import HasMetrics
 from posekit.scoring.score import Scores
 
@@ -183,3 +182,12 @@ def _difference_cell(difference: Difference) -> str:
     text = f"{difference.difference:+.2f}"
     bold = f"**{text}**" if difference.decided else text
     return f"{bold} ({difference.low:+.2f} to {difference.high:+.2f})"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the character ``|`` in cells is escaped."""
+    lines = []
+    for cells in (header, ["---"] * len(header), *rows):
+        escaped = [cell.replace("|", "\\|") for cell in cells]
+        lines.append(f"| {' | '.join(escaped)} |")
+    return "\n".join(lines)

@@ -11,8 +11,7 @@ from posekit.cli.eval import main
 from posekit.data import open_people
 from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
 from posekit.scoring.io.files import read_predictions, write_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.io.predictions import Predictions, mean_pose
 
 LSP = ("--data", "lsp", "--split", "test")
 

@@ -10,8 +10,7 @@ from posekit.data import open_people
 from posekit.errors import PredictionsError
 from posekit.scoring.compare import PairedComparison
 from posekit.scoring.io.files import read_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.score import score
 from posekit.skeletons import MPII16
 

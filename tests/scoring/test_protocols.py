@@ -1,14 +1,17 @@
 """The conventions in use give the figures that are published for the same predictions."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.io import loadmat
 
 from posekit.data import open_people
+from posekit.errors import PredictionsError
 from posekit.scoring.io.files import read_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
-from posekit.scoring.protocols import conventions, conventions_table
+from posekit.scoring.io.predictions import Predictions, mean_pose
+from posekit.scoring.protocols import conventions, conventions_table, detect_base
 from posekit.scoring.score import score
 from posekit.skeletons import MPII16
 
@@ -76,3 +79,27 @@ def test_conventions_of_lsp_and_their_table(real_data):
     assert lines[0].startswith("lsp test, 1,000 ")
     assert len(lines) == len(rows) + 2
     assert lines[2].split()[0] == f"{scores.pooled_mean:.3f}"
+
+
+def test_the_published_hourglass_predictions_count_from_1(real_data, mpii):
+    path = real_data / "mpii" / "predictions" / "valid-ours.h5"
+    found = detect_base(mpii, lambda base: read_predictions(path, base=base), "valid-ours.h5")
+    assert found.base == 1
+    assert found.auc[1] == pytest.approx(59.69, abs=0.01)
+    assert found.auc[0] < 59.69 - found.difference.low
+    assert re.search(r" 1\b.*AUC 59\.69,", str(found))
+
+
+def test_tompsons_predictions_count_from_1(real_data, mpii):
+    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
+    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64)
+    plain = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
+    assert detect_base(mpii, lambda base: replace(plain, joints=joints - base), "tompson").base == 1
+    assert detect_base(mpii, lambda base: replace(plain, joints=joints - 1 - base), "tompson, shifted").base == 0
+
+
+def test_no_base_is_detected_on_random_joints(mpii):
+    joints = np.random.default_rng(0).uniform(0, 900, mpii.joints.shape)
+    plain = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
+    with pytest.raises(PredictionsError, match=r"^rubbish\.h5: .*AUC 0\.19 .* 0\.19 .*--base 1"):
+        detect_base(mpii, lambda base: replace(plain, joints=joints - base), "rubbish.h5")

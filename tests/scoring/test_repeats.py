@@ -5,8 +5,7 @@ import pytest
 
 from posekit.data import open_people
 from posekit.metrics import KINDS
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.repeats import DOUBLE, INVERSIONS, MEAN, PoseRepeats, Spread, differences_table, scores_table
 from posekit.scoring.score import score
 

@@ -26,9 +26,8 @@ from posekit.lab.release.card import (
 from posekit.models import ModelInfo, load_weights, save_weights
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
-from posekit.scoring.calibrate import calibrate
-from posekit.scoring.directions import DIRECTIONS, EVERYBODY, by_direction, limb_joints, torso_angles
-from posekit.scoring.markdown import markdown_table
+from posekit.scoring.analysis import DIRECTIONS, EVERYBODY, by_direction, calibrate, limb_joints, torso_angles
+from posekit.scoring.repeats import markdown_table
 from posekit.scoring.score import Scores, score
 
 _VIEWS = {"one view": PLAIN, "one view, mirrored": TestTimeAugmentation(flip=True), "six scales, mirrored": PYRAMID}

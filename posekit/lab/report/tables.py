@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from posekit.metrics import KINDS
+from posekit.scoring.analysis import by_direction, limb_joints
 from posekit.scoring.compare import PairedComparison
-from posekit.scoring.directions import by_direction, limb_joints
 from posekit.scoring.score import Scores
 
 # Attributes of `DoubleCounting`, with the column titles of the table.

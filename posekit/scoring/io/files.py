@@ -7,10 +7,9 @@ from posekit.files import atomic_write
 from posekit.people import People
 from posekit.scoring.io.coco import COCO_BASE, read_results, write_results
 from posekit.scoring.io.hdf5 import hdf5_base, read_hdf5, write_hdf5
-from posekit.scoring.io.matlab import read_matlab
+from posekit.scoring.io.matlab import read_matlab, write_submission
 from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.io.submission import write_submission
-from posekit.scoring.io.table import write_table
+from posekit.scoring.io.tables import write_table
 from posekit.skeletons import MPII16, Skeleton
 
 _HDF5 = (".h5", ".hdf5")
@@ -94,7 +93,7 @@ def write_predictions(path: str | Path, predictions: Predictions, *, people: Peo
     .h5     all fields of `Predictions`; the only format with dataset, split, skeleton and peaks
     .json   COCO results, with each person's ``index`` and ``image``
     .csv    one row ``index,image,joint,x,y,score`` per joint
-    .mat    ``pred`` in the format of MPII's official evaluation, 1-based (see `submission`)
+    .mat    ``pred`` in the format of MPII's official evaluation, 1-based (see `matlab`)
     ======  ==========================================================================================
 
     Parameters

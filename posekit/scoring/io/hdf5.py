@@ -15,7 +15,7 @@ import numpy as np
 
 from posekit import __version__
 from posekit.errors import DataError, PredictionsError
-from posekit.scoring.io.predictions import Predictions, checked_index, checked_joints, resolve_base
+from posekit.scoring.io.predictions import ImagePeople, Predictions, checked_index, checked_joints, resolve_base
 from posekit.skeletons import Skeleton
 
 _DTYPE_KINDS = {"preds": "fiu", "scores": "fiu", "index": "iu", "peaks": "fiu", "heights": "fiu"}
@@ -41,6 +41,35 @@ def write_hdf5(path: Path, predictions: Predictions, *, beside: Mapping[str, np.
         )
         file.update(beside or {})
     path.write_bytes(content.getvalue())
+
+
+def write_images_hdf5(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton) -> None:
+    """Write posekit's ``predictions.h5`` with the additional arrays ``image``, ``person``, ``size`` and ``box``.
+
+    The N rows are the people of all images in order: ``image`` (N,) is the image's path, ``person`` (N,) the person's number in the
+    image, ``size`` (N, 2) the image's width and height, and ``box`` (N, 3) the centre x, centre y and side of the person's box.
+    ``index`` is 0 to N - 1, and the attribute ``dataset`` is ``photographs``, because the people are in no annotated data set.
+    `read_predictions` reads the file, without the additional arrays.
+    """
+    joints = np.concatenate([np.empty((0, len(skeleton), 2)), *(people.joints for people in images)])
+    scores = np.concatenate([np.empty((0, len(skeleton))), *(people.scores for people in images)])
+    paths = []
+    numbers = []
+    sizes = []
+    boxes = []
+    for people in images:
+        for number, box in enumerate(people.boxes, 1):
+            paths.append(people.image)
+            numbers.append(number)
+            sizes.append((people.width, people.height))
+            boxes.append((*box.centre, box.side))
+    beside = {
+        "image": np.array(paths, h5py.string_dtype()),
+        "person": np.array(numbers, np.int64),
+        "size": np.array(sizes, np.int64).reshape(-1, 2),
+        "box": np.array(boxes, np.float64).reshape(-1, 3),
+    }
+    write_hdf5(path, Predictions(joints, scores, np.arange(len(joints)), skeleton, dataset="photographs"), beside=beside)
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:

@@ -1,4 +1,4 @@
-"""Predicted joints of N people, and checks used by all file formats."""
+"""Predicted joints of annotated people or of the people in one image, and checks used by all file formats."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import PredictionsError
+from posekit.geometry import Box
 from posekit.metrics.pck import require_shape
 from posekit.people import People
 from posekit.skeletons import Skeleton, joint_mapping
@@ -81,6 +82,79 @@ class Predictions:
     def _joint_columns(self) -> tuple[str, ...]:
         """Names of the arrays that have a joint axis."""
         return ("joints", "scores") if self.peaks is None else ("joints", "scores", "peaks", "heights")
+
+
+@dataclass(frozen=True)
+class ImagePeople:
+    """People predicted in one image without annotations.
+
+    The people are numbered from 1 in the order of their boxes.
+
+    Parameters
+    ----------
+    image : str
+        Path of the image, as given by the user.
+    width, height : int
+        Size in pixels of the image as displayed.
+    joints : (P, K, 2) float64
+        Image pixels, 0-based; NaN where nothing could be predicted.
+    scores : (P, K) float64
+        Score of each joint.
+    boxes : tuple of Box
+        The P boxes in which the joints were predicted.
+
+    Raises
+    ------
+    ValueError
+        If the arrays' shapes do not match.
+    """
+
+    image: str
+    width: int
+    height: int
+    joints: np.ndarray
+    scores: np.ndarray
+    boxes: tuple[Box, ...]
+
+    def __post_init__(self):
+        if self.joints.shape != (*self.scores.shape, 2) or len(self.boxes) != len(self.scores) or self.scores.ndim != 2:
+            raise ValueError(
+                f"people of an image: expected joints (P, K, 2), scores (P, K) and P boxes, got {self.joints.shape}, "
+                f"{self.scores.shape} and {len(self.boxes)}"
+            )
+
+    def rounded(self) -> np.ndarray:
+        """(P, K, 3) float64 array: x, y and score of each joint, rounded to 4 decimal places."""
+        return np.concatenate([self.joints, self.scores[..., None]], -1).round(4)
+
+
+def mean_pose(train: People, people: People) -> Predictions:
+    """Predict the mean pose of the training people for each person, scaled to the person's box.
+
+    Parameters
+    ----------
+    train : People
+        Training people. Their labelled joints are averaged in coordinates relative to each person's box.
+    people : People
+        People for whom the pose is predicted; only their boxes are used.
+
+    Returns
+    -------
+    Predictions : in the skeleton of `people`; NaN for joints that are not labelled for any training person.
+
+    Raises
+    ------
+    DataError
+        If the skeletons of `train` and `people` have no joint in common.
+    """
+    train = train.mapped_to(people.skeleton)
+    relative = (train.joints - train.centres[:, None]) / train.sides[:, None, None]
+    total = (relative * train.labelled[..., None]).sum(0)
+    count = train.labelled.sum(0)[:, None]
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    joints = people.centres[:, None] + mean * people.sides[:, None, None]
+    scores = np.full(people.labelled.shape, np.nan)
+    return Predictions(joints, scores, np.arange(len(people)), people.skeleton, people.name, people.split)
 
 
 def checked_joints(path: str | Path, array: np.ndarray, skeleton: Skeleton, *, sizes: tuple[int, ...] = (2,)) -> np.ndarray:

@@ -12,8 +12,7 @@ from posekit.images import write_image
 from posekit.people import People
 from posekit.prediction.predictor import Predictor
 from posekit.scoring.io.files import write_predictions
-from posekit.scoring.io.predictions import Predictions
-from posekit.scoring.mean_pose import mean_pose
+from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.metrics_file import write_metrics
 from posekit.scoring.score import Scores, score
 from posekit.tasks.pose.build import build_engine, build_people

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from posekit.geometry import Box
-from posekit.scoring.io.coco_dataset import joints_extent, write_dataset
-from posekit.scoring.io.deeplabcut import write_deeplabcut
+from posekit.scoring.io.coco import joints_extent, write_dataset
 from posekit.scoring.io.files import read_predictions
-from posekit.scoring.io.image_poses import ImagePeople, write_images_hdf5, write_long, write_wide
+from posekit.scoring.io.hdf5 import write_images_hdf5
+from posekit.scoring.io.predictions import ImagePeople
+from posekit.scoring.io.tables import write_deeplabcut, write_long, write_wide
 from posekit.skeletons import Skeleton
 
 SKELETON = Skeleton("two", ("head", "left_hand"), (("head", "left_hand"),))
