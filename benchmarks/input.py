@@ -23,7 +23,7 @@ from posekit.errors import ImageError
 from posekit.heatmaps import STRIDE, encode
 from posekit.machine import processors
 from posekit.models import normalise
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import People
 
 _BATCH = 32

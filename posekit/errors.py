@@ -1,5 +1,6 @@
-"""Errors that a user can cause. Commands print such an error as one line, without a traceback."""
+"""Errors that a user can cause, and checks that raise errors. Commands print an error as one line, without a traceback."""
 
+from functools import cache
 from typing import Any
 
 
@@ -49,3 +50,33 @@ def require(condition: bool, key: str, value: Any, expected: str) -> None:
 def choose(key: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise `ConfigError` unless the value of the setting `key` is one of the choices."""
     require(value in choices, key, value, "one of " + ", ".join(choices))
+
+
+def require_array(name: str, array: Any, shape: tuple, dtype: str = "") -> None:
+    """Raise `ValueError` unless an array has the given shape and dtype.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array in the error message.
+    array : numpy.ndarray or torch.Tensor
+    shape : tuple of int or str
+        Expected shape. A letter stands for any size; the same letter always stands for the same size.
+    dtype : str
+        Expected dtype name or its first letters, such as "float32" or "float"; by default, any dtype.
+    """
+    actual = tuple(array.shape)
+    expected = tuple(shape)
+    if len(actual) == len(shape):
+        sizes = dict(zip(shape, actual, strict=True))
+        expected = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
+    if actual != expected:
+        raise ValueError(f"{name}: expected {str(shape).replace(chr(39), '')}, got {actual}")
+    actual_dtype = _dtype_name(array.dtype)
+    if not actual_dtype.startswith(dtype):
+        raise ValueError(f"{name}: expected {dtype}, got {actual_dtype}")
+
+
+@cache  # str(dtype) is slow in numpy, and the arrays of every crop are checked
+def _dtype_name(dtype) -> str:
+    return str(dtype).removeprefix("torch.")

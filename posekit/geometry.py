@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from posekit.errors import BoxError
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Read and write images, and read image sizes.
+"""Import OpenCV for all of posekit, read and write images, and read image sizes.
 
 Images are rotated according to their EXIF orientation. Each kind of bad file has a specific error.
 """
@@ -14,9 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from posekit.errors import ImageError
+from posekit.errors import ImageError, PosekitError
 from posekit.files import atomic_write
-from posekit.opencv import cv2
+
+try:
+    import cv2
+except ImportError as error:
+    raise PosekitError(
+        f"OpenCV cannot be imported ({error}); install the missing system libraries "
+        "(Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), or replace the Python package: "
+        "pip uninstall opencv-python; pip install opencv-python-headless"
+    ) from error
+
+# DataLoader workers already run in parallel, and OpenCV's thread pool does not survive a fork: a worker that used it would hang.
+cv2.setNumThreads(1)
 
 if TYPE_CHECKING:
     from PIL.Image import Image

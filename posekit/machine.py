@@ -64,7 +64,7 @@ def describe_software() -> dict[str, str | None]:
     import numpy as np
     import torch
 
-    from posekit.opencv import cv2
+    from posekit.images import cv2
 
     return {
         "posekit": __version__,

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from posekit.arrays import require_array
-from posekit.errors import DataError
+from posekit.errors import DataError, require_array
 from posekit.geometry import Box, Crop
 from posekit.images import decode_reduced, read_data
 from posekit.skeletons import Skeleton, joint_mapping

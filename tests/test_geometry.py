@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from posekit.errors import BoxError
 from posekit.geometry import Box, Crop
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.skeletons import LSP14
 
 

@@ -9,7 +9,7 @@ import pytest
 import posekit
 
 BASE = {
-    "errors", "opencv", "files", "machine", "skeletons", "geometry", "images", "matlab", "arrays", "people", "weights", "choices",
+    "errors", "files", "machine", "skeletons", "geometry", "images", "matlab", "people", "weights", "choices",
     "command_line",
 }  # fmt: skip
 TASKS = {"tasks.pose", "tasks.classifier", "tasks.person_finder"}
@@ -97,8 +97,8 @@ def _problem(room: str, parts: tuple[str, ...], module: str, *, at_module_level:
         return None
     if package in DOES_WITHOUT.get(room, ()):
         return f"{room} does without {package}"
-    if package == "cv2" and room != "opencv":
-        return "OpenCV is imported from posekit.opencv"
+    if package == "cv2" and room != "images":
+        return "OpenCV is imported from posekit.images"
     if package == "matplotlib" and at_module_level:
         return "matplotlib is imported inside the functions that draw"
     return None
@@ -162,7 +162,7 @@ def test_layers_are_a_ladder():
         ("tasks/__init__.py", "from posekit.tasks.pose import build", "1: tasks may not import tasks.pose"),
         ("lab/report/write.py", "from posekit.cli import eval", "1: lab may not import cli"),
         ("cli/eval.py", "from posekit.cli.predict import inputs", "1: the command eval may not import the command predict"),
-        ("heatmaps.py", "import cv2", "1: OpenCV is imported from posekit.opencv"),
+        ("heatmaps.py", "import cv2", "1: OpenCV is imported from posekit.images"),
         (
             "drawing/loss.py",
             "try:\n    from matplotlib import pyplot\nexcept ImportError:\n    pass",

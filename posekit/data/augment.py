@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.arrays import require_array
+from posekit.errors import require_array
 from posekit.errors import require
 from posekit.geometry import Box, Crop
 from posekit.people import Person

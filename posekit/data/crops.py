@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from posekit.arrays import require_array
+from posekit.errors import require_array
 from posekit.data import augment
 from posekit.data.augment import Sample
 from posekit.errors import BoxError, DataError, ImageError

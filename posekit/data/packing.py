@@ -31,7 +31,7 @@ from posekit.files import atomic_write
 from posekit.geometry import Box
 from posekit.images import read_image
 from posekit.machine import processors
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import People, Person
 
 _JPEG_START = b"\xff\xd8"

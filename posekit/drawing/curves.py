@@ -29,7 +29,7 @@ from posekit.drawing.style import (
     name_rows,
     shortened,
 )
-from posekit.metrics.reliability import reliability_bins
+from posekit.metrics.calibration import reliability_bins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +154,7 @@ def reliability(scores: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> "Fi
     correct : bool, the same shape
         True where the joint is correct.
     bins : int
-        Number of bins, each with the same number of joints; see `posekit.metrics.reliability.reliability_bins`.
+        Number of bins, each with the same number of joints; see `posekit.metrics.calibration.reliability_bins`.
     """
     binned = reliability_bins(scores, correct, bins)
     figure, (above, below) = canvas(3.0, rows=2, sharex=True, height_ratios=(3, 1))

@@ -6,7 +6,7 @@ import numpy as np
 
 from posekit.drawing.pose import DARK, FONT, MIDDLE, contact_sheet, draw_pose, side_colour
 from posekit.geometry import Box, Crop
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import Person
 from posekit.skeletons import Skeleton
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from posekit.arrays import require_array
+from posekit.errors import require_array
 from posekit.geometry import Box
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.skeletons import Skeleton
 
 # BGR.

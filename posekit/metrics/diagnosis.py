@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.errors import require_array
 from posekit.metrics.bootstrap import in_percent
-from posekit.metrics.pck import pck, require_shape
+from posekit.metrics.pck import pck
 
 KINDS = ("good", "jitter", "inversion", "miss")
 
@@ -116,7 +117,7 @@ def diagnose(
     truth = np.asarray(truth_NK2)
     counted = np.asarray(counted_NK)
     flip = np.asarray(flip_order_K)
-    require_shape("flip_order", flip, own.counts.shape)
+    require_array("flip_order", flip, own.counts.shape)
     both_counted = counted & counted[:, flip] & (flip != np.arange(len(flip)))
     opposite = pck(pred, truth[:, flip], both_counted, reference_size_N=reference_size_N, threshold=threshold)
     exchanged = pck(pred[:, flip], truth, counted, reference_size_N=reference_size_N, threshold=threshold)

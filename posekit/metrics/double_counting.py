@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.errors import require_array
 from posekit.metrics.bootstrap import in_percent
-from posekit.metrics.pck import pck, require_shape
+from posekit.metrics.pck import pck
 
 FINDINGS = ("double", "top_right", "other_right", "only_other_right", "other_opposite")
 
@@ -155,7 +156,7 @@ def double_counting(
     min_distance = threshold if min_distance is None else min_distance
     _require_maps(peaks, heights)
     top = pck(peaks[:, :, 0], truth, counted, reference_size_N=reference_size_N, threshold=threshold)
-    require_shape("flip_order", flip, top.counts.shape)
+    require_array("flip_order", flip, top.counts.shape)
     to_first = _distances(peaks, peaks[:, :, 0], np.isfinite(top.errors), reference_size_N)
     to_truth = _distances(peaks, truth, counted, reference_size_N)
     paired = flip != np.arange(len(flip))
@@ -178,7 +179,7 @@ def double_counting(
 def _require_maps(peaks: np.ndarray, heights: np.ndarray) -> None:
     if peaks.ndim != 4 or peaks.shape[2] == 0 or peaks.shape[3] != 2:
         raise ValueError(f"peaks: expected (N, K, P, 2) with P at least 1, got {peaks.shape}")
-    require_shape("heights", heights, peaks.shape[:3])
+    require_array("heights", heights, peaks.shape[:3])
     if (heights[..., 1:] > heights[..., :-1]).any():
         raise ValueError("heights: expected each heatmap's peaks in descending order of height")
 

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from posekit.errors import require_array
 from posekit.metrics.bootstrap import in_percent
-from posekit.metrics.pck import pck, require_shape
+from posekit.metrics.pck import pck
 
 # The first six of the ten keypoint metrics that pycocotools returns, in that order.
 _NAMES = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR")
@@ -40,10 +41,10 @@ def oks(pred_NK2: ArrayLike, truth_NK2: ArrayLike, labelled_NK: ArrayLike, *, ar
     """
     area = np.asarray(area_N, dtype=np.float64)
     sigmas = np.asarray(sigmas_K, dtype=np.float64)
-    require_shape("area", area, np.shape(pred_NK2)[:1])
+    require_array("area", area, np.shape(pred_NK2)[:1])
     lengths = np.sqrt(np.where(area > 0, area, np.nan))
     distances = pck(pred_NK2, truth_NK2, labelled_NK, reference_size_N=lengths)
-    require_shape("sigmas", sigmas, distances.counts.shape)
+    require_array("sigmas", sigmas, distances.counts.shape)
     with np.errstate(over="ignore"):  # predictions may be arbitrarily large
         similarity = np.exp(-((distances.errors / (2 * sigmas)) ** 2) / 2)
     total = np.where(distances.counted, similarity, 0.0).sum(1)
@@ -128,9 +129,9 @@ def average_precision(
     area = np.asarray(area_N, dtype=np.float64)
     image = np.asarray(image_N)
     similarity = oks(pred, truth, labelled, area_N=area, sigmas_K=sigmas_K)
-    require_shape("visible", visible, labelled.shape)
-    require_shape("score", score, area.shape)
-    require_shape("image", image, area.shape)
+    require_array("visible", visible, labelled.shape)
+    require_array("score", score, area.shape)
+    require_array("image", image, area.shape)
     annotated = np.any(labelled, axis=1)
     finite = np.all(np.isfinite(pred), axis=-1)
     predicted = annotated & np.any(finite, axis=1)

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.errors import require_array
 from posekit.metrics import bootstrap
 from posekit.metrics.bootstrap import Difference, in_percent
 from posekit.skeletons import Skeleton
@@ -284,7 +285,7 @@ def _n_correct(repeats: Sequence[PCK], joints: Sequence[int] | None) -> np.ndarr
 def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:
     if a.threshold != b.threshold:
         raise ValueError(f"b: expected threshold {a.threshold}, got {b.threshold}")
-    require_shape("b", b.errors, a.errors.shape)
+    require_array("b", b.errors, a.errors.shape)
     differ = (a.counted ^ b.counted)[:, _columns(joints)]
     if differ.any():
         raise ValueError(f"b: expected the same evaluated joints as in a, but {differ.sum()} are evaluated in only one of them")
@@ -328,8 +329,8 @@ def _relative_errors(
     truth, counted = _checked(truth_NK2, counted_NK)
     pred = np.asarray(pred_NK2, dtype=np.float64)
     reference = np.asarray(reference_N, dtype=np.float64)
-    require_shape("pred", pred, truth.shape)
-    require_shape(reference_name, reference, truth.shape[:1])
+    require_array("pred", pred, truth.shape)
+    require_array(reference_name, reference, truth.shape[:1])
     if not (_finite(truth) | ~counted).all():
         raise ValueError("truth: expected finite coordinates where counted is True, got NaN or infinity")
     usable = np.isfinite(reference) & (reference > 0)
@@ -355,13 +356,7 @@ def _checked(truth_NK2: ArrayLike, counted_NK: ArrayLike, joints: int | None = N
     counted = np.asarray(counted_NK)
     if truth.ndim != 3 or truth.shape[2] != 2 or joints not in (None, truth.shape[1]):
         raise ValueError(f"truth: expected (N, {'K' if joints is None else joints}, 2), got {truth.shape}")
-    require_shape("counted", counted, truth.shape[:2])
+    require_array("counted", counted, truth.shape[:2])
     if counted.dtype != bool:
         raise ValueError(f"counted: expected bool, got {counted.dtype}")
     return truth, counted
-
-
-def require_shape(name: str, array: np.ndarray, expected: tuple) -> None:
-    """Raise `ValueError` with the array's name if its shape is not `expected`."""
-    if array.shape != expected:
-        raise ValueError(f"{name}: expected {expected}, got {array.shape}")

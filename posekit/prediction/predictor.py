@@ -18,7 +18,7 @@ from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box, Crop
 from posekit.images import read_image
 from posekit.models import StackedHourglass, load_weights
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import People
 from posekit.prediction.backends import Backend, find_device, open_backend, read_onnx
 from posekit.prediction.onnx import decode_maps

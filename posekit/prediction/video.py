@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import ImageError, OutputError
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 # Silence FFmpeg, which prints every damaged block to stderr; posekit raises its own errors. Set before OpenCV opens a video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

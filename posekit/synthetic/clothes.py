@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 AROUND = 64
 _FRONT = AROUND // 2

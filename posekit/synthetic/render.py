@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.synthetic.clothes import AROUND, Outfit
 
 SUPERSAMPLING = 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.synthetic.body import turn
 from posekit.synthetic.clothes import cloth_colour, pattern
 from posekit.synthetic.person import Actor, draw_actor

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from posekit.models import ModelInfo
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction import predictor
 from posekit.skeletons import Skeleton
 

@@ -10,7 +10,7 @@ import pytest
 
 from posekit.data.labelled_images import open_images
 from posekit.errors import DataError
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 CIFAR10 = [f"thing{k}" for k in range(10)]
 CIFAR100 = [f"fine_{k}" for k in range(100)]

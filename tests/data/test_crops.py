@@ -27,7 +27,7 @@ from posekit.data.crops import (
 )
 from posekit.errors import DataError
 from posekit.geometry import Box, Crop
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.skeletons import LSP14
 from tests.fixtures.people import make_people
 

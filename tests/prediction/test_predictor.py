@@ -12,7 +12,7 @@ from posekit.errors import BoxError, ConfigError, DataError, ImageError, Weights
 from posekit.geometry import Box, Crop
 from posekit.metrics.calibration import Calibration
 from posekit.models import ModelInfo, StackedHourglass, save_weights
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction import predictor
 from posekit.prediction.pose import Pose
 from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from posekit.errors import ImageError, OutputError
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction import video
 from posekit.prediction.video import CODECS, VideoReader, VideoWriter
 

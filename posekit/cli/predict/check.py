@@ -10,7 +10,7 @@ import torch
 from posekit import __version__
 from posekit.errors import WeightsError
 from posekit.geometry import Box
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import load
 from posekit.skeletons import MPII16, joint_mapping

@@ -17,7 +17,7 @@ from posekit.drawing.pose import MIDDLE, WRONG
 from posekit.errors import OutputError
 from posekit.files import writable_folder
 from posekit.geometry import Box
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction.pose import Pose
 from posekit.prediction.smoothing import Smoother
 from posekit.prediction.tracking import Tracked, Tracker, new_boxes

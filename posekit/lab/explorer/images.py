@@ -11,7 +11,7 @@ from posekit.drawing.penalty import overlay_heatmap
 from posekit.drawing.pose import draw_pose
 from posekit.drawing.style import BLUE, PALE, RED, SKY
 from posekit.lab.explorer.state import ExplorerState, Rectangle, person_box
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 # Displayed sizes in pixels: side of the crop, side of the maps, longer side of the whole image.
 CROP, MAP, WHOLE = 512, 320, 512

@@ -31,7 +31,7 @@ from posekit.lab.report.people import (
 )
 from posekit.lab.report.sections import all_sections
 from posekit.lab.report.tables import facts, interval, number, unit
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import People
 from posekit.scoring.score import Scores
 from posekit.skeletons import Skeleton, joint_mapping

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.errors import PredictionsError
+from posekit.errors import PredictionsError, require_array
 from posekit.geometry import Box
-from posekit.metrics.pck import require_shape
 from posekit.people import People
 from posekit.skeletons import Skeleton, joint_mapping
 
@@ -50,13 +49,13 @@ class Predictions:
 
     def __post_init__(self):
         n, k = len(self.index), len(self.skeleton)
-        require_shape("joints", self.joints, (n, k, 2))
-        require_shape("scores", self.scores, (n, k))
-        require_shape("index", self.index, (n,))
+        require_array("joints", self.joints, (n, k, 2))
+        require_array("scores", self.scores, (n, k))
+        require_array("index", self.index, (n,))
         if self.peaks is not None and self.heights is not None:
             count = self.heights.shape[-1:]
-            require_shape("heights", self.heights, (n, k, *count))
-            require_shape("peaks", self.peaks, (n, k, *count, 2))
+            require_array("heights", self.heights, (n, k, *count))
+            require_array("peaks", self.peaks, (n, k, *count, 2))
         elif self.peaks is not None or self.heights is not None:
             raise ValueError("peaks and heights: expected both or neither")
 

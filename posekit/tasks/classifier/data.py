@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from posekit.data.crops import Failure, TensorBatch
 from posekit.data.labelled_images import ImageFiles, LabelledImages
 from posekit.errors import ImageError
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 IGNORED = -100
 """Label of images that could not be read; the losses ignore this label."""

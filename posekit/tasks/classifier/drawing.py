@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from posekit.drawing.pose import contact_sheet
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 _TILE = 160
 _COLUMNS = 8

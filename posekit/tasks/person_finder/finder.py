@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from posekit.geometry import Box
 from posekit.metrics import square_iou
 from posekit.models import load_weights, normalise
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.prediction.backends import find_device
 from posekit.prediction.detect import BOX_MARGIN
 from posekit.prediction.pose import distinct

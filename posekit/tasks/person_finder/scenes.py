@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from posekit.data.crops import Failure, TensorBatch
 from posekit.errors import ImageError
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.people import People
 from posekit.synthetic.scene import draw_background
 

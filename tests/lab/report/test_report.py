@@ -15,7 +15,7 @@ from posekit.images import write_image
 from posekit.lab.report import sections, tables
 from posekit.lab.report.people import SMALL, data_uri, mean_errors, rank_by_error, read_person_images, select_double_counted
 from posekit.lab.report.write import write_report
-from posekit.opencv import cv2
+from posekit.images import cv2
 from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.score import score

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posekit.opencv import cv2
+from posekit.images import cv2
 
 CLASSES = ("blue", "green", "red")
 CLASSIFIER = """
