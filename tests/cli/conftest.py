@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from posekit.models import ModelInfo
 from posekit.images import cv2
+from posekit.models import ModelInfo
 from posekit.prediction import predictor
 from posekit.skeletons import Skeleton
 

@@ -10,8 +10,8 @@ from posekit.cli.predict import main, video
 from posekit.cli.predict.video import predict_video
 from posekit.errors import ImageError, OutputError
 from posekit.geometry import Box
-from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.images import cv2
+from posekit.models import ModelInfo, StackedHourglass, save_weights
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.video import VideoReader, VideoWriter

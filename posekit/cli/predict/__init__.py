@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.choices import BACKENDS, PRECISIONS
-from posekit.command_line import box, not_negative, probability, run_command, sigterm_interrupts
+from posekit.command_line import box, new_parser, not_negative, probability, run_command, sigterm_interrupts
 from posekit.weights import DEFAULT
 
 _DESCRIPTION = """\
@@ -118,101 +118,72 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "inputs",
-        nargs="*",
-        metavar="INPUT",
+    parser = new_parser(prog, _DESCRIPTION, _EPILOG)
+    add = parser.add_argument
+    add(
+        "inputs", nargs="*", metavar="INPUT",
         help='image, folder of images (without its subfolders), quoted pattern such as "shots/*.jpg", video, or webcam number',
-    )
-    parser.add_argument(
-        "--weights",
-        default=DEFAULT,
-        metavar="W",
+    )  # fmt: skip
+    add(
+        "--weights", default=DEFAULT, metavar="W",
         help="a weights file (.safetensors, .onnx) or the name of bundled weights (default: %(default)s)",
-    )
-    parser.add_argument("--check", action="store_true", help="report installed versions and run a test prediction; needs no INPUT")
+    )  # fmt: skip
+    add("--check", action="store_true", help="report installed versions and run a test prediction; needs no INPUT")
     _add_box_options(parser)
-    parser.add_argument("--smooth", action="store_true", help="videos only: smooth the keypoints over time (One-Euro filter)")
+    add("--smooth", action="store_true", help="videos only: smooth the keypoints over time (One-Euro filter)")
     _add_output_options(parser)
-    parser.add_argument(
-        "--decode",
-        choices=("dark", "quarter", "argmax"),
-        default="dark",
+    add(
+        "--decode", choices=("dark", "quarter", "argmax"), default="dark",
         help="method to read a joint's position from its heatmap (default: %(default)s)",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="inference backend (default: %(default)s)")
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="no",
+    )  # fmt: skip
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: %(default)s)")
+    add("--backend", choices=BACKENDS, default="auto", help="inference backend (default: %(default)s)")
+    add(
+        "--precision", choices=PRECISIONS, default="no",
         help="numeric precision in PyTorch; no means float32 (default: %(default)s)",
-    )
+    )  # fmt: skip
     return parser
 
 
 def _add_box_options(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--box",
-        dest="boxes",
-        action="append",
-        type=box,
-        metavar="x,y,w,h",
+        "--box", dest="boxes", action="append", type=box, metavar="x,y,w,h",
         help="rectangle around one person, in pixels: left, top, width, height; repeat the option for more people",
-    )
+    )  # fmt: skip
     source.add_argument(
-        "--boxes",
-        dest="boxes_file",
-        type=Path,
-        metavar="FILE",
+        "--boxes", dest="boxes_file", type=Path, metavar="FILE",
         help="file with the people's boxes for each image, .json or .csv (see below)",
-    )
+    )  # fmt: skip
     source.add_argument(
-        "--detect",
-        type=_detector,
-        metavar="D",
+        "--detect", type=_detector, metavar="D",
         help="person detector: self (posekit's own), MODEL.onnx (a detector file, see below), or none (one person fills the image) "
         "(default: self)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--min-box-score",
-        type=float,
-        default=0.5,
-        metavar="S",
+        "--min-box-score", type=float, default=0.5, metavar="S",
         help="ignore boxes from --boxes and --detect MODEL.onnx that score below S; boxes without a score count as 1 "
         "(default: %(default)s)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--refine",
-        type=not_negative,
-        default=1,
-        metavar="N",
+        "--refine", type=not_negative, default=1, metavar="N",
         help="images only: to correct inexact boxes, repeat the prediction N times, each time in a box around the joints "
         "just found (default: %(default)s)",
-    )
+    )  # fmt: skip
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="output folder (default: %(default)s)")
     parser.add_argument(
-        "--save",
-        action="extend",
-        type=_kinds,
-        metavar="KIND",
-        help=f"what to write (see below); separate several with commas or repeat the option: "
+        "--save", action="extend", type=_kinds, metavar="KIND",
+        help="what to write (see below); separate several with commas or repeat the option: "
         f"{', '.join((*LISTINGS, *PICTURES))} (default: {','.join(DEFAULT_KINDS)})",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--min-score",
-        type=probability,
-        metavar="S",
+        "--min-score", type=probability, metavar="S",
         help="omit joints that score below S from overlays and dataset.json; the other files contain all joints (default: "
         f"{PROBABILITY_THRESHOLD} for weights whose scores are probabilities, {PEAK_THRESHOLD} for other weights)",
-    )
+    )  # fmt: skip
 
 
 def _detector(text: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from posekit import __version__
 from posekit.cli.predict import LISTINGS, PICTURES
-from posekit.cli.predict.people import ImagePrediction
+from posekit.cli.predict.images import ImagePrediction
 from posekit.command_line import numbered
 from posekit.drawing.labels import draw_numbers
 from posekit.drawing.maps import heatmap_figure
@@ -21,9 +21,10 @@ from posekit.images import write_image
 from posekit.prediction.person_view import run_model
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
-from posekit.scoring.io.coco_dataset import coco_category, joints_extent, write_dataset
-from posekit.scoring.io.deeplabcut import write_deeplabcut
-from posekit.scoring.io.image_poses import ImagePeople, write_images_hdf5, write_long, write_wide
+from posekit.scoring.io.coco import joints_extent, write_dataset
+from posekit.scoring.io.hdf5 import write_images_hdf5
+from posekit.scoring.io.predictions import ImagePeople
+from posekit.scoring.io.tables import write_deeplabcut, write_long, write_wide
 
 _PERSON = ".person-"
 _TABLES = {"csv": write_long, "wide": write_wide, "dlc": write_deeplabcut, "h5": write_images_hdf5}
@@ -32,22 +33,9 @@ _TABLES = {"csv": write_long, "wide": write_wide, "dlc": write_deeplabcut, "h5":
 class Outputs:
     """Write the output files of the chosen kinds into one folder, without overwriting any input.
 
-    Parameters
-    ----------
-    folder : Path
-    kinds : sequence of str
-        Keys of `LISTINGS` and `PICTURES`.
-    images : sequence of Path
-        All images that will be predicted.
-    predictor : Predictor
-    weights : str
-        The predictor's weights, as given on the command line.
-    boxes_file : Path, optional
-        The file from which boxes were read; it is an input and therefore never overwritten.
-    min_score : float
-        Joints with lower scores are omitted from overlays and dataset.json.
-    show_boxes : bool
-        Whether to draw the boxes in overlays.
+    `kinds` are keys of `LISTINGS` and `PICTURES`; `images` are all images that will be predicted, `weights` the predictor's
+    weights as given on the command line. Weights, images and `boxes_file` are inputs. Joints that score less than `min_score` are
+    omitted from overlays and dataset.json; `show_boxes` adds the boxes to overlays.
 
     Raises
     ------
@@ -63,7 +51,7 @@ class Outputs:
         predictor: Predictor,
         *,
         weights: str,
-        boxes_file: Path | None = None,
+        boxes_file: Path | None,
         min_score: float,
         show_boxes: bool,
     ):
@@ -73,34 +61,33 @@ class Outputs:
         self._min_score = min_score
         self._show_boxes = show_boxes
         self._listings = {kind: self._folder / name for kind, name in LISTINGS.items() if kind in kinds}
-        inputs = {_key(path) for path in (*images, Path(weights))}
-        if boxes_file is not None:
-            inputs.add(_key(boxes_file))
+        inputs = {_key(path) for path in (*images, Path(weights), boxes_file) if path}
         for path in self._listings.values():
             if _key(path) in inputs:
                 raise OutputError(f"{path} is an input file and would be overwritten; choose another output folder with --out")
-        self._stems = _free_stems(images, self._folder, inputs)
+        self._names = _free_names(images, self._folder, inputs)
         self._people: list[ImagePeople] = []
         self._results: dict = {
             "info": {"posekit": __version__, "weights": weights, "decode": predictor.decode},
             "images": [],
             "annotations": [],
-            "categories": [coco_category(predictor.info.skeleton)],
+            "categories": [predictor.info.skeleton.coco_category],
         }
 
     def add(self, prediction: ImagePrediction) -> None:
         """Write the drawn outputs of one image, and remember its people for `finish`."""
         self._add_people(prediction)
-        stem = self._stems[prediction.path]
+        name = self._names[prediction.path]
+        image = prediction.reduced.image
         if "overlay" in self._kinds:
-            write_image(stem.with_name(stem.name + PICTURES["overlay"]), self._overlay(prediction.reduced_to_limit()))
+            write_image(self._folder / (name + PICTURES["overlay"]), self._overlay(prediction.reduced_to_limit()))
         for number, pose in enumerate(prediction.poses, 1):
-            name = f"{stem.name}{_PERSON}{number}"
+            person = f"{name}{_PERSON}{number}"
             if "crops" in self._kinds:
-                write_image(stem.with_name(name + PICTURES["crops"]), _crop(prediction.reduced.image, pose))
+                write_image(self._folder / (person + PICTURES["crops"]), _crop(image, pose))
             if "heatmaps" in self._kinds:
                 title = f"{prediction.path.name}, person {number}"
-                self._write_heatmaps(stem.with_name(name + PICTURES["heatmaps"]), title, prediction.reduced.image, pose)
+                self._write_heatmaps(self._folder / (person + PICTURES["heatmaps"]), title, image, pose)
 
     def _add_people(self, prediction: ImagePrediction) -> None:
         """Remember the people for the listings, with coordinates in pixels of the image file."""
@@ -137,17 +124,15 @@ class Outputs:
             with atomic_write(path) as unfinished:
                 self._write_listing(kind, unfinished)
             if not complete:
-                print(f"interrupted: {path} contains {len(self._people)} of {len(self._stems)} images", file=sys.stderr)
+                print(f"interrupted: {path} contains {len(self._people)} of {len(self._names)} images", file=sys.stderr)
 
     def print_summary(self) -> None:
         """Print the number of people found, and the files written."""
         people = sum(len(image.boxes) for image in self._people)
         print(f"people: {people}, images: {len(self._people)}")
         if not people:
-            print(
-                "no people found; give their boxes with --box, or for one person per image use --detect none",
-                file=sys.stderr,
-            )
+            advice = "give their boxes with --box, or for one person per image use --detect none"
+            print(f"no people found; {advice}", file=sys.stderr)
         written = list(map(str, self._listings.values()))
         written += [str(self._folder / f"*{ending}") for kind, ending in PICTURES.items() if kind in self._kinds]
         print("wrote " + ", ".join(written))
@@ -179,14 +164,14 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()  # some file systems ignore case
 
 
-def _free_stems(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, Path]:
-    """Map each image to the path, without ending, of its drawn outputs.
+def _free_names(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, str]:
+    """Map each image to the name, without ending, of its drawn outputs.
 
-    The file name is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or its outputs would overwrite an input.
+    The name is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or its outputs would overwrite an input.
     """
     person_inputs = [key for key in inputs if _PERSON in key]
     taken = set()
-    stems = {}
+    names = {}
     for image in images:
         for name in numbered(image.stem):
             key = _key(folder / name)
@@ -194,8 +179,8 @@ def _free_stems(images: Sequence[Path], folder: Path, inputs: Collection[str]) -
             if key not in taken and not overwrites:
                 break
         taken.add(key)
-        stems[image] = folder / name
-    return stems
+        names[image] = name
+    return names
 
 
 def _crop(image: np.ndarray, pose: Pose) -> np.ndarray:

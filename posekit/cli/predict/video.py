@@ -33,22 +33,9 @@ _OUTLINE = (30, 30, 30)
 class VideoSummary:
     """Result of predicting one video.
 
-    Parameters
-    ----------
-    frames : int
-        Number of frames written.
-    people : int
-        Number of tracked people (distinct ids).
-    skipped : int
-        Number of frames that could not be decoded.
-    uncertain : int
-        Number of frames in which a person is uncertain or lost.
-    fps : float
-        Processing speed in frames per second, including reading and writing.
-    codec : str
-        Codec of the annotated video, one of `posekit.prediction.video.CODECS`.
-    overlay, poses : Path
-        Paths of the annotated video and of the JSON lines.
+    `frames` is the number of frames written, `skipped` of frames that could not be decoded, and `uncertain` of frames in which a
+    person is uncertain or lost. `people` is the number of tracked people (distinct ids). `fps` is the processing speed in frames
+    per second, including reading and writing. `overlay` is the path of the annotated video, `poses` that of the JSON lines.
     """
 
     frames: int
@@ -56,7 +43,6 @@ class VideoSummary:
     skipped: int
     uncertain: int
     fps: float
-    codec: str
     overlay: Path
     poses: Path
 
@@ -83,7 +69,6 @@ def predict_video(
     smooth: bool = False,
     sure: float = 0.1,
     min_score: float = 0.1,
-    progress: bool = True,
 ) -> VideoSummary:
     """Predict and track the people in a video; write ``OUT/NAME.overlay.mp4`` and ``OUT/NAME.poses.jsonl``.
 
@@ -101,7 +86,7 @@ def predict_video(
     predictor : callable
         Function from (image, boxes) to one Pose per box, such as `posekit.prediction.predictor.Predictor`.
     source : str, Path or int
-        A video file, or the index of a webcam. NAME is the file's stem, or "webcam" and the index.
+        A video file, or the index of a webcam; see `output_name` for NAME.
     out : str or Path
         Output folder, created if needed.
     boxes : sequence of Box, optional
@@ -113,16 +98,8 @@ def predict_video(
         Interval, in frames, between calls of `detect`.
     smooth : bool
         Whether to smooth the keypoints over time; see `posekit.prediction.smoothing`.
-    sure : float
-        Joints with lower scores are ignored in tracking.
-    min_score : float
-        Joints with lower scores are not drawn.
-    progress : bool
-        Whether to show a progress bar if stderr is a terminal.
-
-    Returns
-    -------
-    VideoSummary
+    sure, min_score : float
+        Joints that score below `sure` are ignored in tracking; joints that score below `min_score` are not drawn.
 
     Raises
     ------
@@ -139,21 +116,29 @@ def predict_video(
     start = time.perf_counter()
     with VideoReader(source) as video, VideoWriter(overlay, video.fps, source=source) as writer, _JsonLines(poses) as lines:
         try:
-            for frame in tqdm(video, total=video.count, desc=name, unit="frame", disable=None if progress else True):
+            for frame in tqdm(video, total=video.count, desc=name, unit="frame", disable=None):
                 tracked = tracker.track(frame)
-                lines.add(_frame_to_dict(frame, tracked, tracker.lost))
+                people = [_person_to_dict(person) for person in tracked]
+                lines.add({"frame": frame.index, "time": round(frame.time, 6), "people": people, "lost": list(tracker.lost)})
                 writer.write(_annotate(frame.image, tracked, tracker.lost, min_score))
         finally:
-            _report_skipped(video)
+            for skipped in video.skipped:
+                frames = f"frame {skipped[0]}" if len(skipped) == 1 else f"frames {skipped[0]} to {skipped[-1]}"
+                print(f"skipped: {video.name}: {frames} cannot be decoded", file=sys.stderr)
     assert writer.codec is not None  # VideoReader raises if there is no frame
-    _report_codec(writer.path, writer.codec)
+    if writer.codec != next(iter(CODECS)):
+        preferred = next(iter(CODECS.values()))
+        print(
+            f"{overlay}: encoded as {CODECS[writer.codec]}, because this OpenCV build cannot encode {preferred}; "
+            "browsers may not play the video",
+            file=sys.stderr,
+        )
     return VideoSummary(
         frames=writer.frames,
-        people=tracker.people,
+        people=len(tracker.ids),
         skipped=sum(map(len, video.skipped)),
         uncertain=tracker.uncertain,
         fps=writer.frames / (time.perf_counter() - start),
-        codec=writer.codec,
         overlay=overlay,
         poses=poses,
     )
@@ -162,10 +147,7 @@ def predict_video(
 class _VideoTracker:
     """Predict and track the people in a video, frame by frame.
 
-    Attributes
-    ----------
-    uncertain : int
-        Number of frames so far in which a person is uncertain or lost.
+    `ids` are those of all people tracked so far; `uncertain` counts the frames so far in which a person is uncertain or lost.
     """
 
     def __init__(
@@ -184,14 +166,9 @@ class _VideoTracker:
         self._every = every
         self._tracker = Tracker(min_score=sure)
         self._smoother = Smoother(min_score=sure) if smooth else None
-        self._ids: set[int] = set()
+        self.ids: set[int] = set()
         self._frames = 0
         self.uncertain = 0
-
-    @property
-    def people(self) -> int:
-        """Number of people tracked so far (distinct ids)."""
-        return len(self._ids)
 
     @property
     def lost(self) -> list[int]:
@@ -205,7 +182,7 @@ class _VideoTracker:
         boxes += new_boxes(self._candidates(frame.image), boxes)
         poses = self._predictor(frame.image, boxes) if boxes else []
         tracked = self._tracker.update(poses, frame.time)
-        self._ids |= {person.id for person in tracked}
+        self.ids |= {person.id for person in tracked}
         if self.lost or not all(person.confident for person in tracked):
             self.uncertain += 1
         return self._smoother(tracked, frame.time) if self._smoother else tracked
@@ -252,11 +229,6 @@ class _JsonLines:
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"{self._path}: cannot be written ({error.strerror or error}); choose another output folder")
-
-
-def _frame_to_dict(frame: Frame, tracked: Sequence[Tracked], lost: Sequence[int]) -> dict:
-    people = [_person_to_dict(person) for person in tracked]
-    return {"frame": frame.index, "time": round(frame.time, 6), "people": people, "lost": list(lost)}
 
 
 def _person_to_dict(person: Tracked) -> dict:
@@ -310,19 +282,3 @@ def _draw_text(image: np.ndarray, text: str, anchor: tuple[float, float], colour
     for stroke_colour, stroke in ((_OUTLINE, 4), (colour, 2)):
         thickness = max(1, round(stroke * scale))
         cv2.putText(image, text, (left, bottom), _FONT, scale, stroke_colour, thickness, cv2.LINE_AA)
-
-
-def _report_skipped(video: VideoReader) -> None:
-    for skipped in video.skipped:
-        frames = f"frame {skipped[0]}" if len(skipped) == 1 else f"frames {skipped[0]} to {skipped[-1]}"
-        print(f"skipped: {video.name}: {frames} cannot be decoded", file=sys.stderr)
-
-
-def _report_codec(path: Path, codec: str) -> None:
-    preferred = next(iter(CODECS))
-    if codec != preferred:
-        print(
-            f"{path}: encoded as {CODECS[codec]}, because this OpenCV build cannot encode {CODECS[preferred]}; "
-            "browsers may not play the video",
-            file=sys.stderr,
-        )

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +27,10 @@ def loss(args: argparse.Namespace) -> None:
 
 def training(args: argparse.Namespace) -> None:
     """Print a table of the runs, and plot the runs' curves."""
-    _require_different(args.runs)
+    folders = [folder.resolve() for folder in args.runs]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise ConfigError(f"{folder}: the same run is given more than once; give each run once")
     runs = {name: read_run(folder) for name, folder in zip(short_names(args.runs), args.runs, strict=True)}
     _require_column(runs, CURVES, "numbers to draw")
     if args.groups:
@@ -39,14 +41,6 @@ def training(args: argparse.Namespace) -> None:
     write_plot(training_curves(runs), out, "training")
     if args.groups:
         write_plot(group_curves(runs), out, "groups")
-
-
-def _require_different(folders: Sequence[Path]) -> None:
-    seen = set()
-    for folder in folders:
-        if folder.resolve() in seen:
-            raise ConfigError(f"{folder}: the same run is given more than once; give each run once")
-        seen.add(folder.resolve())
 
 
 def _require_column(runs: Mapping[str, TrainingRun], columns: Sequence[str], content: str) -> None:

@@ -75,14 +75,10 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
         people = people.select(np.isin(people.image_paths, people.image_paths[: args.limit]))
     numbers: dict[str, Any] = {"weights": dict(zip(models, args.weights, strict=True)), "models": {}}
     studies: dict[str, PenaltyStudy] = {}
-    regions = {}
-    opposite = {}
     for name, model in models.items():
         study = penalty_study(model, people, gamma=args.gamma[0], progress=sys.stderr.isatty())
         print(f"{name}\n{study.table()}\n")
         studies[name] = study
-        regions[name] = study.regions
-        opposite[name] = study.group_rows("opposite")
         numbers["models"][name] = study.to_dict()
     print(f"{EXPLANATION}\n")
     if len({study.targets for study in studies.values()}) > 1:
@@ -96,7 +92,9 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(numbers, indent=1), encoding="utf-8")
     print(f"wrote {path}")
+    regions = {name: study.regions for name, study in studies.items()}
     write_plot(penalty_bars(regions), out, "penalty-regions")
+    opposite = {name: study.group_rows("opposite") for name, study in studies.items()}
     write_plot(penalty_bars(opposite), out, "penalty-opposite")
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from posekit.cli.predict import main
-from posekit.cli.predict.inputs import find_images
+from posekit.cli.predict.images import find_images
 from posekit.errors import ConfigError, ImageError
 from posekit.images import read_image
 
@@ -166,7 +166,7 @@ def test_large_images_are_read_at_a_sufficient_smaller_size(predict, write_spots
     options = (image, "--box", "240,240,840,840", "--decode", "dark")
     _, full_size = predict(*options)
     monkeypatch.setattr("posekit.images.LARGE", 200_000)
-    monkeypatch.setattr("posekit.cli.predict.people.LARGE", 200_000)
+    monkeypatch.setattr("posekit.cli.predict.images.LARGE", 200_000)
     status, content = predict(*options)
     assert status == 0
     assert content["images"] == full_size["images"]
@@ -181,7 +181,7 @@ def test_large_images_are_read_at_a_sufficient_smaller_size(predict, write_spots
 
 def test_large_images_with_small_people_are_read_at_full_size(predict, write_spots, spots, tmp_path, monkeypatch):
     monkeypatch.setattr("posekit.images.LARGE", 20_000)
-    monkeypatch.setattr("posekit.cli.predict.people.LARGE", 20_000)
+    monkeypatch.setattr("posekit.cli.predict.images.LARGE", 20_000)
     status, content = predict(write_spots(tmp_path / "x.png"), "--box=30,30,105,105", "--save", "json,overlay,crops")
     assert status == 0
     assert np.abs(keypoints(content["annotations"][0]) - spots).max() <= 1
