@@ -1,35 +1,34 @@
-"""Analyse errors by kind, by torso direction and by double counting: tables, figures and CSV files."""
+"""Analyse scores: kinds of error, double counting, torso directions, and the calibration of heatmap peaks."""
 
 import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from posekit.files import atomic_write
-from posekit.metrics import KINDS, Diagnosis, DoubleCounting, interval95, reliability_bins
+from posekit.metrics import KINDS, DoubleCounting, interval95, reliability_bins
 from posekit.metrics.bootstrap import in_percent
 from posekit.metrics.calibration import Calibration, fit_calibration
 from posekit.people import People
 from posekit.scoring.score import Scores
 
 _FINDINGS = ("double", "top_right", "only_other_right", "other_opposite")
-_DIAGNOSIS_COLUMNS = ("kind", "error in reference sizes")
-_DOUBLE_COLUMNS = ("highest peak right", "truth under another", "another on the opposite joint")
+# Limits of the direction bins: degrees between the vector from the hips to the shoulders and straight up.
+_ENDS = (45.0, 90.0, 135.0)
+DIRECTIONS = ("upright", "45 to 90°", "90 to 135°", "inverted")
+EVERYBODY = "everybody"
 
 
-def diagnosis_shares(
-    scores: Scores, diagnosis: Diagnosis, groups: Mapping[str, Sequence[int]] | None = None
-) -> dict[str, list[float]]:
+def diagnosis_shares(scores: Scores, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, list[float]]:
     """Return the percentages of good, jitter, inversion and miss for each joint group and for all joints of the mean ("All").
 
     `groups` are joint indices by group name; default: the skeleton's groups.
     """
     shares = {}
     for name, joints in _with_all(scores, groups).items():
-        counts = diagnosis.counts[list(joints)].sum(0)
+        counts = scores.diagnosis.counts[list(joints)].sum(0)
         shares[name] = (100 * counts / counts.sum()).tolist() if counts.any() else [float("nan")] * len(KINDS)
     return shares
 
@@ -63,7 +62,7 @@ def analysis_numbers(scores: Scores) -> dict:
     double = scores.double_counting
     joints = scores.people.skeleton.joints
     numbers = {
-        "diagnosis": _named_rows(diagnosis_shares(scores, diagnosis), KINDS),
+        "diagnosis": _named_rows(diagnosis_shares(scores), KINDS),
         "diagnosis_counts": _named_rows(dict(zip(joints, diagnosis.counts.tolist(), strict=True)), KINDS),
         "points_if_repaired": diagnosis.cost(scores.mean_joints),
         "persons_mirrored": diagnosis.n_mirrored,
@@ -101,7 +100,7 @@ def _diagnosis_table(scores: Scores) -> str:
         f"kinds of error in percent of the evaluated joints (distances in {unit}s: good within {threshold:g} of the truth;",
         f"inversion within {threshold:g} of the opposite joint; jitter within {2 * threshold:g} of the truth; otherwise miss)",
         "",
-        *_joint_lines(("joints", *KINDS), diagnosis.counts.sum(1), diagnosis_shares(scores, diagnosis, _single_joints(scores))),
+        *_joint_lines(("joints", *KINDS), diagnosis.counts.sum(1), diagnosis_shares(scores, _single_joints(scores))),
         f"percentage points that the pooled mean would gain without these errors: {cost}",
         f"people who would score higher with left and right swapped: {diagnosis.n_mirrored:,} of {scores.n_persons:,}",
     ]
@@ -148,7 +147,6 @@ def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Pat
     Parameters
     ----------
     folder : str or Path
-        Output folder.
     models : mapping of str to Scores
         Scores by model name, as shown in the figures.
 
@@ -162,72 +160,49 @@ def write_analysis(folder: str | Path, models: Mapping[str, Scores]) -> list[Pat
         If a file cannot be written.
     """
     from posekit.drawing.curves import diagnosis_bars, double_counting_bars
+    from posekit.drawing.style import save_figure
 
-    folder = Path(folder)
-    rows: list[tuple] = []
-    shares: dict[str, Mapping[str, Sequence[float]]] = {}
-    double_rows: list[tuple] = []
-    double_counting_shares: dict[str, Mapping[str, Sequence[float]]] = {}
-    for name, scores in models.items():
-        rows += _diagnosis_rows(name, scores)
-        shares[name] = diagnosis_shares(scores, scores.diagnosis)
-        if scores.double_counting is not None:
-            double_rows += _double_rows(name, scores, scores.double_counting)
-            double_counting_shares[name] = double_shares(scores, scores.double_counting)
-    paths = [
-        _write_csv(folder / "diagnosis.csv", _DIAGNOSIS_COLUMNS, rows),
-        _write_figure(folder / "diagnosis.png", diagnosis_bars(shares)),
+    errors: list[tuple] = [("model", "person", "photograph", "joint", "kind", "error in reference sizes")]
+    doubles: list[tuple] = [
+        ("model", "person", "photograph", "joint", "highest peak right", "truth under another", "another on the opposite joint")
     ]
-    if double_counting_shares:
-        paths += [
-            _write_csv(folder / "double_counting.csv", _DOUBLE_COLUMNS, double_rows),
-            _write_figure(folder / "double_counting.png", double_counting_bars(double_counting_shares)),
-        ]
+    error_shares = {}
+    shares_of_doubles = {}
+    for name, scores in models.items():
+        errors += _diagnosis_rows(name, scores)
+        error_shares[name] = diagnosis_shares(scores)
+        if scores.double_counting is not None:
+            doubles += _double_rows(name, scores, scores.double_counting)
+            shares_of_doubles[name] = double_shares(scores, scores.double_counting)
+    results = {"diagnosis": (errors, diagnosis_bars(error_shares))}
+    if shares_of_doubles:
+        results["double_counting"] = (doubles, double_counting_bars(shares_of_doubles))
+    paths = []
+    for name, (rows, figure) in results.items():
+        table = Path(folder, f"{name}.csv")
+        with atomic_write(table) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        chart = table.with_suffix(".png")
+        save_figure(figure, chart)
+        paths += [table, chart]
     return paths
 
 
-def _diagnosis_rows(name: str, scores: Scores) -> list[tuple]:
-    rows = []
+def _diagnosis_rows(name: str, scores: Scores) -> Iterator[tuple]:
     kinds = scores.diagnosis.kind_NK
     for person, joint in np.argwhere(kinds > KINDS.index("good")).tolist():
         error = scores.pck.errors[person, joint]
-        rows.append((*_joint_cells(name, scores, person, joint), KINDS[kinds[person, joint]], f"{error:.4f}"))
-    return rows
+        yield (*_joint_cells(name, scores, person, joint), KINDS[kinds[person, joint]], f"{error:.4f}")
 
 
-def _double_rows(name: str, scores: Scores, double: DoubleCounting) -> list[tuple]:
-    rows = []
+def _double_rows(name: str, scores: Scores, double: DoubleCounting) -> Iterator[tuple]:
+    masks = np.stack([double.top_right, double.other_right, double.other_opposite], axis=-1).astype(int)
     for person, joint in np.argwhere(double.double).tolist():
-        masks = (double.top_right, double.other_right, double.other_opposite)
-        rows.append((*_joint_cells(name, scores, person, joint), *(int(mask[person, joint]) for mask in masks)))
-    return rows
+        yield (*_joint_cells(name, scores, person, joint), *masks[person, joint].tolist())
 
 
 def _joint_cells(name: str, scores: Scores, person: int, joint: int) -> tuple:
     return name, person, Path(scores.people.image_paths[person]).name, scores.people.skeleton.joints[joint]
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[tuple]) -> Path:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("model", "person", "photograph", "joint", *columns))
-    writer.writerows(rows)
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(text.getvalue(), encoding="utf-8")
-    return path
-
-
-def _write_figure(path: Path, figure) -> Path:
-    with atomic_write(path) as unfinished:
-        figure.savefig(unfinished, dpi=200)
-    return path
-
-
-# Limits of the direction bins: degrees between the vector from the hips to the shoulders and straight up.
-_ENDS = (45.0, 90.0, 135.0)
-DIRECTIONS = ("upright", "45 to 90°", "90 to 135°", "inverted")
-EVERYBODY = "everybody"
-_HEAD = "Head"
 
 
 @dataclass(frozen=True)
@@ -272,10 +247,8 @@ def _middle(people: People, name: str) -> np.ndarray:
 
 def limb_joints(scores: Scores) -> list[int]:
     """Return the indices of the joints of the means in all groups except the head: shoulders to wrists, hips to ankles."""
-    limbs: set[int] = set()
-    for name, joints in scores.people.skeleton.group_indices.items():
-        if name != _HEAD:
-            limbs.update(joints)
+    groups = scores.people.skeleton.group_indices
+    limbs = set().union(*(joints for name, joints in groups.items() if name != "Head"))
     return sorted(limbs & set(scores.mean_joints))
 
 
@@ -316,7 +289,8 @@ def calibrate(scores: Scores) -> tuple[Calibration, float]:
     Parameters
     ----------
     scores : Scores
-        Scores of predictions that contain peaks (`posekit.prediction.Predictor.predict_people`).
+        Scores of predictions that contain peaks (`posekit.prediction.Predictor.predict_people`), for people who are not in the
+        training set.
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """Compare models, each trained with several random seeds and scored on the same data."""
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,7 +19,6 @@ ERROR_TITLES = {"error": "top-1 error", "error_top5": "top-5 error"}
 MEAN = "Mean"
 INVERSIONS = "Inversions"
 DOUBLE = "Double"
-_ALL = "All"
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ class Evaluation:
 class Spread:
     """Values of one metric over S repeats with different seeds.
 
-    Parameters
-    ----------
-    values : tuple of float
-        One value per repeat.
+    `values` contains one value per repeat.
     """
 
     values: tuple[float, ...]
@@ -86,17 +83,18 @@ class Repeats(ABC):
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
-        """Values of each metric over the seeds, in percent."""
-        figures_by_seed = [self._figures(scores) for scores in self.scores.values()]
+        """Values over the seeds of each metric that all seeds have, in percent."""
+        first, *others = [self._figures(scores) for scores in self.scores.values()]
         spreads = {}
-        for name in figures_by_seed[0]:
-            spreads[name] = Spread(tuple(figures[name] for figures in figures_by_seed))
+        for name, value in first.items():
+            if all(name in figures for figures in others):
+                spreads[name] = Spread((value, *(figures[name] for figures in others)))
         return spreads
 
     def minus(self, other: "Repeats") -> dict[str, Difference]:
         """Difference of each metric, self minus other, in percentage points.
 
-        Only seeds that both have are used; the result is empty if there are none. The 95 % confidence intervals come from a paired
+        Only seeds that both have are used; without any, the result is empty. The 95 % confidence intervals come from a paired
         bootstrap over seeds and people (or images).
         """
         seeds = sorted(self.scores.keys() & other.scores.keys())
@@ -122,9 +120,9 @@ class PoseRepeats(Repeats):
 
     def _figures(self, scores: Scores) -> dict[str, float]:
         figures = {**scores.groups, MEAN: scores.pooled_mean}
-        figures[INVERSIONS] = float(diagnosis_shares(scores, scores.diagnosis)[_ALL][KINDS.index("inversion")])
+        figures[INVERSIONS] = float(diagnosis_shares(scores)["All"][KINDS.index("inversion")])
         if scores.double_counting is not None:
-            figures[DOUBLE] = float(double_shares(scores, scores.double_counting)[_ALL][0])
+            figures[DOUBLE] = float(double_shares(scores, scores.double_counting)["All"][0])
         return figures
 
     def _differences(self, other: Repeats, seeds: Sequence[int]) -> dict[str, Difference]:
@@ -138,30 +136,26 @@ class PoseRepeats(Repeats):
 def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str, str]]) -> str:
     """Return a Markdown table with one row per model: mean ± standard deviation over the seeds; the best mean per column is bold.
 
-    Parameters
-    ----------
-    models : mapping of str to Repeats
-        Scores by model name.
-    extra : mapping of str to mapping of str to str
-        Additional cells: for each model name, the text of each additional column.
+    `extra` contains, by model name, the text of each additional column.
     """
-    first = next(iter(models.values()))
-    best = {}
-    for column in first.figures:
-        means = [repeats.figures[column].mean for repeats in models.values()]
-        if np.isfinite(means).any():
-            best[column] = np.nanmin(means) if column in first.low else np.nanmax(means)
-    extra_columns: dict[str, None] = {}
-    for extra_cells in extra.values():
-        extra_columns |= dict.fromkeys(extra_cells)
-    rows = []
-    for name, repeats in models.items():
-        row = [name, str(len(repeats.scores))]
-        for column, spread in repeats.figures.items():
-            row.append(f"**{spread}**" if spread.mean == best.get(column) else str(spread))
+    rows = {name: [name, str(len(repeats.scores))] for name, repeats in models.items()}
+    columns = _keys(repeats.figures for repeats in models.values())
+    for column in columns:
+        spreads = {name: repeats.figures.get(column, Spread((np.nan,))) for name, repeats in models.items()}
+        means = [spread.mean for spread in spreads.values() if np.isfinite(spread.mean)]
+        lower_is_better = any(column in repeats.low for repeats in models.values())
+        best = (min if lower_is_better else max)(means, default=np.nan)
+        for name, spread in spreads.items():
+            rows[name].append(f"**{spread}**" if spread.mean == best else str(spread))
+    extra_columns = _keys(extra.values())
+    for name, row in rows.items():
         row += [extra.get(name, {}).get(column, "") for column in extra_columns]
-        rows.append(row)
-    return markdown_table(["", "seeds", *first.figures, *extra_columns], rows)
+    return markdown_table(["", "seeds", *columns, *extra_columns], list(rows.values()))
+
+
+def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Keys of all mappings, each once, in the order of first occurrence."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(mappings)))
 
 
 def differences_table(models: Mapping[str, Repeats], against: str) -> str:
@@ -179,9 +173,8 @@ def differences_table(models: Mapping[str, Repeats], against: str) -> str:
 def _difference_cell(difference: Difference) -> str:
     if np.isnan(difference.low):
         return "-"
-    text = f"{difference.difference:+.2f}"
-    bold = f"**{text}**" if difference.decided else text
-    return f"{bold} ({difference.low:+.2f} to {difference.high:+.2f})"
+    bold = "**" if difference.decided else ""
+    return f"{bold}{difference.difference:+.2f}{bold} ({difference.low:+.2f} to {difference.high:+.2f})"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -80,12 +80,20 @@ def test_a_name_cannot_end_its_column(models):
     assert table[2].startswith("| a\\|b | 3 |")
 
 
-def test_double_counting_is_a_figure_if_there_are_peaks(people):
+def test_double_counting_is_a_figure_if_every_seed_has_peaks(people, models):
     joints = people.joints
     peaks = np.stack([joints, joints + 500, np.full_like(joints, np.nan)], axis=2)
     heights = np.broadcast_to(np.array([0.9, 0.6, np.nan]), peaks.shape[:3]).copy()
     found = Predictions(joints, heights[..., 0], np.arange(len(people)), people.skeleton, peaks=peaks, heights=heights)
-    assert PoseRepeats({0: score(people, found)}).figures[DOUBLE].values == (100.0,)
+    with_peaks = PoseRepeats({0: score(people, found)})
+    assert with_peaks.figures[DOUBLE].values == (100.0,)
+    without_peaks = models["good"].scores[0]
+    for scores in ([with_peaks.scores[0], without_peaks], [without_peaks, with_peaks.scores[0]]):
+        assert DOUBLE not in PoseRepeats(dict(enumerate(scores))).figures
+    for names in (("with", "good"), ("good", "with")):
+        table = scores_table({name: {"with": with_peaks, "good": models["good"]}[name] for name in names}, {})
+        cells = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in table.splitlines()}
+        assert cells == {"": DOUBLE, "---": "---", "with": "**100.00**", "good": "-"}
 
 
 def test_the_mean_pose_is_scored_too(people):

@@ -71,7 +71,7 @@ def _diagnosis(models: Mapping[str, Scores], name: str) -> Section:
         f"{scores.diagnosis.n_mirrored:,} of {scores.n_persons:,} people would score better with left and right swapped. "
         f"The table shows {name}."
     )
-    shares = {model: diagnosis_shares(scores, scores.diagnosis) for model, scores in models.items()}
+    shares = {model: diagnosis_shares(scores) for model, scores in models.items()}
     chart = _chart(draw.diagnosis_bars(shares), "diagnosis", "Share of each kind of error in each joint group.")
     return Section("diagnosis", "Kinds of error", text, [chart], [tables.diagnosis(scores)])
 
