@@ -105,10 +105,7 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
         "--threshold", type=above_zero, metavar="T",
         help="a joint is correct within T reference sizes (default: 0.5 for head, 0.2 for torso)",
     )  # fmt: skip
-    add(
-        "--against", type=Path, metavar="FILE",
-        help="also evaluate this prediction file, and compare the two person by person",
-    )  # fmt: skip
+    add("--against", type=Path, metavar="FILE", help="also evaluate this prediction file, and compare the two person by person")
     add("--protocols", action="store_true", help="also score the predictions under every common convention")
     add(
         "--analyse", action="store_true",

@@ -44,14 +44,8 @@ def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
 def find_images(inputs: Sequence[str]) -> list[Path]:
     """List the image files in the inputs, with folders and patterns expanded in natural order; each file is listed once.
 
-    A missing image file raises no error here, but when the image is read.
-
-    Raises
-    ------
-    ConfigError
-        If an input is a URL.
-    ImageError
-        If a folder has no images or cannot be read, or no file matches a pattern.
+    A missing image file raises no error here, but when the image is read. Each folder must have an image, and each pattern a
+    matching file.
     """
     for text in inputs:
         if _URL.match(text):
@@ -132,14 +126,8 @@ def predict_image(
     """Read an image, a very large one at a lower resolution, and predict the joints of each person in it.
 
     `boxes` are in pixels of the image file. If `boxes` is None, `detect` finds the boxes in the image; if both are None, the
-    whole image is the box of one person. `refine` is the number of refinements, see `Predictor`.
-
-    Raises
-    ------
-    ImageError
-        If the image cannot be read.
-    BoxError
-        If a box lies wholly outside the image.
+    whole image is the box of one person. `refine` is the number of refinements, see `Predictor`. A box that lies wholly outside
+    the image raises `BoxError`.
     """
     size = predictor.info.input_size
     if boxes is not None:

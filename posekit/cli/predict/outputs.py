@@ -1,5 +1,6 @@
 """Outputs of `posekit predict`: drawn images, written during the run, and one file per listing kind, written at the end."""
 
+import argparse
 import json
 import sys
 from collections.abc import Collection, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit import __version__
-from posekit.cli.predict import LISTINGS, PICTURES
+from posekit.cli.predict import DEFAULT_KINDS, LISTINGS, PICTURES
 from posekit.cli.predict.images import ImagePrediction
 from posekit.command_line import numbered
 from posekit.drawing.labels import draw_numbers
@@ -33,9 +34,8 @@ _TABLES = {"csv": write_long, "wide": write_wide, "dlc": write_deeplabcut, "h5":
 class Outputs:
     """Write the output files of the chosen kinds into one folder, without overwriting any input.
 
-    `kinds` are keys of `LISTINGS` and `PICTURES`; `images` are all images that will be predicted, `weights` the predictor's
-    weights as given on the command line. Weights, images and `boxes_file` are inputs. Joints that score less than `min_score` are
-    omitted from overlays and dataset.json; `show_boxes` adds the boxes to overlays.
+    `images` are all images that will be predicted. Joints that score less than `min_score` are omitted from overlays and
+    dataset.json.
 
     Raises
     ------
@@ -43,32 +43,21 @@ class Outputs:
         If the folder is not writable, or an output file would overwrite an input.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        kinds: Sequence[str],
-        images: Sequence[Path],
-        predictor: Predictor,
-        *,
-        weights: str,
-        boxes_file: Path | None,
-        min_score: float,
-        show_boxes: bool,
-    ):
-        self._folder = writable_folder(folder)
-        self._kinds = kinds
+    def __init__(self, args: argparse.Namespace, images: Sequence[Path], predictor: Predictor, min_score: float):
+        self._folder = writable_folder(args.out)
+        self._kinds = args.save or DEFAULT_KINDS
         self._predictor = predictor
         self._min_score = min_score
-        self._show_boxes = show_boxes
-        self._listings = {kind: self._folder / name for kind, name in LISTINGS.items() if kind in kinds}
-        inputs = {_key(path) for path in (*images, Path(weights), boxes_file) if path}
+        self._show_boxes = bool(args.boxes or args.boxes_file)
+        self._listings = {kind: self._folder / name for kind, name in LISTINGS.items() if kind in self._kinds}
+        inputs = {_key(path) for path in (*images, Path(args.weights), args.boxes_file) if path}
         for path in self._listings.values():
             if _key(path) in inputs:
                 raise OutputError(f"{path} is an input file and would be overwritten; choose another output folder with --out")
         self._names = _free_names(images, self._folder, inputs)
         self._people: list[ImagePeople] = []
         self._results: dict = {
-            "info": {"posekit": __version__, "weights": weights, "decode": predictor.decode},
+            "info": {"posekit": __version__, "weights": args.weights, "decode": predictor.decode},
             "images": [],
             "annotations": [],
             "categories": [predictor.info.skeleton.coco_category],

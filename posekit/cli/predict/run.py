@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from posekit import __version__
-from posekit.cli.predict import DEFAULT_KINDS, PEAK_THRESHOLD, PROBABILITY_THRESHOLD
+from posekit.cli.predict import PEAK_THRESHOLD, PROBABILITY_THRESHOLD
 from posekit.cli.predict.images import find_images, predict_image, split_videos
 from posekit.cli.predict.outputs import Outputs
 from posekit.cli.predict.video import output_name, predict_video
@@ -49,25 +49,18 @@ def run(args: argparse.Namespace) -> None:
     threshold = PROBABILITY_THRESHOLD if predictor.calibrated else PEAK_THRESHOLD
     min_score = threshold if args.min_score is None else args.min_score
     detect = _open_detector(predictor, args)
-    thresholds = {"sure": threshold, "min_score": min_score}
     n_videos = 0
     for video in videos:
         try:
-            print(predict_video(predictor, video, args.out, boxes=args.boxes, detect=detect, smooth=args.smooth, **thresholds))
+            summary = predict_video(
+                predictor, video, args.out, boxes=args.boxes, detect=detect, smooth=args.smooth, sure=threshold, min_score=min_score
+            )
+            print(summary)
             n_videos += 1
         except ImageError as error:
             print(f"skipped: {error}", file=sys.stderr)
     if images:
-        outputs = Outputs(
-            args.out,
-            args.save or DEFAULT_KINDS,
-            images,
-            predictor,
-            weights=args.weights,
-            boxes_file=args.boxes_file,
-            min_score=min_score,
-            show_boxes=bool(args.boxes or args.boxes_file),
-        )
+        outputs = Outputs(args, images, predictor, min_score)
         _predict_images(predictor, images, boxes, detect, args.refine, outputs)
     elif not n_videos:
         raise ImageError("no video could be read")

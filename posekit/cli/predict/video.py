@@ -87,15 +87,11 @@ def predict_video(
         Function from (image, boxes) to one Pose per box, such as `posekit.prediction.predictor.Predictor`.
     source : str, Path or int
         A video file, or the index of a webcam; see `output_name` for NAME.
-    out : str or Path
-        Output folder, created if needed.
     boxes : sequence of Box, optional
         Boxes of people in the first frame, in image pixels. Whenever no person is tracked, these boxes are searched again.
     detect : callable, optional
         Function from an image, (H, W, 3) uint8, to boxes of people; called in the first frame, then in every `every`-th. If
         neither `boxes` nor `detect` is given, the whole image is the box of one person whenever no person is tracked.
-    every : int
-        Interval, in frames, between calls of `detect`.
     smooth : bool
         Whether to smooth the keypoints over time; see `posekit.prediction.smoothing`.
     sure, min_score : float

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.choices import IMAGE_DATASETS, SYNTHETIC_FORMATS
-from posekit.command_line import above_zero, add_source_options, add_subcommand, positive, run_command, run_subcommand
+from posekit.command_line import above_zero, add_source_options, add_subcommand, new_parser, positive, run_command, run_subcommand
 from posekit.tasks import TASKS
 from posekit.weights import FOLDER
 
@@ -170,9 +170,7 @@ princeton-vl/pytorch_stacked_hourglass. No code in the checkpoint is executed.""
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description="Render, check, convert and pack data sets; release and convert weights."
-    )
+    parser = new_parser(prog, "Render, check, convert and pack data sets; release and convert weights.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_synthetic(commands)
     _add_check(commands)

@@ -25,13 +25,7 @@ _NAMES_IN_A_RUN = re.compile(r"best|final|epoch-\d+")
 
 
 def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
-    """Load weights files or bundled weights by name; return the models by short, unique names.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        If a file cannot be read, a file is given twice, or the models have different joints.
-    """
+    """Load weights files or bundled weights by name, all with the same joints; return the models by short, unique names."""
     for path in weights:
         if Path(path).suffix != ".safetensors" and path not in shipped():
             raise ConfigError(
@@ -76,13 +70,7 @@ def shared_skeleton(models: Mapping[str, Predictor]) -> Skeleton:
 
 
 def open_split(args: argparse.Namespace) -> People | None:
-    """Open the split given with `--data`, `--root` and `--split`; return None if none of the three options is given.
-
-    Raises
-    ------
-    ConfigError
-        If only some of the three options are given.
-    """
+    """Open the split given with `--data`, `--root` and `--split`; return None if none of the three options is given."""
     options = [args.data, args.root, args.split]
     if not any(options):
         return None
@@ -92,13 +80,7 @@ def open_split(args: argparse.Namespace) -> People | None:
 
 
 def person_views(args: argparse.Namespace, people: People | None, skeleton: Skeleton) -> Iterator[tuple[str, PersonView]]:
-    """Yield the chosen people, mapped to the skeleton, each with a name for the output files.
-
-    Raises
-    ------
-    ConfigError, DataError, ImageError
-        If no people are chosen, or a chosen person, joint or image does not exist.
-    """
+    """Yield the chosen people, mapped to the skeleton, each with a name for the output files."""
     if people is not None and args.images:
         raise ConfigError("give either images or people of a data set (--person), not both")
     if people is None and not args.images:
@@ -145,13 +127,7 @@ def _views_of_images(args: argparse.Namespace, skeleton: Skeleton) -> Iterator[t
 
 
 def joint_indices(names: Sequence[str] | None, skeleton: Skeleton) -> list[int] | None:
-    """Return the indices of the named joints, or None if `names` is None. The list ["all"] means all joints.
-
-    Raises
-    ------
-    DataError
-        If a joint does not exist; the message lists the existing joints.
-    """
+    """Return the indices of the named joints, or None if `names` is None. The list ["all"] means all joints."""
     if names is None:
         return None
     if list(names) == ["all"]:

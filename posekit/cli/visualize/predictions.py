@@ -105,14 +105,10 @@ def _draw_people(
     any_scores = next(iter(scores.values()))
     counted = any_scores.pck.counted[rows]
     reference, _, _ = any_scores.reference.partition(" (")
-    crops = []
-    images = []
-    titles = []
-    for row, person_counted in zip(rows, counted, strict=True):
-        crop = Crop(people[row].box, CROP_SIZE)
-        crops.append(crop)
-        images.append(people[row].cut(crop))
-        titles.append(f"person {numbers[row]}" if person_counted.any() else f"person {numbers[row]} (no {reference}: not scored)")
+    crops = [Crop(people[row].box, CROP_SIZE) for row in rows]
+    titles = [f"person {numbers[row]}" for row in rows]
+    for i in np.flatnonzero(~counted.any(1)):
+        titles[i] += f" (no {reference}: not scored)"
 
     def to_crops(joints: np.ndarray) -> np.ndarray:
         return np.array([crop.forward(joints[row]) for crop, row in zip(crops, rows, strict=True)])
@@ -122,7 +118,7 @@ def _draw_people(
         joints = np.where(shown_K[:, None], to_crops(result.predictions.joints), np.nan)
         predictions[name] = joints, result.pck.correct[rows]
     return prediction_sheet(
-        images,
+        [people[row].cut(crop) for crop, row in zip(crops, rows, strict=True)],
         predictions,
         to_crops(people.joints),
         people.labelled[rows] & shown_K,
