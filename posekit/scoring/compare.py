@@ -60,15 +60,13 @@ class PairedComparison:
     @cached_property
     def groups(self) -> dict[str, Difference]:
         """Difference of each joint group's pooled score, first minus second, in percentage points with 95 % confidence interval."""
-        return {name: self._difference(joints) for name, joints in self.first.people.skeleton.group_indices.items()}
+        groups = self.first.people.skeleton.group_indices
+        return {name: compare(self.first.pck, self.second.pck, joints) for name, joints in groups.items()}
 
     @cached_property
     def total(self) -> Difference:
         """Difference of the pooled mean, first minus second."""
-        return self._difference(self.first.mean_joints)
-
-    def _difference(self, joints: tuple[int, ...]) -> Difference:
-        return compare(self.first.pck, self.second.pck, joints)
+        return compare(self.first.pck, self.second.pck, self.first.mean_joints)
 
     @cached_property
     def on_double_maps(self) -> dict[str, SameJoints]:
@@ -105,13 +103,7 @@ class PairedComparison:
         )
 
     def table(self, names: tuple[str, str]) -> str:
-        """Return the table for the terminal: one line per joint group and one for the mean.
-
-        Parameters
-        ----------
-        names : (str, str)
-            Names of the two models.
-        """
+        """Return the table for the terminal: one line per joint group and one for the mean. `names` are those of the models."""
         joints = {**self.first.people.skeleton.group_indices, "Mean": self.first.mean_joints}
         rows = {}
         for name, difference in {**self.groups, "Mean": self.total}.items():
@@ -127,13 +119,7 @@ class PairedComparison:
         return "\n".join(lines)
 
     def double_table(self, names: tuple[str, str]) -> str:
-        """Return the table for the terminal: one line per entry of `on_double_maps`.
-
-        Parameters
-        ----------
-        names : (str, str)
-            Names of the two models.
-        """
+        """Return the table for the terminal: one line per entry of `on_double_maps`. `names` are those of the models."""
         letters = {"first": "A", "second": "B"}
         rows = {}
         for name, joints in self.on_double_maps.items():
@@ -154,8 +140,12 @@ class PairedComparison:
         """Return the entry for ``metrics.json`` with the contents of `on_double_maps`."""
         contents = {}
         for name, joints in self.on_double_maps.items():
-            shares = {"joints": joints.n, "first": joints.first, "second": joints.second}
-            contents[name] = shares | _difference_dict(joints.difference)
+            contents[name] = {
+                "joints": joints.n,
+                "first": joints.first,
+                "second": joints.second,
+                **_difference_dict(joints.difference),
+            }
         return contents
 
 

@@ -26,11 +26,7 @@ def write_metrics(
     choices: Mapping | None = None,
     sections: Mapping | None = None,
 ) -> Path:
-    """Write ``metrics.json`` atomically. For the options, see `posekit.scoring.score.Scores.to_dict`.
-
-    Returns
-    -------
-    Path : path of the file.
+    """Write ``metrics.json`` atomically and return its path. For the options, see `posekit.scoring.score.Scores.to_dict`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Score the same predictions under each convention in use, to explain differences between published scores."""
+"""Conventions of other tools: scores of the same predictions under each, and detection of a file's coordinate base."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Convention:
     Parameters
     ----------
     name : str
-        Description: metric, joints and kind of mean.
+        Metric, joints and kind of mean.
     used_by : str
         Projects that use the convention, or the mistake that it demonstrates; "" for a variant shown for comparison only.
     percent : float
@@ -34,20 +34,9 @@ class Convention:
 
 
 def conventions(people: People, predictions: Predictions, *, root: str | Path | None = None) -> list[Convention]:
-    """Score predictions under every convention.
+    """Score predictions under every convention, posekit's own first.
 
-    Parameters
-    ----------
-    people : People
-        Ground truth, as loaded by posekit.
-    predictions : Predictions
-        Predictions in 0-based coordinates.
-    root : str or Path, optional
-        Folder of MPII; if given, the predictions are also scored on the ground truth in MPII's other annotation files.
-
-    Returns
-    -------
-    list of Convention : posekit's own convention first.
+    With the folder of MPII as `root`, the predictions are also scored on the ground truth in MPII's other annotation files.
     """
     scores = score(people, predictions)
     if scores.reference == HEAD_SIZE:
@@ -58,11 +47,8 @@ def conventions(people: People, predictions: Predictions, *, root: str | Path | 
 def conventions_table(rows: Sequence[Convention], scores: Scores) -> str:
     """Return the table for the terminal: one line per convention."""
     width = max(len(row.name) for row in rows)
-    people = scores.people
-    lines = [
-        f"{people.name} {people.split}, {scores.n_persons:,} people: percentages of the same predictions under each convention",
-        "",
-    ]
+    split = f"{scores.people.name} {scores.people.split}"
+    lines = [f"{split}, {scores.n_persons:,} people: percentages of the same predictions under each convention", ""]
     lines += [f"{row.percent:>7.3f}  {row.name:<{width}}  {row.used_by}".rstrip() for row in rows]
     return "\n".join(lines)
 
@@ -97,8 +83,11 @@ def _lsp_rows(scores: Scores) -> list[Convention]:
         Convention(f"{scores.metric}, mean of the {len(groups)} groups", "", groups.mean() if len(groups) else np.nan),
         Convention("PCK@0.1, pooled", "", replace(scores.pck, threshold=0.1).pooled_mean(joints)),
     ]
-    if {"right_shoulder", "left_hip"} <= set(scores.people.skeleton.joints):
-        result = _pck_of_other_torso(scores)
+    people = scores.people
+    if {"right_shoulder", "left_hip"} <= set(people.skeleton.joints):
+        sizes = torso_sizes(people.joints, people.labelled, people.skeleton, ends=("right_shoulder", "left_hip"))
+        points = scores.predictions.joints
+        result = pck(points, people.joints, scores.labelled, reference_size_N=sizes, threshold=scores.pck.threshold)
         name = f"{scores.metric}, pooled, torso from right shoulder to left hip"
         rows.append(Convention(name, "", result.pooled_mean(joints)))
     return rows
@@ -107,12 +96,6 @@ def _lsp_rows(scores: Scores) -> list[Convention]:
 def _strict(scores: Scores) -> PCK:
     """Return the PCK with ``distance < threshold`` instead of ``<=``."""
     return replace(scores.pck, threshold=float(np.nextafter(scores.pck.threshold, 0)))
-
-
-def _pck_of_other_torso(scores: Scores) -> PCK:
-    people = scores.people
-    sizes = torso_sizes(people.joints, people.labelled, people.skeleton, ends=("right_shoulder", "left_hip"))
-    return pck(scores.predictions.joints, people.joints, scores.labelled, reference_size_N=sizes, threshold=scores.pck.threshold)
 
 
 def _shift_rows(people: People, predictions: Predictions, scores: Scores) -> list[Convention]:
@@ -166,24 +149,19 @@ def detect_base(people: People, read: Callable[[int], Predictions], source: str)
     Parameters
     ----------
     people : People
-        Ground truth.
     read : callable
         Function that reads the file with the given base and returns 0-based predictions.
     source : str
         Name of the file, for error messages.
-
-    Returns
-    -------
-    DetectedBase
 
     Raises
     ------
     PredictionsError
         If the difference between the bases may be due to chance.
     """
-    scores = [score(people, read(base)) for base in (0, 1)]
-    auc = scores[0].auc, scores[1].auc
-    sums = [_auc_sums(scores[base]) for base in (0, 1)]
+    scores = (score(people, read(0)), score(people, read(1)))
+    auc = (scores[0].auc, scores[1].auc)
+    sums = [_auc_sums(scores_of_base) for scores_of_base in scores]
     counted = scores[0].pck.counted[:, list(scores[0].mean_joints)].sum(1)
     base = int(sums[1].sum() > sums[0].sum())
     difference = paired_difference(sums[base], sums[1 - base], counted)

@@ -1,4 +1,4 @@
-"""Score predictions on annotated people: a table for the terminal, and ``metrics.json`` with the evaluation protocol."""
+"""Score predictions on annotated people with PCK and COCO's AP: tables for the terminal, and contents of ``metrics.json``."""
 
 import math
 from collections.abc import Mapping
@@ -30,8 +30,6 @@ from posekit.skeletons import joint_mapping
 # MPII's published means leave these two joints out.
 _NOT_IN_MEANS = ("pelvis", "thorax")
 _TABLE_WIDTH = 100
-# With fewer people, chance alone can cause the warning.
-_ENOUGH_PEOPLE = 30
 HEAD_SIZE = "head size (0.6 * diagonal of the head box)"
 TORSO_SIZE = "torso size (true left shoulder to right hip)"
 
@@ -75,7 +73,7 @@ class Scores:
     @cached_property
     def groups(self) -> dict[str, float]:
         """Score of each joint group in percent; NaN if none of the group's joints is evaluated."""
-        return self.pck.group_values(self.people.skeleton.group_indices)
+        return {name: self.pck.joint_mean(joints) for name, joints in self.people.skeleton.group_indices.items()}
 
     @cached_property
     def joints(self) -> dict[str, float]:
@@ -166,7 +164,7 @@ class Scores:
 
         Predictions should fit their own person better than the next person in the list; a paired bootstrap tests this.
         """
-        if self.n_persons < _ENOUGH_PEOPLE:
+        if self.n_persons < 30:  # with fewer people, chance alone can cause the warning
             return None
         joints = list(self.mean_joints)
         counted = self.pck.counted[:, joints]
@@ -226,10 +224,8 @@ class Scores:
         ----------
         weights : str, optional
             Path of the weights file that made the predictions.
-        choices : mapping, optional
-            Additional entries of "protocol", e.g. the decoding and the coordinate base.
-        sections : mapping, optional
-            Additional top-level entries, e.g. a comparison or AP.
+        choices, sections : mapping, optional
+            Additional entries of "protocol", e.g. the decoding, and additional top-level entries, e.g. a comparison or AP.
         """
         results = {
             "metric": self.metric,
@@ -284,17 +280,12 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     Parameters
     ----------
     people : People
-        Ground truth.
     predictions : Predictions
         One prediction for each of these people.
     normalise : {"auto", "head", "torso"}
         Reference size: head size or torso size; "auto" uses head sizes if there are any.
     threshold : float, optional
         Largest error of a correct joint, in reference sizes; default: 0.5 head sizes or 0.2 torso sizes.
-
-    Returns
-    -------
-    Scores
 
     Raises
     ------
@@ -337,10 +328,8 @@ def _lacking_joints(people: People, predictions: Predictions) -> tuple[str, ...]
 
 def _aligned(people: People, predictions: Predictions) -> Predictions:
     """Reorder the predictions and map them to the people's skeleton; NaN for joints that the predictions lack."""
-    for source, predicted, scored in (
-        ("data set", predictions.dataset, people.name),
-        ("split", predictions.split, people.split),
-    ):
+    sources = (("data set", predictions.dataset, people.name), ("split", predictions.split, people.split))
+    for source, predicted, scored in sources:
         if predicted not in ("", scored):
             raise PredictionsError(f"the predictions are for {source} {predicted!r}, not {scored!r}; score them on {predicted!r}")
     split = f"{people.name} {people.split}"
@@ -393,9 +382,6 @@ def _threshold_range(result: PCK) -> str:
     return f"{thresholds[0]:.2f} to {thresholds[-1]:.2f} in steps of {thresholds[1] - thresholds[0]:.2f}"
 
 
-_BORROWED = "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hip; thorax, neck, head top: shoulder)"
-
-
 def require_sigmas(people: People) -> None:
     """Raise `DataError` if the people's skeleton has no OKS sigmas."""
     if people.skeleton.sigmas is None:
@@ -405,14 +391,11 @@ def require_sigmas(people: People) -> None:
 def keypoint_ap(scores: Scores) -> dict:
     """Average precision based on object keypoint similarity, with one prediction for each person.
 
-    Parameters
-    ----------
-    scores : Scores
-        Scored predictions. All people are evaluated, including those without a reference size.
+    All people are evaluated, including those without a reference size.
 
     Returns
     -------
-    dict : "AP", "AP50", … in percent; "area", "sigmas" and "scores" describe their inputs; "persons" is the number of people.
+    dict : "AP", "AP50", … in percent; "area", "sigmas" and "scores" describe the inputs; "persons" is the number of people.
 
     Raises
     ------
@@ -425,7 +408,7 @@ def keypoint_ap(scores: Scores) -> dict:
     has_area = np.isfinite(people.areas)
     results = average_precision(
         predictions.joints,
-        _person_scores(predictions.scores),
+        predictions.person_scores,
         people.joints,
         scores.labelled,
         people.visible,
@@ -437,13 +420,7 @@ def keypoint_ap(scores: Scores) -> dict:
     return {
         **results,
         "area": "the annotation's" if has_area.all() else tight,
-        "sigmas": _BORROWED,
+        "sigmas": "COCO's; joints that COCO lacks borrow the nearest one's (pelvis: hip; thorax, neck, head top: shoulder)",
         "scores": "mean of the joints' scores" if np.isfinite(predictions.scores).any() else "none, so all predictions rank alike",
         "persons": len(people),
     }
-
-
-def _person_scores(scores_NK: np.ndarray) -> np.ndarray:
-    """(N,) float64 array: mean of each person's finite joint scores; 0 for people without any."""
-    known = np.isfinite(scores_NK)
-    return np.where(known, scores_NK, 0).sum(1) / np.maximum(known.sum(1), 1)

@@ -17,7 +17,6 @@ from typing import Any
 from posekit.errors import BoxError, DataError
 from posekit.geometry import Box
 
-_PERSON = 1  # COCO's category id of people
 _COLUMNS = ("image", "x", "y", "w", "h")
 _CSV = f"a CSV table with the header {','.join(_COLUMNS)} or {','.join(_COLUMNS)},score"
 _JSON = "COCO detection results: a list of {image_id or file_name, category_id, bbox, score}"
@@ -43,17 +42,7 @@ class DetectedBox:
 
 
 def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[DetectedBox]:
-    """Read the bounding boxes of people from a .json or .csv file.
-
-    Parameters
-    ----------
-    path : str or Path
-    min_score : float
-        Smallest accepted score; boxes with lower scores are discarded.
-
-    Returns
-    -------
-    list of DetectedBox : in the file's order, without entries of other categories than people.
+    """Read the bounding boxes of people that score at least `min_score` from a .json or .csv file, in the file's order.
 
     Raises
     ------
@@ -74,20 +63,9 @@ def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[DetectedBox]
 
 
 def boxes_of(images: Sequence[Path], boxes: Sequence[DetectedBox], name: str) -> list[list[Box]]:
-    """Assign boxes to images by file name, and also by folder if a box's image name includes folders.
+    """Return the boxes of each image, matched by file name, and also by folder if a box's image name includes folders.
 
-    Parameters
-    ----------
-    images : sequence of Path
-        Paths of the images.
-    boxes : sequence of DetectedBox
-        Boxes to assign; boxes that match none of the images are ignored.
-    name : str
-        Name of the file with the boxes, for error messages.
-
-    Returns
-    -------
-    list of list of Box : the boxes of each image.
+    Boxes that match none of the images are ignored. `name` is the name of the file with the boxes, for error messages.
 
     Raises
     ------
@@ -137,7 +115,7 @@ def _from_json(path: Path, text: str) -> Iterator[DetectedBox]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{path}: expected {_JSON}, or a COCO annotation")
     categories = _dicts(annotation, "categories")
-    people = [category.get("id") for category in categories if category.get("name") == "person"] or [_PERSON]
+    people = [category.get("id") for category in categories if category.get("name") == "person"] or [1]
     names = _image_names(annotation) or _names_in_folder(path, entries)
     for i, entry in enumerate(entries):
         if "category_id" not in entry or entry["category_id"] in people:

@@ -55,22 +55,14 @@ def write_results(path: Path, predictions: Predictions, people: People) -> None:
     names = file_names(people)
     ids = image_ids(people).tolist()
     predicted = np.isfinite(predictions.joints).all(-1)
-    finite = np.isfinite(predictions.scores)
     joints = np.where(predicted[..., None], predictions.joints, 0.0)
-    scores = np.where(predicted & finite, predictions.scores, 0.0)
+    scores = np.where(predicted & np.isfinite(predictions.scores), predictions.scores, 0.0)
     keypoints = np.concatenate([joints, scores[..., None]], -1).reshape(len(joints), 3 * len(predictions.skeleton))
-    means = np.where(finite, predictions.scores, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
+    means = predictions.person_scores.tolist()
     results = []
-    for i, flat, mean in zip(predictions.index.tolist(), keypoints.tolist(), means.tolist(), strict=True):
-        result = {
-            "image_id": ids[i],
-            "category_id": _CATEGORY,
-            "keypoints": flat,
-            "score": mean,
-            "index": i,
-            "image": names[i],
-        }
-        results.append(result)
+    for i, flat, mean in zip(predictions.index.tolist(), keypoints.tolist(), means, strict=True):
+        person = {"image_id": ids[i], "category_id": _CATEGORY, "keypoints": flat, "score": mean}
+        results.append({**person, "index": i, "image": names[i]})
     path.write_text(json.dumps(results, allow_nan=False), encoding="utf-8")
 
 
@@ -125,21 +117,15 @@ def _index(path: Path, results: list[dict], people: People | None) -> np.ndarray
         if type(value) is not int or abs(value) >= 2**63:
             raise PredictionsError(f"{path}: index: expected a whole number in each result, got {value!r} in result {i}")
         index.append(value)
-    if people is not None:
-        _require_images(path, results, index, people)
-    return checked_index(path, np.array(index))
-
-
-def _require_images(path: Path, results: list[dict], index: list[int], people: People) -> None:
-    """Raise `PredictionsError` if a result's ``image`` is not the image of the person with the result's ``index``."""
-    names = dict(enumerate(file_names(people)))
+    names = {} if people is None else dict(enumerate(file_names(people)))
     for result, i in zip(results, index, strict=True):
         image = result.get("image")
-        if image is not None and i in names and image != names[i]:
+        if people is not None and image is not None and image != names.get(i, image):
             raise PredictionsError(
                 f"{path}: person {i} of {people.name} {people.split} is in {names[i]}, but the result with this index "
                 f"is for {image}; choose the data set and split for which the results were made"
             )
+    return checked_index(path, np.array(index))
 
 
 def _index_by_order(path: Path, results: list[dict], people: People | None) -> np.ndarray:

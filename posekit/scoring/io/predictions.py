@@ -62,6 +62,12 @@ class Predictions:
     def __len__(self):
         return len(self.index)
 
+    @property
+    def person_scores(self) -> np.ndarray:
+        """(N,) float64 array: mean of each person's finite joint scores; 0 for people without any."""
+        finite = np.isfinite(self.scores)
+        return np.where(finite, self.scores, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
+
     def select(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions selected by row indices (in that order) or by a boolean mask."""
         columns = {name: getattr(self, name)[rows] for name in ("index", *self._joint_columns)}
@@ -128,18 +134,10 @@ class ImagePeople:
 
 
 def mean_pose(train: People, people: People) -> Predictions:
-    """Predict the mean pose of the training people for each person, scaled to the person's box.
+    """Predict the mean pose of the training people for each person: a baseline that ignores the image.
 
-    Parameters
-    ----------
-    train : People
-        Training people. Their labelled joints are averaged in coordinates relative to each person's box.
-    people : People
-        People for whom the pose is predicted; only their boxes are used.
-
-    Returns
-    -------
-    Predictions : in the skeleton of `people`; NaN for joints that are not labelled for any training person.
+    The labelled joints of the training people are averaged in coordinates relative to each person's box, and scaled to the boxes of
+    `people`. Joints that are not labelled for any training person are NaN.
 
     Raises
     ------
