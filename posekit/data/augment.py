@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.errors import require_array
-from posekit.errors import require
+from posekit.errors import require, require_array
 from posekit.geometry import Box, Crop
 from posekit.people import Person
 
@@ -54,45 +53,21 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Cutout:
-    """A rectangle that hides a part of a crop.
+    """A rectangle that hides a part of a crop."""
 
-    Parameters
-    ----------
-    centre : (float, float)
-        (x, y) of the centre, relative to the side of the crop.
-    sides : (float, float)
-        Width and height, relative to the side of the crop.
-    colour : (int, int, int)
-        RGB.
-    """
-
-    centre: tuple[float, float]
-    sides: tuple[float, float]
-    colour: tuple[int, int, int]
+    centre: tuple[float, float]  # x, y, relative to the side of the crop
+    sides: tuple[float, float]  # width and height, relative to the side of the crop
+    colour: tuple[int, int, int]  # RGB
 
 
 @dataclass(frozen=True)
 class CropParams:
-    """Augmentation parameters of one crop; the defaults mean no augmentation.
+    """Augmentation parameters of one crop; the defaults mean no augmentation."""
 
-    Parameters
-    ----------
-    scale : float
-        Factor for the side of the box.
-    rotation : float
-        Degrees, clockwise.
-    mirror : bool
-        Whether to mirror the crop left to right.
-    channel_gains : (float, float, float)
-        Factors for the red, green and blue channel.
-    cutout : Cutout, optional
-        Rectangle to hide.
-    """
-
-    scale: float = 1.0
-    rotation: float = 0.0
-    mirror: bool = False
-    channel_gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    scale: float = 1.0  # factor for the side of the box
+    rotation: float = 0.0  # degrees, clockwise
+    mirror: bool = False  # whether to mirror the crop left to right
+    channel_gains: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors for the red, green and blue channel
     cutout: Cutout | None = None
 
     def crop(self, box: Box, size: int) -> Crop:
@@ -110,17 +85,12 @@ def draw(rng: np.random.Generator, ranges: AugmentConfig) -> CropParams:
     cutout = None
     if ranges.cutout_probability and rng.random() < ranges.cutout_probability:
         cutout = _draw_cutout(rng)
-    low_gain = 1 - ranges.colour
-    high_gain = 1 + ranges.colour
+    gains = (1 - ranges.colour, 1 + ranges.colour)
     return CropParams(
         scale=_interpolate(1 - ranges.scale, 1 + ranges.scale, scale),
         rotation=_interpolate(-ranges.rotation, ranges.rotation, rotation) * (rotate < ranges.rotation_probability),
         mirror=mirror < ranges.mirror_probability,
-        channel_gains=(
-            _interpolate(low_gain, high_gain, red),
-            _interpolate(low_gain, high_gain, green),
-            _interpolate(low_gain, high_gain, blue),
-        ),
+        channel_gains=(_interpolate(*gains, red), _interpolate(*gains, green), _interpolate(*gains, blue)),
         cutout=cutout,
     )
 

@@ -38,37 +38,21 @@ Labelled = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Form:
-    """File names and keys of the official archives of one data set.
+class _Form:
+    """File names and keys of the official archives of one data set: the binary version and the python version."""
 
-    Parameters
-    ----------
-    binary, python : str
-        Top-level folder in the binary archive and in the Python archive.
-    files : dict of str to tuple of str
-        File names of each split, without the extension ``.bin`` of the binary archive.
-    names : str
-        File with the class names in the binary version.
-    meta, meta_key : str
-        File with the class names in the python version, and their key in this file.
-    labels : str
-        Key of the labels in the python version.
-    label_bytes : int
-        Number of bytes before each image in the binary version; the last of these bytes is the label.
-    """
-
-    binary: str
-    python: str
-    files: dict[str, tuple[str, ...]]
-    names: str
-    meta: str
-    meta_key: str
-    labels: str
-    label_bytes: int
+    binary: str  # top-level folder in the binary archive
+    python: str  # top-level folder in the Python archive
+    files: dict[str, tuple[str, ...]]  # of each split, without the extension .bin of the binary archive
+    names: str  # file with the class names in the binary version
+    meta: str  # file with the class names in the python version
+    meta_key: str  # key of the class names
+    labels: str  # key of the labels in the python version
+    label_bytes: int  # number of bytes before each image in the binary version; the last of these bytes is the label
 
 
 FORMS = {
-    "cifar10": Form(
+    "cifar10": _Form(
         binary="cifar-10-batches-bin",
         python="cifar-10-batches-py",
         files={"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)},
@@ -78,7 +62,7 @@ FORMS = {
         labels="labels",
         label_bytes=1,
     ),
-    "cifar100": Form(
+    "cifar100": _Form(
         binary="cifar-100-binary",
         python="cifar-100-python",
         files={"train": ("train",), "test": ("test",)},
@@ -106,43 +90,39 @@ def read_cifar(kind: str, root: str | Path, split: str) -> Labelled:
 
     Returns
     -------
-    images : (N, 32, 32, 3) uint8
-        RGB.
-    labels : (N,) int64
-        Indices into `classes`.
+    images : (N, 32, 32, 3) uint8, RGB.
+    labels : (N,) int64, indices into `classes`.
     classes : tuple of str
-        Class names.
 
     Raises
     ------
     DataError
         If `root` contains none of these versions, or a file is missing or damaged.
     """
+    images, labels, classes = _read_any(kind, Path(root), split)
+    if not len(images):
+        raise DataError(f"{root}: contains no images; unpack the archive again")
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise DataError(
+            f"{root}: labels from {labels.min()} to {labels.max()}, but only {len(classes)} classes; unpack the archive again"
+        )
+    return images, labels, classes
+
+
+def _read_any(kind: str, root: Path, split: str) -> Labelled:
     form = FORMS[kind]
-    root = Path(root)
     if root.is_file():
-        return _require_labels(_read_hdf5(root, split), root)
+        return _read_hdf5(root, split)
     for folder in (root, root / form.binary):
         if (folder / form.names).is_file():
-            return _require_labels(_read_binary(folder, form, split), folder)
+            return _read_binary(folder, form, split)
     for folder in (root, root / form.python):
         if (folder / form.meta).is_file():
-            return _require_labels(_read_python(folder, form, split), folder)
+            return _read_python(folder, form, split)
     raise DataError(
         f"{root}: found neither {form.names} (binary version) nor {form.meta} (python version) in this folder, {form.binary}/ or "
         f"{form.python}/; give the folder of the unpacked {kind} archive, or an HDF5 file"
     )
-
-
-def _require_labels(content: Labelled, source: Path) -> Labelled:
-    images, labels, classes = content
-    if not len(images):
-        raise DataError(f"{source}: contains no images; unpack the archive again")
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise DataError(
-            f"{source}: labels from {labels.min()} to {labels.max()}, but only {len(classes)} classes; unpack the archive again"
-        )
-    return content
 
 
 def _to_images(data: np.ndarray) -> np.ndarray:
@@ -159,9 +139,8 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read_binary(folder: Path, form: Form, split: str) -> Labelled:
-    batches = [_read_records(folder / f"{name}.bin", form.label_bytes) for name in form.files[split]]
-    records = np.concatenate(batches)
+def _read_binary(folder: Path, form: _Form, split: str) -> Labelled:
+    records = np.concatenate([_read_records(folder / f"{name}.bin", form.label_bytes) for name in form.files[split]])
     labels = records[:, form.label_bytes - 1].astype(np.int64)
     classes = tuple(_read_bytes(folder / form.names).decode("utf-8", "replace").split())
     return _to_images(records[:, form.label_bytes :]), labels, classes
@@ -175,7 +154,7 @@ def _read_records(path: Path, label_bytes: int) -> np.ndarray:
     return data.reshape(-1, size)
 
 
-def _read_python(folder: Path, form: Form, split: str) -> Labelled:
+def _read_python(folder: Path, form: _Form, split: str) -> Labelled:
     batches = [_read_batch(folder / name, form.labels) for name in form.files[split]]
     images = np.concatenate([batch_images for batch_images, _ in batches])
     labels = np.concatenate([batch_labels for _, batch_labels in batches])
@@ -229,12 +208,10 @@ class _Placeholder:
 class _Unpickler(pickle.Unpickler):
     """Unpickler for numbers, strings, lists, dictionaries and numeric arrays only."""
 
-    _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-    _NAMES = ("ndarray", "dtype", "_reconstruct")
-
     def find_class(self, module: str, name: str) -> Any:
         """Return a placeholder for a name needed to build an array; raise `pickle.UnpicklingError` for any other name."""
-        if module in self._MODULES and name in self._NAMES:
+        is_numpy = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+        if is_numpy and name in ("ndarray", "dtype", "_reconstruct"):
             return _Placeholder
         raise pickle.UnpicklingError(f"the pickle names {module!r} {name!r}, which no original CIFAR file does")
 

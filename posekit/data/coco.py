@@ -23,7 +23,7 @@ _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
 def open_coco(root: str | Path, split: str = "all") -> People:
-    """Load the people (or animals) of a keypoint annotation in COCO's format.
+    """Load the people (or animals) of a keypoint annotation in COCO's format; raises the errors of `posekit.data.open_people`.
 
     Crowds, people without a labelled keypoint and people whose box has no area are left out; `People.left_out` gives the number of
     each. Annotations may contain ``head_size``, the head size for PCKh in pixels, as written by ``posekit prepare convert``.
@@ -40,16 +40,8 @@ def open_coco(root: str | Path, split: str = "all") -> People:
 
     Returns
     -------
-    People
-        With a built-in skeleton if the keypoints of the category equal the joints of this skeleton. Otherwise the skeleton is
+    People : with a built-in skeleton if the keypoints of the category equal the joints of this skeleton. Otherwise the skeleton is
         created from the category, and ``Left Elbow``, ``leftElbow`` and ``l_elbow`` are renamed to ``left_elbow``.
-
-    Raises
-    ------
-    ConfigError
-        If the split is malformed or not in the files.
-    DataError
-        If there is no annotation file, if there are several, or if the file cannot be read.
     """
     wanted = parse_split(split)
     root = Path(root)

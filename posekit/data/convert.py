@@ -15,7 +15,7 @@ from posekit.files import atomic_write
 from posekit.images import ImageHeaders
 from posekit.metrics import tight_area
 from posekit.people import People
-from posekit.skeletons import MPII16, Skeleton
+from posekit.skeletons import MPII16
 
 _MARGIN = 1.25  # default margin of `posekit.geometry.Box.from_xywh`
 _CATEGORY = 1
@@ -38,24 +38,21 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, headers:
     Parameters
     ----------
     path : str or Path
-        An existing file is overwritten.
+        An existing file is overwritten; a file that cannot be written raises `OutputError`.
     people : People
     image_ids : (N,) int64
         Image id of each person. Use `posekit.scoring.io.coco.image_ids` to get the same ids as in COCO results.
     headers : ImageHeaders
         Sizes of the images; unknown sizes are written as 0.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
     """
-    bbox = "the person's square box divided by 1.25"
     content = {
-        "info": {"description": f"{people.name} {people.split}, converted by posekit {__version__}", "bbox": bbox},
+        "info": {
+            "description": f"{people.name} {people.split}, converted by posekit {__version__}",
+            "bbox": "the person's square box divided by 1.25",
+        },
         "images": list(_coco_images(people, image_ids, headers)),
         "annotations": list(_coco_persons(people, image_ids)),
-        "categories": [_coco_category(people.skeleton)],
+        "categories": [people.skeleton.coco_category],
     }
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
@@ -91,16 +88,6 @@ def _coco_persons(people: People, image_ids: np.ndarray) -> Iterator[dict[str, A
         if np.isfinite(head_size):
             person["head_size"] = head_size
         yield person
-
-
-def _coco_category(skeleton: Skeleton) -> dict[str, Any]:
-    return {
-        "id": _CATEGORY,
-        "name": "person",
-        "supercategory": "person",
-        "keypoints": list(skeleton.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton.limb_indices],
-    }
 
 
 def write_hourglass(path: str | Path, people: People) -> None:

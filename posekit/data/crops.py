@@ -13,14 +13,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from posekit.errors import require_array
 from posekit.data import augment
 from posekit.data.augment import Sample
-from posekit.errors import BoxError, DataError, ImageError
+from posekit.errors import BoxError, DataError, ImageError, require_array
 from posekit.geometry import Crop
 from posekit.people import People
 
-_TOLERATED_SHARE = 0.01
 Self = TypeVar("Self", bound="TensorBatch")
 
 
@@ -43,7 +41,7 @@ class CropDataset(Dataset):
     Raises
     ------
     ConfigError
-        If the people come from a pack whose margin is too small for the crops.
+        If the people come from a pack whose margin is too small for the crops; as in `PyramidDataset`.
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.AugmentConfig | None = None, seed: int = 0):
@@ -76,11 +74,6 @@ class PyramidDataset(Dataset):
         Side of the crops in pixels.
     scales : sequence of float
         Factors for the side of the person's box.
-
-    Raises
-    ------
-    ConfigError
-        If the people come from a pack whose margin is too small for the crops.
     """
 
     def __init__(self, people: People, *, size: int, scales: Sequence[float]):
@@ -203,22 +196,15 @@ class Batch(TensorBatch):
         require_array("index", self.index, (b,), "int64")
 
 
-_EMPTY = Batch(
-    images=torch.zeros(0, 1, 1, 3, dtype=torch.uint8),
-    joints=torch.zeros(0, 0, 2),
-    labelled=torch.zeros(0, 0, dtype=torch.bool),
-    channel_gains=torch.zeros(0, 3),
-    index=torch.zeros(0, dtype=torch.int64),
-)
-
-
 def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
     """Collate samples into a batch, which may be empty; an item may also be a list of samples (of one person)."""
     samples: list[Sample] = []
     for item in items:
         samples += item if isinstance(item, list) else [item]
     if not samples:
-        return _EMPTY
+        no_index = torch.zeros(0, dtype=torch.int64)
+        no_labels = torch.zeros(0, 0, dtype=torch.bool)
+        return Batch(torch.zeros(0, 1, 1, 3, dtype=torch.uint8), torch.zeros(0, 0, 2), no_labels, torch.zeros(0, 3), no_index)
     return Batch(
         images=torch.from_numpy(np.stack([sample.image for sample in samples])),
         joints=torch.from_numpy(np.stack([sample.joints for sample in samples])),
@@ -246,17 +232,13 @@ class EpochBatches:
     seed : int
     shuffle : bool
         Whether to shuffle; otherwise each epoch yields all people in order.
-    rank : int
-        Rank of this process.
-    world : int
-        Number of processes; each process gets an equal share of the people of an epoch.
+    rank, world : int
+        Rank of this process, and the number of processes; each process gets an equal share of the people of an epoch.
 
     Attributes
     ----------
-    epoch : int
-        Epoch of the next iteration.
-    start : int
-        Index of the batch at which the next iteration starts.
+    epoch, start : int
+        Epoch of the next iteration, and the index of the batch at which the next iteration starts.
     """
 
     def __init__(self, people: int, batch_size: int, *, seed: int = 0, shuffle: bool = False, rank: int = 0, world: int = 1):
@@ -336,9 +318,8 @@ def predict_batches(
     index : (B,) int64
         Indices in `people`.
     points : (B, ..., 2) float64
-        Image pixels; NaN for people whose crops could not be made.
+        Image pixels. Points and scores are NaN for people whose crops could not be made.
     scores : (B, ...) float64
-        NaN for people whose crops could not be made.
     failures : tuple of Failure
         One for each person whose crops could not be made.
     """
@@ -362,22 +343,8 @@ def predict_batches(
 
 
 def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:
-    """Raise `DataError` if too many samples cannot be read.
-
-    Parameters
-    ----------
-    failures : sequence of Failure
-    people : int
-        Number of all samples.
-    purpose : str
-        Purpose of the samples, such as "validation", for the error message.
-
-    Raises
-    ------
-    DataError
-        If there are failures for more than 1 % of the `people`; the message contains the last failure.
-    """
-    if len(failures) > _TOLERATED_SHARE * people:
+    """Raise `DataError` if more than 1 % of `people` samples failed; `purpose` names the samples in the message ("validation")."""
+    if len(failures) > 0.01 * people:
         raise DataError(
             f"{len(failures)} of {people} {purpose} samples cannot be read (limit: 1 %); the last one: {failures[-1].message}; "
             "check the data set folder"

@@ -18,14 +18,9 @@ _FOLDERS = {"train": ("train",), "valid": ("valid", "val"), "test": ("test",)}
 
 
 class ImageFiles(Sequence):
-    """Sequence of images that are loaded on access: ``files[i]`` is (H, W, 3) uint8, RGB.
+    """Sequence of images that are loaded on access from the `paths` (N,): ``files[i]`` is (H, W, 3) uint8, RGB.
 
     ``files[i]`` raises `posekit.errors.ImageError` if the file cannot be read.
-
-    Parameters
-    ----------
-    paths : (N,) str
-        Image paths.
     """
 
     def __init__(self, paths: np.ndarray):

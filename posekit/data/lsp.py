@@ -25,7 +25,7 @@ _OFFICIAL_COUNT = 2000  # people in LSP: the first half is for training, the sec
 
 
 def open_lsp(root: str | Path, split: str = "all") -> People:
-    """Load the annotated people of LSP or LSPET.
+    """Load the annotated people of LSP or LSPET; raises the errors of `posekit.data.open_people`.
 
     Parameters
     ----------
@@ -37,16 +37,8 @@ def open_lsp(root: str | Path, split: str = "all") -> People:
 
     Returns
     -------
-    People
-        Named ``lsp`` or ``lspet``. The boxes are made around the labelled joints, because the files contain no boxes.
+    People : named ``lsp`` or ``lspet``. The boxes are made around the labelled joints, because the files contain no boxes.
         In LSPET all labelled joints count as visible, because the file does not contain visibility.
-
-    Raises
-    ------
-    ConfigError
-        If the split is malformed or not in the file.
-    DataError
-        If the file cannot be read, has an unexpected shape, or contains impossible coordinates.
     """
     wanted = parse_split(split)
     path = Path(root) if Path(root).is_file() else Path(root) / "joints.mat"

@@ -42,12 +42,12 @@ _HEAD_SHARE = 0.6  # the head size for PCKh is this fraction of the diagonal of 
 
 
 def open_mpii(root: str | Path, split: str = "all") -> People:
-    """Load the annotated people of MPII.
+    """Load the annotated people of MPII; raises the errors of `posekit.data.open_people`.
 
-    The evaluation file of the validation split is ``detections_our_format.mat`` (HRNet: ``gt_valid.mat``, mmpose:
-    ``mpii_gt_val.mat``). If the evaluation file is in the folder of the annotation file, the joints and head sizes of ``valid`` are
-    taken from the evaluation file, so that scores are comparable with published ones. Its joints agree with the annotation file
-    within rounding, except for 13 joints that lack a coordinate.
+    If the folder of the annotation file contains the evaluation file of the validation split (``detections_our_format.mat``; HRNet:
+    ``gt_valid.mat``, mmpose: ``mpii_gt_val.mat``), the joints and head sizes of ``valid`` are taken from the evaluation file, so
+    that scores are comparable with published ones. Its joints agree with the annotation file within rounding, except for 13 joints
+    that lack a coordinate.
 
     Parameters
     ----------
@@ -62,16 +62,8 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
 
     Returns
     -------
-    People
-        With the boxes of the hourglass authors: the centre is 15 * scale px below ``objpos``, and the side is
+    People : with the boxes of the hourglass authors: the centre is 15 * scale px below ``objpos``, and the side is
         1.25 * 200 * scale px.
-
-    Raises
-    ------
-    ConfigError
-        If the split is malformed or not in the file.
-    DataError
-        If there is no annotation file, or the annotation file cannot be read.
     """
     root = Path(root)
     wanted = parse_split(split)
@@ -84,20 +76,8 @@ def validation_truths(root: str | Path) -> dict[str, People]:
     """Load the ground truth of the official validation split from every file in a folder that contains it.
 
     The joints differ a little between the files. For files without head sizes (JSON), the head sizes of the first file are used.
-
-    Parameters
-    ----------
-    root : str or Path
-        The folder of the data set, or an annotation file in this folder.
-
-    Returns
-    -------
-    dict of str to People : path of each file relative to the folder, to its people; the evaluation file comes first if present.
-
-    Raises
-    ------
-    DataError
-        If the folder contains no such file, or a file cannot be read.
+    `root` is the folder of the data set, or an annotation file in this folder. The keys of the result are the paths of the files
+    relative to the folder; the evaluation file comes first if present.
     """
     root = Path(root)
     wanted = parse_split("valid")
@@ -107,15 +87,14 @@ def validation_truths(root: str | Path) -> dict[str, People]:
     evaluation = _evaluation_file(_annotation_files(root, wanted)[0].parent)
     if evaluation is not None:
         truths[str(evaluation.relative_to(top))] = first
-    for pattern in (*_WHOLE, *_BY_SPLIT["valid"]):
-        for path in _find_files(top, pattern):
-            annotations = _annotations(path, _images_folder(root))
-            if "valid" not in annotations.official:
-                continue
-            people = annotations.choose(wanted)
-            if np.array_equal(people.image_paths, first.image_paths):
-                head_sizes = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
-                truths[str(path.relative_to(top))] = replace(people, head_sizes=head_sizes)
+    for path in _find_files(top, *_WHOLE, *_BY_SPLIT["valid"]):
+        annotations = _annotations(path, _images_folder(root))
+        if "valid" not in annotations.official:
+            continue
+        people = annotations.choose(wanted)
+        if np.array_equal(people.image_paths, first.image_paths):
+            head_sizes = np.where(np.isfinite(people.head_sizes), people.head_sizes, first.head_sizes)
+            truths[str(path.relative_to(top))] = replace(people, head_sizes=head_sizes)
     return truths
 
 
@@ -133,10 +112,9 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
         for path in _find_files(root, "valid.h5"):
             if _evaluation_file(path.parent):
                 return [path]
-    for pattern in _WHOLE:
-        paths = _find_files(root, pattern)
-        if paths:
-            return paths[:1]
+    whole = _find_files(root, *_WHOLE)
+    if whole:
+        return whole[:1]
     kinds = (split.kind,) if split.kind in _BY_SPLIT else tuple(_BY_SPLIT)
     paths = []
     names = list(_WHOLE)
@@ -176,8 +154,8 @@ class _FilePeople:
     visible: ArrayLike  # (N, 16)
     centres: ArrayLike  # (N, 2)
     sides: ArrayLike
-    head_sizes: ArrayLike
-    reasons: ArrayLike  # why a person is left out; empty if the person is used
+    head_sizes: ArrayLike = np.nan
+    reasons: ArrayLike = ""  # why a person with labelled joints is left out; empty if the person is used
     is_valid: Sequence[bool] | None = None  # True for validation people; None if the file does not mark them
 
 
@@ -203,12 +181,13 @@ def _annotations(path: Path, images_folder: Path) -> Annotations:
             visible=labelled & np.array(content.visible, dtype=bool).reshape(-1, _K),
             centres=np.array(content.centres, dtype=np.float64).reshape(-1, 2) - 1,
             sides=np.array(content.sides, dtype=np.float64),
-            head_sizes=np.array(content.head_sizes, dtype=np.float64),
+            head_sizes=np.full(len(joints), content.head_sizes, dtype=np.float64),
             box_source=f"position and scale of {path.name}",
         )
     except (OSError, EOFError, KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a readable MPII annotation ({error!r})") from error
-    return Annotations(people, np.array(content.reasons, dtype=str), path.name, _official_splits(content, path))
+    reasons = np.where(labelled.any(1), content.reasons, "no labelled joint")
+    return Annotations(people, reasons, path.name, _official_splits(content, path))
 
 
 def _reader(path: Path) -> Callable[[Path], _FilePeople]:
@@ -270,7 +249,7 @@ def _read_mat(path: Path) -> _FilePeople:
         centres=centres,
         sides=sides,
         head_sizes=[_head_size(struct) for struct in structs],
-        reasons=np.where(labelled.any(1) & ~has_position, "no position or scale", _unlabelled(labelled)),
+        reasons=np.where(has_position, "", "no position or scale"),
     )
 
 
@@ -325,19 +304,16 @@ def _head_size(rectangle: np.void) -> float:
 def _read_h5(path: Path) -> _FilePeople:
     with h5py.File(path) as file:
         image_names = _h5_image_names(file, path)
-        count = len(image_names)
         joints = file["part"][()]
-        labelled = (joints != 0).any(-1)
         return _FilePeople(
             image_names=image_names,
-            rectangles=file["person"][()].astype(int).tolist() if "person" in file else [-1] * count,
+            rectangles=file["person"][()].astype(int).tolist() if "person" in file else [-1] * len(image_names),
             joints=joints,
-            labelled=labelled,
+            labelled=(joints != 0).any(-1),
             visible=file["visible"][()],
             centres=file["center"][()],  # already adjusted for the crop
             sides=200 * file["scale"][()],
-            head_sizes=file["normalize"][()] if "normalize" in file else np.full(count, np.nan),
-            reasons=_unlabelled(labelled),
+            head_sizes=file["normalize"][()] if "normalize" in file else np.nan,
         )
 
 
@@ -368,18 +344,15 @@ def _read_json(path: Path) -> _FilePeople:
 
 def _from_hourglass_records(records: list[dict[str, Any]]) -> _FilePeople:
     points = np.array([record["joint_self"] for record in records], np.float64)
-    labelled = (points[..., :2] != 0).any(-1)
     centres, sides = _hourglass_boxes([record["objpos"] for record in records], [record["scale_provided"] for record in records])
     return _FilePeople(
         image_names=[record["img_paths"] for record in records],
         rectangles=[int(record["people_index"]) - 1 for record in records],
         joints=points[..., :2],
-        labelled=labelled,
+        labelled=(points[..., :2] != 0).any(-1),
         visible=points[..., 2] > 0,
         centres=centres,
         sides=sides,
-        head_sizes=np.full(len(records), np.nan),
-        reasons=_unlabelled(labelled),
         is_valid=[bool(record["isValidation"]) for record in records],
     )
 
@@ -395,13 +368,7 @@ def _from_hrnet_records(records: list[dict[str, Any]]) -> _FilePeople:
         visible=labelled,
         centres=centres,
         sides=sides,
-        head_sizes=np.full(len(records), np.nan),
-        reasons=_unlabelled(labelled),
     )
-
-
-def _unlabelled(labelled: np.ndarray) -> np.ndarray:
-    return np.where(labelled.any(-1), "", "no labelled joint")
 
 
 # The evaluation file of the validation split

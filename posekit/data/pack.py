@@ -51,7 +51,7 @@ _PART_STEM = re.compile(r"(.+)-\d{3,}")
 
 
 def open_packed(root: str | Path, split: str = "all") -> People:
-    """Load packed people; the crops are not loaded yet.
+    """Load packed people; the crops are not loaded yet. Raises the errors of `posekit.data.open_people`.
 
     Parameters
     ----------
@@ -62,12 +62,6 @@ def open_packed(root: str | Path, split: str = "all") -> People:
         all its people are in the pack. ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED`` can be selected if the whole
         data set was packed; they select the same people as in the original data set, unless packing left some people out.
 
-    Raises
-    ------
-    ConfigError
-        If the split is malformed or not in the pack.
-    DataError
-        If a part is missing, damaged or not a pack.
     """
     return PackReader(_find_part(Path(root))).choose(split)
 
@@ -126,13 +120,7 @@ class _Part:
 
 
 class PackReader:
-    """A `posekit.people.PixelReader` that reads the crops of people from all parts of a pack.
-
-    Parameters
-    ----------
-    path : Path
-        Path of any part.
-    """
+    """A `posekit.people.PixelReader` that reads the crops of people from all parts of a pack; `path` is that of any part."""
 
     def __init__(self, path: Path):
         self.parts = _read_parts(path)

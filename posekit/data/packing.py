@@ -29,9 +29,8 @@ from posekit.data.pack import FORMAT, OFFICIAL, PEOPLE_COLUMNS, digest, part_pat
 from posekit.errors import BoxError, ConfigError, DataError, ImageError, OutputError
 from posekit.files import atomic_write
 from posekit.geometry import Box
-from posekit.images import read_image
+from posekit.images import cv2, read_image
 from posekit.machine import processors
-from posekit.images import cv2
 from posekit.people import People, Person
 
 _JPEG_START = b"\xff\xd8"
@@ -41,7 +40,7 @@ _BATCH_SIZE = 8
 
 @dataclass(frozen=True)
 class Packing:
-    """Options of packing.
+    """Options of packing; a number that is out of range raises `ConfigError`.
 
     Parameters
     ----------
@@ -53,11 +52,6 @@ class Packing:
         augmentation can show, at any rotation.
     quality : int
         JPEG quality, 1 to 100; 0 stores raw pixels.
-
-    Raises
-    ------
-    ConfigError
-        If a number is out of range.
     """
 
     side: int = 608
@@ -74,28 +68,16 @@ class Packing:
 
 
 @dataclass(frozen=True)
-class PackedCrop:
-    """The packed crop of one person.
+class _PackedCrop:
+    """The packed crop of one person."""
 
-    Parameters
-    ----------
-    data : bytes
-        JPEG file or raw pixels; empty if the crop could not be made.
-    shape : (int, int)
-        Height and width.
-    matrix : (2, 3) float
-        Affine transform from image pixels to crop pixels.
-    failure : str
-        Why the crop could not be made; otherwise empty.
-    """
-
-    data: bytes
-    shape: tuple[int, int] = (0, 0)
-    matrix: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
-    failure: str = ""
+    data: bytes  # JPEG file or raw pixels; empty if the crop could not be made
+    shape: tuple[int, int] = (0, 0)  # height and width
+    matrix: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))  # from image pixels to crop pixels
+    failure: str = ""  # why the crop could not be made; otherwise empty
 
 
-class PackedCropDataset(Dataset[PackedCrop]):
+class _CropDataset(Dataset[_PackedCrop]):
     """Data set of the packed crops of all people from index `start` on."""
 
     def __init__(self, people: People, packing: Packing, start: int):
@@ -106,32 +88,35 @@ class PackedCropDataset(Dataset[PackedCrop]):
     def __len__(self) -> int:
         return len(self.people) - self.start
 
-    def __getitem__(self, index: int) -> PackedCrop:
+    def __getitem__(self, index: int) -> _PackedCrop:
         return cut_crop(self.people[self.start + index], self.packing)
 
 
-def cut_crop(person: Person, packing: Packing) -> PackedCrop:
-    """Cut the crop of one person out of the image; an error is stored in `PackedCrop.failure` instead of being raised."""
+def cut_crop(person: Person, packing: Packing) -> _PackedCrop:
+    """Cut the crop of one person out of the image; an error is stored in the crop's `failure` instead of being raised."""
     try:
         image = read_image(person.image_path)
         height, width = image.shape[:2]
         person.box.require_overlap(width, height)
     except (ImageError, BoxError) as error:
-        return PackedCrop(b"", failure=str(error).removeprefix(f"{person.image_path}: "))
+        return _PackedCrop(b"", failure=str(error).removeprefix(f"{person.image_path}: "))
     scale = min(1.0, packing.side / (packing.margin * person.box.side))
     x, y, pixels = _window(image, person.box, packing.margin, scale)
     scale = max(scale, 1 / min(pixels.shape[:2]))  # keep at least one pixel of a narrow window
     if scale < 1:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data = _encode(pixels, packing.quality)
+    if packing.quality:
+        data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, packing.quality])[1].tobytes()
+    else:
+        data = pixels.tobytes()
     if packing.quality and scale == 1:
         # Store the original JPEG unless it is larger, to avoid a second lossy compression.
         original = Path(person.image_path).read_bytes()
         if original.startswith(_JPEG_START) and len(original) <= len(data):
-            return PackedCrop(original, (height, width))
+            return _PackedCrop(original, (height, width))
     # Scaling aligns the outer pixel edges; pixel centres lie half a pixel from the edges.
     matrix = ((scale, 0.0, (0.5 - x) * scale - 0.5), (0.0, scale, (0.5 - y) * scale - 0.5))
-    return PackedCrop(data, pixels.shape[:2], matrix)
+    return _PackedCrop(data, pixels.shape[:2], matrix)
 
 
 def _window(image: np.ndarray, box: Box, margin: float, scale: float) -> tuple[int, int, np.ndarray]:
@@ -144,13 +129,7 @@ def _window(image: np.ndarray, box: Box, margin: float, scale: float) -> tuple[i
     return left, top, image[top : bottom + 1, left : right + 1]
 
 
-def _encode(pixels: np.ndarray, quality: int) -> bytes:
-    if not quality:
-        return pixels.tobytes()
-    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-class CropStore:
+class _CropStore:
     """Store of the crops of an unfinished pack on disk: the concatenated bytes of all crops, and one JSON line per crop.
 
     Opening an existing store keeps every crop that was written completely, so that packing can be resumed.
@@ -159,7 +138,9 @@ class CropStore:
     def __init__(self, crops: BinaryIO, lines: BinaryIO):
         self.crops = crops
         self.lines = lines
-        self.entries = _read_entries(lines)
+        lines.seek(0)
+        # A line without an end was interrupted while being written.
+        self.entries = [json.loads(line) for line in lines if line.endswith(b"\n")]
         size = crops.seek(0, os.SEEK_END)
         ends = np.cumsum([entry["bytes"] for entry in self.entries])
         self.truncate(int(np.count_nonzero(ends <= size)))
@@ -173,7 +154,7 @@ class CropStore:
         self.crops.truncate(sum(entry["bytes"] for entry in self.entries))
         self.lines.truncate(sum(len(_to_line(entry)) for entry in self.entries))
 
-    def add(self, crop: PackedCrop) -> None:
+    def add(self, crop: _PackedCrop) -> None:
         """Append a crop and flush it to disk."""
         entry = asdict(crop)
         data = entry.pop("data")
@@ -203,13 +184,7 @@ class CropStore:
         }
 
     def read(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes of the crops `start` to `stop` - 1.
-
-        Raises
-        ------
-        OutputError
-            If a crop's checksum differs.
-        """
+        """Yield the bytes of the crops `start` to `stop` - 1; raise `OutputError` if a checksum differs."""
         self.crops.seek(sum(entry["bytes"] for entry in self.entries[:start]))
         for entry in self.entries[start:stop]:
             data = self.crops.read(entry["bytes"])
@@ -220,16 +195,6 @@ class CropStore:
 
 def _to_line(entry: Mapping[str, Any]) -> bytes:
     return json.dumps(entry).encode() + b"\n"
-
-
-def _read_entries(lines: BinaryIO) -> list[dict[str, Any]]:
-    entries = []
-    lines.seek(0)
-    for line in lines:
-        if not line.endswith(b"\n"):  # packing was interrupted while writing this line
-            break
-        entries.append(json.loads(line))
-    return entries
 
 
 def write_pack(
@@ -262,7 +227,6 @@ def write_pack(
     Returns
     -------
     files : list of Path
-        The written files.
     failures : list of Failure
         One for each person whose crop could not be made.
 
@@ -326,7 +290,7 @@ def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray],
 
 
 @contextmanager
-def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[CropStore]:
+def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[_CropStore]:
     """Open the folder of crops, new or from an interrupted run; remove the folder after the `with` block has succeeded."""
     folder = out.with_name(out.name + ".unfinished")
     header_path = folder / "header.json"
@@ -344,15 +308,15 @@ def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[CropStore]:
                 "another path"
             )
         with (folder / "crops").open("a+b") as crops, (folder / "people.jsonl").open("a+b") as lines:
-            yield CropStore(crops, lines)
+            yield _CropStore(crops, lines)
         shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another path") from error
 
 
-def _cut_crops(store: CropStore, people: People, packing: Packing, workers: int, progress: bool) -> None:
+def _cut_crops(store: _CropStore, people: People, packing: Packing, workers: int, progress: bool) -> None:
     loader = DataLoader(
-        PackedCropDataset(people, packing, start=len(store)),
+        _CropDataset(people, packing, start=len(store)),
         batch_size=_BATCH_SIZE,
         collate_fn=list,
         num_workers=workers if workers > 1 else 0,
@@ -369,7 +333,7 @@ def _cut_crops(store: CropStore, people: People, packing: Packing, workers: int,
                     _require_few_failures(store, people)
 
 
-def _require_few_failures(store: CropStore, people: People) -> None:
+def _require_few_failures(store: _CropStore, people: People) -> None:
     failures = store.failures(people)
     try:
         require_few_failures(failures, len(people), "packed")
@@ -379,7 +343,7 @@ def _require_few_failures(store: CropStore, people: People) -> None:
 
 
 def _write_parts(
-    out: Path, header: Mapping[str, Any], columns: Mapping[str, np.ndarray], store: CropStore, part_bytes: int | None
+    out: Path, header: Mapping[str, Any], columns: Mapping[str, np.ndarray], store: _CropStore, part_bytes: int | None
 ) -> list[Path]:
     for path in part_paths(out):  # left by a run that was interrupted while writing the parts
         path.unlink()

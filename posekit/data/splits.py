@@ -25,34 +25,16 @@ _FILE_SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation"
 
 @dataclass(frozen=True)
 class Split:
-    """A parsed split.
+    """A parsed split."""
 
-    Parameters
-    ----------
-    text : str
-        The split as the user wrote it.
-    kind : str
-        ``train``, ``valid``, ``test``, ``all``, ``random`` or ``random-rest``.
-    fraction : float
-        FRACTION, between 0 and 1.
-    seed : int
-        SEED.
-    """
-
-    text: str
-    kind: str
+    text: str  # as the user wrote it
+    kind: str  # train, valid, test, all, random or random-rest
     fraction: float = 1.0
     seed: int = 0
 
 
 def parse_split(text: str) -> Split:
-    """Parse a split such as ``train`` or ``random:0.9:1``.
-
-    Raises
-    ------
-    ConfigError
-        If the text is in none of the supported formats; the message lists the formats.
-    """
+    """Parse a split such as ``train`` or ``random:0.9:1``; raise `ConfigError`, which lists the formats, if this fails."""
     if text in (*OFFICIAL_SPLITS, "all"):
         return Split(text, text)
     match = _RANDOM.fullmatch(text)
@@ -77,12 +59,14 @@ def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.nda
     Images are sorted by a hash of the seed and the image path (relative to the common folder of all images), and the first ones
     are drawn. With the same seed, the images of a smaller fraction are a subset of the images of a larger fraction.
 
+    At least one image is drawn; if there are several images, at least one is not drawn.
+
     Parameters
     ----------
     image_paths : (N,) str
         Image of each person.
     fraction : float
-        Between 0 and 1. At least one image is drawn; if there are several images, at least one is not drawn.
+        Between 0 and 1.
     seed : int
 
     Returns
@@ -102,34 +86,17 @@ def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.nda
 
 @dataclass(frozen=True)
 class Annotations:
-    """All people in an annotation file, before a split is chosen.
+    """All people in an annotation file, before a split is chosen."""
 
-    Parameters
-    ----------
-    people : People
-        N people, including those that `choose` leaves out; their boxes may be arbitrary.
-    reasons : (N,) str
-        Why the person is left out; empty if the person is used.
-    source : str
-        Name of the annotation file, for error messages.
-    official : mapping of str to (M,) int
-        Name of each official split to the indices of its people, in the order of the split.
-    """
-
-    people: People
-    reasons: np.ndarray
-    source: str
-    official: Mapping[str, np.ndarray] = field(default_factory=dict)
+    people: People  # N people, including those that `choose` leaves out; their boxes may be arbitrary
+    reasons: np.ndarray  # (N,) str: why the person is left out; empty if the person is used
+    source: str  # name of the annotation file, for error messages
+    official: Mapping[str, np.ndarray] = field(default_factory=dict)  # split to the indices of its people, in the split's order
 
     def choose(self, split: Split) -> People:
         """Return the people of a split; `People.left_out` gives the number of people left out.
 
-        Raises
-        ------
-        ConfigError
-            If the data set has no such official split; the message lists its splits.
-        DataError
-            If no people are left.
+        Raises `ConfigError` if the data set has no such official split, and `DataError` if no people are left.
         """
         indices = self._indices(split)
         reasons = self.reasons[indices]

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from posekit.choices import SYNTHETIC_FORMATS
 from posekit.errors import ConfigError, OutputError
-from posekit.machine import processors
 from posekit.images import cv2
+from posekit.machine import processors
 from posekit.skeletons import LSP14, MPII16, joint_mapping
 from posekit.synthetic.body import STANCES
 from posekit.synthetic.scene import RenderedPerson, render_scene

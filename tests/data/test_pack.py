@@ -18,8 +18,7 @@ from posekit.data.packing import Packing, write_pack
 from posekit.data.splits import Annotations, parse_split
 from posekit.errors import ConfigError, DataError, ImageError, OutputError
 from posekit.geometry import Crop
-from posekit.images import read_image
-from posekit.images import cv2
+from posekit.images import cv2, read_image
 from posekit.people import concatenate
 from posekit.skeletons import LSP14, MPII16
 from tests.fixtures.people import make_people

@@ -9,8 +9,7 @@ from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import ConfigError, OutputError
-from posekit.images import read_image
-from posekit.images import cv2
+from posekit.images import cv2, read_image
 from posekit.skeletons import LSP14, MPII16, joint_mapping
 from posekit.synthetic.body import SIDES, STANCES, Build, Posture, place, sample_posture, turn
 from posekit.synthetic.render import Camera, Canvas, Hull, Light

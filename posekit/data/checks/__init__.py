@@ -1,4 +1,4 @@
-"""Results of data set checks, and their printed table."""
+"""Check annotation files and their images: the results of the checks, and their printed table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,25 +10,15 @@ OK, LOOK, BAD = "OK", "LOOK", "BAD"
 class CheckResult:
     """Result of one check.
 
-    Parameters
-    ----------
-    verdict : str
-        "OK"; "LOOK": you should look at the data, or the check cannot decide; "BAD": training would fail or learn something wrong.
-    subject : str
-        Name of the check, one to three words.
-    message : str
-        What the check found and what to do about it; one line.
-    persons : tuple of int
-        Indices of the affected people in the `People` of the split.
-    split : str
-        Name of the checked split; the names of two compared splits are joined by a comma.
+    The verdict is "OK"; "LOOK": you should look at the data, or the check cannot decide; or "BAD": training would fail or learn
+    something wrong.
     """
 
     verdict: str
-    subject: str
-    message: str
-    persons: tuple[int, ...] = ()
-    split: str = ""
+    subject: str  # name of the check, one to three words
+    message: str  # the finding, and what to do; one line
+    persons: tuple[int, ...] = ()  # indices of the affected people in the `People` of the split
+    split: str = ""  # name of the checked split; the names of two compared splits are joined by a comma
 
 
 def results_table(results: Sequence[CheckResult]) -> str:

@@ -23,14 +23,11 @@ _PUBLISHED_COUNTS = {
     ("lspet", "train"): 10_000,
     ("lspet", "all"): 10_000,
 }
-# The only MPII annotation file that contains exactly the people of the two splits.
-_MPII_RECORDS = "mpii_annotations.json"
-_MPII_RECORD_COUNT = 25_204
 _TOLERATED_SHARE = 0.01  # training stops if the images of a larger share of the people cannot be read
 
 
 def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, known_counts: bool = True) -> list[CheckResult]:
-    """Check a data set.
+    """Check the people of each split, then each pair of splits.
 
     Parameters
     ----------
@@ -40,10 +37,6 @@ def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, 
         Headers of the images; read from the files by default.
     known_counts : bool
         Whether to compare the number of people with that of the published data set; False for a synthetic data set.
-
-    Returns
-    -------
-    list of CheckResult : the results for each split, then for each pair of splits.
     """
     if headers is None:
         headers = read_headers(path for people in splits.values() for path in people.image_paths)
@@ -75,18 +68,14 @@ def _check_count(people: People, known_counts: bool) -> CheckResult:
     message = f"{len(people):,}"
     if people.left_out:
         message += "; left out: " + ", ".join(f"{count:,} {reason}" for reason, count in people.left_out.items())
-    published = _published_count(people) if known_counts else None
-    if published is None:
+    published = _PUBLISHED_COUNTS.get((people.name, people.split))
+    if (people.name, people.split) == ("mpii", "all") and "mpii_annotations.json" in people.box_source:
+        published = 25_204  # only this annotation file of MPII contains exactly the people of the two splits
+    if published is None or not known_counts:
         return CheckResult(OK, "people", message)
     if len(people) == published:
         return CheckResult(OK, "people", f"{message}; the published number")
     return CheckResult(LOOK, "people", f"{message}; the published number is {published:,}")
-
-
-def _published_count(people: People) -> int | None:
-    if (people.name, people.split) == ("mpii", "all") and _MPII_RECORDS in people.box_source:
-        return _MPII_RECORD_COUNT
-    return _PUBLISHED_COUNTS.get((people.name, people.split))
 
 
 def _check_repeated(people: People) -> CheckResult:
@@ -100,7 +89,7 @@ def _check_repeated(people: People) -> CheckResult:
         seen.add(key)
     if not repeated:
         return CheckResult(OK, "repeated people", "none")
-    message = f"{len(repeated):,} duplicates of other people: persons {first_few(repeated)}"
+    message = f"{len(repeated):,} duplicates of other people: people {first_few(repeated)}"
     return CheckResult(LOOK, "repeated people", message, tuple(repeated))
 
 
@@ -154,7 +143,7 @@ def _check_limits(people: People, sizes: np.ndarray) -> CheckResult:
     lost = ((people.joints == -1) & people.labelled[..., None]).any((1, 2))
     persons = tuple(np.flatnonzero(lost).tolist())
     if persons:
-        message += f"; -1 may be a missing coordinate (0 in a file with 1-based pixels): persons {first_few(persons)}"
+        message += f"; -1 may be a missing coordinate (0 in a file with 1-based pixels): people {first_few(persons)}"
     return CheckResult(LOOK if persons else OK, "joints at limits", message, persons)
 
 

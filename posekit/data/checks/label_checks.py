@@ -28,12 +28,7 @@ def check_coordinate_base(people: People, sizes: np.ndarray) -> CheckResult:
     The check uses two kinds of evidence. First, about as many labels should lie near the left border as near the right border; the
     check estimates the shift that makes the two numbers equal, and its standard error. Second, if annotators could not click
     outside the image, correctly read labels start exactly at the first pixel and end exactly at the last pixel.
-
-    Parameters
-    ----------
-    people : People
-    sizes : (N, 2) float64
-        Width and height of each person's image, NaN where unknown.
+    `sizes` (N, 2) are the width and height of each person's image, NaN where unknown.
     """
     shift, error = _mirror_shift(people, sizes)
     strips = {
@@ -181,7 +176,7 @@ def check_shoulders_hips(people: People) -> CheckResult:
         f"({percent(len(twisted), n_broad)}) have the left shoulder and the left hip on opposite sides"
     )
     if twisted:
-        message += f": persons {first_few(twisted)}"
+        message += f": people {first_few(twisted)}"
     if len(twisted) <= 0.05 * n_broad:
         return CheckResult(OK, subject, message, tuple(twisted))
     is_majority = 2 * len(twisted) - n_broad >= _CLEAR * np.sqrt(n_broad)
@@ -289,6 +284,5 @@ def _count_rule(people: People, rule: Rule) -> _RuleCount:
     indices = [people.skeleton.index(joint) for joint in rule]
     complete = people.labelled[:, indices].all(1)
     joint, near, far = people.joints[complete][:, indices].transpose(1, 0, 2)
-    near_distance = ((joint - near) ** 2).sum(-1)
-    far_distance = ((joint - far) ** 2).sum(-1)
-    return _RuleCount(rule, int(np.count_nonzero(near_distance < far_distance)), len(joint))
+    is_kept = ((joint - near) ** 2).sum(-1) < ((joint - far) ** 2).sum(-1)
+    return _RuleCount(rule, int(np.count_nonzero(is_kept)), len(joint))
