@@ -1,4 +1,4 @@
-"""Fixtures of the tests of commands: a model that is right by construction, and images for it."""
+"""Fixtures of the tests of commands: a model that is right by construction, images for it, and `posekit predict` with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from posekit.cli.predict import main as predict_main
 from posekit.images import cv2
 from posekit.models import ModelInfo
 from posekit.prediction import predictor
@@ -58,3 +59,18 @@ def write_spots(spots) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def predict(spot_weights, tmp_path):
+    """Run the command with the spots' model, into "out" by default; one person fills the image unless boxes are given."""
+
+    def predict(*arguments):
+        arguments = [*map(str, arguments), "--weights", str(spot_weights), "--device", "cpu", "--refine", "0"]
+        if "--out" not in arguments:
+            arguments += ["--out", str(tmp_path / "out")]
+        if not any(argument.startswith("--box") for argument in arguments):
+            arguments += ["--detect", "none"]
+        return predict_main(arguments, prog="posekit predict")
+
+    return predict

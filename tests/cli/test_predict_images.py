@@ -74,18 +74,15 @@ def test_urls_are_refused_before_any_work(url, tmp_path, capsys):
 
 
 @pytest.fixture
-def predict(spot_weights, tmp_path):
+def predict(predict, tmp_path):
     """Run the command with the spots' model; returns the exit status and the contents of predictions.json."""
 
-    def predict(*arguments):
-        arguments = [*map(str, arguments), "--weights", str(spot_weights), "--device", "cpu", "--refine", "0"]
-        if not any(argument.startswith("--box") for argument in arguments):
-            arguments += ["--detect", "none"]
-        status = main([*arguments, "--out", str(tmp_path / "out")])
+    def predict_and_read(*arguments):
+        status = predict(*arguments)
         listing = tmp_path / "out" / "predictions.json"
         return status, json.loads(listing.read_text()) if listing.exists() else None
 
-    return predict
+    return predict_and_read
 
 
 def keypoints(person):

@@ -10,28 +10,13 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from posekit.cli.predict import LISTINGS, PICTURES, main, outputs
+from posekit.cli.predict import LISTINGS, PICTURES, outputs
 from posekit.images import read_image
 from posekit.scoring.io.files import read_predictions
 
 BOXES = ("--box=30,30,105,105", "--box=-5,-5,160,160")
 JOINTS = ["nose", "left_hand", "right_hand"]
 FULL_DISK = OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.fixture
-def predict(spot_weights, tmp_path):
-    """Run the command with the spots' model, into "out" by default; one person fills the image unless boxes are given."""
-
-    def predict(*arguments):
-        arguments = [*map(str, arguments), "--weights", str(spot_weights), "--device", "cpu", "--refine", "0"]
-        if "--out" not in arguments:
-            arguments += ["--out", str(tmp_path / "out")]
-        if not any(argument.startswith("--box") for argument in arguments):
-            arguments += ["--detect", "none"]
-        return main(arguments, prog="posekit predict")
-
-    return predict
 
 
 @pytest.fixture
