@@ -37,18 +37,12 @@ class Difference:
 
 
 def interval95(part_N: ArrayLike, whole_N: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """95 % confidence interval of ``100 * sum(part) / sum(whole)``.
+    """95 % confidence interval (low, high) of ``100 * sum(part) / sum(whole)``; NaN if `whole_N` sums to 0.
 
     Parameters
     ----------
     part_N, whole_N : (N,) float
         Each person's contribution to the two sums.
-    resamples : int
-    seed : int
-
-    Returns
-    -------
-    (low, high) : percent; NaN if `whole_N` sums to 0.
 
     Raises
     ------
@@ -70,8 +64,6 @@ def paired_difference(
     ----------
     a_part_N, b_part_N, whole_N : (N,) float
         Each person's contribution to the first model's numerator, the second model's numerator and the shared denominator.
-    resamples : int
-    seed : int
 
     Returns
     -------
@@ -82,9 +74,8 @@ def paired_difference(
     ValueError
         If the three arrays have different shapes.
     """
-    a_part_N1 = np.asarray(a_part_N)[:, None]
-    b_part_N1 = np.asarray(b_part_N)[:, None]
-    return repeated_difference(a_part_N1, b_part_N1, whole_N, resamples=resamples, seed=seed)
+    parts = (np.asarray(part_N)[:, None] for part_N in (a_part_N, b_part_N))
+    return repeated_difference(*parts, whole_N, resamples=resamples, seed=seed)
 
 
 def repeated_difference(
@@ -102,8 +93,6 @@ def repeated_difference(
         Each person's contribution to the numerator of each repeat.
     whole_N : (N,) float
         Each person's contribution to the denominator.
-    resamples : int
-    seed : int
 
     Returns
     -------
@@ -124,19 +113,9 @@ def repeated_difference(
 
 
 def resampled_sums(columns_NM: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Column sums over each resample of people. The resamples depend only on `seed` and N.
+    """Sum the columns (N, M) over each of R resamples of the N people; returns (R, M) float64.
 
-    Parameters
-    ----------
-    columns_NM : (N, M) float
-        Each person's contribution to the M sums.
-    resamples : int
-        Number R of resamples.
-    seed : int
-
-    Returns
-    -------
-    (R, M) float64
+    The resamples depend only on `seed` and N.
     """
     columns = np.asarray(columns_NM, dtype=np.float64)
     times_RN = _draw(len(columns), resamples, seed)

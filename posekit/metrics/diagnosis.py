@@ -57,18 +57,6 @@ class Diagnosis:
         counts = (self.counts if joints is None else self.counts[list(joints)]).sum(0)
         return dict(zip(KINDS[1:], in_percent(counts[1:], counts.sum()).tolist(), strict=True))
 
-    def persons(self, kind: str, joint: int) -> np.ndarray:
-        """Ascending indices of the people whose prediction of `joint` is of the given kind.
-
-        Raises
-        ------
-        ValueError
-            If `kind` is not one of `KINDS`.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-        return np.flatnonzero(self.kind_NK[:, joint] == KINDS.index(kind))
-
 
 def diagnose(
     pred_NK2: ArrayLike,
@@ -78,14 +66,13 @@ def diagnose(
     reference_size_N: ArrayLike,
     threshold: float,
     flip_order_K: ArrayLike,
-    jitter_factor: float = 2.0,
 ) -> Diagnosis:
     """Classify the prediction of each evaluated joint as the first kind in this list that applies.
 
     - good: within `threshold` of the true joint, as in PCK;
     - inversion: within `threshold` of the same person's true opposite (left or right) joint, if the opposite joint is
       evaluated too. The prediction is then nearer to the opposite joint than to the true one;
-    - jitter: within `jitter_factor * threshold` of the true joint;
+    - jitter: within `2 * threshold` of the true joint;
     - miss: all other predictions, including those that are not finite.
 
     Parameters
@@ -100,12 +87,6 @@ def diagnose(
         Largest error of a good joint, in reference sizes.
     flip_order_K : (K,) int
         Index of each joint's opposite joint; a middle joint's own index (`Skeleton.flip_order`).
-    jitter_factor : float
-        Largest error of a jitter, as a multiple of `threshold`.
-
-    Returns
-    -------
-    Diagnosis
 
     Raises
     ------
@@ -124,7 +105,7 @@ def diagnose(
     masks = {
         "good": own.correct,
         "inversion": opposite.correct,
-        "jitter": own.errors <= jitter_factor * threshold,
+        "jitter": own.errors <= 2.0 * threshold,
         "miss": own.counted,
     }
     kinds = [KINDS.index(kind) for kind in masks]

@@ -59,7 +59,7 @@ class DoubleCounting:
         """(K,) int64 array: number of evaluated heatmaps of each joint."""
         return self.counted.sum(0)
 
-    def maps_with(self, finding: str) -> np.ndarray:
+    def _maps_with(self, finding: str) -> np.ndarray:
         """(N, K) bool array, True for double heatmaps with the given finding; "double" selects all double heatmaps.
 
         Raises
@@ -72,31 +72,20 @@ class DoubleCounting:
         return self.double & getattr(self, finding)
 
     def counts(self, finding: str) -> np.ndarray:
-        """(K,) int64 array: number of each joint's heatmaps with the finding (see `maps_with`)."""
-        return self.maps_with(finding).sum(0)
-
-    def percent(self, finding: str) -> np.ndarray:
-        """(K,) float64 array: percentage of each joint's heatmaps with the finding; NaN where the denominator is 0.
-
-        The denominator is the number of evaluated heatmaps for "double", and of double heatmaps for every other finding. For
-        "other_opposite" the denominator is 0 for joints that have no opposite joint.
-        """
-        return in_percent(self.counts(finding), self._candidates(finding).sum(0))
+        """(K,) int64 array: number of each joint's heatmaps with the finding ; "double" counts all double heatmaps."""
+        return self._maps_with(finding).sum(0)
 
     def total(self, finding: str, joints: Sequence[int] | None = None) -> float:
-        """Percentage as in `percent`, but pooled over the heatmaps of `joints` (default: all)."""
+        """Percentage of heatmaps with the finding, pooled over the heatmaps of `joints` (default: all).
+
+        The denominator is the number of evaluated heatmaps for "double", and of double heatmaps for every other finding, without
+        joints that have no opposite joint for "other_opposite". The percentage is NaN where the denominator is 0.
+        """
         columns = slice(None) if joints is None else list(joints)
-        part = self.maps_with(finding)[:, columns].sum()
-        return float(in_percent(part, self._candidates(finding)[:, columns].sum()))
-
-    def persons(self, finding: str, joint: int) -> np.ndarray:
-        """Ascending indices of the people whose heatmap of `joint` has the finding."""
-        return np.flatnonzero(self.maps_with(finding)[:, joint])
-
-    def _candidates(self, finding: str) -> np.ndarray:
-        if finding == "double":
-            return self.counted
-        return self.double & self.paired_K if finding == "other_opposite" else self.double
+        candidates = self.counted if finding == "double" else self.double
+        if finding == "other_opposite":
+            candidates = candidates & self.paired_K
+        return float(in_percent(self._maps_with(finding)[:, columns].sum(), candidates[:, columns].sum()))
 
 
 def double_counting(
@@ -108,13 +97,11 @@ def double_counting(
     reference_size_N: ArrayLike,
     threshold: float,
     flip_order_K: ArrayLike,
-    min_distance: float | None = None,
-    ratio: float = 0.5,
 ) -> DoubleCounting:
     """Find the heatmaps with several peaks, and whether the other peaks are on the true joint or on its opposite.
 
     A heatmap is double if its first peak is higher than 0 (not guaranteed for a linear output layer) and another peak is at least
-    `min_distance` away from the first and at least `ratio` times as high.
+    `threshold` away from the first and at least half as high.
 
     Parameters
     ----------
@@ -130,17 +117,10 @@ def double_counting(
     reference_size_N : (N,) float
         Head or torso sizes, image pixels. People whose size is NaN, infinite or not above 0 are left out.
     threshold : float
-        Largest distance of a correct peak from the truth, in reference sizes.
+        Largest distance of a correct peak from the truth, in reference sizes; also the smallest distance between the first and
+        another peak.
     flip_order_K : (K,) int
         Index of each joint's opposite joint; a middle joint's own index (`Skeleton.flip_order`).
-    min_distance : float, optional
-        Smallest distance between the first and another peak, in reference sizes; default: `threshold`.
-    ratio : float
-        Smallest height of another peak relative to the first peak's height; above 0.
-
-    Returns
-    -------
-    DoubleCounting
 
     Raises
     ------
@@ -153,16 +133,19 @@ def double_counting(
     truth = np.asarray(truth_NK2, dtype=np.float64)
     counted = np.asarray(counted_NK)
     flip = np.asarray(flip_order_K)
-    min_distance = threshold if min_distance is None else min_distance
-    _require_maps(peaks, heights)
+    if peaks.ndim != 4 or peaks.shape[2] == 0 or peaks.shape[3] != 2:
+        raise ValueError(f"peaks: expected (N, K, P, 2) with P at least 1, got {peaks.shape}")
+    require_array("heights", heights, peaks.shape[:3])
+    if (heights[..., 1:] > heights[..., :-1]).any():
+        raise ValueError("heights: expected each heatmap's peaks in descending order of height")
     top = pck(peaks[:, :, 0], truth, counted, reference_size_N=reference_size_N, threshold=threshold)
     require_array("flip_order", flip, top.counts.shape)
     to_first = _distances(peaks, peaks[:, :, 0], np.isfinite(top.errors), reference_size_N)
     to_truth = _distances(peaks, truth, counted, reference_size_N)
     paired = flip != np.arange(len(flip))
     to_opposite = _distances(peaks, truth[:, flip], counted & counted[:, flip] & paired, reference_size_N)
-    high_enough = (heights[..., :1] > 0) & (heights >= ratio * heights[..., :1])
-    others = np.isfinite(to_first) & (to_first >= min_distance) & high_enough
+    high_enough = (heights[..., :1] > 0) & (heights >= 0.5 * heights[..., :1])
+    others = np.isfinite(to_first) & (to_first >= threshold) & high_enough
     others[..., 0] = False
     double = others.any(-1)
     return DoubleCounting(
@@ -174,14 +157,6 @@ def double_counting(
         other_NK=np.where(double, others.argmax(-1), -1),
         paired_K=paired,
     )
-
-
-def _require_maps(peaks: np.ndarray, heights: np.ndarray) -> None:
-    if peaks.ndim != 4 or peaks.shape[2] == 0 or peaks.shape[3] != 2:
-        raise ValueError(f"peaks: expected (N, K, P, 2) with P at least 1, got {peaks.shape}")
-    require_array("heights", heights, peaks.shape[:3])
-    if (heights[..., 1:] > heights[..., :-1]).any():
-        raise ValueError("heights: expected each heatmap's peaks in descending order of height")
 
 
 def _distances(peaks_NKP2: np.ndarray, points_NK2: np.ndarray, counted_NK: np.ndarray, reference_size_N: ArrayLike) -> np.ndarray:

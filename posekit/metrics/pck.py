@@ -5,7 +5,7 @@ size is the head size for PCKh (Andriluka et al., CVPR 2014) and the torso size 
 LSP).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,25 +79,16 @@ class PCK:
         """Number of people without a reference size."""
         return int(self.left_out.sum())
 
-    @cached_property
-    def n_not_predicted(self) -> int:
-        """Number of evaluated joints whose prediction is not finite, and therefore wrong."""
-        return int(np.isinf(self.errors).sum())
-
     def pooled_mean(self, joints: Sequence[int] | None = None) -> float:
         """Percentage of correct joints among all evaluated joints."""
         columns = _columns(joints)
         return float(in_percent(self.correct[:, columns].sum(), self.counts[columns].sum()))
 
     def joint_mean(self, joints: Sequence[int] | None = None) -> float:
-        """Unweighted mean of the joints' percentages, without joints that are never evaluated."""
+        """Unweighted mean of the joints' percentages, without joints that are never evaluated; MPII's tables use it per group."""
         values = self.percent[_columns(joints)]
         values = values[~np.isnan(values)]
         return float(values.mean()) if len(values) else float("nan")
-
-    def group_values(self, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
-        """Unweighted mean of the joints' percentages in each group, as in MPII's published tables."""
-        return {name: self.joint_mean(joints) for name, joints in groups.items()}
 
     def auc(self, joints: Sequence[int] | None = None) -> float:
         """Area under the PCK curve: `pooled_mean`, averaged over `auc_thresholds`, in percent."""
@@ -107,35 +98,13 @@ class PCK:
         return 100 - float(in_percent(failed.sum(), len(errors) * len(self.auc_thresholds)))
 
     def curve(self, thresholds_T: ArrayLike, joints: Sequence[int] | None = None) -> np.ndarray:
-        """PCK curve: the pooled mean at each of the given thresholds.
-
-        Parameters
-        ----------
-        thresholds_T : (T,) float
-            Thresholds in reference sizes, in any order.
-        joints : sequence of int, optional
-
-        Returns
-        -------
-        (T,) float64 : percent; NaN if no joint is evaluated.
-        """
+        """PCK curve: (T,) float64, the pooled mean at each of the T given thresholds (in reference sizes, in any order)."""
         errors = self.errors[:, _columns(joints)]
         errors = np.sort(errors[~np.isnan(errors)])
         return in_percent(np.searchsorted(errors, thresholds_T, side="right"), len(errors))
 
     def interval95(self, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """95 % confidence interval of the pooled mean, by bootstrap over people.
-
-        Parameters
-        ----------
-        joints : sequence of int, optional
-        resamples : int
-        seed : int
-
-        Returns
-        -------
-        (low, high) : percent; NaN if no joint is evaluated.
-        """
+        """95 % confidence interval (low, high) of the pooled mean in percent, by bootstrap over people; NaN without joints."""
         correct = self._usable(self.correct, joints)
         counted = self._usable(self.counted, joints)
         return bootstrap.interval95(correct.sum(1), counted.sum(1), resamples=resamples, seed=seed)
@@ -226,19 +195,9 @@ def pck(
 
 
 def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> Difference:
-    """Difference between two models' pooled means, with a 95 % confidence interval by paired bootstrap over people.
+    """Difference between the pooled means of two models, `a` minus `b`, with an interval by paired bootstrap over people.
 
-    Parameters
-    ----------
-    a, b : PCK
-        Results for the same N people and K joints.
-    joints : sequence of int, optional
-    resamples : int
-    seed : int
-
-    Returns
-    -------
-    Difference : `a` minus `b`; NaN if no joint is evaluated.
+    The difference is NaN if no joint is evaluated.
 
     Raises
     ------
@@ -256,13 +215,6 @@ def compare_repeats(
     The pooled means are averaged over the repeats. The confidence interval covers the variation between people and between seeds
     (`posekit.metrics.bootstrap.repeated_difference`).
 
-    Parameters
-    ----------
-    a, b : sequence of PCK
-        S repeats each, all for the same N people and K joints.
-    joints, resamples, seed
-        As for `compare`.
-
     Raises
     ------
     ValueError
@@ -274,12 +226,9 @@ def compare_repeats(
     for other in (*a[1:], *b):
         _require_same_joints(first, other, joints)
     whole = first._usable(first.counted, joints).sum(1)
-    return bootstrap.repeated_difference(_n_correct(a, joints), _n_correct(b, joints), whole, resamples=resamples, seed=seed)
-
-
-def _n_correct(repeats: Sequence[PCK], joints: Sequence[int] | None) -> np.ndarray:
-    """(N, S) int64 array: number of correct joints per person and repeat."""
-    return np.stack([result._usable(result.correct, joints).sum(1) for result in repeats], axis=1)
+    # Number of correct joints per person and repeat, (N, S).
+    parts = [np.stack([result._usable(result.correct, joints).sum(1) for result in repeats], axis=1) for repeats in (a, b)]
+    return bootstrap.repeated_difference(*parts, whole, resamples=resamples, seed=seed)
 
 
 def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:
@@ -299,7 +248,6 @@ def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton
     truth_NK2 : (N, K, 2) float
         Image pixels.
     labelled_NK : (N, K) bool
-        True where the joint is labelled.
     skeleton : Skeleton
         Skeleton of the K joints.
     ends : (str, str)
@@ -354,9 +302,6 @@ def _finite(points: np.ndarray) -> np.ndarray:
 def _checked(truth_NK2: ArrayLike, counted_NK: ArrayLike, joints: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     truth = np.asarray(truth_NK2, dtype=np.float64)
     counted = np.asarray(counted_NK)
-    if truth.ndim != 3 or truth.shape[2] != 2 or joints not in (None, truth.shape[1]):
-        raise ValueError(f"truth: expected (N, {'K' if joints is None else joints}, 2), got {truth.shape}")
-    require_array("counted", counted, truth.shape[:2])
-    if counted.dtype != bool:
-        raise ValueError(f"counted: expected bool, got {counted.dtype}")
+    require_array("truth", truth, ("N", joints or "K", 2))
+    require_array("counted", counted, truth.shape[:2], "bool")
     return truth, counted

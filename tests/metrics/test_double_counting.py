@@ -67,14 +67,6 @@ def test_the_highest_of_the_other_peaks_is_named(peaks, other):
     assert left(*peaks).other_NK.tolist() == [[other, -1, -1]]
 
 
-def test_distance_and_ratio_can_be_set():
-    peaks = [(0, 1.0), (8, 0.7)]
-    assert facts(left(*peaks)) == {"double", "top_right"}
-    assert facts(left(*peaks, min_distance=0.81)) == facts(left(*peaks, ratio=0.71)) == {"top_right"}
-    assert facts(left(*peaks, min_distance=0.8, ratio=0.7)) == {"double", "top_right"}
-    assert facts(left((0, 1.0), NAN, min_distance=0.0)) == {"top_right"}  # the first is not another
-
-
 def test_both_peaks_may_be_right_and_then_not_only_the_other_is():
     found = left((-3, 1.0), (3, 0.8))
     assert facts(found) == {"double", "top_right", "other_right"} and not found.only_other_right.any()
@@ -91,7 +83,7 @@ def test_the_opposite_joint_must_be_labelled_and_another():
 def test_maps_that_do_not_count_have_no_findings(changes):
     found = left((100, 1.0), (0, 0.9), **changes)
     assert not found.counted.any() and facts(found) == set() and (found.other_NK == -1).all()
-    assert np.isnan(found.percent("double")).all() and np.isnan(found.total("top_right"))
+    assert np.isnan([found.total("double", [k]) for k in range(K)]).all() and np.isnan(found.total("top_right"))
 
 
 def example(seed):
@@ -103,13 +95,13 @@ def example(seed):
     return np.where(none[..., None], np.nan, peaks), np.where(none, np.nan, heights), truth, rng.random((N, K)) < 0.8
 
 
-def by_loop(peaks, heights, truth, counted, size, threshold, distance, ratio):
+def by_loop(peaks, heights, truth, counted, size, threshold):
     """Joint by joint: value of each mask, and the index of the other peak."""
     for n, k in np.ndindex(N, K):
         others = []
         if counted[n, k] and heights[n, k, 0] > 0:
             apart = np.linalg.norm(peaks[n, k] - peaks[n, k, 0], axis=1) / size[n]
-            others = [p for p in range(1, P) if apart[p] >= distance and heights[n, k, p] >= ratio * heights[n, k, 0]]
+            others = [p for p in range(1, P) if apart[p] >= threshold and heights[n, k, p] >= 0.5 * heights[n, k, 0]]
 
         def near(p, joint, n=n, k=k):
             return np.linalg.norm(peaks[n, k, p] - truth[n, joint]) / size[n] <= threshold
@@ -129,29 +121,26 @@ def test_agrees_with_a_loop(seed):
     peaks, heights, truth, counted = example(seed)
     size = np.random.default_rng(seed).uniform(30, 60, N)
     truth[~counted] = np.nan  # ignored
-    arguments = {"reference_size_N": size, "threshold": 0.4, "flip_order_K": FLIP, "min_distance": 0.5, "ratio": 0.3}
-    found = double_counting(peaks, heights, truth, counted, **arguments)
-    for n, k, holds, other in by_loop(peaks, heights, truth, counted, size, 0.4, 0.5, 0.3):
+    found = double_counting(peaks, heights, truth, counted, reference_size_N=size, threshold=0.4, flip_order_K=FLIP)
+    for n, k, holds, other in by_loop(peaks, heights, truth, counted, size, 0.4):
         assert {name: bool(getattr(found, name)[n, k]) for name in holds} == holds
         assert found.other_NK[n, k] == other
     assert found.double.any()
 
 
-def test_percentages_counts_and_people():
+def test_percentages_and_counts():
     peaks, heights, truth, counted = example(14)
-    arguments = {"reference_size_N": np.full(N, 50.0), "threshold": 0.5, "flip_order_K": FLIP, "min_distance": 0.1, "ratio": 0.1}
-    found = double_counting(peaks, heights, truth, counted, **arguments)
+    size = np.full(N, 50.0)
+    found = double_counting(peaks, heights, truth, counted, reference_size_N=size, threshold=0.5, flip_order_K=FLIP)
     assert found.double.any(0).all() and not found.double.all()
     np.testing.assert_array_equal(found.maps, counted.sum(0))
     assert found.total("double") == pytest.approx(100 * found.double.sum() / counted.sum())
-    assert found.total("double", [1]) == found.percent("double")[1]
+    assert found.total("double", [1]) == pytest.approx(100 * found.double[:, 1].sum() / counted[:, 1].sum())
     for finding in FINDINGS[1:]:
         both = found.double & getattr(found, finding)
         joints = [0, 1] if finding == "other_opposite" else [0, 2]  # the last has no opposite
         np.testing.assert_array_equal(found.counts(finding), both.sum(0))
-        np.testing.assert_allclose(found.percent(finding)[joints], 100 * both.sum(0)[joints] / found.double.sum(0)[joints])
         assert found.total(finding, joints) == pytest.approx(100 * both[:, joints].sum() / found.double[:, joints].sum())
-        assert found.persons(finding, 0).tolist() == np.flatnonzero(both[:, 0]).tolist()
     with pytest.raises(ValueError, match=r"^finding: .*double, top_right.*'triple'"):
         found.total("triple")
 
@@ -217,6 +206,6 @@ def test_joints_without_an_opposite_have_no_share_of_maps_with_a_peak_on_it():
     heights = np.tile([1.0, 0.9], (1, K, 1))
     found = double_counting(peaks, heights, TRUTH, np.ones((1, K), bool), reference_size_N=[10.0], threshold=4.0, flip_order_K=FLIP)
     assert found.double.all()
-    np.testing.assert_array_equal(found.percent("other_opposite"), [100, 100, np.nan])
+    assert [found.total("other_opposite", [k]) for k in (0, 1)] == [100, 100]
     assert found.total("other_opposite") == 100
     assert np.isnan(found.total("other_opposite", [2]))

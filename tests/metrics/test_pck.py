@@ -81,7 +81,7 @@ def test_a_prediction_that_is_not_finite_is_wrong_and_reported():
     counted = np.array([[True, True, True, False]])
     outcome = pckh(pred, np.zeros((1, 4, 2)), counted, head_size_N=[10.0])
     assert outcome.correct.tolist() == [[False, False, True, False]]
-    assert outcome.n == 3 and outcome.n_not_predicted == 2
+    assert outcome.n == 3 and np.isinf(outcome.errors).sum() == 2
     assert outcome.pooled_mean() == pytest.approx(100 / 3) and outcome.auc() == pytest.approx(100 / 3)
 
 
@@ -99,7 +99,7 @@ def test_empty():
         outcome.joint_mean(),
         outcome.auc(),
         *outcome.interval95(),
-        outcome.group_values({"A": (0, 1)})["A"],
+        outcome.joint_mean((0, 1)),
     ]
     assert np.isnan(totals).all()
     assert np.isnan(pckh(*example()[:3], head_size_N=np.ones(N)).pooled_mean([]))
@@ -110,14 +110,14 @@ def test_groups_are_plain_means_over_their_joints():
     pred = np.array([[[0, 0], [9, 0]], [[0, 0], [9, 0]], [[0, 0], [9, 0]]], float)
     counted = np.array([[True, True], [False, True], [False, True]])
     outcome = pckh(pred, np.zeros((3, 2, 2)), counted, head_size_N=[10.0] * 3)
-    assert outcome.group_values({"Both": (0, 1), "Left": (0,)}) == {"Both": 50.0, "Left": 100.0}
+    assert (outcome.joint_mean((0, 1)), outcome.joint_mean((0,))) == (50.0, 100.0)
     assert outcome.pooled_mean() == 25
 
 
 def test_joints_that_never_count_are_not_in_the_plain_mean():
     outcome = pckh(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), np.array([[True, False]] * 2), head_size_N=[10.0] * 2)
     assert outcome.joint_mean() == 100
-    assert np.isnan(outcome.group_values({"B": (1,)})["B"])
+    assert np.isnan(outcome.joint_mean((1,)))
 
 
 def test_the_callers_arrays_are_not_changed():
@@ -126,7 +126,7 @@ def test_the_callers_arrays_are_not_changed():
     for array in arrays:
         array.setflags(write=False)
     outcome = pckh(*arrays[:3], head_size_N=arrays[3])
-    outcome.auc(), outcome.interval95(), outcome.group_values({"A": (0,)})
+    outcome.auc(), outcome.interval95(), outcome.joint_mean((0,))
     for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from posekit.data import open_people
+from posekit.metrics import KINDS
 from posekit.scoring.analysis import (
     DIRECTIONS,
     EVERYBODY,
@@ -61,7 +62,7 @@ def test_left_right_confusion_is_found_by_both(confused):
     far = np.linalg.norm(confused.people.joints[:, left] - confused.people.joints[:, LSP14.index("right_wrist")], axis=-1)
     apart = far > 0.2 * confused.reference_sizes
     assert apart.sum() >= 3  # or the test would show nothing
-    np.testing.assert_array_equal(confused.diagnosis.persons("inversion", left), np.flatnonzero(apart))
+    np.testing.assert_array_equal(confused.diagnosis.kind_NK[:, left] == KINDS.index("inversion"), apart)
     double = confused.double_counting
     np.testing.assert_array_equal(double.double[:, left], apart)
     assert double.double.sum() == apart.sum()
