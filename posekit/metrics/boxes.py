@@ -9,8 +9,7 @@ from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-_IOU = 0.5
-_MAX_DETECTIONS = 100  # per image
+from posekit.metrics.oks import coco_data_set, in_percent_or_nan
 
 
 def square_iou(squares_N3: np.ndarray, others_M3: np.ndarray) -> np.ndarray:
@@ -55,13 +54,14 @@ def box_average_precision(detections: Sequence[np.ndarray], truths: Sequence[np.
         raise ValueError(f"detections: expected {len(truths)} arrays, one per image, got {len(detections)}")
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_coco(truths), _coco(detections), "bbox")
-        evaluation.params.iouThrs = np.array([_IOU])
+        evaluation.params.iouThrs = np.array([0.5])
         evaluation.params.areaRng = [[0, np.inf]]
         evaluation.params.areaRngLbl = ["all"]
-        evaluation.params.maxDets = [_MAX_DETECTIONS]
+        evaluation.params.maxDets = [100]  # per image
         evaluation.evaluate()
         evaluation.accumulate()
-    return {"AP50": _percent(evaluation.eval["precision"].mean()), "recall": _percent(evaluation.eval["recall"].mean())}
+    names = {"AP50": "precision", "recall": "recall"}
+    return {name: in_percent_or_nan(evaluation.eval[result].mean()) for name, result in names.items()}
 
 
 def _coco(boxes: Sequence[np.ndarray]) -> COCO:
@@ -70,21 +70,10 @@ def _coco(boxes: Sequence[np.ndarray]) -> COCO:
     for image_id, image_boxes in enumerate(boxes):
         for x, y, side, *score in image_boxes.tolist():
             annotation = {
-                "id": len(annotations) + 1,  # pycocotools treats id 0 as "not matched"
                 "image_id": image_id,
-                "category_id": 1,
                 "bbox": [x - side / 2, y - side / 2, side, side],
                 "area": side * side,
                 "score": score[0] if score else 1.0,
-                "iscrowd": 0,
             }
             annotations.append(annotation)
-    images = [{"id": image_id} for image_id in range(len(boxes))]
-    coco = COCO()
-    coco.dataset = {"images": images, "categories": [{"id": 1}], "annotations": annotations}
-    coco.createIndex()
-    return coco
-
-
-def _percent(share: float) -> float:
-    return 100 * float(share) if share >= 0 else float("nan")  # pycocotools returns -1 if the value is undefined
+    return coco_data_set(range(len(boxes)), annotations)

@@ -96,8 +96,7 @@ def fit_calibration(
     if not counted.any():
         raise ValueError("calibration: expected at least one joint that is counted and has a finite peak")
     knots_by_joint: dict[int, tuple[Knots, Knots]] = {}
-    for group in groups:
-        joints = list(group)
+    for joints in map(list, groups):
         known = counted[:, joints]
         if known.sum() < _LEAST_PER_BIN:  # too few for a reliable estimate: use the peaks of all joints
             knots = _fit_knots(peaks[counted], correct[counted])
@@ -105,11 +104,12 @@ def fit_calibration(
             knots = _fit_knots(peaks[:, joints][known], correct[:, joints][known])
         for joint in joints:
             knots_by_joint.setdefault(joint, knots)
+    knots_of_joints = []
     for joint in range(peaks.shape[1]):
         if joint not in knots_by_joint:
             raise ValueError(f"groups: joint {joint} is in none of the groups; add it to one")
-    peak_knots, probability_knots = zip(*(knots_by_joint[joint] for joint in range(peaks.shape[1])), strict=True)
-    return Calibration(peak_knots, probability_knots)
+        knots_of_joints.append(knots_by_joint[joint])
+    return Calibration(*zip(*knots_of_joints, strict=True))
 
 
 def _fit_knots(peaks: np.ndarray, correct: np.ndarray) -> tuple[Knots, Knots]:

@@ -77,12 +77,8 @@ def diagnose(
 
     Parameters
     ----------
-    pred_NK2, truth_NK2 : (N, K, 2) float
-        Image pixels, (x, y), both in the same coordinate frame.
-    counted_NK : (N, K) bool
-        True where the joint is labelled; the truth of other joints is ignored.
-    reference_size_N : (N,) float
-        Head or torso sizes, image pixels. People whose size is NaN, infinite or not above 0 are left out.
+    pred_NK2, truth_NK2, counted_NK, reference_size_N
+        As for `posekit.metrics.pck`.
     threshold : float
         Largest error of a good joint, in reference sizes.
     flip_order_K : (K,) int

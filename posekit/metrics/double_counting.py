@@ -110,12 +110,8 @@ def double_counting(
         prediction.
     heights_NKP : (N, K, P) float
         Heatmap values at the peaks, padded with NaN.
-    truth_NK2 : (N, K, 2) float
-        Image pixels.
-    counted_NK : (N, K) bool
-        True where the joint is labelled; the truth of other joints is ignored.
-    reference_size_N : (N,) float
-        Head or torso sizes, image pixels. People whose size is NaN, infinite or not above 0 are left out.
+    truth_NK2, counted_NK, reference_size_N
+        As for `posekit.metrics.pck`.
     threshold : float
         Largest distance of a correct peak from the truth, in reference sizes; also the smallest distance between the first and
         another peak.

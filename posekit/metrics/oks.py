@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -57,12 +58,6 @@ def tight_area(truth_NK2: ArrayLike, labelled_NK: ArrayLike) -> np.ndarray:
     A substitute for data sets without segmentation masks. It is not comparable to a mask's area: it is larger for a fully visible
     person, and far smaller for a person with few labelled joints.
 
-    Parameters
-    ----------
-    truth_NK2 : (N, K, 2) float
-        Image pixels.
-    labelled_NK : (N, K) bool
-
     Returns
     -------
     (N,) float64 : image pixels squared; NaN for people without a labelled joint.
@@ -104,12 +99,10 @@ def average_precision(
     labelled_NK, visible_NK : (N, K) bool
         True where the joint is labelled, and where it is visible. The truth of unlabelled joints is ignored; visibility does not
         change the OKS.
-    area_N : (N,) float
-        Area of the person's segmentation mask, or `tight_area` where there is no mask; image pixels squared.
+    area_N, sigmas_K
+        As for `oks`.
     image_N : (N,) str or int
         Name or number of each person's image.
-    sigmas_K : (K,) float
-        COCO's per-joint constants (`Skeleton.sigmas`).
 
     Returns
     -------
@@ -163,22 +156,31 @@ def _coco(
     annotations = []
     for person in np.flatnonzero(used_N).tolist():
         annotation = {
-            "id": person + 1,  # pycocotools treats id 0 as "not matched"
             "image_id": int(image_ids_N[person]),
-            "category_id": 1,
             "keypoints": keypoints[person],
             "num_keypoints": int((visibility_NK[person] > 0).sum()),
             "area": areas_N[person],
             "score": scores_N[person],
             "bbox": (0, 0, 0, 0),  # used only where no joint is labelled
-            "iscrowd": 0,
         }
         annotations.append(annotation)
-    images = [{"id": image_id} for image_id in np.unique(image_ids_N).tolist()]
+    return coco_data_set(np.unique(image_ids_N).tolist(), annotations)
+
+
+def coco_data_set(image_ids: Iterable[int], annotations: Sequence[dict]) -> COCO:
+    """Return a COCO data set with one category; `annotations` lack the keys "id", "category_id" and "iscrowd"."""
+    complete = []
+    for number, annotation in enumerate(annotations, 1):  # pycocotools treats id 0 as "not matched"
+        complete.append({**annotation, "id": number, "category_id": 1, "iscrowd": 0})
     coco = COCO()
-    coco.dataset = {"images": images, "categories": [{"id": 1}], "annotations": annotations}
+    coco.dataset = {"images": [{"id": id_} for id_ in image_ids], "categories": [{"id": 1}], "annotations": complete}
     coco.createIndex()
     return coco
+
+
+def in_percent_or_nan(share: float) -> float:
+    """Convert a result of pycocotools, which is -1 if undefined, to percent."""
+    return 100 * float(share) if share >= 0 else float("nan")
 
 
 def _evaluate(truths: COCO, results: COCO, sigmas: np.ndarray) -> dict[str, float]:
@@ -187,7 +189,4 @@ def _evaluate(truths: COCO, results: COCO, sigmas: np.ndarray) -> dict[str, floa
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
-    percents = [
-        100 * value if value >= 0 else float("nan") for value in evaluation.stats.tolist()
-    ]  # pycocotools returns -1 if undefined
-    return dict(zip(_NAMES, percents, strict=False))
+    return dict(zip(_NAMES, map(in_percent_or_nan, evaluation.stats.tolist()), strict=False))
