@@ -153,29 +153,15 @@ class Crop:
     def warp(self, image: np.ndarray) -> np.ndarray:
         """Cut the crop out of an image, with a single bilinear ``cv2.warpAffine``.
 
-        Parameters
-        ----------
-        image : (H, W) or (H, W, C) uint8 or float32
-
-        Returns
-        -------
-        (size, size) or (size, size, C), with the dtype of the image; 0 where the crop lies outside the image.
+        The image is (H, W) or (H, W, C) uint8 or float32; the crop is (size, size) or (size, size, C), with the dtype of the image,
+        and 0 where it lies outside the image.
         """
         if image.dtype == np.uint8 and image.shape[2:] == (3,):
             return self._warp_colour(image, cv2.COLOR_BGRA2BGR)
         return self._warp(image, self.inverse_matrix)
 
     def warp_rgb(self, image_bgr: np.ndarray) -> np.ndarray:
-        """Cut the crop out of a BGR image, as RGB.
-
-        Parameters
-        ----------
-        image_bgr : (H, W, 3) uint8
-
-        Returns
-        -------
-        (size, size, 3) uint8 : RGB; 0 where the crop lies outside the image.
-        """
+        """Cut the crop out of an image, (H, W, 3) uint8 BGR, as (size, size, 3) uint8 RGB; 0 outside the image."""
         return self._warp_colour(image_bgr, cv2.COLOR_BGRA2RGB)
 
     def _warp_colour(self, image: np.ndarray, order: int) -> np.ndarray:

@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 _JPEG_START = b"\xff\xd8"
 _JPEG_SCAN = b"\xff\xda"
 _JPEG_END = b"\xff\xd9"
-_JPEG_TAIL = 1024  # the end marker of a complete JPEG is searched in the last 1024 bytes
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _EXIF = b"Exif\0\0"
-_EXIF_WITHIN = 2**16
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -76,17 +74,9 @@ class ReducedImage:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image as 8-bit colour, rotated according to its EXIF orientation.
+    """Read an image as 8-bit colour, rotated according to its EXIF orientation: (H, W, 3) uint8, BGR.
 
     A grey image gets three equal channels, 16-bit values are converted to 8 bits, and an alpha channel is discarded.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    (H, W, 3) uint8, BGR.
 
     Raises
     ------
@@ -155,14 +145,7 @@ def read_data(path: str | Path) -> np.ndarray:
 
 
 def decode_image(data: np.ndarray, name: str) -> np.ndarray:
-    """Decode the bytes of an image file; see `read_image`.
-
-    Parameters
-    ----------
-    data : (bytes,) uint8
-    name : str
-        Name of the image in error messages.
-    """
+    """Decode the bytes of an image file, (bytes,) uint8, as `read_image` does; `name` is the image's name in error messages."""
     return _decode(data, name, cv2.IMREAD_COLOR)
 
 
@@ -196,7 +179,7 @@ def _choose_reduction(resolution: float) -> int:
 
 
 def _is_upright_jpeg(data: np.ndarray) -> bool:
-    head = data[:_EXIF_WITHIN].tobytes()
+    head = data[: 2**16].tobytes()
     if not head.startswith(_JPEG_START) or _EXIF not in head:
         return head.startswith(_JPEG_START)
     try:
@@ -240,7 +223,7 @@ def _decode(data: np.ndarray, name: str, flag: int) -> np.ndarray:
 
 def _require_complete(data: np.ndarray, name: str) -> None:
     """Raise `ImageError` for a truncated JPEG, which OpenCV 4 decodes to a half-grey image without an error."""
-    tail = data[-_JPEG_TAIL:].tobytes()
+    tail = data[-1024:].tobytes()
     # The end marker must follow the last scan: the end marker of an embedded thumbnail comes before the scan of the image.
     if data[:2].tobytes() != _JPEG_START or tail.rfind(_JPEG_END) > tail.rfind(_JPEG_SCAN):
         return
@@ -282,12 +265,7 @@ class ImageHeaders:
 def read_headers(image_paths: Iterable[str], *, progress: bool = False) -> ImageHeaders:
     """Read image sizes from the file headers, without decoding: thousands of images per second.
 
-    Parameters
-    ----------
-    image_paths : iterable of str
-        A repeated path is read only once.
-    progress : bool
-        Whether to show a progress bar on stderr.
+    A repeated path is read only once. `progress` shows a progress bar on stderr.
     """
     from PIL import Image
 
@@ -328,18 +306,6 @@ def _orientation(image: "Image") -> int | None:
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write an image as PNG, atomically.
-
-    Parameters
-    ----------
-    path : str or Path
-    image : (H, W, 3) uint8
-        BGR.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
+    """Write an image, (H, W, 3) uint8 BGR, as PNG; raise `OutputError` if the file cannot be written."""
     with atomic_write(path) as unfinished:
         unfinished.write_bytes(cv2.imencode(".png", image)[1].tobytes())

@@ -9,26 +9,11 @@ import numpy as np
 from posekit.errors import DataError
 
 # Raised by scipy for damaged files, besides its own MatReadError.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    UnboundLocalError,
-    NotImplementedError,
-    zlib.error,
-)
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, UnboundLocalError, NotImplementedError, zlib.error)
 
 
 def variable_names(path: Path) -> set[str]:
-    """Return the names of the variables in a MATLAB file.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read.
-    """
+    """Return the names of the variables in a MATLAB file; raise `DataError` if the file cannot be read."""
     return {name for name, *_ in _call_scipy("whosmat", path)}
 
 

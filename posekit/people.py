@@ -107,12 +107,7 @@ class Person:
     reader: PixelReader = FILES
 
     def read(self, resolution: float = math.inf) -> tuple[np.ndarray, "Person"]:
-        """Read the pixels that show the person.
-
-        Parameters
-        ----------
-        resolution : float
-            See `PixelReader.read`.
+        """Read the pixels that show the person, as `PixelReader.read` does.
 
         Returns
         -------
@@ -132,16 +127,7 @@ class Person:
         return image, replace(self, joints=self.joints * matrix[0, 0] + matrix[:, 2], box=_map_box(self.box, matrix))
 
     def cut(self, crop: Crop) -> np.ndarray:
-        """Cut a crop out of the person's image.
-
-        Parameters
-        ----------
-        crop : Crop
-            With its box in pixels of the original image.
-
-        Returns
-        -------
-        (size, size, 3) uint8, BGR.
+        """Cut a crop, whose box is in pixels of the original image, out of the image: (size, size, 3) uint8, BGR.
 
         Raises
         ------
@@ -224,12 +210,10 @@ class People:
 
     def __post_init__(self):
         n, k = len(self.image_paths), len(self.skeleton)
-        if self.areas is None:
-            object.__setattr__(self, "areas", np.full(n, np.nan))
-        if self.image_ids is None:
-            object.__setattr__(self, "image_ids", np.full(n, -1, np.int64))
-        if self.reader_index is None:
-            object.__setattr__(self, "reader_index", np.zeros(n, np.int64))
+        defaults = {"areas": np.full(n, np.nan), "image_ids": np.full(n, -1), "reader_index": np.zeros(n, np.int64)}
+        for name, column in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, column)
         require_array("image_paths", self.image_paths, (n,), "<U")
         require_array("joints", self.joints, (n, k, 2), "float64")
         require_array("labelled", self.labelled, (n, k), "bool")

@@ -87,7 +87,7 @@ class Skeleton:
         """(left, right) joint indices of the pairs that are swapped when an image is mirrored."""
         pairs = []
         for index, joint in enumerate(self.joints):
-            opposite = "right_" + joint.removeprefix("left_")
+            opposite = joint.replace("left_", "right_", 1)
             if joint.startswith("left_") and opposite in self.joints:
                 pairs.append((index, self.index(opposite)))
         return tuple(pairs)
