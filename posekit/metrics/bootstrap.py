@@ -74,8 +74,9 @@ def paired_difference(
     ValueError
         If the three arrays have different shapes.
     """
-    parts = (np.asarray(part_N)[:, None] for part_N in (a_part_N, b_part_N))
-    return repeated_difference(*parts, whole_N, resamples=resamples, seed=seed)
+    a_part_N1 = np.asarray(a_part_N)[:, None]
+    b_part_N1 = np.asarray(b_part_N)[:, None]
+    return repeated_difference(a_part_N1, b_part_N1, whole_N, resamples=resamples, seed=seed)
 
 
 def repeated_difference(

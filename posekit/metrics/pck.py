@@ -226,9 +226,12 @@ def compare_repeats(
     for other in (*a[1:], *b):
         _require_same_joints(first, other, joints)
     whole = first._usable(first.counted, joints).sum(1)
-    # Number of correct joints per person and repeat, (N, S).
-    parts = [np.stack([result._usable(result.correct, joints).sum(1) for result in repeats], axis=1) for repeats in (a, b)]
-    return bootstrap.repeated_difference(*parts, whole, resamples=resamples, seed=seed)
+    return bootstrap.repeated_difference(_n_correct(a, joints), _n_correct(b, joints), whole, resamples=resamples, seed=seed)
+
+
+def _n_correct(repeats: Sequence[PCK], joints: Sequence[int] | None) -> np.ndarray:
+    """(N, S) int64 array: number of correct joints per person and repeat."""
+    return np.stack([result._usable(result.correct, joints).sum(1) for result in repeats], axis=1)
 
 
 def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:

@@ -67,13 +67,7 @@ def write_results(path: Path, predictions: Predictions, people: People) -> None:
 
 
 def read_results(path: Path, *, base: int | None, skeleton: Skeleton, people: People | None) -> Predictions:
-    """Read COCO results written by posekit or other programs.
-
-    Raises
-    ------
-    PredictionsError
-        If the file is not a list of results for this skeleton, or the results cannot be assigned to people.
-    """
+    """Read COCO results written by posekit or other programs; see `posekit.scoring.io.files.read_predictions`."""
     resolve_base(path, COCO_BASE, base)
     results = _read(path)
     points = _points(path, results, skeleton)
@@ -180,11 +174,9 @@ def _visible_keypoints(joints: np.ndarray, scores: np.ndarray, visible: np.ndarr
 
 
 def joints_extent(joints: np.ndarray) -> dict:
-    """Compute the remaining COCO fields of a person from the (K, 2) joints; joints that are not finite are ignored.
+    """Compute ``bbox`` (tight around the joints), ``area`` of the box, ``num_keypoints`` and ``iscrowd`` (0) from (K, 2) joints.
 
-    Returns
-    -------
-    dict : ``bbox`` (tight around the joints), ``area`` of this box, ``num_keypoints`` and ``iscrowd`` (0).
+    Joints that are not finite are ignored.
     """
     known = joints[np.isfinite(joints).all(1)]
     low = known.min(0) if len(known) else np.zeros(2)

@@ -33,7 +33,6 @@ def read_predictions(
     Parameters
     ----------
     path : str or Path
-        Prediction file.
     base : {0, 1}, optional
         Coordinate base: the coordinate of the first pixel. Required if neither the file nor the format defines it (`stated_base`).
     skeleton : Skeleton
@@ -62,13 +61,7 @@ def read_predictions(
 
 
 def stated_base(path: str | Path) -> int | None:
-    """Return the coordinate base that a prediction file or its format defines; None if it is unknown.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be read or has an unsupported format.
-    """
+    """Return the coordinate base that a prediction file or its format defines; None if the base is unknown."""
     path = Path(path)
     suffix = _readable_suffix(path)
     if suffix in _HDF5:
@@ -79,9 +72,8 @@ def stated_base(path: str | Path) -> int | None:
 def require_writable_kind(path: str | Path) -> None:
     """Raise `OutputError` if the path's suffix is not a format in which predictions can be written."""
     if Path(path).suffix.lower() not in (*_HDF5, *_PEOPLE_WRITERS):
-        raise OutputError(
-            f"{path}: predictions can be written as {', '.join(('.h5', *_PEOPLE_WRITERS))}; choose one of these suffixes"
-        )
+        suffixes = ", ".join((".h5", *_PEOPLE_WRITERS))
+        raise OutputError(f"{path}: predictions can be written as {suffixes}; choose one of these suffixes")
 
 
 def write_predictions(path: str | Path, predictions: Predictions, *, people: People | None = None) -> None:

@@ -73,13 +73,7 @@ def write_images_hdf5(path: Path, images: Sequence[ImagePeople], skeleton: Skele
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:
-    """Read an HDF5 prediction file of posekit or the hourglass authors.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be read, contains no ``preds`` (N, K, 2), or the coordinate base is unknown.
-    """
+    """Read an HDF5 prediction file of posekit or the hourglass authors; see `posekit.scoring.io.files.read_predictions`."""
     attributes, arrays = _read(path)
     skeleton = _stated_skeleton(path, attributes) or skeleton
     if "preds" not in arrays:
@@ -100,13 +94,7 @@ def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Prediction
 
 
 def hdf5_base(path: Path) -> int | None:
-    """Return the coordinate base that an HDF5 prediction file states; None if it states none.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be read or the stated base is not 0 or 1.
-    """
+    """Return the coordinate base that an HDF5 prediction file states; None if the file states none."""
     attributes, _ = _read(path, ())
     return _stated_base(path, attributes)
 
@@ -115,8 +103,7 @@ def _read(path: Path, names: Sequence[str] = tuple(_DTYPE_KINDS)) -> tuple[dict,
     """Return the file's attributes, and the arrays in `names` that the file contains."""
     try:
         with h5py.File(path) as file:
-            arrays = {name: _array(file[name], name) for name in names if name in file}
-            return dict(file.attrs), arrays
+            return dict(file.attrs), {name: _array(file[name], name) for name in names if name in file}
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:  # h5py raises all of these for damaged files
         raise PredictionsError(f"{path}: not a readable HDF5 prediction file ({error})") from error
 

@@ -26,13 +26,7 @@ _FIRST_PIXEL = 1  # coordinate of the first pixel in MPII's toolkit
 
 
 def read_matlab(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:
-    """Read ``preds`` or ``pos_pred_src`` from a MATLAB file, with one row per person in the order of the split.
-
-    Raises
-    ------
-    PredictionsError
-        If the file cannot be read, contains no ``preds`` (N, K, 2 or 3) or ``pos_pred_src`` (K, 2, N), or `base` is not given.
-    """
+    """Read ``preds`` or ``pos_pred_src`` from a MATLAB file; see `posekit.scoring.io.files.read_predictions`."""
     try:
         names = variable_names(path)
         name = "pos_pred_src" if "pos_pred_src" in names and "preds" not in names else "preds"

@@ -155,13 +155,7 @@ def mean_pose(train: People, people: People) -> Predictions:
 
 
 def checked_joints(path: str | Path, array: np.ndarray, skeleton: Skeleton, *, sizes: tuple[int, ...] = (2,)) -> np.ndarray:
-    """Check that ``preds`` has shape (N, K, S) with S in `sizes`, and return it as float64.
-
-    Raises
-    ------
-    PredictionsError
-        If the array has another shape.
-    """
+    """Return ``preds`` as float64; raise `PredictionsError` if its shape is not (N, K, S) with S in `sizes`."""
     expected = [(len(skeleton), size) for size in sizes]
     if array.ndim != 3 or array.shape[1:] not in expected:
         shapes = " or ".join(f"(N, {k}, {size})" for k, size in expected)
@@ -170,13 +164,7 @@ def checked_joints(path: str | Path, array: np.ndarray, skeleton: Skeleton, *, s
 
 
 def checked_index(path: str | Path, index: np.ndarray) -> np.ndarray:
-    """Check the (N,) indices of the people in the split, and return them as int64.
-
-    Raises
-    ------
-    PredictionsError
-        If an index is below 0 or occurs twice.
-    """
+    """Return the (N,) indices of people as int64; raise `PredictionsError` if an index is below 0 or occurs twice."""
     index = index.astype(np.int64)
     values, times = np.unique(index, return_counts=True)
     wrong = values[(times > 1) | (values < 0)]
@@ -190,12 +178,9 @@ def checked_index(path: str | Path, index: np.ndarray) -> np.ndarray:
 
 
 def resolve_base(path: str | Path, stated: int | None, given: int | None) -> int:
-    """Return the coordinate base: `stated` (by the file or its format) or, if that is None, `given` (by the caller).
+    """Return the coordinate base that is `stated` by the file or its format, or else `given` by the caller.
 
-    Raises
-    ------
-    PredictionsError
-        If both are None, the two differ, or the base is not 0 or 1.
+    `PredictionsError` is raised if both are None, the two differ, or the base is not 0 or 1.
     """
     base = given if stated is None else stated
     if base is None:
