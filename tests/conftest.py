@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.figures"]
+pytest_plugins = ["tests.fixtures.figures", "tests.fixtures.mpii"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a processor for each, not all for all
     os.environ.setdefault("OMP_NUM_THREADS", "1")

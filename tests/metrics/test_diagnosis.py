@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
-from posekit.data import open_people
 from posekit.metrics import KINDS, diagnose, pckh
-from posekit.scoring.io.files import read_predictions
 from posekit.skeletons import MPII16
 
 # Left, right, and one in the middle.
@@ -154,29 +151,12 @@ def test_the_callers_arrays_stay_as_they_are():
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.fixture(scope="module")
-def mpii(real_data):
-    people = open_people("mpii", real_data / "mpii", "valid")
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    models = {
-        "hourglass": read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1).joints,
-        "tompson": file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64) - 1,
-    }
-    return people, models
-
-
 @pytest.mark.parametrize("model", ["hourglass", "tompson"])
-def test_good_joints_of_real_predictions_are_those_that_pckh_counts_as_correct(mpii, model):
-    people, models = mpii
-    outcome = pckh(models[model], people.joints, people.labelled, head_size_N=people.head_sizes)
-    found = diagnose(
-        models[model],
-        people.joints,
-        people.labelled,
-        reference_size_N=people.head_sizes,
-        threshold=0.5,
-        flip_order_K=MPII16.flip_order,
-    )
+def test_good_joints_of_real_predictions_are_those_that_pckh_counts_as_correct(mpii, model, request):
+    pred = request.getfixturevalue(model).joints
+    outcome = pckh(pred, mpii.joints, mpii.labelled, head_size_N=mpii.head_sizes)
+    arguments = {"reference_size_N": mpii.head_sizes, "threshold": 0.5, "flip_order_K": MPII16.flip_order}
+    found = diagnose(pred, mpii.joints, mpii.labelled, **arguments)
     np.testing.assert_array_equal(found.percent[:, 0], outcome.percent)
     np.testing.assert_array_equal(found.kind_NK >= 0, outcome.counted)
     np.testing.assert_allclose(found.percent.sum(1), 100)
@@ -185,9 +165,8 @@ def test_good_joints_of_real_predictions_are_those_that_pckh_counts_as_correct(m
     assert not found.counts[[6, 7, 8, 9], 2].any()  # pelvis to head top: no inversion in the middle
 
 
-def test_the_hourglass_confuses_left_and_right_less_than_tompson_et_al(mpii):
-    people, models = mpii
-    arguments = {"reference_size_N": people.head_sizes, "threshold": 0.5, "flip_order_K": MPII16.flip_order}
-    found = {name: diagnose(joints, people.joints, people.labelled, **arguments) for name, joints in models.items()}
-    assert found["hourglass"].counts[:, 2].sum() < 0.7 * found["tompson"].counts[:, 2].sum()
-    assert 0 < found["hourglass"].n_mirrored < 0.05 * len(people)
+def test_the_hourglass_confuses_left_and_right_less_than_tompson_et_al(mpii, hourglass, tompson):
+    arguments = {"reference_size_N": mpii.head_sizes, "threshold": 0.5, "flip_order_K": MPII16.flip_order}
+    better, worse = (diagnose(model.joints, mpii.joints, mpii.labelled, **arguments) for model in (hourglass, tompson))
+    assert better.counts[:, 2].sum() < 0.7 * worse.counts[:, 2].sum()
+    assert 0 < better.n_mirrored < 0.05 * len(mpii)

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from posekit.data import open_people
 from posekit.metrics import FINDINGS, double_counting, pckh
-from posekit.scoring.io.files import read_predictions
 from posekit.skeletons import MPII16
 
 # Left, right, and one in the middle.
@@ -178,24 +176,23 @@ def test_wrong_shapes(change, message):
         double_counting(**arguments | change, threshold=0.5)
 
 
-def test_real_predictions_as_the_only_peaks_score_as_in_pckh(real_data):
-    people = open_people("mpii", real_data / "mpii", "valid")
-    pred = read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1).joints
+def test_real_predictions_as_the_only_peaks_score_as_in_pckh(mpii, hourglass):
+    pred = hourglass.joints
     # As the second peak, the true opposite joint, for everyone.
-    peaks = np.stack([pred, people.joints[:, MPII16.flip_order]], axis=2)
+    peaks = np.stack([pred, mpii.joints[:, MPII16.flip_order]], axis=2)
     found = double_counting(
         peaks,
         np.ones(peaks.shape[:3]),
-        people.joints,
-        people.labelled,
-        reference_size_N=people.head_sizes,
+        mpii.joints,
+        mpii.labelled,
+        reference_size_N=mpii.head_sizes,
         threshold=0.5,
         flip_order_K=MPII16.flip_order,
     )
-    outcome = pckh(pred, people.joints, people.labelled, head_size_N=people.head_sizes)
+    outcome = pckh(pred, mpii.joints, mpii.labelled, head_size_N=mpii.head_sizes)
     np.testing.assert_array_equal(found.top_right, outcome.correct)
     paired = MPII16.flip_order != np.arange(16)
-    opposite_labelled = people.labelled & people.labelled[:, MPII16.flip_order] & paired
+    opposite_labelled = mpii.labelled & mpii.labelled[:, MPII16.flip_order] & paired
     np.testing.assert_array_equal(found.other_opposite, found.double & opposite_labelled)
 
 

@@ -20,16 +20,14 @@ from posekit.scoring.analysis import (
     torso_angles,
     write_analysis,
 )
-from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions
 from posekit.scoring.score import score
 from posekit.skeletons import LSP14
 
 
 @pytest.fixture(scope="module")
-def hourglass(real_data):
-    people = open_people("mpii", real_data / "mpii", "valid")
-    return score(people, read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1))
+def hourglass(mpii, hourglass):
+    return score(mpii, hourglass)
 
 
 @pytest.fixture(scope="module")

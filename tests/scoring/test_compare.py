@@ -4,24 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import PredictionsError
 from posekit.scoring.compare import PairedComparison
-from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.score import score
-from posekit.skeletons import MPII16
 
 
 @pytest.fixture(scope="module")
-def pair(real_data):
-    people = open_people("mpii", real_data / "mpii", "valid")
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64) - 1
-    tompson = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
-    return score(people, read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1)), score(people, tompson)
+def pair(mpii, hourglass, tompson):
+    return score(mpii, hourglass), score(mpii, tompson)
 
 
 def test_the_hourglass_is_better_than_tompson_et_al(pair):

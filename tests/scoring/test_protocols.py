@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import PredictionsError
@@ -16,19 +15,12 @@ from posekit.scoring.score import score
 from posekit.skeletons import MPII16
 
 
-@pytest.fixture(scope="module")
-def mpii(real_data):
-    return open_people("mpii", real_data / "mpii", "valid")
-
-
 def figures(people, predictions, **options) -> dict[str, float]:
     return {row.name: row.percent for row in conventions(people, predictions, **options)}
 
 
-def test_published_figures_of_tompson_et_al(real_data, mpii):
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64) - 1
-    found = figures(mpii, Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16))
+def test_published_figures_of_tompson_et_al(mpii, tompson):
+    found = figures(mpii, tompson)
     # What the public evaluators print for these predictions.
     assert found["PCKh@0.5, pooled over 14 joints"] == pytest.approx(82.34, abs=0.005)
     assert found["PCKh@0.5, plain mean over 14 joints"] == pytest.approx(81.46, abs=0.005)
@@ -38,9 +30,8 @@ def test_published_figures_of_tompson_et_al(real_data, mpii):
     assert found["PCKh at 0.11, pooled"] == pytest.approx(33.14, abs=0.005)
 
 
-def test_published_figures_of_the_hourglass_in_every_truth(real_data, mpii):
-    predictions = read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1)
-    found = figures(mpii, predictions, root=str(real_data / "mpii"))
+def test_published_figures_of_the_hourglass_in_every_truth(real_data, mpii, hourglass):
+    found = figures(mpii, hourglass, root=str(real_data / "mpii"))
     assert found["PCKh@0.5, pooled over 14 joints"] == pytest.approx(88.035, abs=0.001)
     assert found["PCKh@0.5, plain mean over 14 joints"] == pytest.approx(87.56, abs=0.005)
     truths = {name: value for name, value in found.items() if "truth of" in name}
@@ -90,12 +81,10 @@ def test_the_published_hourglass_predictions_count_from_1(real_data, mpii):
     assert re.search(r" 1\b.*AUC 59\.69,", str(found))
 
 
-def test_tompsons_predictions_count_from_1(real_data, mpii):
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64)
-    plain = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
-    assert detect_base(mpii, lambda base: replace(plain, joints=joints - base), "tompson").base == 1
-    assert detect_base(mpii, lambda base: replace(plain, joints=joints - 1 - base), "tompson, shifted").base == 0
+@pytest.mark.parametrize("base_of_file", [0, 1])
+def test_the_base_of_tompsons_predictions_is_detected(mpii, tompson, base_of_file):
+    found = detect_base(mpii, lambda base: replace(tompson, joints=tompson.joints + base_of_file - base), "tompson")
+    assert found.base == base_of_file
 
 
 def test_no_base_is_detected_on_random_joints(mpii):

@@ -9,7 +9,6 @@ from scipy.io import loadmat
 
 from posekit.data import open_people
 from posekit.errors import DataError, OutputError, PredictionsError
-from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.metrics_file import write_metrics
 from posekit.scoring.score import keypoint_ap, score
@@ -33,16 +32,6 @@ def perfect(truth, **changes):
     return replace(exact, **changes)
 
 
-@pytest.fixture(scope="module")
-def mpii(real_data):
-    return open_people("mpii", real_data / "mpii", "valid")
-
-
-@pytest.fixture(scope="module")
-def hourglass(real_data):
-    return read_predictions(real_data / "mpii" / "predictions" / "valid-ours.h5", base=1)
-
-
 def test_reference_figures_of_the_hourglass(mpii, hourglass):
     scores = score(mpii, hourglass)
     assert scores.metric == "PCKh@0.5" and scores.n_persons == 2958 and scores.pck.n_left_out == 0
@@ -53,11 +42,8 @@ def test_reference_figures_of_the_hourglass(mpii, hourglass):
     assert low < 88.035 < high and 0.5 < high - low < 2
 
 
-def test_reference_figures_of_tompson_et_al(real_data, mpii):
-    file = loadmat(real_data / "mpii" / "annot" / "detections_our_format.mat", variable_names=["pos_pred_src"])
-    joints = file["pos_pred_src"].transpose(2, 0, 1).astype(np.float64) - 1
-    predictions = Predictions(joints, np.full(joints.shape[:2], np.nan), np.arange(len(joints)), MPII16)
-    scores = score(mpii, predictions)
+def test_reference_figures_of_tompson_et_al(mpii, tompson):
+    scores = score(mpii, tompson)
     assert scores.pooled_mean == pytest.approx(82.34, abs=0.005)
     assert scores.joint_mean == pytest.approx(81.46, abs=0.005)
     assert scores.pck.pooled_mean() == pytest.approx(71.52, abs=0.005)  # all 16 joints, pelvis and thorax unpredicted
