@@ -5,7 +5,7 @@ from typing import Any
 
 
 class PosekitError(Exception):
-    """Base class of all errors that a user can cause; the message says what is wrong, where, and what to do."""
+    """Base class of all errors that a user can cause; the message names the problem, the place and a remedy."""
 
     exit_status = 1
     label = "error"

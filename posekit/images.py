@@ -185,7 +185,7 @@ def _is_upright_jpeg(data: np.ndarray) -> bool:
     try:
         return _jpeg_header(data).getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
     except (OSError, SyntaxError, ValueError):
-        return False  # decoding the full image reports what is wrong
+        return False  # decoding the full image reports the damage
 
 
 def _header_size(data: np.ndarray) -> tuple[int, int]:
@@ -198,7 +198,7 @@ def _header_size(data: np.ndarray) -> tuple[int, int]:
     try:
         return _jpeg_header(data).size
     except (OSError, SyntaxError, ValueError):
-        return 0, 0  # decoding the full image reports what is wrong
+        return 0, 0  # decoding the full image reports the damage
 
 
 def _jpeg_header(data: np.ndarray) -> "JpegImageFile":

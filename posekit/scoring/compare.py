@@ -76,17 +76,11 @@ class PairedComparison:
         heatmaps favours the other model, and "either" favours the model with fewer of them; "both" is the fairest selection. The
         result is empty if one of the predictions lacks the heatmaps' peaks.
         """
-        a = self.first.double_counting
-        b = self.second.double_counting
-        if a is None or b is None:
+        if self.first.double_counting is None or self.second.double_counting is None:
             return {}
-        masks = {
-            "first": a.double,
-            "second": b.double,
-            "either": a.double | b.double,
-            "both": a.double & b.double,
-            "neither": ~(a.double | b.double),
-        }
+        a = self.first.double_counting.double
+        b = self.second.double_counting.double
+        masks = {"first": a, "second": b, "either": a | b, "both": a & b, "neither": ~(a | b)}
         return {name: self._same_joints(mask) for name, mask in masks.items()}
 
     def _same_joints(self, mask_NK: np.ndarray) -> SameJoints:
@@ -104,12 +98,11 @@ class PairedComparison:
 
     def table(self, names: tuple[str, str]) -> str:
         """Return the table for the terminal: one line per joint group and one for the mean. `names` are those of the models."""
-        joints = {**self.first.people.skeleton.group_indices, "Mean": self.first.mean_joints}
+        joints = [*self.first.people.skeleton.group_indices.values(), self.first.mean_joints]
+        differences = {**self.groups, "Mean": self.total}
         rows = {}
-        for name, difference in {**self.groups, "Mean": self.total}.items():
-            first = self.first.pck.pooled_mean(joints[name])
-            second = self.second.pck.pooled_mean(joints[name])
-            rows[name] = (first, second, difference)
+        for (name, difference), indices in zip(differences.items(), joints, strict=True):
+            rows[name] = (self.first.pck.pooled_mean(indices), self.second.pck.pooled_mean(indices), difference)
         lines = [
             f"{self.first.metric} in percent, pooled over the joints, for A ({names[0]}) and B ({names[1]});",
             "A - B in percentage points, with a 95 % interval by paired bootstrap over people",

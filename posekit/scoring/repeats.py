@@ -141,12 +141,12 @@ def scores_table(models: Mapping[str, Repeats], extra: Mapping[str, Mapping[str,
     rows = {name: [name, str(len(repeats.scores))] for name, repeats in models.items()}
     columns = _keys(repeats.figures for repeats in models.values())
     for column in columns:
-        spreads = {name: repeats.figures.get(column, Spread((np.nan,))) for name, repeats in models.items()}
-        means = [spread.mean for spread in spreads.values() if np.isfinite(spread.mean)]
+        spreads = [repeats.figures.get(column, Spread((np.nan,))) for repeats in models.values()]
+        means = [spread.mean for spread in spreads if np.isfinite(spread.mean)]
         lower_is_better = any(column in repeats.low for repeats in models.values())
         best = (min if lower_is_better else max)(means, default=np.nan)
-        for name, spread in spreads.items():
-            rows[name].append(f"**{spread}**" if spread.mean == best else str(spread))
+        for row, spread in zip(rows.values(), spreads, strict=True):
+            row.append(f"**{spread}**" if spread.mean == best else str(spread))
     extra_columns = _keys(extra.values())
     for name, row in rows.items():
         row += [extra.get(name, {}).get(column, "") for column in extra_columns]

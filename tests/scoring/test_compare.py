@@ -56,8 +56,11 @@ def test_other_people_or_metrics_cannot_be_compared(real_data, pair):
 
 @pytest.fixture
 def doubles(real_data):
-    """LSP's first three test people: the truth, but A has a higher peak elsewhere for the left wrist of the first two, B of the
-    first; and B a second, lower one for the right wrist of the third."""
+    """Scores of models A and B for LSP's first three test people, with the truth as the highest peaks, except for some wrists.
+
+    The highest peak of the left wrist is wrong for people 0 and 1 in A, and for person 0 in B. The right wrist of person 2 has a
+    second, lower peak in B.
+    """
     people = open_people("lsp", real_data / "lsp", "test").select(np.arange(3))
     left, right = (people.skeleton.index(name) for name in ("left_wrist", "right_wrist"))
 

@@ -51,13 +51,15 @@ def write_images_hdf5(path: Path, images: Sequence[ImagePeople], skeleton: Skele
     ``index`` is 0 to N - 1, and the attribute ``dataset`` is ``photographs``, because the people are in no annotated data set.
     `read_predictions` reads the file, without the additional arrays.
     """
-    joints = np.concatenate([np.empty((0, len(skeleton), 2)), *(people.joints for people in images)])
-    scores = np.concatenate([np.empty((0, len(skeleton))), *(people.scores for people in images)])
+    joints = [np.empty((0, len(skeleton), 2))]
+    scores = [np.empty((0, len(skeleton)))]
     paths = []
     numbers = []
     sizes = []
     boxes = []
     for people in images:
+        joints.append(people.joints)
+        scores.append(people.scores)
         for number, box in enumerate(people.boxes, 1):
             paths.append(people.image)
             numbers.append(number)
@@ -69,7 +71,9 @@ def write_images_hdf5(path: Path, images: Sequence[ImagePeople], skeleton: Skele
         "size": np.array(sizes, np.int64).reshape(-1, 2),
         "box": np.array(boxes, np.float64).reshape(-1, 3),
     }
-    write_hdf5(path, Predictions(joints, scores, np.arange(len(joints)), skeleton, dataset="photographs"), beside=beside)
+    index = np.arange(len(paths))
+    predictions = Predictions(np.concatenate(joints), np.concatenate(scores), index, skeleton, dataset="photographs")
+    write_hdf5(path, predictions, beside=beside)
 
 
 def read_hdf5(path: Path, *, base: int | None, skeleton: Skeleton) -> Predictions:

@@ -122,11 +122,8 @@ class ImagePeople:
     boxes: tuple[Box, ...]
 
     def __post_init__(self):
-        if self.joints.shape != (*self.scores.shape, 2) or len(self.boxes) != len(self.scores) or self.scores.ndim != 2:
-            raise ValueError(
-                f"people of an image: expected joints (P, K, 2), scores (P, K) and P boxes, got {self.joints.shape}, "
-                f"{self.scores.shape} and {len(self.boxes)}"
-            )
+        require_array("joints", self.joints, (len(self.boxes), "K", 2))
+        require_array("scores", self.scores, self.joints.shape[:2])
 
     def rounded(self) -> np.ndarray:
         """(P, K, 3) float64 array: x, y and score of each joint, rounded to 4 decimal places."""
