@@ -4,12 +4,11 @@ from posekit.metrics.bootstrap import Difference, interval95, paired_difference,
 from posekit.metrics.boxes import box_average_precision, square_iou
 from posekit.metrics.calibration import Reliability, reliability_bins
 from posekit.metrics.diagnosis import KINDS, Diagnosis, diagnose
-from posekit.metrics.double_counting import FINDINGS, DoubleCounting, double_counting
+from posekit.metrics.double_counting import DoubleCounting, double_counting
 from posekit.metrics.oks import average_precision, oks, tight_area
 from posekit.metrics.pck import PCK, compare, compare_repeats, pck, pckh, torso_sizes
 
 __all__ = [
-    "FINDINGS",
     "KINDS",
     "PCK",
     "Diagnosis",

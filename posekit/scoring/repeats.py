@@ -23,16 +23,7 @@ DOUBLE = "Double"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one trained model, with additional entries for metrics.json.
-
-    Parameters
-    ----------
-    scores : HasMetrics
-    parameters : int
-        Number of the network's parameters.
-    choices, sections : mapping
-        Additional entries for metrics.json; see `posekit.scoring.score.Scores.to_dict`.
-    """
+    """Scores of one trained model, its number of parameters, and additional entries for metrics.json (see `Scores.to_dict`)."""
 
     scores: HasMetrics
     parameters: int

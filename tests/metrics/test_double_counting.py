@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from posekit.metrics import FINDINGS, double_counting, pckh
+from posekit.metrics import double_counting, pckh
+from posekit.metrics.double_counting import FINDINGS
 from posekit.skeletons import MPII16
 
 # Left, right, and one in the middle.
