@@ -21,9 +21,9 @@ from posekit.data import augment
 from posekit.data.crops import CropDataset, EpochBatches, collate, make_loader
 from posekit.errors import ImageError
 from posekit.heatmaps import STRIDE, encode
+from posekit.images import cv2
 from posekit.machine import processors
 from posekit.models import normalise
-from posekit.images import cv2
 from posekit.people import People
 
 _BATCH = 32

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from posekit.errors import require_array
 from posekit.drawing.maps import MapPanel, Scale, exponent_name, factor_scale, joint_name, joint_panel, map_figure
 from posekit.drawing.person_view import ModelOutput
-from posekit.losses.explain import anchor_maps
+from posekit.errors import require_array
 from posekit.images import cv2
+from posekit.losses.explain import anchor_maps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

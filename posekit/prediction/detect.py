@@ -12,8 +12,8 @@ import numpy as np
 
 from posekit.errors import WeightsError
 from posekit.geometry import Box
-from posekit.metrics import square_iou
 from posekit.images import cv2
+from posekit.metrics import square_iou
 from posekit.prediction.onnx import onnx_errors, open_onnx, read_onnx_file
 from posekit.prediction.pose import Pose, body_oks, distinct
 from posekit.prediction.predictor import Predictor, load_image

@@ -16,9 +16,8 @@ from posekit.choices import DECODE_METHODS
 from posekit.data.crops import EpochBatches, Failure, PyramidDataset, make_loader, predict_batches
 from posekit.errors import ConfigError, ImageError
 from posekit.geometry import Box, Crop
-from posekit.images import read_image
+from posekit.images import cv2, read_image
 from posekit.models import StackedHourglass, load_weights
-from posekit.images import cv2
 from posekit.people import People
 from posekit.prediction.backends import Backend, find_device, open_backend, read_onnx
 from posekit.prediction.onnx import decode_maps

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 import posekit
 from posekit.errors import BoxError, ConfigError, DataError, ImageError, WeightsError
 from posekit.geometry import Box, Crop
+from posekit.images import cv2
 from posekit.metrics.calibration import Calibration
 from posekit.models import ModelInfo, StackedHourglass, save_weights
-from posekit.images import cv2
 from posekit.prediction import predictor
 from posekit.prediction.pose import Pose
 from posekit.prediction.test_time import PYRAMID, TestTimeAugmentation

@@ -10,8 +10,8 @@ from posekit.drawing.maps import Scale, backdrop
 from posekit.drawing.penalty import overlay_heatmap
 from posekit.drawing.pose import draw_pose
 from posekit.drawing.style import BLUE, PALE, RED, SKY
-from posekit.lab.explorer.state import ExplorerState, Rectangle, person_box
 from posekit.images import cv2
+from posekit.lab.explorer.state import ExplorerState, Rectangle, person_box
 
 # Displayed sizes in pixels: side of the crop, side of the maps, longer side of the whole image.
 CROP, MAP, WHOLE = 512, 320, 512

@@ -15,8 +15,8 @@ from posekit.drawing.pose import draw_comparison
 from posekit.errors import ImageError
 from posekit.geometry import Crop
 from posekit.heatmaps import STRIDE, encode
-from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
 from posekit.images import cv2
+from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
 from posekit.scoring.score import Scores
 
 CLIPPED_AT = 1.0  # reference sizes; so that a single joint that is far off does not decide the ranking

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from posekit import __version__
 from posekit.files import atomic_write
+from posekit.images import cv2
 from posekit.lab.report.people import (
     CLIPPED_AT,
     SMALL,
@@ -31,7 +32,6 @@ from posekit.lab.report.people import (
 )
 from posekit.lab.report.sections import all_sections
 from posekit.lab.report.tables import facts, interval, number, unit
-from posekit.images import cv2
 from posekit.people import People
 from posekit.scoring.score import Scores
 from posekit.skeletons import Skeleton, joint_mapping

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from posekit.geometry import Box
+from posekit.images import cv2
 from posekit.metrics import square_iou
 from posekit.models import load_weights, normalise
-from posekit.images import cv2
 from posekit.prediction.backends import find_device
 from posekit.prediction.detect import BOX_MARGIN
 from posekit.prediction.pose import distinct

@@ -11,11 +11,10 @@ from posekit.data import open_people
 from posekit.errors import OutputError, PredictionsError
 from posekit.geometry import Crop
 from posekit.heatmaps import encode
-from posekit.images import write_image
+from posekit.images import cv2, write_image
 from posekit.lab.report import sections, tables
 from posekit.lab.report.people import SMALL, data_uri, mean_errors, rank_by_error, read_person_images, select_double_counted
 from posekit.lab.report.write import write_report
-from posekit.images import cv2
 from posekit.scoring.io.files import read_predictions
 from posekit.scoring.io.predictions import Predictions, mean_pose
 from posekit.scoring.score import score
