@@ -1,4 +1,4 @@
-"""Helpers for all commands: parsers, argument types, one-line error messages, exit status, and short names of files."""
+"""Helpers that all commands share: signals, parsers, exit status and error messages, argument types, and short file names."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def handle_signals(handler: Callable[[int, Any], None], *signums: int) -> Iterator[None]:
-    """Use a handler for signals within the context; on exit, restore earlier handlers unless they were changed in the meantime."""
+    """Install a signal handler within the context; on exit, restore each earlier handler, unless `handler` has been replaced."""
     earlier = {signum: signal.signal(signum, handler) for signum in signums}
     try:
         yield
@@ -53,7 +53,7 @@ def new_parser(prog: str | None, description: str, epilog: str = "") -> argparse
 def add_subcommand(
     commands: argparse._SubParsersAction, name: str, function: str, summary: str, description: str, epilog: str = ""
 ) -> argparse.ArgumentParser:
-    """Add the parser of a subcommand. The parsed argument ``function`` names the function for `run_subcommand`, as MODULE:NAME."""
+    """Add the parser of a subcommand; `function` is the function that `run_subcommand` imports and runs, as MODULE:NAME."""
     formatter = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(name, help=summary, description=description, epilog=epilog, formatter_class=formatter)
     parser.set_defaults(function=function)
@@ -85,7 +85,7 @@ def guarded(prog: str, run: Callable[[], None], *, debug: bool) -> int:
 
     Returns
     -------
-    int : exit status: 0 success, 1 failure, 2 invalid command line or configuration, 130 (Ctrl-C) or 143 (SIGTERM) interrupted.
+    int : exit status: 0 success, 1 failure, 2 invalid command line or configuration, 130 Ctrl-C, 143 SIGTERM.
     """
     try:
         run()
@@ -159,7 +159,7 @@ def _number(text: str) -> float | None:
 
 
 def box(text: str) -> Box:
-    """Parse x,y,w,h, a rectangle around a person, to a square box; see `Box.from_xywh`."""
+    """Parse the rectangle x,y,w,h around a person, and return the square box that `Box.from_xywh` makes of the rectangle."""
     try:
         x, y, width, height = map(float, text.split(","))
         return Box.from_xywh(x, y, width, height)
@@ -170,7 +170,7 @@ def box(text: str) -> Box:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return a short name for each path: the file name, or if two file names are equal, the parts of the paths that differ.
+    """Return a short name for each path: the file name or, if two file names are equal, the parts in which the paths differ.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Commands, one package each. The package's `__init__` defines the options and imports nothing slow, so that --help is fast."""
+"""Commands, one module or package each. Modules that define options import nothing slow, so that --help is fast."""

@@ -21,9 +21,9 @@ run's last epoch on the same people or images, and report score differences with
 The comparison is described by a YAML file with these keys:
   base      path of a configuration of train or train-classifier
   shared    settings that override the base configuration in all runs
-  models    for each model, by name: the settings that distinguish the model
+  models    for each model name: the settings in which the model differs from the base configuration
   seeds     list of random seeds
-  against   baselines: names of the models with which all other models are compared
+  against   names of the baselines, the models with which all other models are compared
   decode    method to read joint positions from heatmaps in the evaluation (default: quarter)
 Any configuration key can also be set for all runs on the command line, for example: --data.root DIR --train.epochs 5
 
@@ -47,8 +47,8 @@ what is written (all files in OUT are updated after each run):
   OUT/results.csv      one row per run
   OUT/results.yaml     scores, configuration, machine and commit of each run
   OUT/curves.png       learning curves, averaged over the seeds
-  OUT/MODEL/seed-N/    the folder of each run; the scores of the last epoch's weights are in its subfolder final/ (pose
-                       models: final-DECODE/)"""
+  OUT/MODEL/seed-N/    one folder per run; the subfolder final/ (pose models: final-DECODE/) contains the scores of the last
+                       epoch's weights"""
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -66,14 +66,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
-    """Train and evaluate all unfinished runs; `overrides` are settings such as ``--train.epochs 5``, applied to all runs."""
+    """Train and evaluate all unfinished runs; `overrides` are settings for all runs, such as ``--train.epochs 5``."""
     from posekit.lab.compare import execute
     from posekit.lab.compare.plan import read_plan
     from posekit.lab.compare.results import write_results
 
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise ConfigError(
-            "do not start a comparison with torchrun: start the command once per GPU, and the processes share the runs"
+            "torchrun cannot run posekit compare; start the command once per GPU without torchrun: the processes share the runs"
         )
     plan = read_plan(args.config, args.out, overrides)
     comparison = plan.comparison_class(plan.comparison_class.open(plan.runs[0].config))
@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
         tables = tables or write_results(plan, comparison)
         print(f"\n{tables}\nwrote {plan.out}/results.md, .csv, .yaml, comparison.png, curves.png")
     if not all(run.done or run in failed for run in plan.runs):
-        print("other runs are still being trained by another process, which will write the complete tables")
+        print("another process is still training the other runs, and will write the complete tables")
     if failed:
         raise execute.TrainingFailed("failed runs: " + "; ".join(run.name for run in failed))
 
@@ -115,7 +115,7 @@ def _finish(plan: "Plan", run: "Run", comparison: "Comparison") -> bool:
 
 
 def _print_plan(plan: "Plan") -> None:
-    """Print the state of each run, and an estimate of the remaining time."""
+    """Print the state of each run, and an estimate of the time left."""
     from posekit.lab.compare import execute
 
     epoch_seconds = {}
@@ -132,7 +132,7 @@ def _print_plan(plan: "Plan") -> None:
             total += seconds
             state = f"{n_done} of {n_epochs} epochs, about {_duration(seconds)} left"
         print(f"  {run.name:<{width}}  {state}")
-    print(f"estimated time in total: {_duration(total)}, at this machine's current load; output folder: {plan.out}")
+    print(f"estimated time left for all runs, at this machine's current load: {_duration(total)}; output folder: {plan.out}")
 
 
 def _duration(seconds: float) -> str:

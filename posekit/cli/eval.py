@@ -50,16 +50,16 @@ prediction files:
   .h5    files written by posekit or published by the hourglass authors
   .mat   pytorch-pose's preds.mat, HRNet's pred.mat, detections_our_format.mat (Tompson et al.)
   .json  COCO results, one per person
-Pixels may count from 0 or from 1. If neither the file nor its format says which, and --base is not given, posekit
-detects the base from the ground truth.
+Pixel coordinates may be 0-based or 1-based. If neither the file nor its format states the base, and --base is not
+given, posekit detects the base from the ground truth.
 
 output:
   OUT/metrics.json     the scores in percent, and all settings of the evaluation
-  OUT/predictions.h5   preds (0-based image pixels), scores, index, the heatmaps' peaks; this file can be scored
-                       again with --predictions
+  OUT/predictions.h5   joint positions (0-based image pixels), scores, person numbers and heatmap peaks; this file can
+                       be evaluated again with --predictions
   OUT/analysis/        tables and figures (with --analyse)"""
 
-# Defaults of the options that apply only with `--weights`.
+# Defaults of options that apply only with `--weights`.
 _MODEL_DEFAULTS = {"decode": "quarter", "device": "auto", "batch_size": 32, "workers": 0, "backend": "auto", "precision": "no"}
 
 
@@ -90,7 +90,7 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     _add_model_options(parser.add_argument_group("with --weights"))
     parser.add_argument_group("with --predictions").add_argument(
         "--base", type=int, choices=(0, 1),
-        help="whether the file's pixels count from 0 or 1, if the file does not say (default: detected from the ground truth)",
+        help="base of the pixel coordinates, if the file does not state the base (default: detected from the ground truth)",
     )  # fmt: skip
     return parser
 
@@ -109,12 +109,12 @@ def _add_metric_options(group: argparse._ArgumentGroup) -> None:
     add("--protocols", action="store_true", help="also score the predictions under every common convention")
     add(
         "--analyse", action="store_true",
-        help="also analyse kinds of error, scores by torso direction, and double counting (with --against also on the same "
-        "joints); prints tables and writes files into OUT/analysis",
+        help="also analyse kinds of error, scores by torso direction, and double counting; with --against, also compare both on "
+        "joints whose heatmaps have several peaks. Prints tables and writes files into OUT/analysis",
     )  # fmt: skip
     add(
         "--oks", action="store_true",
-        help="also compute COCO's AP (always computed with --data coco if the joints' sigmas are known)",
+        help="also compute COCO's average precision (AP); with --data coco, AP is computed anyway if the joints have OKS sigmas",
     )  # fmt: skip
     add("--report", type=Path, metavar="DIR", help="write an HTML report with example people to DIR/index.html")
     add(
@@ -134,7 +134,7 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     add("--decode", choices=DECODE_METHODS, help=f"method to read a joint's position from its heatmap {default['decode']}")
     add("--device", metavar="D", help=f"auto, cpu, cuda, cuda:N {default['device']}")
     add("--batch-size", type=positive, metavar="N", help=f"number of crops per batch {default['batch_size']}")
-    add("--workers", type=not_negative, metavar="N", help=f"image loading processes {default['workers']}")
+    add("--workers", type=not_negative, metavar="N", help=f"number of image loading processes {default['workers']}")
     add("--backend", choices=BACKENDS, help=f"inference backend {default['backend']}")
     add("--precision", choices=PRECISIONS, help=f"numeric precision in PyTorch; no means float32 {default['precision']}")
 
@@ -170,7 +170,7 @@ def _run(args: argparse.Namespace) -> None:
         _write_all(prediction_files, predictions, people)  # after scoring: only predictions that can be scored are written
     print(scores.table() + "\n")
     if args.data == "mpii" and args.normalise == "auto" and scores.reference == TORSO_SIZE:
-        print("the annotation has no head boxes: scored by torso size; for PCKh, put detections_our_format.mat next to it\n")
+        print("no head boxes in the annotation: scored by torso size; for PCKh, put detections_our_format.mat into its folder\n")
     names = short_names([Path(path) for path in (args.weights or args.predictions, args.against) if path])
     models = {names[0]: scores}
     sections = {}
@@ -197,7 +197,7 @@ def _limited(people: "People", limit: int | None) -> "People":
 
 
 def _require_effective_options(args: argparse.Namespace) -> None:
-    """Refuse options that would have no effect."""
+    """Raise `ConfigError` if an option would have no effect."""
     if args.weights and args.base is not None and not args.against:
         raise ConfigError("--base applies only with --predictions or --against: a model's coordinates are always 0-based")
     if args.protocols and (args.threshold or args.normalise != "auto"):
@@ -213,7 +213,7 @@ def _view_options(args: argparse.Namespace) -> list[str]:
 
 
 def _require_possible(args: argparse.Namespace, people: "People", prediction_files: Sequence[Path]) -> None:
-    """Raise early if the evaluation could not be finished."""
+    """Raise before the evaluation if --base contradicts the files, an output cannot be written, or OKS sigmas are missing."""
     from posekit.scoring.io.files import require_writable_kind, stated_base
     from posekit.scoring.score import require_sigmas
 
@@ -221,7 +221,7 @@ def _require_possible(args: argparse.Namespace, people: "People", prediction_fil
     bases = [stated_base(path) for path in inputs]  # raises if a file does not exist
     if args.base is not None and None not in bases:
         names = " and ".join(map(str, inputs))
-        raise ConfigError(f"--base {args.base} has no effect: {names}: the file or its format states the base; remove --base")
+        raise ConfigError(f"--base {args.base} has no effect: {names} or the file format states the base; remove --base")
     if args.against and args.predictions and args.against.resolve() == args.predictions.resolve():
         raise ConfigError(f"--against {args.against} is the same file as --predictions; give a different file")
     for path in prediction_files:
@@ -284,7 +284,7 @@ def _write_all(paths: Sequence[Path], predictions: "Predictions", people: "Peopl
 def _read(args: argparse.Namespace, path: Path, all_people: "People") -> tuple["Predictions", dict]:
     """Read a prediction file that covers all people of a split; with `--limit`, keep only the first people.
 
-    Also returns entries for metrics.json: the file, its base, and whether the base was stated by the file, given or detected.
+    Also return entries for metrics.json: the path, the base, and whether the base was stated by the file, given or detected.
     """
     from posekit.scoring.io.files import read_predictions, stated_base
     from posekit.scoring.protocols import detect_base
@@ -309,7 +309,7 @@ def _read(args: argparse.Namespace, path: Path, all_people: "People") -> tuple["
     else:
         base = args.base if stated is None else stated
         source = "given" if stated is None else "stated by the file or its format"
-        print(f"{path}: pixels count from {base}, {source}\n")
+        print(f"{path}: pixel base {base} ({source})\n")
     choices = {
         "predictions": str(path),
         "predictions_base": base,
@@ -361,7 +361,7 @@ def _average_precision(scores: "Scores") -> dict:
 
     section = keypoint_ap(scores)
     values = "   ".join(f"{name} {value:.2f}" for name, value in section.items() if isinstance(value, float))
-    print(f"COCO's average precision (AP) of {section['persons']:,} people, with given boxes\n  {values}")
+    print(f"COCO's average precision (AP), {section['persons']:,} people in given boxes (no detector)\n  {values}")
     for name in ("area", "sigmas", "scores"):
         print(f"  {name}: {section[name]}")
     print()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from posekit.prediction.backends import OnnxBackend, TorchBackend
 
 _DESCRIPTION = """\
-Export a model to one ONNX file that maps crops to keypoints. Any program that runs ONNX can use the file without posekit;
+Export a model to one ONNX file that maps crops to keypoints. ONNX Runtime can run the file without posekit installed;
 posekit's own `eval` and `predict` accept the file as --weights. Before the file is written, the heatmaps of the ONNX model
 are compared with those of the PyTorch model."""
 
@@ -29,7 +29,7 @@ outputs, for K joints:
   scores   (B, K) float32: peak value of each heatmap
   maps     (B, K, S/4, S/4) float32: the heatmaps, after the activation of the model's head
 The file's metadata entry "posekit" is JSON with joint names, limbs and input size.
-This command requires the optional dependencies: pip install -e ".[onnx]"."""
+This command requires the optional ONNX packages: pip install -e ".[onnx]"."""
 
 
 # Largest allowed difference between ONNX and PyTorch heatmap values, relative to the highest value.

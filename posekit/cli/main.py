@@ -13,7 +13,7 @@ HELP = {
     "train": "train a pose model",
     "train-classifier": "train an image classifier with one of the paper's losses",
     "train-detector": "train a person detector",
-    "eval": "evaluate a model or a prediction file, compare two, write a report",
+    "eval": "evaluate a model or a prediction file, compare two prediction files, write a report",
     "compare": "train several models, each with several seeds, and compare their scores",
     "predict": "find keypoints in images and videos",
     "visualize": "draw penalty maps, targets, predictions and the paper's figures",

@@ -92,7 +92,7 @@ def test_written_predictions_get_the_same_scores(real_data, capsys):
     assert " 82.34 " in first and " 81.46" in first
     assert mpii_eval(real_data, "--predictions", "out/predictions.h5") == 0
     second = capsys.readouterr().out.splitlines()
-    assert "out/predictions.h5" in second[0] and "from 0" in second[0]
+    assert "out/predictions.h5" in second[0] and "base 0" in second[0]
     assert second[1:-1] == first.splitlines()[1:-1]
 
 

@@ -134,7 +134,7 @@ def test_the_table_shows_the_best_epoch_and_missing_numbers(tmp_path, capsys, un
         ["bce", "BCE", "1", "0.07", "19.06", "19.06", "1", "PCK 3.12"],
         ["classifier", "CE", "3", "0.05123", "-", "-", "-", "-"],
     ]
-    starts = [head.index(name) for name in ("loss", "epochs", "best epoch", "validation")]
+    starts = [head.index(name) for name in ("loss", "epochs", "best epoch", "best validation")]
     first_words = [lines[0][start:].split()[0] for start in starts]
     assert first_words == ["anchor,", "3", "2", "PCK@0.2"], "columns are aligned with their names"
 

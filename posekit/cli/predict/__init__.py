@@ -13,7 +13,7 @@ Find the keypoints of people in images and videos.
 
 The model predicts one person at a time, inside a square box around the person. By default posekit finds
 the people itself: a small network proposes boxes, and the model keeps the boxes that contain a person.
-This default misses small people. For faster and more accurate results, use a dedicated person detector
+The small network misses small people. For faster and more accurate results, use a dedicated person detector
 (--detect DETECTOR.onnx), or give the boxes yourself (--box, or --boxes with a file)."""
 
 _EPILOG = """\
@@ -80,12 +80,12 @@ outputs for images (--save KIND):
                                   white; people are numbered if there are several; boxes given with --box or
                                   --boxes are drawn as the squares that the model used
   heatmaps  NAME.person-1.heatmaps.png  the heatmap of each joint, drawn over the person
-  crops     NAME.person-1.crop.png      the image inside the model's box
+  crops     NAME.person-1.crop.png      the part of the image inside the model's box
   People are numbered from 1 in each image, in the order of their boxes.
 
 Images of more than 100 million pixels are drawn at half their resolution or less; images of more than
-537 million pixels are not supported. An image that cannot be read, or that has a box wholly outside its area,
-is reported and skipped. If every image is skipped, the exit status is 1."""
+537 million pixels are not supported. An image is reported and skipped if it cannot be read, or if one of its
+boxes lies wholly outside the image. If every image is skipped, the exit status is 1."""
 
 LISTINGS = {
     "json": "predictions.json",
@@ -162,7 +162,7 @@ def _add_box_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--min-box-score", type=float, default=0.5, metavar="S",
-        help="ignore boxes from --boxes and --detect MODEL.onnx that score below S; boxes without a score count as 1 "
+        help="ignore boxes from --boxes and --detect MODEL.onnx that score below S; a box without a score has score 1 "
         "(default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

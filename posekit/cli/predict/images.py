@@ -16,14 +16,14 @@ from posekit.images import LARGE, ReducedImage, read_reduced_image, reduce_image
 from posekit.prediction.pose import Pose
 from posekit.prediction.predictor import Predictor
 
-# Includes formats that OpenCV may not decode: such files in a folder are reported instead of silently ignored.
+# Includes formats that OpenCV may not decode, so that such files in a folder are reported instead of silently skipped.
 _IMAGES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".jp2", ".gif", ".avif", ".heic", ".heif",
     ".ppm", ".pgm", ".pbm", ".pnm",
 }  # fmt: skip
 _VIDEOS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"}
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-# Resolution at which people are detected in a large image: side length in model input sizes.
+# Large images are reduced to about this many model input sizes per side before people are detected.
 _DETECTION_SCALE = 8
 
 
@@ -44,8 +44,8 @@ def split_videos(inputs: Sequence[str]) -> tuple[list[str], list[str | int]]:
 def find_images(inputs: Sequence[str]) -> list[Path]:
     """List the image files in the inputs, with folders and patterns expanded in natural order; each file is listed once.
 
-    A missing image file raises no error here, but when the image is read. Each folder must have an image, and each pattern a
-    matching file.
+    A folder without images and a pattern without matching files raise `ImageError`; a missing image file raises an error only
+    when the image is read.
     """
     for text in inputs:
         if _URL.match(text):
@@ -94,8 +94,8 @@ def _natural_key(path: Path) -> list[tuple[int, int | str]]:
 class ImagePrediction:
     """The people predicted in one image.
 
-    `reduced` is the image as it was read, possibly at a lower resolution than the file's. The coordinates of `poses` are pixels
-    of `reduced.image`.
+    `reduced` is the image as it was read, possibly at a lower resolution than that of the file. The coordinates of `poses` are
+    pixels of `reduced.image`.
     """
 
     path: Path
@@ -123,11 +123,11 @@ def predict_image(
     detect: Callable[[np.ndarray], Sequence[Box]] | None,
     refine: int,
 ) -> ImagePrediction:
-    """Read an image, a very large one at a lower resolution, and predict the joints of each person in it.
+    """Read an image (a very large image at a lower resolution), and predict the joints of each person in the image.
 
     `boxes` are in pixels of the image file. If `boxes` is None, `detect` finds the boxes in the image; if both are None, the
-    whole image is the box of one person. `refine` is the number of refinements, see `Predictor`. A box that lies wholly outside
-    the image raises `BoxError`.
+    whole image is the box of one person. `refine` is the number of refinements, see `Predictor`. Raises `BoxError` if a box lies
+    wholly outside the image.
     """
     size = predictor.info.input_size
     if boxes is not None:

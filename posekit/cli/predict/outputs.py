@@ -1,4 +1,4 @@
-"""Outputs of `posekit predict`: drawn images, written during the run, and one file per listing kind, written at the end."""
+"""Outputs of `posekit predict`: drawn images, written during the run, and listings of all images, written at the end."""
 
 import argparse
 import json
@@ -64,7 +64,7 @@ class Outputs:
         }
 
     def add(self, prediction: ImagePrediction) -> None:
-        """Write the drawn outputs of one image, and remember its people for `finish`."""
+        """Write the drawn outputs of one image, and remember the people in the image for `finish`."""
         self._add_people(prediction)
         name = self._names[prediction.path]
         image = prediction.reduced.image
@@ -100,7 +100,7 @@ class Outputs:
             annotations.append({"id": len(annotations) + 1, **result})
 
     def finish(self, *, complete: bool) -> None:
-        """Write the listings, one file per kind for all images; if no image was predicted, write nothing.
+        """Write the listings, one file per output kind; if no image was predicted, write nothing.
 
         If the run was interrupted (not `complete`), no existing listing is overwritten: the new listing is written next to
         the old one as NAME.partial.SUFFIX, for example predictions.partial.json.
@@ -154,9 +154,9 @@ def _key(path: Path) -> str:
 
 
 def _free_names(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, str]:
-    """Map each image to the name, without ending, of its drawn outputs.
+    """Map each image to the stem of the file names of its drawn outputs.
 
-    The name is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or its outputs would overwrite an input.
+    The stem is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or if an output would overwrite an input.
     """
     person_inputs = [key for key in inputs if _PERSON in key]
     taken = set()

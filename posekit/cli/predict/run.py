@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> None:
         outputs = Outputs(args, images, predictor, min_score)
         _predict_images(predictor, images, boxes, detect, args.refine, outputs)
     elif not n_videos:
-        raise ImageError("no video could be read")
+        raise ImageError("none of the videos could be read")
 
 
 def _check_installation(weights: str, **options: str) -> None:
-    """Print the installed versions, then the result of predicting a rendered person; an error's message names the cause."""
+    """Print the installed versions, and test the model on a rendered person."""
     print(f"posekit {__version__}, Python {platform.python_version()}")
     print(f"torch {torch.__version__}, OpenCV {cv2.__version__}, {torch.get_num_threads()} threads")
     print(f"ONNX Runtime {_version('onnxruntime')}, onnx {_version('onnx')}")
@@ -104,13 +104,13 @@ def _accuracy(pose: Pose, truth_px: np.ndarray) -> str:
 
 def _require_video_options(args: argparse.Namespace, videos: Sequence[str | int], *, only_videos: bool) -> None:
     if args.save and only_videos:
-        raise ConfigError("--save applies to images only; videos always give NAME.overlay.mp4 and NAME.poses.jsonl: remove --save")
+        raise ConfigError("--save applies to images only; for a video, remove --save: both output files are always written")
     if args.boxes_file:
         raise ConfigError("--boxes applies to images only; for a video, give the boxes in the first frame with --box")
     names = [output_name(video) for video in videos]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two videos have the same output name {name}: predict each into its own --out folder")
+            raise ConfigError(f"two videos have the same output name {name}; predict each video into a different --out folder")
 
 
 def _open_detector(predictor: Predictor, args: argparse.Namespace) -> Detector | None:
@@ -150,5 +150,5 @@ def _predict_images(
     if failures:
         print(f"{failures} of {len(images)} images skipped", file=sys.stderr)
     if failures == len(images):
-        raise ImageError("no image could be predicted")
+        raise ImageError("none of the images could be predicted")
     outputs.print_summary()

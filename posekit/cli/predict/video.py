@@ -33,9 +33,9 @@ _OUTLINE = (30, 30, 30)
 class VideoSummary:
     """Result of predicting one video.
 
-    `frames` is the number of frames written, `skipped` of frames that could not be decoded, and `uncertain` of frames in which a
-    person is uncertain or lost. `people` is the number of tracked people (distinct ids). `fps` is the processing speed in frames
-    per second, including reading and writing. `overlay` is the path of the annotated video, `poses` that of the JSON lines.
+    Numbers of frames: `frames` written, `skipped` because they could not be decoded, `uncertain` with an uncertain or lost
+    person. `people` is the number of tracked people (distinct ids). `fps` is the processing speed in frames per second, including
+    reading and writing. `overlay` is the path of the annotated video, `poses` the path of the JSON lines.
     """
 
     frames: int
@@ -90,7 +90,7 @@ def predict_video(
     boxes : sequence of Box, optional
         Boxes of people in the first frame, in image pixels. Whenever no person is tracked, these boxes are searched again.
     detect : callable, optional
-        Function from an image, (H, W, 3) uint8, to boxes of people; called in the first frame, then in every `every`-th. If
+        Function from an image, (H, W, 3) uint8, to boxes of people; called on the first frame, then on every `every`-th. If
         neither `boxes` nor `detect` is given, the whole image is the box of one person whenever no person is tracked.
     smooth : bool
         Whether to smooth the keypoints over time; see `posekit.prediction.smoothing`.
@@ -143,7 +143,7 @@ def predict_video(
 class _VideoTracker:
     """Predict and track the people in a video, frame by frame.
 
-    `ids` are those of all people tracked so far; `uncertain` counts the frames so far in which a person is uncertain or lost.
+    `ids` are the ids of all people tracked so far; `uncertain` is the number of frames so far with an uncertain or lost person.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class _VideoTracker:
         return self._tracker.lost
 
     def track(self, frame: Frame) -> list[Tracked]:
-        """Predict the next frame and return the tracked people found in it."""
+        """Predict the next frame, and return the tracked people found in this frame."""
         height, width = frame.image.shape[:2]
         boxes = self._tracker.boxes((width, height), frame.time)
         boxes += new_boxes(self._candidates(frame.image), boxes)

@@ -38,7 +38,7 @@ what is written:
           (nine tenths of the images) and validate on --split random:0.1:0 (the remaining tenth)
   lsp     DIR/images/im0001.jpg …, DIR/joints.mat (3, 14, N); the third row is 1 for occluded joints
   lspet   DIR/images/im00001.jpg …, DIR/joints.mat (14, 3, N); the third column is 1 for labelled joints
-  all     DIR/synthetic.json, the options
+In every format, DIR/synthetic.json contains the options of the command.
 
 The same options always give the same files, independent of --workers. If DIR already contains the same data set,
 nothing is changed; if DIR contains anything else, the command fails. Rendering an image takes about 15 ms per
@@ -49,7 +49,7 @@ Check a data set before training on it.
 
 The command prints a table with one line per check. The first column is the result:
   OK     no problem found
-  LOOK   inspect the data yourself, or the check cannot decide
+  LOOK   no decision: inspect the data yourself
   BAD    training would fail or learn something wrong
 If any result is BAD, the exit status is 1."""
 
@@ -63,16 +63,16 @@ examples:
     %(prog)s --data coco --root mydata/annotations.json
 
 checks of each split:
-  people, repeated people      number of people, compared with the published number; how many people are left
-                               out, and why
+  people, repeated people      number of people, compared with the published number; number of people left out,
+                               and why; people who are annotated twice
   images                       missing images, and images with an unreadable header (only headers are read)
   joints outside, at limits    labels outside their image; coordinates at exactly -1, 0 or the last pixel
   head boxes, or torsos        people without a head size (MPII) or torso length (other data sets), who cannot be
                                scored by PCKh or PCK
   coordinate base              labels that are all off by one pixel, because 1-based coordinates were read as
                                0-based or vice versa (image sizes help to decide)
-  left and right               left and right swapped in the whole data set, or in single people between shoulders
-                               and hips
+  left and right               left and right swapped in the whole data set; single people whose shoulders and hips
+                               have opposite left-right order
   joint order                  joints that are in a different order than expected
 If several splits are checked, images that appear in two splits are reported too.
 
@@ -94,14 +94,14 @@ examples:
 
 what is written:
   coco    keypoints: 0-based pixels; visibility 0: not labelled, 1: hidden, 2: visible
-          bbox: the person's square box, 1.25 times smaller, because --data coco enlarges boxes by 1.25
+          bbox: the person's square box with its side divided by 1.25, which --data coco multiplies again
           area: area of the tight bounding box of the labelled joints
           width, height: size of the image, 0 if the image does not exist
           head_size: reference size of PCKh, if known
   h5      part, visible, center, scale (adjusted for the crop), normalize, imgname; 1-based pixels
 The file contains the same people that the other commands read with --data, --root and --split. MPII's valid split
 uses the evaluation file (detections_our_format.mat) if that file is next to the annotation. If FILE's name contains
-train, valid or test (for example lspet_train.json), that word can be used as --split when FILE is read."""
+train, valid or test (for example lspet_train.json), the same word can be used as --split when FILE is read."""
 
 _PACK = """\
 Write the crop and annotation of every person into one HDF5 file, to train without reading thousands of image files.
@@ -124,7 +124,7 @@ using the packed file:
   For a pack of several parts, give any one of the parts, or the pattern 'data/mpii-train-*.h5'.
 
 what is written:
-  FILE.h5                 the pack; with --part-size FILE-000.h5, FILE-001.h5, …; data/README.md describes the format
+  FILE.h5                 the pack (with --part-size: FILE-000.h5, FILE-001.h5, …); data/README.md describes the format
   FILE.h5.unfinished      temporary crops, as large as the pack; after an interruption the same command resumes from them
 A pack of all people can be read in any split: the data set's own splits or random:FRACTION:SEED.
 If an image file is no larger than the JPEG of its crop, the file is packed unchanged, without any loss."""
@@ -132,7 +132,7 @@ If an image file is no larger than the JPEG of its crop, the file is packed unch
 _RELEASE = """\
 Write trained weights for distribution: one small file in half precision, with a model card. The card states the training
 data, the terms of use, the accuracy on people not seen in training (from one view, with mirroring, and with six scales), and
-typical failures, with an image of them.
+typical failures, with an image of some failures.
 
 The half-precision weights are evaluated, not the originals. The joints' scores are calibrated on the same people, so that
 a score is the probability that the joint is correct."""
@@ -164,7 +164,7 @@ what is written:
 _CONVERT_WEIGHTS = """\
 Convert a published PyTorch checkpoint of the stacked hourglass (MPII, 16 joints) to a posekit weights file.
 
-Supported are checkpoints of bearpaw/pytorch-pose (checkpoint.pth.tar or model_best.pth.tar) and of
+Supported checkpoints: bearpaw/pytorch-pose (checkpoint.pth.tar or model_best.pth.tar) and
 princeton-vl/pytorch_stacked_hourglass. No code in the checkpoint is executed."""
 
 

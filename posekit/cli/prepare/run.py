@@ -60,7 +60,7 @@ def _open_official_splits(args: argparse.Namespace) -> tuple[dict[str, People], 
     if args.data == "coco":
         files = [args.root] if args.root.is_file() else [*args.root.glob("*.json"), *args.root.glob("annotations/*.json")]
         names = sorted({split_of_file(path) for path in files} & set(OFFICIAL_SPLITS))
-    else:  # trying the third official split would read all files again
+    else:  # only the usual splits: trying the third official split would read all files again
         names = ("train", "valid") if args.data == "mpii" else ("train", "test")
     splits = {}
     errors = {}
@@ -114,7 +114,7 @@ def convert(args: argparse.Namespace) -> None:
         write_hourglass(args.out, people)
         n_unknown = np.count_nonzero(~np.isfinite(people.head_sizes))
         if n_unknown:
-            warning = f"{n_unknown:,} people have no head size; their values in normalize are NaN"
+            warning = f"{n_unknown:,} people have no head size; their normalize values are NaN"
     else:
         headers = read_headers(people.image_paths, progress=sys.stderr.isatty())
         write_coco(args.out, people, image_ids(people), headers)
@@ -135,7 +135,7 @@ def pack(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {args.out}: the file's name must end in .h5")
     packing = Packing(args.side, args.margin, args.quality)
     people = open_people(args.data, args.root, args.split)
-    # With its own splits, a pack of all people can later be read in these splits.
+    # The official splits are stored in a pack of all people, so that the pack can later be read in these splits.
     official = _open_official_splits(args)[0] if args.split == "all" else {}
     files, failures = write_pack(args.out, people, packing, official=official, part_bytes=args.part_size, workers=args.workers)
     megabytes = sum(path.stat().st_size for path in files) / 1e6
@@ -146,7 +146,7 @@ def pack(args: argparse.Namespace) -> None:
         f"{megabytes:,.1f} MB ({encoding}, {packing.side} px, margin {packing.margin:g})"
     )
     if failures:
-        print(f"warning: {len(failures):,} people have no crop, because their image cannot be read")
+        print(f"warning: {len(failures):,} people have no crop, because their images cannot be read")
 
 
 def convert_weights(args: argparse.Namespace) -> None:

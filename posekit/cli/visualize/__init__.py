@@ -105,8 +105,8 @@ examples:
     %(prog)s photo.jpg other.jpg --weights A B"""
 
 _TRAINING = """\
-Plot curves of one or more training runs over the epochs: training loss, validation PCK or error, hard images (figure 6 of
-the paper; for pose models, hard pixels and hard joints), and learning rate. Unfinished runs are drawn up to their last epoch."""
+Plot curves of one or more training runs over the epochs: training loss, validation PCK or error, share of hard images (figure 6
+of the paper; for pose models, hard pixels and hard joints), and learning rate. Unfinished runs are drawn up to their last epoch."""
 
 _TRAINING_EPILOG = """\
 examples:
@@ -127,7 +127,7 @@ the curves:
                      joint); at these pixels, anchor loss is higher than binary cross entropy (modulator above 1)
   hard joints        share of heatmaps with at least one hard pixel
   learning rate      at the start of the epoch
-A dotted line marks the end of a warm-up with another loss. If a run did not log a quantity, that panel omits the run.
+A dotted line marks the end of a warm-up with another loss. A panel omits runs that did not log the quantity.
 
 what is written:
   OUT/training.png, .svg, .pdf
@@ -196,7 +196,7 @@ def build_parser(prog: str | None) -> argparse.ArgumentParser:
 
 
 def _add_penalty(commands: argparse._SubParsersAction) -> None:
-    summary = "maps of where anchor loss is higher than cross entropy (figure 7)"
+    summary = "penalty maps, which show where anchor loss is higher than cross entropy (figure 7)"
     parser = add_subcommand(commands, "penalty", f"{__name__}.penalty:penalty", summary, _PENALTY, _PENALTY_EPILOG)
     _add_model_options(parser, several="several weights, for example of several epochs, are drawn side by side")
     add = parser.add_argument
@@ -205,9 +205,7 @@ def _add_penalty(commands: argparse._SubParsersAction) -> None:
         "--view", choices=("penalty", "modulator"), default="penalty",
         help="penalty: anchor loss minus cross entropy, at least 0; modulator: their ratio (default: %(default)s)",
     )  # fmt: skip
-    add(
-        "--limit", type=positive, metavar="N", help="for a data set without --person: measure only the images of the first N people"
-    )
+    add("--limit", type=positive, metavar="N", help="without --person: measure only the images of the data set's first N people")
     _add_joint_option(parser, f"the {PENALTY_JOINTS} joints with the highest penalties")
     _add_people_options(parser)
 
@@ -242,8 +240,8 @@ def _add_predictions(commands: argparse._SubParsersAction) -> None:
     _add_model_options(parser, several="several weights are drawn in one column each")
     parser.add_argument(
         "--pick", choices=("random", "difference"),
-        help="how to choose people of a data set without --person: at random, or those with the largest difference between the "
-        "models' numbers of correct joints (default: random)",
+        help="without --person, how to choose people of the data set: at random, or the people with the largest difference "
+        "between the models' numbers of correct joints (default: random)",
     )  # fmt: skip
     parser.add_argument("--count", type=positive, metavar="N", help=f"number of people to draw (default: {SAMPLE_SIZE})")
     _add_joint_option(parser, "all")
@@ -319,7 +317,7 @@ def _add_people_options(parser: argparse.ArgumentParser, *, keypoints: bool = Tr
     add_source_options(annotated, DATASETS, required=False)
     annotated.add_argument(
         "--split", metavar="NAME",
-        help="train, valid, test, all, random:FRACTION:SEED (of the images), random-rest:FRACTION:SEED (the rest)",
+        help="train, valid, test, all, random:FRACTION:SEED (some of the images) or random-rest:FRACTION:SEED (the other images)",
     )  # fmt: skip
     annotated.add_argument(
         "--person", dest="persons", nargs="+", type=int, metavar="I",

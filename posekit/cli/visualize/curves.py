@@ -13,7 +13,7 @@ from posekit.errors import ConfigError, DataError
 from posekit.files import writable_folder
 from posekit.training.log import read_run
 
-_HEADER = ["run", "loss", "epochs", "last loss", "hard % at first", "at last", "best epoch", "validation there"]
+_HEADER = ["run", "loss", "epochs", "last loss", "hard %, first epoch", "hard %, last", "best epoch", "best validation"]
 
 
 def loss(args: argparse.Namespace) -> None:
@@ -44,7 +44,7 @@ def training(args: argparse.Namespace) -> None:
 
 
 def _require_column(runs: Mapping[str, TrainingRun], columns: Sequence[str], content: str) -> None:
-    """Raise `DataError` unless at least one run has at least one of the columns."""
+    """Raise `DataError` if no run has any of the columns."""
     for run in runs.values():
         if any(run.has(column) for column in columns):
             return

@@ -47,7 +47,7 @@ def penalty(args: argparse.Namespace) -> None:
 def _draw_maps(args: argparse.Namespace, out: Path, models: dict[str, Predictor], people: People | None) -> None:
     if len(models) * len(args.gamma) > MAX_COLUMNS:
         raise ConfigError(
-            f"{len(models)} models times {len(args.gamma)} values of --gamma: at most {MAX_COLUMNS} columns fit side by side"
+            f"{len(models)} models x {len(args.gamma)} values of --gamma: at most {MAX_COLUMNS} columns are allowed; give fewer"
         )
     if args.limit:
         raise ConfigError("--limit applies only to a data set without --person")
@@ -70,7 +70,7 @@ def _measure(args: argparse.Namespace, out: Path, models: dict[str, Predictor], 
             "a data set without --person allows one value of --gamma only, and no --joint, --view, --box or --keypoint"
         )
     if len(models) > len(SERIES):
-        raise ConfigError(f"{len(models)} models: a chart can show at most {len(SERIES)}")
+        raise ConfigError(f"--weights: {len(models)} models given, but a chart can show at most {len(SERIES)}; give fewer")
     if args.limit:
         people = people.select(np.isin(people.image_paths, people.image_paths[: args.limit]))
     numbers: dict[str, Any] = {"weights": dict(zip(models, args.weights, strict=True)), "models": {}}

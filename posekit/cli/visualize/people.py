@@ -1,4 +1,4 @@
-"""Load the models, choose the people to draw, and write the figures."""
+"""Helpers that the subcommands of `posekit visualize` share: load models, choose the people to draw, write figures."""
 
 import argparse
 import re
@@ -42,7 +42,7 @@ def load_models(weights: Sequence[str], device: str) -> dict[str, Predictor]:
 
 
 def _short_names(weights: Sequence[str], paths: Sequence[Path], models: Sequence[Predictor]) -> list[str]:
-    """Name the models of one run by epoch or file stem, of several runs by run folder; if ambiguous, use longer names."""
+    """Name models of one run by epoch or file stem, and models of several runs by run folder; use longer names if ambiguous."""
     runs = [_run_folder(path) for path in paths]
     stems = [path.stem for path in paths]
     epochs = [model.info.notes.get("epochs") for model in models]
