@@ -17,7 +17,7 @@ from benchmarks.report import comparison, describe_run, headline, line, read_jso
 from benchmarks.setting import Setting
 from benchmarks.training import measure_training
 from posekit.choices import BACKENDS, IMAGE_DATASETS
-from posekit.command_line import add_source_options, positive, run_command
+from posekit.command_line import add_source_options, new_parser, positive, run_command
 from posekit.errors import ConfigError
 from posekit.machine import keep_freed_memory
 from posekit.prediction.backends import find_device
@@ -26,7 +26,7 @@ _DESCRIPTION = """\
 Compare posekit's speed with yardsticks: simple reference code that runs on the same machine.
 
 posekit and the yardstick run alternately. Each pair of runs gives a ratio, posekit / yardstick; the command prints the
-median and the quartiles of the ratios. If the machine is slow for a while, both runs of a pair are slow, so the ratio
+median and the quartiles of the ratios. If the machine is slow for a while, both runs of a pair are slow, and their ratio
 changes little. Without --root, only the parts that need no images are measured, on random input."""
 
 _EPILOG = """\
@@ -57,18 +57,18 @@ parts and their yardsticks:
              yardstick: numpy's argmax
   scoring    PCKh of 2,958 people whose joints are in arrays
              yardstick: compute the distances with numpy and compare them with the threshold
-             With --predictions, also load the files, evaluate and build the table, once, as `eval` does
+             With --predictions, one complete evaluation as in `eval` is timed too: load the files, score, build the table
   pyramid    predict people from images at six scales and mirrored, with an hourglass of 2 stacks and 256 features
              yardstick: plain forward passes of the same crops
-  inference  predict heatmaps of crops with each available inference backend; the first is posekit's default for long
+  inference  predict heatmaps of crops with each available inference backend, first with posekit's default for long
              runs. On a GPU, also in bf16 and fp16
              yardstick: one forward pass in plain torch, float32
   training   training steps on crops in memory: 2 stacks (on a GPU also 8) of 256 features, in TFLOP/s
              yardstick: matrix products, and 3x3 convolutions, in the same precision
-             Also the fraction of a step that draws target heatmaps and, with images, that waits for the data loader
+             Also the fraction of a step spent drawing target heatmaps and, with images, waiting for the data loader
   busy       training steps of a small network on the CPU: on an idle machine, and while one other process per processor
              is computing
-             yardstick: the same, with OpenMP's default spinning time for idle threads
+             yardstick: the same steps, with OpenMP's default spinning time for idle threads
   memory     the same training steps on an idle machine, with freed memory kept in the process
              yardstick: freed memory returned to the system each time"""
 
@@ -86,7 +86,7 @@ _PARTS: dict[str, Callable[[Setting], Iterator[Ratio]]] = {
     "loss": measure_loss,
     "training": measure_training,
 }
-# These parts run with `keep_freed_memory`, as training does. The setting cannot be undone, so these parts run last.
+# Parts that run with `keep_freed_memory`, as training does. That setting cannot be undone, so these parts run last.
 _IN_TRAINING = ("input", "workers", "targets", "loss", "training")
 _CPU_BATCH, _GPU_BATCH = 4, 64
 
@@ -97,19 +97,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def _parser(prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(prog, _DESCRIPTION, _EPILOG)
     add = parser.add_argument
     add_source_options(parser, IMAGE_DATASETS, required=False)
     parser.set_defaults(data="lsp")
-    add("--split", default="all", metavar="NAME", help="split of the dataset (default: all)")
+    add("--split", default="all", metavar="NAME", help="split of the data set (default: all)")
     add(
         "--only",
         nargs="+",
         choices=tuple(_PARTS),
         metavar="PART",
-        help=f"parts to measure: {', '.join(_PARTS)} (default: all; without --root, all that need no images)",
+        help=f"parts to measure: {', '.join(_PARTS)} (default: all; without --root, all parts that need no images)",
     )
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="device for the loss and the network (default: auto)")
     add("--people", type=positive, default=512, metavar="N", help="number of people to load in part input (default: 512)")
@@ -122,12 +120,12 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
         metavar="N",
         help="pairs of runs per ratio; slow parts use half as many on a CPU, fast parts five times as many (default: 9)",
     )
-    add("--backend", choices=BACKENDS, default="auto", help="inference backend to measure (default: auto, all of them)")
+    add("--backend", choices=BACKENDS, default="auto", help="inference backend to measure (default: auto, all backends)")
     add(
         "--predictions",
         type=Path,
         metavar="FILE",
-        help="prediction file for the split, evaluated in part scoring; if FILE does not state its pixel base, base 1 is assumed",
+        help="prediction file of the split, evaluated in part scoring; the pixel base is 1 if FILE does not state the base",
     )
     add("--json", type=Path, metavar="FILE", help="write all measurements to FILE, updated after each ratio")
     add("--against", type=Path, metavar="FILE", help="compare with FILE, written by --json in an earlier run")
@@ -162,7 +160,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _choose_parts(args: argparse.Namespace) -> list[str]:
     if args.predictions and not args.root:
-        raise ConfigError("--predictions needs the dataset of the predicted people: add --root DIR")
+        raise ConfigError("--predictions needs the data set of the predicted people: add --root DIR")
     parts = [part for part in _PARTS if part in (args.only or _PARTS)]
     if args.root:
         return parts

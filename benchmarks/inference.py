@@ -24,7 +24,7 @@ _WARM_UP = 5  # forward passes after which backend "auto" has chosen a backend
 
 
 def measure_pyramid(setting: Setting) -> Iterator[Ratio]:
-    """Measure prediction of joints from images, over all scales of the pyramid, with mirrored crops."""
+    """Measure the prediction of joints from images with test-time augmentation: all scales of the pyramid, each also mirrored."""
     people = setting.people_with_images.select(np.arange(min(_PYRAMID_PEOPLE, len(setting.people_with_images))))
     predictor = _untrained_predictor(setting)
     crops = PyramidDataset(people, size=setting.size, scales=PYRAMID.scales)
@@ -52,7 +52,7 @@ def _untrained_predictor(setting: Setting) -> Predictor:
 
 
 def measure_inference(setting: Setting) -> Iterator[Ratio]:
-    """Measure the heatmaps of a batch of crops with each backend; the yardstick is plain torch."""
+    """Measure the prediction of heatmaps for a batch of crops with each backend; the yardstick is plain torch."""
     info = network(setting)
     torch.manual_seed(0)  # equal weights in every run, so that the cached ONNX export is found again
     model = info.build().eval().to(setting.device)
@@ -81,7 +81,7 @@ def measure_inference(setting: Setting) -> Iterator[Ratio]:
 
 
 def _open_backends(setting: Setting, model: StackedHourglass, info: ModelInfo, crops: torch.Tensor) -> dict[str, Backend]:
-    """Open and warm up the backends, and return them by the names of their ratios; "inference" is posekit's default backend."""
+    """Open and warm up the backends; return ratio name -> backend, where "inference" is posekit's default backend."""
     if setting.backend != "auto":
         choices = [(setting.backend, "no")]
     elif setting.device.type == "cpu":
@@ -97,7 +97,7 @@ def _open_backends(setting: Setting, model: StackedHourglass, info: ModelInfo, c
             for _ in range(_WARM_UP):
                 backend.maps(crops)
         except ConfigError as error:
-            print(f"inference: skipped back end {name} in precision {precision}: {error}")
+            print(f"inference: skipped backend {name} in precision {precision}: {error}")
         else:
             backends["inference" if name == "auto" else f"inference, {backend.name}"] = backend
     return backends

@@ -34,7 +34,7 @@ _RANGES = augment.AugmentConfig()
 
 
 def measure_input(setting: Setting) -> Iterator[Ratio]:
-    """Measure the loading time per person in one thread; large images separately, since nearly all their time is decoding."""
+    """Measure the loading time per person in one thread; large images separately, since their time is nearly all decoding."""
     people_with_images = setting.people_with_images
     is_large = setting.image_sizes.prod(1) >= _LARGE
     for name, mask in (("small", ~is_large), ("large", is_large)):
@@ -83,7 +83,7 @@ def _plain_tensors(jobs: Sequence[tuple[str, np.ndarray]], size: int) -> list[to
     for path, matrix in jobs:
         image = cv2.imread(path)
         if image is None:
-            raise ImageError(f"{path}: cannot be read as an image; replace the file or choose another dataset")
+            raise ImageError(f"{path}: cannot be read as an image; replace the file or choose another data set")
         crop = cv2.warpAffine(image, matrix, (size, size))
         tensors.append(torch.from_numpy(crop).permute(2, 0, 1).float().div_(255))
     return tensors

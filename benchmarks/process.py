@@ -1,4 +1,4 @@
-"""Benchmarks of process settings, spinning of idle threads and keeping of freed memory, by training steps in new processes."""
+"""Benchmarks of two process settings, the spinning time of idle threads and the keeping of freed memory, in new processes."""
 
 import multiprocessing
 import os
@@ -53,12 +53,12 @@ def _compare(
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without `GOMP_SPINCOUNT`, which posekit sets anew in the new process."""
+    """Return the environment of this process without `GOMP_SPINCOUNT`, which posekit sets in every new process."""
     return {name: value for name, value in os.environ.items() if name != _SPIN}
 
 
 def _median_step(environment: Mapping[str, str], *, keep: bool = False) -> float:
-    """Run steps in a new process, since a running process cannot change these settings; return the median step in milliseconds."""
+    """Run training steps in a new process, whose settings are fixed at its start; return the median time in milliseconds."""
     code = f"from benchmarks.process import steps_ms; print(*steps_ms({keep}))"
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return float(np.median([float(ms) for ms in result.stdout.split()]))

@@ -1,4 +1,4 @@
-"""Ratios of posekit to a yardstick: alternate timing, targets and results.
+"""Ratios of posekit's time or rate to that of a yardstick: targets, results, and alternate timing.
 
 `torch.utils.benchmark.Timer` repeats a statement for each result, so it cannot alternate single runs of two statements. This
 module uses only `torch.utils.benchmark.timer`, which reads the clock after the GPU has finished.
@@ -18,13 +18,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Target:
-    """Largest permitted ratio of times, or smallest permitted ratio of rates; and the largest permitted time of posekit."""
+    """Largest allowed ratio of times, or smallest allowed ratio of rates; `ms` is posekit's largest allowed time."""
 
     ratio: float
     ms: float | None = None
 
 
-# Targets by name of the ratio; the other ratios have no target, they are only for information.
+# Targets by name of the ratio; all other ratios are only for information.
 TARGETS = {
     "input, small photographs": Target(1.10),
     "input, large photographs": Target(0.90),
@@ -70,7 +70,7 @@ class Ratio:
 
     @property
     def ratios(self) -> np.ndarray:
-        """(R,) float64: ratio of posekit to the yardstick in each round; a slow phase of the machine cancels out."""
+        """(R,) float64 array, the ratio of posekit to the yardstick in each round."""
         return np.divide(self.values, self.yardstick_values)
 
     @property
@@ -86,7 +86,7 @@ class Ratio:
 
     @property
     def is_rate(self) -> bool:
-        """Whether the values are rates, of which more is better, instead of times."""
+        """Whether the values are rates (more is better) instead of times."""
         return self.unit != "ms"
 
     @property
@@ -163,7 +163,7 @@ def compare(
     threads: int | None = None,
     per: int = 1,
 ) -> Ratio:
-    """Time posekit's function and that of the yardstick with `interleave`; the target is that of the ratio's name, if any."""
+    """Time posekit and the yardstick with `interleave`; the target is `TARGETS[name]`, if any."""
     works = {"posekit": work, "yardstick": yardstick_work}
     values, yardstick_values = interleave(works, rounds, title=name, threads=threads, per=per).values()
     return Ratio(name, yardstick, values, yardstick_values, target=TARGETS.get(name), facts=facts)
@@ -176,6 +176,6 @@ def try_compile(part: str, function: Any, warm_up: Callable[[Any], object]) -> A
         compiled = torch.compile(function)
         warm_up(compiled)
     except RuntimeError as error:  # e.g. no C++ compiler is installed
-        print(f"{part}: not measured with torch.compile, which does not work here ({str(error).strip().splitlines()[0]})")
+        print(f"{part}: not measured with torch.compile, which failed ({str(error).strip().splitlines()[0]})")
         return None
     return compiled

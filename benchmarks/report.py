@@ -1,4 +1,4 @@
-"""Print the benchmark's ratios, write and read them as JSON, and compare them with those of an earlier run."""
+"""Print the ratios of a benchmark run, write and read the ratios as JSON, and compare them with an earlier run."""
 
 import json
 import math
@@ -21,7 +21,7 @@ _CONDITIONS = {"machine": "on another machine", "software": "with other software
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """Benchmark run that `read_json` has loaded: path of the file, conditions of the run, and ratios by name."""
+    """Benchmark run loaded by `read_json`: path of the file, conditions of the run, and ratios by name."""
 
     path: Path
     run: Mapping[str, Any]
@@ -67,7 +67,7 @@ def table(ratios: Sequence[Ratio]) -> str:
 
 
 def _cells(ratio: Ratio) -> list[str]:
-    """Format the medians of both, the median and the quartiles of the ratios, the target, and whether the target is met."""
+    """Format medians of posekit and yardstick, median and quartiles of the ratios, the target, and whether the target is met."""
     cells = []
     for value in (np.median(ratio.values), np.median(ratio.yardstick_values)):
         cells.append(f"{value:,.4g} {ratio.unit}" if value < 1000 else f"{value:,.0f} {ratio.unit}")
@@ -101,7 +101,7 @@ def write_json(path: str | Path, run: Mapping, ratios: Sequence[Ratio]) -> None:
 
 
 def read_json(path: str | Path) -> EarlierRun:
-    """Load a file that `write_json` has written; raises `DataError` for any other file."""
+    """Load a file written by `write_json`; raise `DataError` for any other file."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -122,14 +122,14 @@ def read_json(path: str | Path) -> EarlierRun:
             ratios[ratio.name] = ratio
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise DataError(
-            f"{path}: not results of this version of the benchmark, or damaged; choose a file written by its option --json"
+            f"{path}: damaged, or not written by this version of the benchmark; choose a file written by --json"
         ) from error
     return EarlierRun(path, run, ratios)
 
 
 def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> str:
     """Compare with an earlier run: list the conditions that differ, then show a table of the ratios."""
-    lines = [f"against {earlier.path.name} of {earlier.run['date']}"]
+    lines = [f"compared with {earlier.path.name} of {earlier.run['date']}"]
     for key, description in _CONDITIONS.items():
         then = earlier.run[key]
         now = run[key]
@@ -140,7 +140,7 @@ def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> st
                 changes.append(f"{name} {before}, now {after}")
         if changes:
             lines.append(f"{earlier.path.name} was measured {description}: {'; '.join(changes)}")
-    rows = [("figure", "ratio then", "now", "change", "beyond both spreads")]
+    rows = [("figure", "ratio earlier", "ratio now", "change", "quartile ranges apart")]
     for ratio in ratios:
         rows.append(_compare(ratio, earlier.ratios.get(ratio.name)))
     return "\n".join([*lines, _align(rows)])
@@ -149,7 +149,7 @@ def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> st
 def _compare(ratio: Ratio, earlier: Ratio | None) -> tuple[str, str, str, str, str]:
     now = _format_ratio(ratio.median)
     if earlier is None:
-        return ratio.name, "-", now, "-", "not measured then"
+        return ratio.name, "-", now, "-", "not measured earlier"
     change = f"{100 * (ratio.median / earlier.median - 1):+.0f} %"
     low, high = ratio.quartiles
     earlier_low, earlier_high = earlier.quartiles

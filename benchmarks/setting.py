@@ -1,4 +1,4 @@
-"""Options of a benchmark run and its input: people of a dataset, or random arrays for parts that need no images."""
+"""Options and input of a benchmark run: people of a data set, or random arrays for parts that need no images."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ STD = (0.25, 0.25, 0.25)
 
 @dataclass(frozen=True)
 class Setting:
-    """Options of the command, and the people of the chosen dataset; without `root` there is no dataset."""
+    """Options of the command, and the people of the chosen data set; without `root`, there is no data set."""
 
     device: torch.device
     data: str
@@ -57,7 +57,7 @@ class Setting:
 
     @cached_property
     def people_with_images(self) -> People:
-        """People whose images exist, of which there must be at least one; the first access prints how many people are skipped."""
+        """People whose images can be read; the first access prints how many people are skipped, and fails if none are left."""
         exists = np.isfinite(self._all_sizes[:, 0])
         if not exists.any():
             raise DataError(
@@ -90,7 +90,7 @@ class Setting:
 
 
 def random_joints(people: int, joints: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw (people, joints, 2) float32 joints inside crops, and a mask that labels them all; every call returns the same."""
+    """Draw (people, joints, 2) float32 joints inside crops, always with the same seed, and a mask that labels all joints."""
     generator = torch.Generator().manual_seed(0)
     return size * torch.rand(people, joints, 2, generator=generator) - 0.5, torch.ones(people, joints, dtype=torch.bool)
 
@@ -103,7 +103,7 @@ def random_batch(people: int, joints: int, size: int) -> Batch:
 
 
 def random_people(count: int) -> People:
-    """Create people without images, with which a training run can be built."""
+    """Create people without images, to build a training run."""
     joints = len(MPII16)
     return People(
         name="noise",

@@ -26,12 +26,12 @@ from posekit.training.config import ModelConfig, SourceConfig, TrainConfig
 from posekit.training.engine import Engine
 
 _CPU_SIDE, _GPU_SIDE = 2048, 8192  # width and height of the matrices
-_GPU_STEPS, _GPU_WARM_UP = 100, 20  # the first steps do not wait, since the workers have prefetched their batches
+_GPU_STEPS, _GPU_WARM_UP = 100, 20  # the first steps do not wait, because their batches are already prefetched
 _CHANNELS, _MAP = 128, 64  # of the hourglass's 3x3 convolutions, for crops of 256 px
 
 
 def measure_training(setting: Setting) -> Iterator[Ratio]:
-    """Measure an hourglass of two stacks and, on a GPU, one of eight stacks with a quarter of the batch size."""
+    """Measure training of an hourglass with two stacks and, on a GPU, with eight stacks and a quarter of the batch size."""
     yield from _measure_stacks(setting, 2, setting.batch)
     if setting.device.type != "cpu":
         yield from _measure_stacks(setting, 8, max(2, setting.batch // 4))
@@ -140,7 +140,7 @@ def _convolution(device: torch.device, dtype: torch.dtype, people: int) -> tuple
 
 
 def count_operations(config: PoseConfig, skeleton: Skeleton, people: int) -> int:
-    """Count the floating point operations of one forward and backward pass, on the meta device, so nothing is computed."""
+    """Count the floating point operations of one forward and backward pass; on the meta device, nothing is computed."""
     size = config.model.input_size
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         outputs = build_info(config, skeleton).build()(torch.empty(people, 3, size, size))

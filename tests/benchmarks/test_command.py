@@ -126,10 +126,10 @@ def test_changes_beyond_both_spreads_are_reported(tmp_path, capsys):
     path = earlier(tmp_path / "then.json", **{"targets": [1e6, 1.1e6, 1.2e6], "decoding, dark": [1e-6, 1.1e-6], "gone": [1.0]})
     assert run("--only", "targets", "decoding", "scoring", "--against", path) == 0
     printed = capsys.readouterr().out
-    rows = {row.split("  ")[0]: row for row in printed[printed.index("against then.json") :].splitlines()}
+    rows = {row.split("  ")[0]: row for row in printed[printed.index("compared with then.json") :].splitlines()}
     assert rows["targets"].endswith("  yes, better") and "  -100 %  " in rows["targets"]
     assert rows["decoding, dark"].endswith("yes, worse")
-    assert rows["scoring"].endswith("not measured then")
+    assert rows["scoring"].endswith("not measured earlier")
     assert "gone" not in rows
     assert "then.json was measured" not in printed, "the same machine and settings"
 

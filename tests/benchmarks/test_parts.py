@@ -123,7 +123,7 @@ def test_every_available_back_end_is_measured(measured, capsys, narrow):
         ratios = measured("--only", "inference")
     assert list(ratios) == ["inference", "inference, torch", "inference, onnx"]
     assert ratios["inference"]["target"]["ratio"] == 0.625 and ratios["inference"]["facts"]["back end"] == "onnx"
-    assert "back end compiled" in capsys.readouterr().out
+    assert "backend compiled" in capsys.readouterr().out
 
 
 @pytest.mark.slow
