@@ -24,7 +24,7 @@ from posekit.training.build import build_accelerator
 from posekit.training.command import Training
 from posekit.training.config_files import free_options
 
-# Training steps on which the time of an epoch is estimated.
+# Numbers of timed and of warm-up training steps, for the estimate of an epoch's time.
 _STEPS = 6
 _WARM_UP_STEPS = 2
 _FORWARD_SHARE = 1 / 3  # time of a forward pass, as a fraction of a training step
@@ -44,7 +44,7 @@ class TrainingStopped(PosekitError):
 
 @contextmanager
 def claim(run: Run) -> Iterator[bool]:
-    """Lock a run for this process; yields False if another process holds the lock."""
+    """Lock a run for this process; yield False if another process holds the lock, otherwise True."""
     run.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.folder / "lock")
     try:
@@ -101,7 +101,7 @@ def evaluate(plan: Plan, run: Run, comparison: Comparison) -> None:
 
 
 def seconds_per_epoch(runs: Sequence[Run], open_training: Callable[[Any], Training]) -> float:
-    """Estimate the seconds per epoch of one model, from finished epochs or else a few training steps; 0 if all runs are done."""
+    """Estimate one model's seconds per epoch from finished epochs or, if none, from training steps; 0 if all runs are done."""
     if all(run.done for run in runs):
         return 0.0
     rows = [row for run in runs for row in run.rows()]

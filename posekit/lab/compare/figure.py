@@ -9,7 +9,7 @@ from posekit.metrics import Difference
 
 _PANEL_HEIGHT = 1.9  # inches
 _GROUP_SHARE = 0.7  # fraction of a joint group's width that the models occupy
-_MAX_HALF_LINE = 0.07  # half the length of a mean line, as a fraction of a joint group's width
+_MAX_HALF_LINE = 0.07  # maximum half length of a mean's line, as a fraction of a joint group's width
 
 
 def repeats_figure(

@@ -26,10 +26,10 @@ class CompareConfig:
     base : str
         Path of the training configuration that all models start from, relative to the folder of the comparison's YAML file.
     models : dict of str to dict
-        For each model, by the name shown in tables, the settings in which it differs from the base: nested keys of a training
+        Model name, as shown in tables -> settings in which the model differs from the base, as nested keys of a training
         configuration.
     shared : dict
-        Settings that replace those of the base in all models.
+        Settings that override the base in all models.
     seeds : list of int
         Random seeds; each model is trained once per seed.
     against : list of str
@@ -49,7 +49,7 @@ class CompareConfig:
     def __post_init__(self):
         require(bool(self.models), "models", self.models, "at least one model")
         for name in self.models:
-            require(isinstance(name, str), "models", name, "a text as the model's name (put numbers, yes and no in quotes)")
+            require(isinstance(name, str), "models", name, "strings as model names (put numbers, yes and no in quotes)")
         distinct = len(set(self.seeds)) == len(self.seeds)
         require(bool(self.seeds) and distinct, "seeds", self.seeds, "at least one seed, without duplicates")
         require(all(seed >= 0 for seed in self.seeds), "seeds", self.seeds, "integers of at least 0")
@@ -66,7 +66,7 @@ class Comparison(Protocol):
     open: ClassVar[Callable[[Any], Training]]
     """Function that creates a `Training` from a training configuration."""
     same_data: Sequence[str]
-    """Keys of the configuration's ``data`` section that must be equal in all runs, so that all are scored on the same data."""
+    """Keys of the configuration's ``data`` section that must be equal in all runs, so that all runs use the same data."""
     metric_column: str
     """Name of the validation metric: a column of a run's metrics.csv."""
     kept: Sequence[str]
@@ -74,7 +74,7 @@ class Comparison(Protocol):
     resampled: str
     """Unit that the bootstrap resamples in addition to seeds: "persons" or "images"."""
     summary: str
-    """Sizes of the training and test data, as printed text."""
+    """Sizes of the training and test data, as text for the terminal."""
 
     def __init__(self, training: Any) -> None:
         """Take the evaluation data from the first run's `Training`; all runs are scored on this data."""
@@ -90,7 +90,7 @@ class Comparison(Protocol):
         """Load the scores of one model's runs; `results` maps each seed to the results folder of its run."""
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
-        """Return the scores for results.csv by column title, from a run's metrics.json; raises `KeyError` if one is missing."""
+        """Return the scores for results.csv by column title, from a run's metrics.json; raise `KeyError` if a score is missing."""
 
     def caption(self, config: Any, decode: str, models: Mapping[str, Any]) -> str:
         """Return the caption of the score table."""

@@ -32,7 +32,7 @@ def write_results(plan: Plan, comparison: Comparison) -> str:
     DataError
         If a run's metrics.json is damaged.
     """
-    with FileLock(plan.out / "lock"):  # so that the process that writes last includes all finished runs
+    with FileLock(plan.out / "lock"):  # so that the last process to write includes all finished runs
         # Check `done` only once per run: another process may finish a run at any time.
         metrics = {run: _read_metrics(run, comparison) for run in plan.runs if run.done}
         runs_by_model = {}

@@ -13,7 +13,7 @@ from posekit.drawing.style import BLUE, PALE, RED, SKY
 from posekit.images import cv2
 from posekit.lab.explorer.state import ExplorerState, Rectangle, person_box
 
-# Displayed sizes in pixels: side of the crop, side of the maps, longer side of the whole image.
+# Displayed sizes in pixels: side of the crop, side of the heatmap and the other maps, longer side of the whole image.
 CROP, MAP, WHOLE = 512, 320, 512
 _BAR_SHAPE = (12, 256)
 _QUALITY = 85
@@ -24,7 +24,7 @@ _MIN_MODULATOR_TOP = 2.0  # smallest upper end of the modulator's colour scale
 
 @dataclass(frozen=True)
 class MapImage:
-    """A map of the shown joint over the crop, with marks and a colour bar.
+    """Heatmap, mask, modulator or penalty map of the shown joint, drawn over the crop, with marks and a colour bar.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ def crop_marks(state: ExplorerState) -> str:
 
 
 def draw_person(state: ExplorerState) -> str:
-    """Draw the predicted pose on the crop; returns a data URI."""
+    """Draw the predicted pose on the crop, and return a data URI."""
     view = state.output.view
     return data_uri(draw_pose(view.cropped(CROP), _to_crop(state, state.output.predicted, CROP), view.skeleton))
 
 
 def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
-    """Resize the whole image to a longer side of `WHOLE` pixels; returns a data URI and the resized (width, height)."""
+    """Resize the whole image to a longer side of `WHOLE` pixels, and return a data URI and the resized (width, height)."""
     image = state.output.view.image
     height, width = image.shape[:2]
     factor = WHOLE / max(height, width)
@@ -93,7 +93,7 @@ def draw_whole_image(state: ExplorerState) -> tuple[str, tuple[int, int]]:
 def frame_marks(state: ExplorerState, size: tuple[int, int], drawn: Rectangle | None = None) -> str:
     """Return SVG content for the whole image: the rectangle around the person, and the model's box as a dashed line.
 
-    `size` is the displayed width and height of the image. While the user draws a rectangle (`drawn`), only this one is shown.
+    `size` is the displayed width and height of the image. While the user draws a rectangle, only the rectangle `drawn` is shown.
     """
     factor = size[0] / state.output.view.image.shape[1]
     rectangle = _rectangle_mark(drawn or state.shown_rectangle, factor, "")
@@ -132,7 +132,7 @@ def _overlay_diverging(background: np.ndarray, values: np.ndarray, scale: Scale)
 
 
 def _blend(background: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Blend `colours`, (H, W, 3) from 0 to 1, over the background; `opacity`, (H, W), is that of the colours."""
+    """Blend `colours`, (H, W, 3) from 0 to 1, over the background, with the `opacity` of each pixel, (H, W) from 0 to 1."""
     opacity = opacity[..., None]
     return np.rint((1 - opacity) * background + opacity * 255 * colours).astype(np.uint8)
 
@@ -154,7 +154,7 @@ def _grey_bar() -> np.ndarray:
 
 
 def _to_crop(state: ExplorerState, points: np.ndarray, side: int) -> np.ndarray:
-    """Convert pixel coordinates of the model's crop to those of a crop with the given side."""
+    """Convert pixel coordinates of the model's crop to pixel coordinates of a crop with the given side."""
     return (np.asarray(points, np.float64) + 0.5) * side / state.output.size - 0.5
 
 

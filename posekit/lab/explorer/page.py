@@ -21,13 +21,13 @@ STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 _INTRODUCTION = (
     ("q", "heatmap: the model's probability of the joint at each pixel"),
     ("q*", "anchor: the highest q in the circle around the true position"),
-    ("M", "true negatives: pixels with target 0; only these are modulated"),
-    ("penalty", "anchor loss minus binary cross entropy (BCE), at hard pixels: pixels of M with q above q*"),
+    ("M", "mask of true negatives: pixels with target 0; only pixels of M are modulated"),
+    ("penalty", "anchor loss minus binary cross entropy (BCE) at hard pixels, the pixels of M with q above q*"),
 )
 _REGIONS = {
     "negative": "M: modulated",
     "hard": "hard: q above q*",
-    "circle": "circle: its highest q is q*",
+    "circle": "circle: the highest q inside is q*",
     "rim": "rest of target",
 }
 _FACTS = {
@@ -37,10 +37,10 @@ _FACTS = {
     "anchor_loss": "anchor loss",
     "cross_entropy": "BCE",
 }
-_NOT_PLACED = "No true position yet: the model's peak is used{}. Click or drag on the image to set it."
+_NOT_PLACED = "No true position yet: the model's peak is used{}. Click or drag on the image to set the true position."
 _NO_PENALTY = ", so q* is the heatmap's maximum and the penalty is 0"
 _OUTSIDE = " The position is outside the crop, so the heatmap has no anchor and nothing is modulated."
-_MIN_SIDE = 4.0  # image pixels; a drag with a shorter side is ignored as a click
+_MIN_SIDE = 4.0  # image pixels; a drag with a shorter side counts as a click and is ignored
 
 Result = TypeVar("Result")
 
@@ -65,7 +65,7 @@ _ARROWS = """(event) => {
 
 
 class Surface(ui.interactive_image):
-    """An image that reports clicks and drags; `label` is for screen readers.
+    """An image that reports clicks and drags; `label` is the image's name for screen readers.
 
     `on_point` is called with the position (x, y) of the pressed pointer, as fractions of the image's width and height, and with
     the phase of the drag: "first", "next" or "last".
@@ -136,7 +136,7 @@ def card(name: str, heading: str) -> ui.element:
 
 
 def fact(key: str, name: str) -> Callable[[str, str], None]:
-    """Create a named number within a ``dl``; returns a function that sets the number and the note below it."""
+    """Create a named number inside a ``dl``, and return a function that sets the number and the note below the number."""
     with ui.element("div").classes("fact"):
         ui.html(name, sanitize=True, tag="dt")
         with ui.element("dd"):
@@ -197,7 +197,7 @@ class Page:
             self.image = Surface("Image: drag a rectangle around the person", self._on_rectangle)
             with ui.element("div").classes("box") as self.box:
                 ui.label(
-                    "Drag a rectangle around the person, or type its numbers. The model's box (dashed) is a quarter larger."
+                    "Drag a rectangle around the person, or type the numbers. The model's box (dashed) is a quarter larger."
                 ).classes("soft")
                 with ui.element("div").classes("numbers"):
                     self.edges = [self._edge(name) for name in ("x", "y", "width", "height")]
@@ -233,10 +233,10 @@ class Page:
             self.gamma_label = ui.label().classes("value")
             gamma = ui.slider(min=0, max=5, step=0.1, value=2, on_change=lambda e: self._change(gamma=e.value))
             gamma.props("aria-label='gamma'")
-            ui.label("0 is BCE; a larger gamma gives hard pixels more weight, easy ones less").classes("soft")
+            ui.label("gamma 0 is BCE; a larger gamma gives hard pixels more weight and easy pixels less").classes("soft")
         with ui.element("div").classes("control anchor"):
             self.anchor_label = ui.label().classes("value")
-            self.own = ui.switch("from the map", value=True, on_change=self._on_switch).props("dense")
+            self.own = ui.switch("from the heatmap", value=True, on_change=self._on_switch).props("dense")
             self.anchor = ui.slider(min=0, max=1, step=0.01, value=0.5, on_change=self._on_anchor)
             self.anchor.props("aria-label='anchor q*'").bind_enabled_from(self.own, "value", backward=lambda own: not own)
 
@@ -269,7 +269,7 @@ class Page:
         await self.show()
 
     def _on_rejected(self) -> None:
-        self.problem.set_text(f"not an image, or larger than {MAX_FILE_BYTES // 2**20} MB")
+        self.problem.set_text(f"the file is not an image or is larger than {MAX_FILE_BYTES // 2**20} MB; choose another file")
 
     async def _on_rectangle(self, x: float, y: float, phase: str) -> None:
         height, width = self.state.output.view.image.shape[:2]
@@ -300,7 +300,7 @@ class Page:
         await self.show()
 
     async def _run(self, work: Callable[[], Result]) -> Result | None:
-        """Run a function outside the event loop, one at a time; if the function fails, show the error and return None."""
+        """Run a function in a thread, one function at a time; if the function fails, show the error and return None."""
         async with self.running:
             self.busy.set_visibility(True)
             self.problem.set_text("")
@@ -381,7 +381,7 @@ class Page:
         if self.own.value and not math.isnan(facts.anchor):
             self.anchor.set_value(round(facts.anchor, 2))
         x, y = facts.penalty_at
-        self.facts["anchor"](number(facts.anchor), "from the map" if state.anchor is None else "set by you")
+        self.facts["anchor"](number(facts.anchor), "from the heatmap" if state.anchor is None else "set by you")
         self.facts["penalty"](number(facts.penalty), f"at {x:.0f}, {y:.0f}" if facts.penalty else "nowhere")
         self.facts["hard"](f"{100 * facts.hard:.2f} %", "of M")
         self.facts["anchor_loss"](number(facts.anchor_loss), "per pixel")

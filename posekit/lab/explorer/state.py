@@ -1,4 +1,4 @@
-"""State of the explorer: a model's output for one person, the shown joint, gamma and the anchor; and the resulting numbers."""
+"""State of the explorer (model output for one person, shown joint, gamma, anchor), and decoding of uploaded images."""
 
 import io
 import math
@@ -82,7 +82,7 @@ class ExplorerState:
 
     @property
     def shown_rectangle(self) -> Rectangle:
-        """The rectangle around the person, or that of the whole image."""
+        """The rectangle around the person; by default the whole image."""
         height, width = self.output.view.image.shape[:2]
         return self.rectangle or (0.0, 0.0, float(width), float(height))
 
@@ -172,12 +172,12 @@ def run_on_rectangle(predictor: Predictor, state: ExplorerState, rectangle: Rect
 
 
 def person_box(image: np.ndarray, rectangle: Rectangle | None) -> Box:
-    """Return the model's box as ``posekit predict`` does: a quarter larger than the rectangle; without one, the whole image."""
+    """Return the same box as ``posekit predict``: a quarter larger than the rectangle; without a rectangle, the whole image."""
     return Box.of_image(image) if rectangle is None else Box.from_xywh(*rectangle)
 
 
 def decode_upload(data: bytes, name: str) -> np.ndarray:
-    """Decode an uploaded image; `name` is its file name, for error messages.
+    """Decode an uploaded image; `name` is the file name, for error messages.
 
     Returns
     -------

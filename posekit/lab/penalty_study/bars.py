@@ -1,4 +1,4 @@
-"""Bar charts of the penalty, which anchor loss adds to binary cross entropy, in each region of the heatmaps."""
+"""Bar charts of the penalty in each region of the heatmaps; the penalty is what anchor loss adds to binary cross entropy."""
 
 from collections.abc import Mapping, Sequence
 

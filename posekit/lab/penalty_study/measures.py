@@ -1,4 +1,4 @@
-"""Measures of the penalty in a region with 95 % confidence intervals, and shares of the gradient, for tables and JSON files."""
+"""Measures of the penalty in a region, with 95 % confidence intervals, and shares of the gradient; as tables and for JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ KINDS = ("target above 0", "true negatives above the anchor", "other true negati
 
 
 class Estimate(NamedTuple):
-    """A value with the ends of its 95 % confidence interval; all NaN without data, the ends are NaN with too few images."""
+    """A value with the ends of the 95 % confidence interval. Without data, all are NaN; with too few images, only the ends."""
 
     value: float
     low: float

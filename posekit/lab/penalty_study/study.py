@@ -51,7 +51,7 @@ In brackets: 95 % confidence interval of a bootstrap over images, if at least te
 
 @dataclass(frozen=True)
 class PenaltyStudy:
-    """Result of `penalty_study`; see there for the definition of the regions.
+    """Result of `penalty_study`, whose docstring defines the regions.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class PenaltyStudy:
         return "\n".join(lines + tables)
 
     def to_dict(self) -> dict:
-        """Return the results as a dictionary for JSON; None instead of NaN, where there are no data."""
+        """Return the results as a dictionary for JSON, with None instead of NaN."""
         return {
             "gamma": self.gamma,
             "targets": self.targets,
@@ -218,7 +218,7 @@ class PenaltyComparison:
         return "\n".join([caption, "", *measure_lines(self.groups, self.first.maps, measures=measures, sign="+")])
 
     def to_dict(self) -> dict:
-        """Return the differences as a dictionary for JSON; None instead of NaN, where there are no data."""
+        """Return the differences as a dictionary for JSON, with None instead of NaN."""
         return to_json(self.groups)
 
 
@@ -232,15 +232,15 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
     that of the last stack, averaged over test-time augmentations.
     Each true negative belongs to the first region whose condition holds:
 
-    1. ``opposite``: the target of the same person's opposite joint (`Skeleton.flip_order`) is labelled and above 0 at the pixel,
-       so that the pixel lies within 3 sigma of the opposite joint.
-    2. ``other persons``: the target of the same joint of another person, drawn in the same crop, is labelled and above 0 at the
-       pixel. Only `people` in the same image are other persons; people who are not annotated belong to the rest.
+    1. ``opposite``: the same person's opposite joint (`Skeleton.flip_order`) is labelled, and the opposite joint's target is above
+       0 at the pixel: the pixel lies within 3 sigma of the opposite joint.
+    2. ``other persons``: the same joint of another of the `people` in the image is labelled, and the target of that joint, drawn
+       in the same crop, is above 0 at the pixel. Pixels on people who are not annotated belong to the rest.
     3. ``rest``: all other true negatives.
 
     A heatmap lacks a region if no pixel belongs to the region: the joint has no opposite joint, the opposite joint or the other
     person's joint is not labelled or lies outside the crop, or the joint's own target covers the whole region. If the own target
-    covers only a part, the remaining part is the region; there, a peak that misses the joint by a few pixels is penalised too.
+    covers only a part, the remaining part is the region, where a peak that misses the joint by a few pixels is penalised too.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
         All people of each image (needed for "other persons"). People whose images cannot be read are reported on stderr and not
         evaluated.
     gamma : float
-        Focusing exponent of anchor loss, >= 0. It affects the penalty, but not which pixels are above the anchor.
+        Focusing exponent of anchor loss, >= 0. Gamma affects the penalty, but not which pixels are above the anchor.
     progress : bool
         Whether to show a progress bar.
 

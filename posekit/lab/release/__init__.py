@@ -1,1 +1,1 @@
-"""Trained weights as small files with model cards."""
+"""Release of trained weights as small files with model cards."""

@@ -1,4 +1,4 @@
-"""Common parts of the model cards: facts of the weights, speed, training configuration."""
+"""Parts that all model cards share: file name, facts about the weights, speed, training configuration."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence

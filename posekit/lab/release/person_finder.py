@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> None:
     recall = _recall_table(proposals)
     sections = [
         "## Scores",
-        f"Share of the people that at least one of at most {CANDIDATES} boxes matches (IoU 0.5), in {len(scenes):,} scenes of "
-        f"{scenes.size} x {scenes.size} pixels, pasted together from people of {scenes.people.name} {scenes.people.split}; "
-        f"{proposals.boxes_S.mean():.0f} boxes per scene, most of which the pose model must reject. 95 % intervals of a "
-        "bootstrap over scenes.",
+        f"Percentage of people found in {len(scenes):,} scenes of {scenes.size} x {scenes.size} pixels, composed of people of "
+        f"{scenes.people.name} {scenes.people.split}. A person is found if one of the at most {CANDIDATES} boxes has an IoU of at "
+        f"least 0.5. The detector gives {proposals.boxes_S.mean():.0f} boxes per scene on average; the pose model must reject most "
+        "of these boxes. In brackets: 95 % intervals of a bootstrap over scenes.",
         recall,
         "## Examples",
         f"![rendered people]({args.name}.png)",
@@ -120,4 +120,4 @@ def _recall_table(proposals: Proposals) -> str:
     rows = []
     for name, (n_people, percent, (low, high)) in proposals.recall().items():
         rows.append([name, f"{n_people:,}", f"{percent:.1f} ({low:.1f} to {high:.1f})"])
-    return markdown_table(["who", "people", "found, %"], rows)
+    return markdown_table(["group", "people", "found, %"], rows)

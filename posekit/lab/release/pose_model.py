@@ -112,14 +112,14 @@ def _speed(path: Path) -> str:
 
 
 def _score_sections(scores: Mapping[str, Scores]) -> list[str]:
-    """Return the sections on scores and failures; `scores` maps the name of each test-time augmentation, the first being none."""
+    """Return the sections on scores and failures; `scores` has one entry per test-time augmentation, first the single view."""
     plain = next(iter(scores.values()))
     people = plain.people
-    left_out = f", {plain.pck.n_left_out:,} more left out, without {plain.reference}" if plain.pck.n_left_out else ""
+    left_out = f" ({plain.pck.n_left_out:,} more people lack the {plain.reference})" if plain.pck.n_left_out else ""
     return [
         "## Scores",
         f"{plain.metric} in percent, {plain.n_persons:,} people of {people.name} {people.split}{left_out}; "
-        f"boxes: {people.box_source}; 95 % intervals of a bootstrap over people.",
+        f"boxes: {people.box_source}. In brackets: 95 % intervals of a bootstrap over people.",
         _group_table(scores, plain),
         f"The {len(limb_joints(plain))} limb joints alone, by the direction of the true torso:",
         _direction_table(scores, plain),
@@ -150,9 +150,9 @@ def _direction_table(scores: Mapping[str, Scores], plain: Scores) -> str:
 def _failure_list(scores: Scores) -> str:
     cost = scores.diagnosis.cost(scores.mean_joints)
     lines = [
-        f"- inversions (a joint on the person's opposite joint) cost {cost['inversion']:.1f} points",
-        f"- misses (elsewhere, such as on another person or the background) cost {cost['miss']:.1f} points",
-        f"- jitter (near the joint, but not near enough) costs {cost['jitter']:.1f} points",
+        f"- inversions (a joint predicted on the person's opposite joint) cost {cost['inversion']:.1f} percentage points",
+        f"- misses (predicted elsewhere, e.g. on another person or on the background) cost {cost['miss']:.1f} percentage points",
+        f"- jitter (predicted near the joint, but not near enough) costs {cost['jitter']:.1f} percentage points",
         f"- {scores.diagnosis.n_mirrored:,} of {scores.n_persons:,} people would score higher with left and right exchanged",
     ]
     if scores.double_counting is not None:
@@ -161,7 +161,7 @@ def _failure_list(scores: Scores) -> str:
 
 
 def _failures_sheet(scores: Scores) -> np.ndarray | None:
-    """Draw randomly chosen failed predictions, a few of each kind, without the images of the people; None if there are none."""
+    """Draw randomly chosen failures, a few of each kind, without the images of the people; return None if no person failed."""
     people = scores.people
     chosen = []
     crops = []
@@ -191,7 +191,7 @@ def _failures_sheet(scores: Scores) -> np.ndarray | None:
 
 
 def _failures(scores: Scores) -> dict[str, list[int]]:
-    """Choose people with at least half of their joints wrong; returns kind of failure -> indices of people."""
+    """Choose people with at least half of their joints wrong, and return kind of failure -> indices of people."""
     n_counted = scores.pck.counted.sum(1)
     n_correct = (scores.pck.correct & scores.pck.counted).sum(1)
     failed = (n_counted > 0) & (2 * n_correct <= n_counted)

@@ -19,7 +19,7 @@ from posekit.images import cv2
 from posekit.lab.report.tables import Table, describe_peaks, number, person, spaced
 from posekit.scoring.score import Scores
 
-CLIPPED_AT = 1.0  # reference sizes; so that a single joint that is far off does not decide the ranking
+CLIPPED_AT = 1.0  # reference sizes; so that a single far-off joint does not decide the ranking
 _GALLERY_SIZE = 12
 LARGE, SMALL, THUMBNAIL = 384, 128, 176
 _QUALITY = 70
@@ -46,9 +46,9 @@ class Gallery:
 
 
 def mean_errors(scores: Scores) -> np.ndarray:
-    """Return the mean error of each person over the joints of the means, with each joint's error clipped at `CLIPPED_AT`.
+    """Return each person's mean error over the joints that the means include, with each joint's error clipped at `CLIPPED_AT`.
 
-    The errors are in reference sizes; NaN for people without an evaluated joint.
+    The (N,) errors are in reference sizes; NaN for people without an evaluated joint.
     """
     errors = scores.pck.errors[:, list(scores.mean_joints)]
     counts = (~np.isnan(errors)).sum(1)
@@ -65,7 +65,7 @@ def select_galleries(scores: Scores, errors_N: np.ndarray) -> list[Gallery]:
 
 
 def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
-    """Return the galleries of the worst, median and best people. Few people are split among the three."""
+    """Return the galleries of the worst, median and best people; too few people for three full galleries are divided evenly."""
     scored = np.flatnonzero(~np.isnan(errors_N))
     order = scored[np.argsort(errors_N[scored], kind="stable")]
     size = min(_GALLERY_SIZE, -(-len(order) // 3))
@@ -82,7 +82,7 @@ def rank_by_error(errors_N: np.ndarray) -> list[Gallery]:
 
 
 def select_double_counted(scores: Scores) -> Gallery:
-    """Return one heatmap with several peaks per person; first the heatmaps in which only a lower peak is correct."""
+    """Choose one heatmap with several peaks per person; heatmaps in which only a lower peak is correct come first."""
     double = scores.double_counting
     assert double is not None and scores.predictions.heights is not None
     persons, joints = np.nonzero(double.double)
@@ -93,7 +93,7 @@ def select_double_counted(scores: Scores) -> Gallery:
     chosen = order[first_maps]
     remark = (
         "One heatmap with several peaks per person. Heatmaps in which the highest peak is wrong and another peak is "
-        "correct come first, then those with a higher second peak. Left: heatmap. Right: penalty, which anchor loss adds "
+        "correct come first, then those with a higher second peak. Left: heatmap. Right: penalty that anchor loss adds "
         "to cross entropy. If heatmaps are not available, rings mark the peaks (larger for higher peaks). Cross: true joint."
     )
     return Gallery("Double counting", remark, persons[chosen], joints[chosen])
@@ -112,7 +112,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class PersonImages:
-    """Images that the report shows of one person.
+    """Images of one person for the report.
 
     Parameters
     ----------
@@ -160,11 +160,11 @@ class PersonImages:
 
     @property
     def wrong(self) -> np.ndarray:
-        """(K,) bool: evaluated joints that are wrong."""
+        """(K,) bool array, True for evaluated joints that are wrong."""
         return self.scores.pck.counted[self.index] & ~self.scores.pck.correct[self.index]
 
     def heatmaps(self, joints: Iterable[int]) -> list[Tile]:
-        """Draw the heatmaps of joints that have one, each scaled to its maximum, with a cross at the true joint."""
+        """Draw the available heatmaps of the joints, each scaled to the heatmap's maximum, with a cross at the true joint."""
         tiles = []
         for joint in joints:
             if self._has_map[joint]:
@@ -173,7 +173,7 @@ class PersonImages:
         return tiles
 
     def penalties(self, joints: Iterable[int]) -> list[Tile]:
-        """Draw the penalty maps that are not 0 everywhere, each scaled to its maximum, with a cross at the true joint."""
+        """Draw the penalty maps that are not 0 everywhere, each scaled to the map's maximum, with a cross at the true joint."""
         tiles = []
         for joint in joints:
             highest = self._penalties[joint].max()

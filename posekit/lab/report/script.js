@@ -43,7 +43,7 @@ viewer.addEventListener("keydown", (event) => {
     show(shown + step);
   }
 });
-// Pressing outside the dialog (padding included) closes the dialog. pointerdown, so that dragging from the inside to the outside does not.
+// Pressing outside the dialog closes the dialog. Not "click", because a drag from inside to outside must not close the dialog.
 viewer.addEventListener("pointerdown", (event) => {
   const box = viewer.getBoundingClientRect();
   const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;

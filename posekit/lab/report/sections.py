@@ -1,4 +1,4 @@
-"""Sections of the page, with charts as inline SVG and with tables."""
+"""Sections of the page: charts as inline SVG, and tables."""
 
 import io
 import re
@@ -17,7 +17,7 @@ from posekit.scoring.score import Scores
 
 _CURVE_POINTS = 101
 _MAX_GROUP_CURVES = 8  # with more groups, only the curve of the mean is drawn
-# Colours of matplotlib, each with the CSS colour that replaces it: the page may be light or dark.
+# Matplotlib's colour -> CSS colour, because the page may be light or dark.
 _COLOURS = {"#000000": "currentColor", "#ffffff": "var(--card)"}
 _ID = re.compile(r'(id="|url\(#|href="#)')
 
@@ -102,8 +102,8 @@ def _comparison(first: Scores, second: Scores, names: tuple[str, str]) -> Sectio
     curves = {name: _curve(scores, scores.mean_joints) for name, scores in zip(names, (first, second), strict=True)}
     figure = draw.pck_curves(curves, metric=first.metric, threshold=first.pck.threshold, reference=first.reference)
     charts = [
-        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, percentage points."),
-        _chart(figure, "both-curves", "Pooled mean of both models against the threshold."),
+        _chart(draw.difference_bars(differences), "differences", f"{names[0]} minus {names[1]}, in percentage points."),
+        _chart(figure, "both-curves", "Pooled mean of both models at each threshold."),
     ]
     return Section("comparison", "Comparison", text, charts, [tables.comparison(paired, names)])
 
@@ -120,9 +120,9 @@ def error_charts(scores: Scores) -> list[Chart]:
     curve_figure = draw.pck_curves(curves, metric=scores.metric, threshold=pck.threshold, reference=scores.reference)
     error_figure = draw.error_histogram(pck.errors[:, mean_joints], threshold=pck.threshold, reference=scores.reference)
     charts = [
-        _chart(curve_figure, "curves", "Score against the threshold, pooled over the joints of each curve."),
+        _chart(curve_figure, "curves", "Score at each threshold, pooled over the joints of each curve."),
         _chart(draw.joint_bars({"": joints}, metric=scores.metric), "joints", f"{scores.metric} of each joint."),
-        _chart(error_figure, "errors", "Distance to the true joint, over the joints of the means."),
+        _chart(error_figure, "errors", "Distances to the true joints, for all joints that the means include."),
     ]
     counted = pck.counted[:, mean_joints]
     confidences = scores.predictions.scores[:, mean_joints][counted]

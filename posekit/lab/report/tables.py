@@ -53,7 +53,7 @@ def totals(scores: Scores) -> Table:
     counts = scores.pck.counts[list(scores.mean_joints)]
     thresholds = scores.pck.auc_thresholds
     pooled = f"{scores.metric}: share of correct joints among {counts.sum():,} evaluated joints of all people"
-    plain = f"{scores.metric} of each of the {(counts > 0).sum()} joints, averaged"
+    plain = f"{scores.metric} of each joint, averaged over {(counts > 0).sum()} joints"
     area = f"area under the curve: pooled mean, averaged over the thresholds {thresholds[0]:.2f} to {thresholds[-1]:.2f}"
     rows = [
         (Cell("Pooled mean", pooled), number(scores.pooled_mean), interval(scores.interval95)),
@@ -113,7 +113,7 @@ def directions(scores: Scores) -> Table:
 
 
 def diagnosis(scores: Scores) -> Table:
-    """Return the table of the kinds of error: shares per joint, and the gain of the pooled mean if each kind were repaired."""
+    """Return the table of the kinds of error: shares per joint, and what the pooled mean would gain if each kind were repaired."""
     kinds = scores.diagnosis
     rows: list[Sequence[Cell | str]] = []
     for joint, shares in zip(scores.people.skeleton.joints, kinds.percent, strict=True):

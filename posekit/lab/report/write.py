@@ -58,12 +58,12 @@ def write_report(
     folder : str or Path
         Output folder.
     models : mapping of str to Scores
-        Model name as shown on the page -> scores. The first model is reported; an optional second model is compared with it.
+        Model name as shown on the page -> scores. The first model is reported, and compared with the second model, if any.
     details : mapping
         The contents of ``metrics.json``.
     heatmaps : callable, optional
         Function from n people to the activated heatmaps of the reported model on each person's crop, (n, K, h, w) float32, at 1/4
-        of the input resolution. Called once, with those people on the page whose images can be read.
+        of the input resolution. Called once, with the people on the page whose images can be read.
     heatmap_skeleton : Skeleton, optional
         Skeleton with the K joints of the heatmaps; default: the people's skeleton.
 
@@ -155,7 +155,7 @@ def _read_images(
 
 
 def _assets() -> dict[str, Markup | str]:
-    """Load the style sheet and the script, with the SHA-256 digest that the page's security policy needs to allow the script."""
+    """Load the style sheet and the script, with the script's SHA-256 digest for the page's content security policy."""
     script = _asset("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {"style": Markup(_asset("style.css")), "script": Markup(script), "digest": digest}
