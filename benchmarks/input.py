@@ -46,7 +46,7 @@ def measure_input(setting: Setting) -> Iterator[Ratio]:
 
 def _measure_images(setting: Setting, name: str, people: People, mean_size: np.ndarray) -> Ratio:
     dataset = CropDataset(people, size=setting.size, ranges=_RANGES)
-    epochs = -(-_MIN_CROPS // len(people))  # if there are few people, each is cropped several times, with different augmentations
+    epochs = -(-_MIN_CROPS // len(people))  # with few people, crop each person several times, with different augmentations
     keys = [(epoch, index) for epoch in range(1, epochs + 1) for index in range(len(people))]
     values = []
     yardstick_values = []

@@ -58,7 +58,7 @@ def _environment() -> dict[str, str]:
 
 
 def _median_step(environment: Mapping[str, str], *, keep: bool = False) -> float:
-    """Run training steps in a new process, whose settings are fixed at its start; return the median time in milliseconds."""
+    """Run training steps in a new process, because a running process cannot change the settings; return the median ms."""
     code = f"from benchmarks.process import steps_ms; print(*steps_ms({keep}))"
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return float(np.median([float(ms) for ms in result.stdout.split()]))

@@ -1,4 +1,4 @@
-"""Ratios of posekit's time or rate to that of a yardstick: targets, results, and alternate timing.
+"""Ratio of posekit to a yardstick, in time or rate: targets, results, and alternate timing.
 
 `torch.utils.benchmark.Timer` repeats a statement for each result, so it cannot alternate single runs of two statements. This
 module uses only `torch.utils.benchmark.timer`, which reads the clock after the GPU has finished.

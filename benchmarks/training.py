@@ -126,14 +126,14 @@ def _facts(engine: Engine, config: PoseConfig, batch: Batch) -> dict[str, str | 
 
 
 def _product(device: torch.device, dtype: torch.dtype) -> tuple[Callable[[], torch.Tensor], int]:
-    """Return a function that multiplies two large matrices, and the number of its floating point operations."""
+    """Return a function that multiplies two large matrices, and its number of floating point operations."""
     side = _CPU_SIDE if device.type == "cpu" else _GPU_SIDE
     left, right = torch.randn(2, side, side, device=device, dtype=dtype)
     return lambda: left @ right, 2 * side**3
 
 
 def _convolution(device: torch.device, dtype: torch.dtype, people: int) -> tuple[Callable[[], torch.Tensor], int]:
-    """Return a function that computes a 3x3 convolution of the hourglass, and the number of its floating point operations."""
+    """Return a function that computes a 3x3 convolution of the hourglass, and its number of floating point operations."""
     images = torch.randn(people, _CHANNELS, _MAP, _MAP, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     weight = torch.randn(_CHANNELS, _CHANNELS, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     return lambda: F.conv2d(images, weight, padding=1), 2 * people * (3 * _CHANNELS * _MAP) ** 2

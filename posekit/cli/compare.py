@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace, overrides: Sequence[str]) -> None:
 
 
 def _finish(plan: "Plan", run: "Run", comparison: "Comparison") -> bool:
-    """Train and evaluate a run; return False if the run is already finished or another process is working on it."""
+    """Train and evaluate a run; return False if the run is finished already or belongs to another process."""
     from posekit.lab.compare import execute
 
     with execute.claim(run) as claimed:

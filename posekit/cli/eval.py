@@ -170,7 +170,7 @@ def _run(args: argparse.Namespace) -> None:
         _write_all(prediction_files, predictions, people)  # after scoring: only predictions that can be scored are written
     print(scores.table() + "\n")
     if args.data == "mpii" and args.normalise == "auto" and scores.reference == TORSO_SIZE:
-        print("no head boxes in the annotation: scored by torso size; for PCKh, put detections_our_format.mat into its folder\n")
+        print("annotation without head boxes: scored by torso size; for PCKh, add detections_our_format.mat to the same folder\n")
     names = short_names([Path(path) for path in (args.weights or args.predictions, args.against) if path])
     models = {names[0]: scores}
     sections = {}
@@ -320,7 +320,7 @@ def _read(args: argparse.Namespace, path: Path, all_people: "People") -> tuple["
 
 
 def _compare(args: argparse.Namespace, first: "Scores", names: Sequence[str], all_people: "People") -> tuple["Scores", dict]:
-    """Score the file given with `--against` and print the comparison; return its scores and the section for metrics.json."""
+    """Score the file given with `--against`, and print the comparison; return the scores and a section of metrics.json."""
     from posekit.scoring.compare import PairedComparison
     from posekit.scoring.score import score
 

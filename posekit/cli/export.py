@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    """Convert the model to ONNX, compare its heatmaps with PyTorch's, and write the file."""
+    """Convert the model to ONNX, compare the heatmaps of ONNX and PyTorch, and write the file."""
     from posekit.models import load_weights
     from posekit.prediction.backends import OnnxBackend, TorchBackend
     from posekit.prediction.onnx import to_onnx

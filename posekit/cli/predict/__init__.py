@@ -43,7 +43,7 @@ If a rectangle starts left of the image, write an equals sign: --box=-10,20,200,
 boxes (--boxes FILE):
   .json   COCO detection results: a list of {"image_id" or "file_name", "category_id", "bbox", "score"};
           or a COCO annotation file. File names for image ids come from a COCO annotation file in the same
-          folder; if there is none, image_id 785 means 000000000785.jpg
+          folder; without such a file, image_id 785 means 000000000785.jpg
   .csv    a table with the columns image,x,y,w,h or image,x,y,w,h,score
   Boxes are matched to images by file name. If FILE names images with their folders, the folders must match
   too. Images without boxes in FILE are treated as having no people.
@@ -77,7 +77,7 @@ outputs for images (--save KIND):
   dlc       predictions.dlc.csv   a table in DeepLabCut's format: header rows scorer, (individuals,) bodyparts, coords
   h5        predictions.h5        HDF5: preds (N, K, 2), scores (N, K); image, person, size, box
   overlay   NAME.overlay.png      the image with skeletons: the person's left side orange, right side blue, middle
-                                  white; people are numbered if there are several; boxes given with --box or
+                                  white; several people are numbered; boxes given with --box or
                                   --boxes are drawn as the squares that the model used
   heatmaps  NAME.person-1.heatmaps.png  the heatmap of each joint, drawn over the person
   crops     NAME.person-1.crop.png      the part of the image inside the model's box

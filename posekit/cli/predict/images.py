@@ -94,8 +94,8 @@ def _natural_key(path: Path) -> list[tuple[int, int | str]]:
 class ImagePrediction:
     """The people predicted in one image.
 
-    `reduced` is the image as it was read, possibly at a lower resolution than that of the file. The coordinates of `poses` are
-    pixels of `reduced.image`.
+    `reduced` is the image as it was read, possibly at a lower resolution than the file. The coordinates of `poses` are pixels of
+    `reduced.image`.
     """
 
     path: Path

@@ -154,7 +154,7 @@ def _key(path: Path) -> str:
 
 
 def _free_names(images: Sequence[Path], folder: Path, inputs: Collection[str]) -> dict[Path, str]:
-    """Map each image to the stem of the file names of its drawn outputs.
+    """Map each image to a unique stem for the names of the drawn files.
 
     The stem is the image's stem NAME, or NAME-2, NAME-3 … if NAME is taken or if an output would overwrite an input.
     """

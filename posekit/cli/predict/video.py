@@ -88,7 +88,7 @@ def predict_video(
     source : str, Path or int
         A video file, or the index of a webcam; see `output_name` for NAME.
     boxes : sequence of Box, optional
-        Boxes of people in the first frame, in image pixels. Whenever no person is tracked, these boxes are searched again.
+        Boxes of people in the first frame, in image pixels. The boxes are searched again whenever no person is tracked.
     detect : callable, optional
         Function from an image, (H, W, 3) uint8, to boxes of people; called on the first frame, then on every `every`-th. If
         neither `boxes` nor `detect` is given, the whole image is the box of one person whenever no person is tracked.

@@ -94,7 +94,7 @@ examples:
 
 what is written:
   coco    keypoints: 0-based pixels; visibility 0: not labelled, 1: hidden, 2: visible
-          bbox: the person's square box with its side divided by 1.25, which --data coco multiplies again
+          bbox: the person's square box, divided by 1.25, because --data coco multiplies boxes by 1.25
           area: area of the tight bounding box of the labelled joints
           width, height: size of the image, 0 if the image does not exist
           head_size: reference size of PCKh, if known
@@ -127,7 +127,7 @@ what is written:
   FILE.h5                 the pack (with --part-size: FILE-000.h5, FILE-001.h5, …); data/README.md describes the format
   FILE.h5.unfinished      temporary crops, as large as the pack; after an interruption the same command resumes from them
 A pack of all people can be read in any split: the data set's own splits or random:FRACTION:SEED.
-If an image file is no larger than the JPEG of its crop, the file is packed unchanged, without any loss."""
+An image file that is no larger than the JPEG of the person's crop is packed unchanged, without any loss."""
 
 _RELEASE = """\
 Write trained weights for distribution: one small file in half precision, with a model card. The card states the training

@@ -107,7 +107,7 @@ def convert(args: argparse.Namespace) -> None:
     if args.out.suffix != suffix:
         raise ConfigError(f"--out {args.out}: with --to {args.to} the file's name must end in {suffix}")
     if args.out.exists():
-        raise OutputError(f"{args.out}: already exists; remove it or choose another name")
+        raise OutputError(f"{args.out}: already exists; remove the file or choose another name")
     people = open_people(args.data, args.root, args.split)
     warning = ""
     if args.to == "h5":
@@ -135,7 +135,7 @@ def pack(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {args.out}: the file's name must end in .h5")
     packing = Packing(args.side, args.margin, args.quality)
     people = open_people(args.data, args.root, args.split)
-    # The official splits are stored in a pack of all people, so that the pack can later be read in these splits.
+    # A pack of all people also stores the official splits, so that each split can later be read from the pack.
     official = _open_official_splits(args)[0] if args.split == "all" else {}
     files, failures = write_pack(args.out, people, packing, official=official, part_bytes=args.part_size, workers=args.workers)
     megabytes = sum(path.stat().st_size for path in files) / 1e6

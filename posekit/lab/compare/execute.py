@@ -70,7 +70,7 @@ def train(plan: Plan, run: Run) -> None:
 
 
 def _call_and_forward_signals(command: list[str]) -> int:
-    """Run a command and return its exit status. Signals to this process are forwarded, so that the command stops cleanly first."""
+    """Run a command and return its exit status. SIGINT and SIGTERM are forwarded, so that the command stops cleanly."""
     process = subprocess.Popen(command)
     with handle_signals(lambda signum, frame: process.send_signal(signum), signal.SIGINT, signal.SIGTERM):
         status = process.wait()

@@ -1,4 +1,4 @@
-"""Plan of a comparison: its YAML file, the interface to the compared task, and one run per model and seed in its own folder."""
+"""Plan of a comparison: the YAML file, the interface to the compared task, and one run (with a folder) per model and seed."""
 
 import json
 import re
@@ -84,10 +84,10 @@ class Comparison(Protocol):
         """Return the name of the subfolder of a run that holds the scores of the last epoch's weights."""
 
     def evaluate(self, config: Any, weights: Path, results: Path, decode: str) -> Evaluation:
-        """Score a weights file, and write its predictions into the folder `results`."""
+        """Score a weights file, and write the predictions into the folder `results`."""
 
     def repeats(self, results: Mapping[int, Path]) -> Repeats:
-        """Load the scores of one model's runs; `results` maps each seed to the results folder of its run."""
+        """Load the scores of one model's runs; `results` maps the seed of each run to the results folder."""
 
     def figures(self, metrics: Mapping) -> dict[str, float]:
         """Return the scores for results.csv by column title, from a run's metrics.json; raise `KeyError` if a score is missing."""

@@ -117,7 +117,7 @@ def _draw_mask(state: ExplorerState, background: np.ndarray) -> np.ndarray:
     circle = state.maps.circle[0, state.joint].numpy()
     layers = np.zeros((*negative.shape, 4), np.float32)
     regions = {"negative": negative, "rim": ~negative, "circle": circle, "hard": state.hard}
-    for name, region in regions.items():  # each later region lies within an earlier region and is painted over it
+    for name, region in regions.items():  # in this order, because later regions lie within earlier regions
         layers[region] = (*to_rgb(REGIONS[name])[::-1], _OPACITIES[name])
     layers = cv2.resize(layers, background.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     return _blend(background, layers[..., :3], layers[..., 3])

@@ -107,7 +107,7 @@ def measure_lines(
 
 
 def _align(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    """Format rows of cells as lines; the first `left` columns are aligned to the left, the others to the right."""
+    """Format rows of cells as lines; the first `left` columns are aligned to the left, all other columns to the right."""
     formats = []
     for i, column in enumerate(zip(*rows, strict=True)):
         side = "<" if i < left else ">"

@@ -90,7 +90,7 @@ class PenaltyStudy:
         - ``penalty_share``: percentage of the heatmaps' penalty that falls in the region.
         - ``area_share``: percentage of the heatmaps' true negatives that lie in the region.
         - ``concentration``: ``penalty_share / area_share``; 1 if the penalty were spread evenly over all true negatives,
-          background included. Use it to compare models with each other; do not compare a single model with 1.
+          background included. Compare the concentrations of several models with each other, not with 1.
         - ``higher``: percentage of the heatmaps with a probability above the anchor somewhere in the region. Unlike the mean
           penalty, this percentage does not change if an increasing function is applied to the outputs, so models of different
           confidence can be compared.
@@ -228,8 +228,8 @@ def penalty_study(predictor: Predictor, people: People, *, gamma: float = 2.0, p
 
     A heatmap is evaluated if the joint is labelled and the heatmap has an anchor, which means that the joint's target exceeds 0.5
     somewhere (targets are drawn in the person's crop as in the model's training). The penalty of a true negative (a pixel with a
-    target of exactly 0) is anchor loss minus BCE, clipped at 0 (`posekit.losses.explain.AnchorMaps.penalty`). The heatmap is
-    that of the last stack, averaged over test-time augmentations.
+    target of exactly 0) is anchor loss minus BCE, clipped at 0 (`posekit.losses.explain.AnchorMaps.penalty`). The heatmaps
+    come from the last stack, averaged over test-time augmentations.
     Each true negative belongs to the first region whose condition holds:
 
     1. ``opposite``: the same person's opposite joint (`Skeleton.flip_order`) is labelled, and the opposite joint's target is above

@@ -87,7 +87,7 @@ def _validation_scenes(args: argparse.Namespace) -> SceneDataset:
     """Open the validation scenes of the training run."""
     path = args.weights.parent / "config.yaml"
     if not path.is_file():
-        raise ConfigError(f"{args.weights}: config.yaml not found in the same folder; it is needed to find the validation data")
+        raise ConfigError(f"{args.weights}: the same folder must contain config.yaml, which names the validation data")
     overrides = [f"--data.root={args.root}"] if args.root else []
     config = ConfigParser(DetectorConfig).read(path, overrides)
     _, valid, backgrounds = build_scene_parts(config.data)

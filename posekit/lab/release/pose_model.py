@@ -103,7 +103,7 @@ def _model_facts(info: ModelInfo) -> dict[str, str]:
 
 def _speed(path: Path) -> str:
     """Measure the speed from crops to joints in people per second, on one thread of this machine."""
-    with set_torch_threads(1):  # must enclose the creation of the predictor: ONNX Runtime fixes its number of threads at creation
+    with set_torch_threads(1):  # must enclose the predictor's creation, at which ONNX Runtime fixes the number of threads
         predictor = Predictor(path, device="cpu", decode=_DECODE)
         size = predictor.info.input_size
         crops = torch.randint(256, (_TIMED_CROPS, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -93,7 +93,7 @@ def select_double_counted(scores: Scores) -> Gallery:
     chosen = order[first_maps]
     remark = (
         "One heatmap with several peaks per person. Heatmaps in which the highest peak is wrong and another peak is "
-        "correct come first, then those with a higher second peak. Left: heatmap. Right: penalty that anchor loss adds "
+        "correct come first, then heatmaps with a higher second peak. Left: heatmap. Right: penalty that anchor loss adds "
         "to cross entropy. If heatmaps are not available, rings mark the peaks (larger for higher peaks). Cross: true joint."
     )
     return Gallery("Double counting", remark, persons[chosen], joints[chosen])

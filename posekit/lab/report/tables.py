@@ -181,7 +181,7 @@ def person(scores: Scores, index: int) -> Table:
 
 
 def describe_peaks(scores: Scores, index: int, joint: int) -> str:
-    """Describe the peaks of one heatmap in words; an empty string if there is only one peak or peaks are not stored."""
+    """Describe the peaks of one heatmap in words; return "" for a single peak or if peaks are not stored."""
     double = scores.double_counting
     if double is None or not double.double[index, joint]:
         return ""

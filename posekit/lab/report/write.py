@@ -48,7 +48,7 @@ def write_report(
     heatmaps: Callable[[People], np.ndarray] | None = None,
     heatmap_skeleton: Skeleton | None = None,
 ) -> Path:
-    """Write ``index.html``, a self-contained page that needs no network and no other file; returns its path.
+    """Write ``index.html``, a page that needs no network and no other file, and return the path of the page.
 
     The page shows scores, charts, and the worst, median and best people, ranked by mean error with each joint's error clipped
     at 1 reference size. If an image cannot be read, the page says so and draws the skeletons on a dark background.
