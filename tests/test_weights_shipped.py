@@ -5,7 +5,7 @@ import pytest
 from posekit.errors import WeightsError
 from posekit.models import load_weights
 from posekit.skeletons import LSP14
-from posekit.tasks.person_finder.model import CentresInfo
+from posekit.tasks.person_finder.finder import CentresInfo
 from posekit.weights import DEFAULT, FOLDER, PEOPLE, locate, shipped
 
 MOST_MB = {"lspet-hg2": 16, "lspet-small": 4}

@@ -1,6 +1,6 @@
 """Training tasks, one folder per task.
 
-A task has the modules `cli`, `config`, `build`, `task` and `training`, and a module `compare` if `posekit compare` supports the
+A task has the modules `cli`, `config`, `build` and `task`, and a module `compare` if `posekit compare` supports the
 task. The folders of the classifier and the person finder can be deleted: only the code that releases and compares their models
 needs these folders.
 """

@@ -13,13 +13,15 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from posekit.data import open_people
-from posekit.data.crops import EpochBatches, collate, make_loader
+from posekit.data.crops import EpochBatches, make_loader
+from posekit.data.labelled_images import LabelledImages
 from posekit.errors import ConfigError, DataError
 from posekit.machine import keep_freed_memory
 from posekit.models import StackedHourglass, WeightsInfo, encoder, save_weights, start_from
+from posekit.models.weights import Note
 from posekit.people import People, concatenate
 from posekit.skeletons import Skeleton
-from posekit.training.config import ModelConfig, OptimizerConfig, RunConfig, SourceConfig, TrainConfig
+from posekit.training.config import LOSSES_WITH_GAMMA, ModelConfig, OptimizerConfig, RunConfig, SourceConfig, TrainConfig
 from posekit.training.engine import Engine
 from posekit.training.schedule import learning_rate
 from posekit.training.task import Task, count_samples
@@ -90,21 +92,7 @@ def input_statistics(config: ModelConfig) -> tuple[Channels, Channels]:
 
 
 def load_first_weights(model: StackedHourglass, config: ModelConfig, joints: Sequence[str]) -> None:
-    """Load the initial weights given by ``model.start_from`` and ``model.encoder``.
-
-    Parameters
-    ----------
-    model : StackedHourglass
-        Modified in-place.
-    config : ModelConfig
-    joints : sequence of str
-        Joint names of the model's heatmaps, see `posekit.models.start_from`.
-
-    Raises
-    ------
-    WeightsError
-        If the weights cannot be used.
-    """
+    """Load the weights given by ``model.start_from`` or ``model.encoder``; `joints` as for `posekit.models.start_from`."""
     if config.start_from:
         start_from(model, config.start_from, joints=joints)
     elif config.encoder:
@@ -116,18 +104,18 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def training_notes(loss: str, gamma: float, data: People | LabelledImages) -> dict[str, Note]:
+    """Return the notes for a weights file: name of the loss, gamma if the loss has one, and training data."""
+    notes: dict[str, Note] = {"loss": loss, "trained_on": f"{data.name} {data.split}"}
+    if loss in LOSSES_WITH_GAMMA:
+        notes["gamma"] = gamma
+    return notes
+
+
 def build_loaders(
-    train: Dataset, valid: Dataset, config: RunConfig, accelerator: Accelerator, collate: Callable = collate
+    train: Dataset, valid: Dataset, config: RunConfig, accelerator: Accelerator, collate: Callable
 ) -> tuple[DataLoader, DataLoader]:
-    """Build the training loader and the validation loader, which cover this process's share of the samples.
-
-    The validation loader yields each sample once, in order.
-
-    Raises
-    ------
-    DataError
-        If there are fewer training samples than processes.
-    """
+    """Build the loaders of this process's share of the training and validation samples; each validation sample is used once."""
     rank = accelerator.process_index
     world = accelerator.num_processes
     samples = count_samples(train)
@@ -149,22 +137,8 @@ def assemble_engine(
     accelerator: Accelerator,
     resume: bool,
 ) -> Engine:
-    """Build the engine that trains a model on a task with the settings ``optimizer`` and ``train``.
-
-    Every weights file that the engine writes contains `info`.
-    """
+    """Build the engine that trains a model on a task; every weights file that the engine writes contains `info`."""
     optimizer = config.optimizer
-    train = config.train
-
-    def rate(epoch: float) -> float:
-        return learning_rate(
-            optimizer.schedule,
-            optimizer.lr,
-            epoch=epoch,
-            epochs=train.epochs,
-            milestones=optimizer.milestones,
-            warmup_epochs=optimizer.warmup_epochs,
-        )
 
     def save(model: nn.Module, path: Path, notes: dict) -> None:
         save_weights(path, model, info.with_notes(**notes))
@@ -173,13 +147,16 @@ def assemble_engine(
         task,
         model,
         build_optimizer(optimizer, model),
+        config.train,
         accelerator=accelerator,
-        learning_rate=rate,
-        epochs=train.epochs,
-        accumulate=train.accumulate,
-        ema=train.ema,
-        compiled=train.compile,
-        keep_epochs=train.keep_epochs,
+        learning_rate=partial(
+            learning_rate,
+            schedule=optimizer.schedule,
+            lr=optimizer.lr,
+            epochs=config.train.epochs,
+            milestones=optimizer.milestones,
+            warmup_epochs=optimizer.warmup_epochs,
+        ),
         folder=out,
         save_weights=save,
         resume=resume,

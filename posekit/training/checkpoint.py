@@ -28,7 +28,8 @@ class Progress:
     seconds, waited : float
         Duration of the current epoch so far, and the time spent waiting for data.
     sums : dict of str to [float, float]
-        Running sums (`posekit.training.running_sums`) over the completed batches of the current epoch.
+        By column of metrics.csv: a sum and its divisor (see `posekit.training.task.Task.loss`) over the completed batches of
+        the current epoch.
     best : float
         Best validation score so far; negated if lower is better.
     bad : list of [int, str]
@@ -43,15 +44,6 @@ class Progress:
     sums: dict[str, list[float]] = field(default_factory=dict)
     best: float = float("-inf")
     bad: list[list] = field(default_factory=list)
-
-    def next_epoch(self) -> None:
-        """Start the next epoch: increment `epoch`, and reset everything about the current epoch."""
-        self.epoch += 1
-        self.batch = 0
-        self.people = 0
-        self.seconds = 0.0
-        self.waited = 0.0
-        self.sums = {}
 
 
 def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], states: dict) -> None:

@@ -1,6 +1,7 @@
 """Parts shared by all training commands: the folder of a run, resuming, and the hint after an early stop."""
 
 import argparse
+import pkgutil
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -55,14 +56,14 @@ class TrainingCommand:
         Configuration dataclass, with the fields `train` and `seed`.
     require_own : callable
         Called with the path of a configuration file; raises `ConfigError` if the file is for another command.
-    open : callable
-        Maps a configuration to a `Training`. The main process calls `open` before the other processes, as `open` may write data.
+    training : str
+        Module and name, MODULE:NAME, of the `Training` class, which is called with the configuration.
     """
 
     description: str
     config_class: type
     require_own: Callable[[Path], None]
-    open: Callable[[Any], Training]
+    training: str
 
 
 def run_training(command: TrainingCommand, argv: Sequence[str] | None, prog: str | None) -> int:
@@ -115,8 +116,8 @@ def _run(command: TrainingCommand, parser: ConfigParser[Any], argv: list[str]) -
         out = _run_folder(options)
         config = _read_config(command, parser, options, out, overrides)
         accelerator = build_accelerator(config)
-        with accelerator.main_process_first():
-            training = command.open(config)
+        with accelerator.main_process_first():  # opening the data may write the synthetic data set
+            training: Training = pkgutil.resolve_name(command.training)(config)
         engine = training.build_engine(out=out, accelerator=accelerator, resume=options.resume)
         if accelerator.is_main_process:
             write_config(config, out / "config.yaml")

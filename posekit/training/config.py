@@ -7,6 +7,9 @@ from posekit.choices import DATASETS, ENCODER_SIZES, PRECISIONS
 from posekit.errors import choose, require
 from posekit.training.schedule import SCHEDULES
 
+LOSSES_WITH_GAMMA = ("anchor", "focal")
+"""Losses with a focusing exponent, of heatmaps and of classes."""
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:

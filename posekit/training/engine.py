@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
@@ -18,10 +18,10 @@ from posekit.data.crops import EpochBatches, Failure, require_few_failures
 from posekit.errors import DataError, WeightsError
 from posekit.training.average import MovingAverage
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posekit.training.config import TrainConfig
 from posekit.training.distributed import mean_over_processes, share_statistics
 from posekit.training.interrupts import Interrupted, catch_signals, is_dead_worker, let_loader_report_deaths, readable_errors
 from posekit.training.log import EpochLog
-from posekit.training.running_sums import divide
 from posekit.training.task import Task, TrainingBatch, count_samples
 
 _SHOW_EVERY = 10  # batches between updates of the progress bar: reading the loss synchronises with the GPU
@@ -35,20 +35,12 @@ class Engine:
     task : Task
     model : nn.Module
     optimizer : torch.optim.Optimizer
+    settings : TrainConfig
+        Number of epochs, gradient accumulation, moving average, compilation, and epochs to keep.
     accelerator : Accelerator
         Device, precision and processes.
     learning_rate : callable
         Maps the number of completed epochs, with a fraction, to the learning rate.
-    epochs : int
-        Number of epochs to train.
-    accumulate : int
-        Gradient accumulation: number of batches per optimizer step.
-    ema : float
-        Decay of the exponential moving average of the weights; 0: no averaging.
-    compiled : bool
-        Whether to train the model through `torch.compile`.
-    keep_epochs : collection of int
-        Epochs (counted from 1) after which the validated weights are also saved in epochs/.
     folder : Path
         Folder of the run, to write last/, best.safetensors, final.safetensors, epochs/ and metrics.csv to.
     save_weights : callable
@@ -62,24 +54,18 @@ class Engine:
         task: Task,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
+        settings: TrainConfig,
         *,
         accelerator: Accelerator,
         learning_rate: Callable[[float], float],
-        epochs: int,
-        accumulate: int,
-        ema: float,
-        compiled: bool,
-        keep_epochs: Collection[int],
         folder: Path,
         save_weights: Callable[[nn.Module, Path, dict], None],
         resume: bool,
     ):
         self.task = task
+        self.settings = settings
         self.accelerator = accelerator
         self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.accumulate = accumulate
-        self.keep_epochs = keep_epochs
         self.folder = folder
         self.save_weights = save_weights
         if accelerator.num_processes > 1:
@@ -87,8 +73,8 @@ class Engine:
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.plain_model = accelerator.unwrap_model(self.model)
         # Only training uses the compiled model; validation and saving use the original model.
-        self.trained_model = cast(nn.Module, torch.compile(self.model)) if compiled else self.model
-        self.average = MovingAverage(self.plain_model, ema) if ema else None
+        self.trained_model = cast(nn.Module, torch.compile(self.model)) if settings.compile else self.model
+        self.average = MovingAverage(self.plain_model, settings.ema) if settings.ema else None
         self.progress = Progress()
         if resume:
             self._load()
@@ -115,7 +101,7 @@ class Engine:
             If more than 1 % of the samples cannot be read, or the loss is NaN or infinite.
         """
         with catch_signals() as received, readable_errors():
-            while self.progress.epoch < self.epochs:
+            while self.progress.epoch < self.settings.epochs:
                 self._train_epoch(received)
                 self._finish_epoch(received)
         if self.log is not None:
@@ -178,7 +164,7 @@ class Engine:
         with nullcontext() if is_step else self.accelerator.no_sync(self.model):
             loss, sums = self.task.loss(self.trained_model, batch.to(self.accelerator.device), self.progress.epoch)
             loss = mean_over_processes(loss, sums["loss"][1], self.accelerator)
-            self.accelerator.backward(loss / self.accumulate)
+            self.accelerator.backward(loss / self.settings.accumulate)
         if is_step:
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -190,14 +176,15 @@ class Engine:
 
     def _is_step(self, batch: int) -> bool:
         """Whether the optimizer steps after this batch. Checkpoints, which hold no gradients, are written only after a step."""
-        return batch % self.accumulate == 0 or batch == self.batches
+        return batch % self.settings.accumulate == 0 or batch == self.batches
 
     def _asked_to_stop(self, received: Sequence[int]) -> bool:
         if self.accelerator.num_processes == 1:
             return bool(received)
         # check_trigger synchronises the processes, so call it only at the first optimizer step of every ten batches.
         batch = self.progress.batch
-        if batch % max(_SHOW_EVERY, self.accumulate) >= self.accumulate and batch != self.batches:
+        accumulate = self.settings.accumulate
+        if batch % max(_SHOW_EVERY, accumulate) >= accumulate and batch != self.batches:
             return False
         if received:
             self.accelerator.set_trigger()
@@ -218,7 +205,13 @@ class Engine:
         self._gather()
         self._save()  # so that no training is lost if the validation is interrupted
         training_s = progress.seconds
-        figures = self.task.evaluate(self.best_model, lambda: self._check_validation(received))
+
+        def check_stop() -> None:
+            # With several processes, stopping here would leave the others waiting; all stop together in the next epoch.
+            if received and self.accelerator.num_processes == 1:
+                raise Interrupted(received[0], self.folder / "last")
+
+        figures = self.task.evaluate(self.best_model, check_stop)
         self._note_time()
         if self.log is not None:
             self.log.add(self._row(figures, training_s))
@@ -226,13 +219,13 @@ class Engine:
         improved = self._signed(score) > progress.best
         if improved:
             progress.best = self._signed(score)
-        progress.next_epoch()
+        self.progress = progress = Progress(progress.epoch + 1, best=progress.best, bad=progress.bad)
         self.sums = {}
         if self.log is not None:
             notes = {"epochs": progress.epoch, self.task.metric: score}
             if improved:
                 self.save_weights(self.best_model, self.folder / "best.safetensors", notes)
-            if progress.epoch in self.keep_epochs:
+            if progress.epoch in self.settings.keep_epochs:
                 self.save_weights(self.best_model, self.folder / "epochs" / f"epoch-{progress.epoch:04d}.safetensors", notes)
             self._save()
 
@@ -243,7 +236,7 @@ class Engine:
             "epoch": progress.epoch + 1,
             "learning_rate": self.learning_rate(progress.epoch),
             "loss": self._finite_loss(),
-            **{name: divide(sums) for name, sums in self.sums.items() if name != "loss"},
+            **{name: _divide(sums) for name, sums in self.sums.items() if name != "loss"},
             **figures,
             "images_per_s": progress.people / training_s,
             "data_wait": 100 * progress.waited / training_s,
@@ -253,17 +246,16 @@ class Engine:
 
     def _gather(self) -> None:
         """Combine the counts of all processes."""
-        if self.accelerator.num_processes == 1:
+        accelerator = self.accelerator
+        if accelerator.num_processes == 1:
             return
-        self.progress.people = int(self._reduce(self.progress.people, "sum"))
-        self.progress.waited = self._reduce(self.progress.waited, "mean")
-        self.sums = {name: self.accelerator.reduce(sums) for name, sums in self.sums.items()}
+        people = torch.tensor(self.progress.people, device=accelerator.device)
+        waited = torch.tensor(self.progress.waited, device=accelerator.device)
+        self.progress.people = int(accelerator.reduce(people))
+        self.progress.waited = float(accelerator.reduce(waited, "mean"))
+        self.sums = {name: accelerator.reduce(sums) for name, sums in self.sums.items()}
         self.failures = {failure.index: failure for failure in gather_object(list(self.failures.values()))}
         self._require_few_failures()
-
-    def _reduce(self, number: float, reduction: str) -> float:
-        tensor = torch.tensor(number, device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, reduction=reduction).item()
 
     def _note_time(self) -> None:
         """Add the time since the previous call to the epoch's seconds."""
@@ -271,14 +263,9 @@ class Engine:
         self.progress.seconds += now - self.clock
         self.clock = now
 
-    def _check_validation(self, received: Sequence[int]) -> None:
-        # With several processes, stopping here would leave the other processes waiting; all stop together in the next epoch.
-        if received and self.accelerator.num_processes == 1:
-            raise Interrupted(received[0], self.folder / "last")
-
     def _finite_loss(self) -> float:
         """Return the mean loss of the epoch so far; raises `DataError` if the loss is NaN or infinite."""
-        loss = divide(self.sums["loss"]) if "loss" in self.sums else 0.0
+        loss = _divide(self.sums["loss"]) if "loss" in self.sums else 0.0
         if not math.isfinite(loss):
             epoch = self.progress.epoch + 1
             raise DataError(f'the loss is {loss} in epoch {epoch}: lower optimizer.lr, or set train.precision to "no"')
@@ -292,7 +279,7 @@ class Engine:
         return tqdm(
             total=self.batches,
             initial=self.progress.batch,
-            desc=f"epoch {self.progress.epoch + 1}/{self.epochs}",
+            desc=f"epoch {self.progress.epoch + 1}/{self.settings.epochs}",
             unit="batch",
             disable=not self.accelerator.is_main_process,
             dynamic_ncols=True,
@@ -346,3 +333,9 @@ class Engine:
         else:
             self.progress.people = share
             self.progress.sums = {name: [0.0, 0.0] for name in self.progress.sums}
+
+
+def _divide(sums: Tensor) -> float:
+    """Divide a sum by its divisor, given as a (2,) tensor; returns 0 if the divisor is 0."""
+    total, divisor = sums.tolist()
+    return total / divisor if divisor else 0.0

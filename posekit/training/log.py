@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from torch.utils.tensorboard import SummaryWriter
 
 from posekit.drawing.training import PCK, TrainingRun, training_curves
 from posekit.errors import DataError, OutputError
 from posekit.files import writable_folder
+from posekit.training.config import LOSSES_WITH_GAMMA
 
 _TITLES = {"bce": "BCE", "ce": "CE", "mse": "MSE"}
-_WITH_GAMMA = ("anchor", "focal")
 _LARGEST_SETTING = 1e9
 
 
@@ -41,6 +40,8 @@ class EpochLog:
     """
 
     def __init__(self, folder: Path, epochs_done: int = 0):
+        from torch.utils.tensorboard import SummaryWriter  # imports torch
+
         self._path = folder / "metrics.csv"
         earlier = read_metrics(self._path) if self._path.exists() else []
         self.rows = [row for row in earlier if row["epoch"] <= epochs_done]
@@ -225,7 +226,7 @@ def _describe_loss(config: _SettingsFile) -> str:
     parts = []
     if name:
         parts.append(_TITLES.get(name, name))
-    if name in _WITH_GAMMA and gamma is not None:
+    if name in LOSSES_WITH_GAMMA and gamma is not None:
         parts.append(f"γ = {gamma:g}")
     if name == "anchor" and anchor not in (None, "background"):
         parts.append(f"of {anchor}")

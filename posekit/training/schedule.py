@@ -42,33 +42,26 @@ SCHEDULES: dict[str, Callable[[float, int, Sequence[int]], float]] = {
 
 
 def learning_rate(
-    schedule: str, lr: float, *, epoch: float, epochs: int, milestones: Sequence[int] = (), warmup_epochs: int = 0
+    epoch: float, *, schedule: str, lr: float, epochs: int, milestones: Sequence[int] = (), warmup_epochs: int = 0
 ) -> float:
     """Return the learning rate at a given time of the training.
 
     Parameters
     ----------
+    epoch : float
+        Number of completed epochs, with a fraction.
     schedule : {"constant", "paper", "steps", "cosine", "onecycle"}
         ``paper``: `lr` for 100 epochs, then multiplied alternately by 0.5 and 0.2, every 20 epochs (Ryou et al., ICCV 2019,
         section 4.2). ``steps``: multiplied by 0.1 at each milestone (section 4.1). ``cosine``: falls from `lr` to 0.
         ``onecycle``: rises from 1/25 of `lr` to `lr` during the first 30 % of the epochs, then falls to 0.
     lr : float
         Highest learning rate of the schedule.
-    epoch : float
-        Number of completed epochs, with a fraction.
     epochs : int
         Total number of epochs.
     milestones : sequence of int
         Numbers of completed epochs after which ``steps`` lowers the learning rate.
     warmup_epochs : int
         Number of epochs at the start in which the learning rate rises linearly from 0 to the value of the schedule.
-
-    Raises
-    ------
-    ValueError
-        If the schedule is unknown.
     """
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule {schedule!r}: choose from {', '.join(SCHEDULES)}")
     warmup = min(1.0, epoch / warmup_epochs) if warmup_epochs else 1.0
     return lr * warmup * SCHEDULES[schedule](min(epoch, epochs), epochs, milestones)

@@ -1,13 +1,16 @@
-"""Interface of a task for the training loop, the comparisons and the benchmarks."""
+"""Interface of a task for the training loop, with the running sums and the validation that all tasks share."""
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, Protocol, cast
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
 
-from posekit.data.crops import Failure
+from posekit.data.crops import Failure, require_few_failures
 
 
 class TrainingBatch(Protocol):
@@ -51,14 +54,54 @@ class Task(Protocol):
         loss : Tensor
             Mean loss of the batch, to minimise.
         sums : dict of str to (2,) Tensor
-            Running sums (`posekit.training.running_sums`) by column of metrics.csv. With several processes, the divisor of
-            "loss" is the weight of this process's batch in the mean loss.
+            By column of metrics.csv: a sum and its divisor, which are added over batches and processes. With several
+            processes, the divisor of "loss" is the weight of this process's batch in the mean loss.
         """
 
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Evaluate a model on the validation data. Calls `check_stop`, which may raise, before every batch."""
+        """Evaluate a model on the validation data. Calls `check_stop`, which may raise, before every batch.
+
+        Raises
+        ------
+        DataError
+            If more than 1 % of the samples cannot be read.
+        """
+
+
+def mean_sums(mean: Tensor, count: Tensor) -> Tensor:
+    """Convert a mean over `count` items to a sum and its divisor, (2,) float64."""
+    return torch.stack([mean.detach().double() * count, count.double()])
+
+
+def share_sums(part: Tensor, whole: Tensor) -> Tensor:
+    """Return the percentage of `part` in `whole`, counts or boolean masks, as a sum and its divisor, (2,) float64."""
+    return torch.stack([100 * part.sum(), whole.sum()]).double()
 
 
 def count_samples(dataset: Dataset) -> int:
     """Return the length of a data set, for which PyTorch's `Dataset` declares no ``__len__``."""
     return len(cast(Sized, dataset))
+
+
+def gather_validated(loader: DataLoader, predict: Callable[[Any], Iterable[tuple]]) -> list[tuple]:
+    """Predict this process's validation batches, and gather the results of all processes in every process.
+
+    Parameters
+    ----------
+    loader : DataLoader
+        This process's share of the validation batches.
+    predict : callable
+        Maps an iterable of batches to one tuple per batch; the last item of each tuple is the batch's failures.
+
+    Raises
+    ------
+    DataError
+        If more than 1 % of the samples could not be read.
+    """
+    bar = tqdm(loader, desc="validation", unit="batch", leave=False, disable=not PartialState().is_main_process)
+    results = gather_object(list(predict(bar)))
+    failures = []
+    for *_, batch_failures in results:
+        failures += batch_failures
+    require_few_failures(failures, count_samples(loader.dataset), "validation")
+    return results

@@ -16,6 +16,7 @@ from torch import nn
 from posekit.data.crops import EpochBatches, Failure
 from posekit.errors import DataError, OutputError, WeightsError
 from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posekit.training.config import TrainConfig
 from posekit.training.engine import Engine
 from posekit.training.interrupts import Interrupted, Stopped
 
@@ -78,14 +79,13 @@ class ToyTask:
         return {"score": -error.item()}
 
 
-def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, accumulate=1, keep_epochs=(), compiled=False):
+def make_engine(folder, task, *, resume=False, epochs=3, ema=0.9, **options):
+    settings = TrainConfig(epochs=epochs, ema=ema, **options)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     return Engine(
-        task, model, torch.optim.RMSprop(model.parameters()), accelerator=Accelerator(cpu=True),
-        learning_rate=lambda epoch: 0.01 / (1 + epoch), epochs=epochs, accumulate=accumulate, ema=ema,
-        compiled=compiled, keep_epochs=keep_epochs, folder=folder,
-        save_weights=save_weights, resume=resume,
+        task, model, torch.optim.RMSprop(model.parameters()), settings, accelerator=Accelerator(cpu=True),
+        learning_rate=lambda epoch: 0.01 / (1 + epoch), folder=folder, save_weights=save_weights, resume=resume,
     )  # fmt: skip
 
 
@@ -264,12 +264,12 @@ def test_share_of_time_spent_waiting_for_data(tmp_path, monkeypatch):
 def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bit(tmp_path):
     plain, whole, cut = (tmp_path / name for name in ("plain", "whole", "cut"))
     make_engine(plain, ToyTask(Loader())).run()
-    make_engine(whole, ToyTask(Loader()), compiled=True).run()
+    make_engine(whole, ToyTask(Loader()), compile=True).run()
     with pytest.raises(Interrupted):
-        make_engine(cut, ToyTask(Loader(interrupt_at(1, 2))), compiled=True).run()
+        make_engine(cut, ToyTask(Loader(interrupt_at(1, 2))), compile=True).run()
     for file in ("model", "average"):
         assert not [name for name in load_file(cut / "last" / f"{file}.safetensors") if "_orig_mod" in name]
-    make_engine(cut, ToyTask(Loader()), compiled=True, resume=True).run()
+    make_engine(cut, ToyTask(Loader()), compile=True, resume=True).run()
     assert_same_run(whole, cut)
     assert load_file(whole / "final.safetensors").keys() == load_file(plain / "final.safetensors").keys()
     for row, expected in zip(rows(whole), rows(plain), strict=True):

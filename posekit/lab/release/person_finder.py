@@ -25,8 +25,7 @@ from posekit.scoring.repeats import markdown_table
 from posekit.synthetic.scene import render_scene
 from posekit.tasks.person_finder.build import build_scene_parts
 from posekit.tasks.person_finder.config import DetectorConfig
-from posekit.tasks.person_finder.finder import CentreFinder
-from posekit.tasks.person_finder.model import CentresInfo
+from posekit.tasks.person_finder.finder import CentreFinder, CentresInfo
 from posekit.tasks.person_finder.scenes import SceneDataset
 from posekit.tasks.person_finder.score import Proposals, score_proposals
 from posekit.training.config_files import ConfigParser

@@ -5,7 +5,7 @@ from functools import partial
 
 from posekit.tasks import require_task
 from posekit.tasks.classifier.config import ClassifierConfig
-from posekit.training.command import NOTES, Training, TrainingCommand, run_training
+from posekit.training.command import NOTES, TrainingCommand, run_training
 
 _DESCRIPTION = f"""Train a classifier, evaluate it on the test images, and draw misclassified images.
 
@@ -23,10 +23,5 @@ Writes to the folder OUT:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return the exit status."""
     require_own = partial(require_task, command="train-classifier")
-    return run_training(TrainingCommand(_DESCRIPTION, ClassifierConfig, require_own, _open), argv, prog)
-
-
-def _open(config: ClassifierConfig) -> Training:
-    from posekit.tasks.classifier.training import ClassifierTraining
-
-    return ClassifierTraining(config)
+    training = "posekit.tasks.classifier.build:ClassifierTraining"
+    return run_training(TrainingCommand(_DESCRIPTION, ClassifierConfig, require_own, training), argv, prog)

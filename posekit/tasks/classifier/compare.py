@@ -5,11 +5,10 @@ from pathlib import Path
 
 from posekit.models import load_weights
 from posekit.scoring.repeats import ERROR_TITLES, Evaluation
+from posekit.tasks.classifier.build import ClassifierTraining
 from posekit.tasks.classifier.config import ClassifierConfig
-from posekit.tasks.classifier.model import ClassifierInfo
-from posekit.tasks.classifier.predict import classify_images
+from posekit.tasks.classifier.predict import ClassifierInfo, classify_images
 from posekit.tasks.classifier.score import ClassRepeats, read_classes, score_classes, write_classes
-from posekit.tasks.classifier.training import ClassifierTraining
 from posekit.training.build import count_parameters
 
 _PREDICTIONS = "predictions.csv"

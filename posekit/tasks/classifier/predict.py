@@ -1,22 +1,73 @@
-"""Classify images with a trained network."""
+"""Description of a classifier, stored in its weights file, and classification of images."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from posekit.data.crops import EpochBatches, Failure, identity_collate, make_loader, require_few_failures
 from posekit.data.labelled_images import LabelledImages
 from posekit.errors import DataError
-from posekit.models import load_weights, normalise
+from posekit.models import CLASSIFIERS, WeightsInfo, build_classifier, load_weights, normalise
+from posekit.models.weights import Note
 from posekit.prediction.backends import find_device
 from posekit.tasks.classifier.data import ImageDataset, classify_batches
-from posekit.tasks.classifier.model import ClassifierInfo
 
 _BATCH = 64
+
+
+@dataclass(frozen=True)
+class ClassifierInfo(WeightsInfo):
+    """Description of a classifier: everything except the weights that is needed to classify images.
+
+    Parameters
+    ----------
+    network : str
+        Name of the network, see `posekit.models.build_classifier`.
+    classes : tuple of str
+        Class names, in the order of the logits.
+    input_size : int
+        Side of the network's square input in pixels.
+    head : {"sigmoid", "softmax"}
+        Activation that converts logits to probabilities.
+    mean, std : three floats
+        RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
+    notes : mapping of str to str, number, bool or None
+        Free notes, see `posekit.models.weights.WeightsInfo`.
+
+    Raises
+    ------
+    ValueError
+        If a field has an invalid value.
+    """
+
+    network: str
+    classes: tuple[str, ...]
+    input_size: int
+    head: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    notes: Mapping[str, Note] = field(default_factory=dict)
+
+    key: ClassVar = "posekit-classifier"
+    title: ClassVar = "a classifier"
+    tuples: ClassVar = ("classes", "mean", "std")
+
+    def __post_init__(self):
+        if self.network not in CLASSIFIERS:
+            raise ValueError(f"network: expected one of {', '.join(CLASSIFIERS)}, got {self.network!r}")
+        if self.head not in ("sigmoid", "softmax"):
+            raise ValueError(f"head: expected sigmoid or softmax, got {self.head!r}")
+
+    def build(self) -> nn.Module:
+        """Build the network with random weights."""
+        return build_classifier(self.network, len(self.classes))
 
 
 @torch.inference_mode()

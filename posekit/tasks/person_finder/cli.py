@@ -5,7 +5,7 @@ from functools import partial
 
 from posekit.tasks import require_task
 from posekit.tasks.person_finder.config import DetectorConfig
-from posekit.training.command import NOTES, Training, TrainingCommand, run_training
+from posekit.training.command import NOTES, TrainingCommand, run_training
 
 _DESCRIPTION = f"""Train a network that finds people in whole images. The training scenes are composed of images of single people.
 
@@ -22,10 +22,5 @@ Writes to the folder OUT:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return the exit status."""
     require_own = partial(require_task, command="train-detector")
-    return run_training(TrainingCommand(_DESCRIPTION, DetectorConfig, require_own, _open), argv, prog)
-
-
-def _open(config: DetectorConfig) -> Training:
-    from posekit.tasks.person_finder.training import DetectorTraining
-
-    return DetectorTraining(config)
+    training = "posekit.tasks.person_finder.build:DetectorTraining"
+    return run_training(TrainingCommand(_DESCRIPTION, DetectorConfig, require_own, training), argv, prog)

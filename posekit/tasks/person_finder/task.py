@@ -1,6 +1,7 @@
 """Person finder task: the loss of a batch, and the average precision on the validation scenes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -12,14 +13,12 @@ from posekit.losses import HeatmapLoss
 from posekit.losses.anchor import hard_pixels
 from posekit.metrics import box_average_precision
 from posekit.models import StackedHourglass
-from posekit.tasks.person_finder.centres import decode_centres, encode_centres
+from posekit.tasks.person_finder.finder import decode_centres, encode_centres
 from posekit.tasks.person_finder.scenes import SceneBatch, known_people
-from posekit.training.running_sums import mean_sums, share_sums
-from posekit.training.validation import gather_validated
-
-_LOWEST_PEAK = 0.05
+from posekit.training.task import gather_validated, mean_sums, share_sums
 
 
+@dataclass(eq=False)
 class CentresTask:
     """Predict heatmaps of the centres of people, with any heatmap loss (implements `posekit.training.task.Task`).
 
@@ -32,27 +31,18 @@ class CentresTask:
     prepare : callable
         Converts (B, S, S, 3) uint8 scenes to the network input, see `posekit.models.normalise`.
     sizes : sequence of float
-        Size in pixels of the people in each heatmap; see `posekit.tasks.person_finder.centres`.
-    loss : HeatmapLoss
+        Size in pixels of the people in each heatmap; see `posekit.tasks.person_finder.finder`.
+    criterion : HeatmapLoss
     """
+
+    loader: DataLoader
+    valid_loader: DataLoader
+    prepare: Callable[[Tensor], Tensor]
+    sizes: Sequence[float]
+    criterion: HeatmapLoss
 
     metric = "AP50"
     lower_is_better = False
-
-    def __init__(
-        self,
-        *,
-        loader: DataLoader,
-        valid_loader: DataLoader,
-        prepare: Callable[[Tensor], Tensor],
-        sizes: Sequence[float],
-        loss: HeatmapLoss,
-    ):
-        self.loader = loader
-        self.valid_loader = valid_loader
-        self.prepare = prepare
-        self.sizes = sizes
-        self.criterion = loss
 
     def loss(self, model: nn.Module, batch: SceneBatch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss, and count the hard pixels."""
@@ -65,13 +55,7 @@ class CentresTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, check_stop: Callable[[], None]) -> dict[str, float]:
-        """Compute the average precision and recall of the square bounding boxes of people in the validation scenes.
-
-        Raises
-        ------
-        DataError
-            If more than 1 % of the people's images cannot be read.
-        """
+        """Compute the average precision and recall of the square bounding boxes of people."""
         hourglass = cast(StackedHourglass, model.eval())
         device = next(model.parameters()).device
 
@@ -79,7 +63,7 @@ class CentresTask:
             for batch in batches:
                 check_stop()
                 output = hourglass(self.prepare(batch.images.to(device)))[-1]
-                predicted = [decode_centres(maps, self.sizes, least=_LOWEST_PEAK) for maps in hourglass.activate(output)]
+                predicted = [decode_centres(maps, self.sizes, least=0.05) for maps in hourglass.activate(output)]
                 yield predicted, known_people(batch), batch.failures
 
         predicted = []

@@ -5,7 +5,7 @@ from functools import partial
 
 from posekit.tasks import require_task
 from posekit.tasks.pose.config import PoseConfig
-from posekit.training.command import NOTES, Training, TrainingCommand, run_training
+from posekit.training.command import NOTES, TrainingCommand, run_training
 
 _DESCRIPTION = f"""Train a pose model, evaluate it on the validation people, and draw its predictions.
 
@@ -23,10 +23,5 @@ Writes to the folder OUT:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return the exit status."""
     require_own = partial(require_task, command="train")
-    return run_training(TrainingCommand(_DESCRIPTION, PoseConfig, require_own, _open), argv, prog)
-
-
-def _open(config: PoseConfig) -> Training:
-    from posekit.tasks.pose.training import PoseTraining
-
-    return PoseTraining(config)
+    training = "posekit.tasks.pose.build:PoseTraining"
+    return run_training(TrainingCommand(_DESCRIPTION, PoseConfig, require_own, training), argv, prog)

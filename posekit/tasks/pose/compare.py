@@ -8,8 +8,8 @@ from posekit.scoring.analysis import analysis_numbers
 from posekit.scoring.io.files import read_predictions, write_predictions
 from posekit.scoring.repeats import MEAN, Evaluation, PoseRepeats
 from posekit.scoring.score import Scores, score
+from posekit.tasks.pose.build import PoseTraining
 from posekit.tasks.pose.config import PoseConfig
-from posekit.tasks.pose.training import PoseTraining
 from posekit.training.build import count_parameters
 
 _PREDICTIONS = "predictions.h5"

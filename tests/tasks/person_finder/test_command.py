@@ -10,7 +10,7 @@ from posekit.images import read_image
 from posekit.models import load_weights
 from posekit.synthetic.write import write_synthetic
 from posekit.tasks.person_finder.cli import main
-from posekit.tasks.person_finder.model import CentresInfo
+from posekit.tasks.person_finder.finder import CentresInfo
 
 TINY = """
 data:

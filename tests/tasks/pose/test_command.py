@@ -20,9 +20,9 @@ from posekit.data import open_people
 from posekit.data.packing import Packing, write_pack
 from posekit.images import read_image
 from posekit.synthetic.write import write_synthetic
+from posekit.tasks.pose.build import PoseTraining
 from posekit.tasks.pose.cli import main
 from posekit.tasks.pose.config import PoseConfig
-from posekit.tasks.pose.training import PoseTraining
 from posekit.training.command import default_folder
 from posekit.training.config_files import ConfigParser
 

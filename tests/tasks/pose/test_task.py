@@ -23,8 +23,8 @@ def batch():
 def task():
     return PoseTask(
         loader=None, valid_loader=None, valid_people=None, prepare=lambda images, channel_gains_B3: images.float(),
-        encode=lambda joints, labelled: encode(joints, labelled, size=MAP), loss=HeatmapBCE(), warmup_loss=HeatmapMSE(),
-        warmup_epochs=1, score=None, metric="pck",
+        encode=lambda joints, labelled: encode(joints, labelled, size=MAP), criterion=HeatmapBCE(),
+        warmup_criterion=HeatmapMSE(), warmup_epochs=1,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from posekit.errors import WeightsError
 from posekit.models import build_classifier, load_weights, save_weights
-from posekit.tasks.classifier.model import ClassifierInfo
+from posekit.tasks.classifier.predict import ClassifierInfo
 from posekit.weights import locate
 
 INFO = ClassifierInfo("resnet20", ("cat", "dog", "Öl"), 32, "sigmoid", (0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
