@@ -1,6 +1,7 @@
 """Moving average of a model's weights."""
 
 import copy
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +11,10 @@ _COUNT = "n_averaged"
 
 
 class MovingAverage:
-    """Exponential moving average of a model's weights and buffers; the first update copies the weights and buffers.
+    """Exponential moving average of a model's weights and buffers, in `module`; `decay` is the weight of the previous average.
 
-    PyTorch's `AveragedModel` computes the same, but synchronises with the GPU at every update.
-
-    Parameters
-    ----------
-    model : nn.Module
-    decay : float
-        Weight of the previous average, from 0 to 1.
-
-    Attributes
-    ----------
-    module : nn.Module
-        The model with the averaged weights.
+    The first update copies the weights and buffers. PyTorch's `AveragedModel` computes the same and has the same state dict,
+    but synchronises with the GPU at every update.
     """
 
     def __init__(self, model: nn.Module, decay: float):
@@ -36,7 +27,9 @@ class MovingAverage:
         """Move the average towards the weights of the model."""
         averages = []
         values = []
-        for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
+        ours = itertools.chain(self.module.parameters(), self.module.buffers())
+        theirs = itertools.chain(model.parameters(), model.buffers())
+        for average, value in zip(ours, theirs, strict=True):
             if self._updates and average.is_floating_point():
                 averages.append(average)
                 values.append(value)
@@ -48,23 +41,11 @@ class MovingAverage:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the averaged weights and the number of updates."""
-        state = {_COUNT: torch.tensor(self._updates)}
-        for name, tensor in self.module.state_dict().items():
-            state[f"module.{name}"] = tensor
-        return state
+        weights = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        return {_COUNT: torch.tensor(self._updates), **weights}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Load the result of `state_dict`.
-
-        Raises
-        ------
-        RuntimeError, KeyError
-            If the state belongs to another model.
-        """
+        """Load the result of `state_dict`; raises `RuntimeError` or `KeyError` for the state of another model."""
         self._updates = int(state[_COUNT])
         weights = {name.removeprefix("module."): tensor for name, tensor in state.items() if name != _COUNT}
         self.module.load_state_dict(weights)
-
-
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]

@@ -84,11 +84,7 @@ def save_checkpoint(folder: Path, progress: Progress, tensors: dict[str, dict], 
 
 
 def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, dict], dict]:
-    """Read a checkpoint written by `save_checkpoint`.
-
-    Returns
-    -------
-    progress, tensors, states
+    """Read a checkpoint written by `save_checkpoint`; returns the progress, the tensors and the states.
 
     Raises
     ------

@@ -71,7 +71,10 @@ def run_training(command: TrainingCommand, argv: Sequence[str] | None, prog: str
     argv = list(sys.argv[1:] if argv is None else argv)
     parser: ConfigParser[Any] = ConfigParser(command.config_class, prog, command.description)
     if "-h" in argv or "--help" in argv:
-        _print_help(parser.parser)
+        # These options are not configuration keys; `_run` parses them separately, so the parser needs them only for --help.
+        _add_run_options(parser.parser, default=argparse.SUPPRESS)
+        parser.parser.usage = "%(prog)s --config FILE [--out OUT] [--KEY VALUE …]\n       %(prog)s --resume --out OUT"
+        parser.parser.print_help()
         return 0
     return guarded(parser.parser.prog, lambda: _run(command, parser, argv), debug="--debug" in argv)
 
@@ -80,13 +83,6 @@ def default_folder(config: Path) -> Path:
     """Return the default folder of a run: in runs/, named after the folder and name of the configuration file."""
     folder = config.absolute().parent.name
     return Path("runs") / (config.stem if folder == "configs" else f"{folder}-{config.stem}")
-
-
-def _print_help(parser: argparse.ArgumentParser) -> None:
-    # These options are not configuration keys; `_run` parses them separately, so the parser needs them only for --help.
-    _add_run_options(parser, default=argparse.SUPPRESS)
-    parser.usage = "%(prog)s --config FILE [--out OUT] [--KEY VALUE …]\n       %(prog)s --resume --out OUT"
-    parser.print_help()
 
 
 def _add_run_options(parser: argparse.ArgumentParser, **default: Any) -> None:
@@ -136,34 +132,34 @@ def _read_config(command: TrainingCommand, parser: ConfigParser, options: argpar
     """Read the configuration; to resume, from the folder of the run. A file given with --config must then be the same."""
     from posekit.training.build import with_settled_precision
 
-    own = out / "config.yaml"
-    path = own if options.resume else options.config
+    def read(path: str | Path, overrides: Sequence[str] = ()) -> Any:
+        return with_settled_precision(parser.read(path, overrides))
+
+    path = out / "config.yaml" if options.resume else options.config
     command.require_own(path)
-    config = with_settled_precision(parser.read(path, overrides))
-    if options.resume:
-        _require_unchanged(with_settled_precision(parser.read(own)), config, out)
-    if options.resume and options.config and with_settled_precision(parser.read(options.config, overrides)) != config:
-        raise ConfigError(f"{out} was started with other settings than {options.config}: to resume, leave out --config")
-    return config
-
-
-def _require_unchanged(started_with: Any, config: Any, out: Path) -> None:
-    for key, (before, now) in changed_settings(started_with, config).items():
+    config = read(path, overrides)
+    if not options.resume:
+        return config
+    for key, (before, now) in changed_settings(read(path), config).items():
         if key not in _MAY_CHANGE:
             raise ConfigError(
                 f"{key}: {out} was started with {before} and cannot be resumed with {now}; --resume can change "
                 f"{', '.join(_MAY_CHANGE)}"
             )
+    if options.config and read(options.config, overrides) != config:
+        raise ConfigError(f"{out} was started with other settings than {options.config}: to resume, leave out --config")
+    return config
 
 
 def _resume_hint(prog: str, out: Path, processes: int) -> str:
-    if not _has_checkpoint(out):
+    if not has_checkpoint(out):
         return "no checkpoint was written: start the run again"
     launcher = " (start it with torchrun, as before)" if processes > 1 else ""
     return f"resume with: {prog} --resume --out {shlex.quote(str(out))}{launcher}"
 
 
-def _has_checkpoint(out: Path) -> bool:
+def has_checkpoint(out: Path) -> bool:
+    """Whether the folder of a run has a checkpoint to resume from."""
     return (out / "last").exists() or (out / "last.old").exists()
 
 
@@ -173,6 +169,6 @@ def _run_folder(options: argparse.Namespace) -> Path:
     out = Path(options.out or default_folder(Path(options.config)))
     if options.resume and not (out / "config.yaml").exists():
         raise ConfigError(f"{out}: no run to resume (config.yaml is missing); leave out --resume to start a run")
-    if not options.resume and _has_checkpoint(out):
+    if not options.resume and has_checkpoint(out):
         raise ConfigError(f"{out} already contains a run: add --resume to resume it, or choose another --out")
     return writable_folder(out)

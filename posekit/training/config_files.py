@@ -33,13 +33,9 @@ class ConfigParser(Generic[Config]):
     Parameters
     ----------
     config_class : type
-        Frozen dataclass of the configuration. Each field becomes a command line option.
+        Frozen dataclass of the configuration. Each field becomes a command line option of `parser`.
     prog, description : str
         Name and description of the command for the help text.
-
-    Attributes
-    ----------
-    parser : jsonargparse.ArgumentParser
     """
 
     def __init__(self, config_class: type[Config], prog: str | None = None, description: str = ""):
@@ -74,18 +70,15 @@ class ConfigParser(Generic[Config]):
             raise ConfigError(f"{path}: {self._one_line(str(error))}") from error
         _require_values(parsed, self.config_class, path)
         sections = self.parser.instantiate(parsed)
-        return self.config_class(**{name: getattr(sections, name) for name in _field_names(self.config_class)})
+        return self.config_class(**{field.name: sections[field.name] for field in fields(self.config_class)})
 
     def _one_line(self, message: str) -> str:
         message = " ".join(message.split())
         if "Got value: False" in message or "Got value: True" in message:
             return message + "; write the words no, off, yes and on in quotes, as YAML reads them as false and true"
         unknown = _UNKNOWN_KEY.search(message)
-        if unknown:
-            nearest = difflib.get_close_matches(unknown[1], list(_keys(self.config_class)), n=1, cutoff=0.5)
-            if nearest:
-                return f"{message}; did you mean {nearest[0]}?"
-        return message
+        nearest = difflib.get_close_matches(unknown[1], list(_keys(self.config_class)), n=1, cutoff=0.5) if unknown else []
+        return f"{message}; did you mean {nearest[0]}?" if nearest else message
 
 
 def write_config(config: Any, path: Path) -> None:
@@ -122,10 +115,6 @@ def _require_values(parsed: Namespace, config_class: type, path: str | Path, pre
             _require_values(value, field.type, path, f"{key}.")
         elif value is None:
             raise ConfigError(f"{path}: {key}: expected a value; add one, or delete {key}")
-
-
-def _field_names(config_class: type) -> list[str]:
-    return [field.name for field in fields(config_class)]
 
 
 def _keys(config_class: type, prefix: str = "") -> Iterator[str]:

@@ -8,18 +8,8 @@ from torch import Tensor, distributed, nn
 def mean_over_processes(loss: Tensor, weight: Tensor, accelerator: Accelerator) -> Tensor:
     """Scale the loss of this process so that averaging the gradients over the processes gives the gradient of the mean loss.
 
-    Parameters
-    ----------
-    loss : Tensor
-        Mean loss over the data of this process.
-    weight : Tensor
-        Number of items in that mean, e.g. labelled joints, which differs between the processes.
-    accelerator : Accelerator
-
-    Returns
-    -------
-    Tensor
-        ``loss * weight / total_weight * num_processes``.
+    `weight` is the number of items, e.g. labelled joints, in the mean loss of this process; it differs between the processes.
+    Returns ``loss * weight / total_weight * num_processes``.
     """
     if accelerator.num_processes == 1:
         return loss
@@ -28,16 +18,11 @@ def mean_over_processes(loss: Tensor, weight: Tensor, accelerator: Accelerator) 
 
 
 def share_statistics(model: nn.Module, device: torch.device) -> nn.Module:
-    """Convert batch normalisation layers to use the batches of all processes; the state dict keeps its names and values.
+    """Convert batch normalisation layers in-place to use the batches of all processes.
 
-    Parameters
-    ----------
-    model : nn.Module
-        Modified in-place.
-    device : torch.device
-        Device of the model. PyTorch's `SyncBatchNorm` is used on a GPU; it does not run on a CPU.
+    The state dict keeps its names and values.
     """
-    if device.type == "cuda":
+    if device.type == "cuda":  # PyTorch's class does not run on a CPU
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -69,8 +54,8 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def _update_statistics(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
-        assert self.momentum is not None
+        assert self.momentum is not None and self.num_batches_tracked is not None
+        assert self.running_mean is not None and self.running_var is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         self.num_batches_tracked += 1
@@ -81,19 +66,15 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, values):
-        """Sum the (N,) values over the processes."""
-        return _sum_over_processes(values)
+        """Sum (N,) values over the processes."""
+        values = values.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(values)
+        return values
 
     @staticmethod
     def backward(ctx, gradient):
         """Sum the gradients over the processes, because the sum in every process depends on these values."""
-        return _sum_over_processes(gradient)
-
-
-def _sum_over_processes(values: Tensor) -> Tensor:
-    values = values.clone(memory_format=torch.contiguous_format)
-    distributed.all_reduce(values)
-    return values
+        return _Sum.apply(gradient)
 
 
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:

@@ -70,13 +70,7 @@ def is_dead_worker(error: RuntimeError) -> bool:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Convert PyTorch's errors about dead processes, full GPU memory and failed compilation to one-line errors.
-
-    Raises
-    ------
-    Stopped, ConfigError
-        Replace the RuntimeError.
-    """
+    """Convert PyTorch's errors about dead processes, full GPU memory and failed compilation to `Stopped` or `ConfigError`."""
     try:
         yield
     except RuntimeError as error:
@@ -100,13 +94,7 @@ def readable_errors() -> Iterator[None]:
 
 @contextmanager
 def first_error_only() -> Iterator[None]:
-    """Report a `PosekitError` only in the first process of a torchrun run that fails; other processes exit silently.
-
-    Raises
-    ------
-    SystemExit
-        Replaces a PosekitError if another process has already reported an error.
-    """
+    """Report a `PosekitError` only in the first process of a torchrun run that fails; others exit silently, by `SystemExit`."""
     try:
         yield
     except PosekitError as error:

@@ -1,7 +1,9 @@
 """Log of a training run: metrics.csv and TensorBoard, with one row per epoch."""
 
 import csv
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,14 @@ import yaml
 
 from posekit.drawing.training import PCK, TrainingRun, training_curves
 from posekit.errors import DataError, OutputError
-from posekit.files import writable_folder
+from posekit.files import atomic_write, writable_folder
 from posekit.training.config import LOSSES_WITH_GAMMA
 
 _TITLES = {"bce": "BCE", "ce": "CE", "mse": "MSE"}
-_LARGEST_SETTING = 1e9
 
 
 class EpochLog:
-    """Writes rows of numbers, one per epoch, to ``metrics.csv`` and for TensorBoard.
+    """Writes rows of numbers, one per epoch, to ``metrics.csv`` and for TensorBoard; `rows` lists all rows so far.
 
     Parameters
     ----------
@@ -25,11 +26,6 @@ class EpochLog:
         The run's folder.
     epochs_done : int
         Number of completed epochs. Existing rows of later epochs, left by an interrupted run, are discarded.
-
-    Attributes
-    ----------
-    rows : list of dict
-        All rows so far.
 
     Raises
     ------
@@ -53,25 +49,16 @@ class EpochLog:
     def add(self, row: dict[str, float]) -> None:
         """Append the row of an epoch."""
         self.rows.append(row)
-        try:
-            new = self._path.with_suffix(".new")
-            with new.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=self._columns())
+        # Earlier rows may have other columns, for example if the run was resumed with other validation data.
+        columns = list(dict.fromkeys(itertools.chain.from_iterable(self.rows)))
+        with atomic_write(self._path) as unfinished:
+            with unfinished.open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=columns)
                 writer.writeheader()
                 writer.writerows(self.rows)
-            new.replace(self._path)
             for name, value in row.items():
                 self._board.add_scalar(name, value, row["epoch"])
             self._board.flush()
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
-
-    def _columns(self) -> list[str]:
-        # Earlier rows may have other columns, for example if the run was resumed with other validation data.
-        columns: dict[str, None] = {}
-        for row in self.rows:
-            columns.update(dict.fromkeys(row))
-        return list(columns)
 
     def close(self) -> None:
         """Close the TensorBoard file."""
@@ -88,8 +75,7 @@ def draw_run(folder: Path) -> Path:
 def read_run(folder: Path) -> TrainingRun:
     """Read a training run, finished or not, from its metrics.csv, config.yaml and metrics.json.
 
-    Without config.yaml, the result does not name the loss. Without metrics.json, which is written at the end of a run, the
-    result does not name the threshold of the metric.
+    Without config.yaml, the loss is unknown. Without metrics.json, written at the end of a run, the metric's threshold is unknown.
 
     Raises
     ------
@@ -106,13 +92,12 @@ def read_run(folder: Path) -> TrainingRun:
         raise DataError(f"{path}: no epoch is complete yet; try again after the first epoch")
     config = _SettingsFile(folder / "config.yaml")
     results = _SettingsFile(folder / "metrics.json")
-    classifier = config.word("model.name")
     return TrainingRun(
         rows,
         loss=_describe_loss(config),
         scale=_describe_scale(config),
         warmup_epochs=config.count("loss.warmup_epochs") or 0,
-        warmup_loss="softmax CE" if classifier else "BCE",
+        warmup_loss="softmax CE" if config.word("model.name") else "BCE",
         metric=results.word("metric") or PCK,
     )
 
@@ -158,18 +143,14 @@ class _SettingsFile:
     def __init__(self, path: Path):
         self._path = path
         self._contents = None
-        if path.exists():
-            self._contents = self._parse()
-
-    def _parse(self) -> Any:
+        if not path.exists():
+            return
         try:
-            text = self._path.read_text(encoding="utf-8")
-            return json.loads(text) if self._path.suffix == ".json" else yaml.safe_load(text)
+            text = path.read_text(encoding="utf-8")
+            self._contents = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         # PyYAML raises exceptions of many classes for scalars that do not match their tag.
         except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
-            raise DataError(
-                f"{self._path}: cannot be parsed ({' '.join(str(error).split())}); correct or restore the file"
-            ) from error
+            raise DataError(f"{path}: cannot be parsed ({' '.join(str(error).split())}); correct or restore the file") from error
 
     def value(self, key: str) -> Any:
         value = self._contents
@@ -178,27 +159,23 @@ class _SettingsFile:
         return value
 
     def word(self, key: str) -> str | None:
-        value = self.value(key)
-        self._require(value is None or isinstance(value, str), key, "word")
-        return value
+        return self._checked(key, "word", lambda value: isinstance(value, str))
 
     def number(self, key: str) -> float | None:
-        value = self.value(key)
-        self._require(value is None or _is_sane(value), key, "number of at least 0")
-        return value
+        return self._checked(key, "number of at least 0", _is_sane)
 
     def count(self, key: str) -> int | None:
-        value = self.value(key)
-        self._require(value is None or (isinstance(value, int) and _is_sane(value)), key, "whole number of at least 0")
-        return value
+        return self._checked(key, "whole number of at least 0", lambda value: isinstance(value, int) and _is_sane(value))
 
-    def _require(self, condition: bool, key: str, expected: str) -> None:
-        if not condition:
-            raise DataError(f"{self._path}: {key}: expected a {expected}, got {str(self.value(key))[:20]!r}")
+    def _checked(self, key: str, expected: str, is_valid: Callable[[Any], bool]) -> Any:
+        value = self.value(key)
+        if value is not None and not is_valid(value):
+            raise DataError(f"{self._path}: {key}: expected a {expected}, got {str(value)[:20]!r}")
+        return value
 
 
 def _is_sane(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value < _LARGEST_SETTING
+    return isinstance(value, int | float) and 0 <= value < 1e9
 
 
 def _describe_scale(config: _SettingsFile) -> str:

@@ -12,7 +12,7 @@ from posekit.errors import ConfigError, choose, require
 from posekit.scoring.repeats import Evaluation, Repeats
 from posekit.tasks import task_of_config
 from posekit.training.build import with_settled_precision
-from posekit.training.command import Training
+from posekit.training.command import Training, has_checkpoint
 from posekit.training.config_files import ConfigParser, changed_settings
 from posekit.training.log import read_metrics
 
@@ -135,7 +135,7 @@ class Run:
     @property
     def started(self) -> bool:
         """Whether the run has a checkpoint to resume from."""
-        return (self.folder / "last").exists() or (self.folder / "last.old").exists()
+        return has_checkpoint(self.folder)
 
     @property
     def done(self) -> bool:
