@@ -21,9 +21,16 @@ from posekit.models import StackedHourglass, WeightsInfo, encoder, save_weights,
 from posekit.models.weights import Note
 from posekit.people import People, concatenate
 from posekit.skeletons import Skeleton
-from posekit.training.config import LOSSES_WITH_GAMMA, ModelConfig, OptimizerConfig, RunConfig, SourceConfig, TrainConfig
+from posekit.training.config import (
+    LOSSES_WITH_GAMMA,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    SourceConfig,
+    TrainConfig,
+    learning_rate,
+)
 from posekit.training.engine import Engine
-from posekit.training.schedule import learning_rate
 from posekit.training.task import Task, count_samples
 
 # Mean and standard deviation of the RGB channels of ImageNet.
@@ -138,7 +145,6 @@ def assemble_engine(
     resume: bool,
 ) -> Engine:
     """Build the engine that trains a model on a task; every weights file that the engine writes contains `info`."""
-    optimizer = config.optimizer
 
     def save(model: nn.Module, path: Path, notes: dict) -> None:
         save_weights(path, model, info.with_notes(**notes))
@@ -146,17 +152,10 @@ def assemble_engine(
     return Engine(
         task,
         model,
-        build_optimizer(optimizer, model),
+        build_optimizer(config.optimizer, model),
         config.train,
         accelerator=accelerator,
-        learning_rate=partial(
-            learning_rate,
-            schedule=optimizer.schedule,
-            lr=optimizer.lr,
-            epochs=config.train.epochs,
-            milestones=optimizer.milestones,
-            warmup_epochs=optimizer.warmup_epochs,
-        ),
+        learning_rate=partial(learning_rate, config.optimizer, config.train.epochs),
         folder=out,
         save_weights=save,
         resume=resume,

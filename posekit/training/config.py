@@ -1,14 +1,54 @@
-"""Configuration sections shared by the tasks: data sources, hourglass, optimizer and run."""
+"""Configuration sections shared by the tasks (data sources, hourglass, optimizer and run), and learning rate schedules."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from posekit.choices import DATASETS, ENCODER_SIZES, PRECISIONS
 from posekit.errors import choose, require
-from posekit.training.schedule import SCHEDULES
 
 LOSSES_WITH_GAMMA = ("anchor", "focal")
 """Losses with a focusing exponent, of heatmaps and of classes."""
+
+# Parameters of the schedule onecycle.
+_RISE = 0.3  # fraction of a onecycle run in which the learning rate rises
+_START = 1 / 25  # initial learning rate of a onecycle run, as a fraction of the highest
+
+
+def _constant(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
+    return 1.0
+
+
+def _paper(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
+    # Ryou et al., "Anchor Loss", ICCV 2019, section 4.2.
+    drops = max(0, math.floor((epoch - 100) / 20) + 1)
+    return 0.5 ** math.ceil(drops / 2) * 0.2 ** (drops // 2)
+
+
+def _steps(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
+    # Section 4.1 of the paper.
+    return 0.1 ** sum(epoch >= milestone for milestone in milestones)
+
+
+def _cosine(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
+    return (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def _onecycle(epoch: float, epochs: int, milestones: Sequence[int]) -> float:
+    done = epoch / epochs
+    if done < _RISE:
+        return _START + (1 - _START) * (1 - math.cos(math.pi * done / _RISE)) / 2
+    return (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
+
+
+_SCHEDULES: dict[str, Callable[[float, int, Sequence[int]], float]] = {
+    "constant": _constant,
+    "paper": _paper,
+    "steps": _steps,
+    "cosine": _cosine,
+    "onecycle": _onecycle,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +89,7 @@ class OptimizerConfig:
 
     def __post_init__(self):
         choose("optimizer.name", self.name, ("rmsprop", "adam", "adamw", "sgd"))
-        choose("optimizer.schedule", self.schedule, tuple(SCHEDULES))
+        choose("optimizer.schedule", self.schedule, tuple(_SCHEDULES))
         require(self.lr > 0, "optimizer.lr", self.lr, "a number above 0")
         require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 or more and below 1")
@@ -58,6 +98,12 @@ class OptimizerConfig:
         require(steps == bool(self.milestones), "optimizer.milestones", self.milestones, "epochs if schedule is steps, else []")
         require(all(epoch >= 1 for epoch in self.milestones), "optimizer.milestones", self.milestones, "epochs of 1 or more")
         require(self.warmup_epochs >= 0, "optimizer.warmup_epochs", self.warmup_epochs, "0 or more")
+
+
+def learning_rate(config: OptimizerConfig, epochs: int, epoch: float) -> float:
+    """Return the learning rate after `epoch` completed epochs, with a fraction, in a training of `epochs` epochs."""
+    warmup = min(1.0, epoch / config.warmup_epochs) if config.warmup_epochs else 1.0
+    return config.lr * warmup * _SCHEDULES[config.schedule](min(epoch, epochs), epochs, config.milestones)
 
 
 @dataclass(frozen=True)

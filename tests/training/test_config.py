@@ -1,4 +1,4 @@
-"""Configuration files: their keys, overrides and errors."""
+"""Configuration files: their keys, overrides and errors; and learning rates at known points."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from posekit.errors import ConfigError
 from posekit.lab.compare.plan import read_plan
 from posekit.tasks import require_task, task_of_config
 from posekit.tasks.pose.config import PoseConfig
+from posekit.training.config import OptimizerConfig, learning_rate
 from posekit.training.config_files import ConfigParser, write_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -43,11 +44,11 @@ def test_yaml_then_command_line_then_defaults(tmp_path):
         (["--train.epochs", "five"], r"train\.epochs.*int.*five"),
         (["--train.epochs", "0"], r"train\.epochs.*got 0"),
         (["--model.input_size", "100"], r"model\.input_size.*64.*100"),
-        (["--model.encoder", "resnet"], "model.encoder.*efficientnet-lite0, efficientnet-lite0-short.*resnet"),
+        (["--model.encoder", "resnet"], "model.encoder.*efficientnet-lite0, .*resnet"),
         (["--model.encoder", "efficientnet-lite0", "--model.depth", "2"], r"model\.depth.*3.*got 2"),
-        (["--loss.name", "anchors"], r"loss\.name.*anchor, bce, focal, mse.*anchors"),
+        (["--loss.name", "anchors"], r"loss\.name.*anchor, .*anchors"),
         (["--loss.name", "mse", "--loss.warmup_epochs", "2"], r"loss\.warmup_epochs.*mse"),
-        (["--optimizer.schedule", "step"], r"optimizer\.schedule.*constant, paper, steps, cosine, onecycle"),
+        (["--optimizer.schedule", "step"], r"optimizer\.schedule.*steps, .*'step'"),
         (["--augment.scale", "1.0"], r"augment\.scale.*1\.0"),
         (["--train.ema", "1"], r"train\.ema.*got 1"),
         (["--train.keep_epochs=[1,0]"], r"train\.keep_epochs.*\[1, 0\]"),
@@ -66,7 +67,7 @@ def test_wrong_overrides(tmp_path, overrides, message):
     [
         (SMALL.replace("input_size", "input_sise"), "input_sise.*did you mean input_size"),
         (SMALL.replace("split", "splt"), "splt.*did you mean split"),
-        (SMALL.replace("data: lsp, path: lspet", "data: flic, path: lspet"), "mpii, lsp, coco.*flic"),
+        (SMALL.replace("data: lsp, path: lspet", "data: lspet, path: lspet"), "mpii, lsp, .*lspet"),
         ("model: {stacks: 2}", r"data\.train"),
         ("model: [", "c.yaml"),
         ("just words", "c.yaml"),
@@ -122,3 +123,40 @@ def test_shipped_configurations_are_valid(path):
     require_installed(path)
     config_class = task_of_config(path).load("config").CONFIG_CLASS
     assert ConfigParser(config_class).read(path).train.epochs > 0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "factor"),
+    # Section 4.2 of the paper: 100 epochs, then times 0.5 and times 0.2 in turn every 20.
+    [(0, 1), (99.9, 1), (100, 0.5), (119.9, 0.5), (120, 0.1), (140, 0.05), (160, 0.01), (180, 0.005)],
+)
+def test_schedule_paper(epoch, factor):
+    assert learning_rate(OptimizerConfig(schedule="paper", lr=1e-3), 200, epoch) == pytest.approx(1e-3 * factor)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch", "factor"),
+    [
+        ("constant", 7, 1.0), ("cosine", 0, 1.0), ("cosine", 5, 0.5), ("cosine", 10, 0.0),
+        ("onecycle", 0, 0.04), ("onecycle", 3, 1.0), ("onecycle", 6.5, 0.5), ("onecycle", 10, 0.0),
+    ],
+)  # fmt: skip
+def test_other_schedules(schedule, epoch, factor):
+    assert learning_rate(OptimizerConfig(schedule=schedule, lr=2.0), 10, epoch) == pytest.approx(2 * factor, abs=1e-12)
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(0, 1), (159.9, 1), (160, 0.1), (179.9, 0.1), (180, 0.01), (200, 0.01)])
+def test_schedule_steps(epoch, factor):
+    """Section 4.1 of the paper: dropped by a factor of 0.1 at 160 and 180 epochs."""
+    rate = learning_rate(OptimizerConfig(schedule="steps", lr=0.1, milestones=[160, 180]), 200, epoch)
+    assert rate == pytest.approx(0.1 * factor)
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(0, 0), (1, 0.2), (4.5, 0.9), (5, 1), (29, 1), (30, 0.1)])
+def test_the_rate_rises_over_the_warm_up(epoch, factor):
+    rate = learning_rate(OptimizerConfig(schedule="steps", lr=2.0, milestones=[30, 60], warmup_epochs=5), 90, epoch)
+    assert rate == pytest.approx(2 * factor)
+
+
+def test_the_rate_stays_after_the_last_epoch():
+    assert learning_rate(OptimizerConfig(schedule="cosine", lr=1.0), 10, 12) == pytest.approx(0)

@@ -18,10 +18,6 @@ IGNORED = -100
 
 # Side of the centre crop in evaluation, as a fraction of the image's shorter side: the usual 224 of 256 pixels.
 _CENTRE_CROP = 7 / 8
-# Ranges of the random crops in training: fraction of the image's area, and aspect ratio (Szegedy et al., CVPR 2015).
-_AREA = (0.08, 1.0)
-_RATIO = (3 / 4, 4 / 3)
-_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -35,9 +31,8 @@ class ImageBatch(TensorBatch):
     labels : (B,) int64
         Classes; `IGNORED` for images that could not be read.
     shifts : (B, 2) int64
-        Argument of `shift_and_mirror`.
     mirrored : (B,) bool
-        Argument of `shift_and_mirror`.
+        Arguments of `shift_and_mirror`.
     index : (B,) int64
         Indices of the images in the data set.
     failures : tuple of Failure
@@ -88,16 +83,13 @@ class ImageDataset(Dataset):
         pixels = self._read_crops(images, keys, failures) if isinstance(images, ImageFiles) else images[index]
         labels = torch.from_numpy(self.images.labels[index])
         labels[np.isin(index, [failure.index for failure in failures])] = IGNORED
-        shifts, mirrored = self._draw(keys)
+        shifts = torch.zeros(len(keys), 2, dtype=torch.int64)
+        mirrored = torch.zeros(len(keys), dtype=torch.bool)
+        if self.augmented and keys:
+            state = np.random.SeedSequence([self.seed, *keys[0]]).generate_state(1, np.uint64)[0]
+            generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+            shifts, mirrored = draw_shifts(len(keys), generator, self.pad)
         return ImageBatch(torch.from_numpy(pixels), labels, shifts, mirrored, torch.from_numpy(index), tuple(failures))
-
-    def _draw(self, keys: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        count = len(keys)
-        if not (self.augmented and count):
-            return torch.zeros(count, 2, dtype=torch.int64), torch.zeros(count, dtype=torch.bool)
-        state = np.random.SeedSequence([self.seed, *keys[0]]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-        return draw_shifts(count, generator, self.pad)
 
     def _read_crops(self, files: ImageFiles, keys: Sequence[tuple[int, int]], failures: list[Failure]) -> np.ndarray:
         """Read and crop image files; append unreadable images to `failures`."""
@@ -124,22 +116,12 @@ class ImageDataset(Dataset):
 def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, int, int, int]:
     """Choose a random crop of an image: 8 to 100 % of the image area, with an aspect ratio of 3:4 to 4:3.
 
-    Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6.
-
-    Parameters
-    ----------
-    rng : np.random.Generator
-    width, height : int
-        Size of the image in pixels.
-
-    Returns
-    -------
-    x, y, width, height : int
-        Top left corner and size of the crop. If ten random crops do not fit into the image: the largest centred square.
+    Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6. Returns the top left corner x, y, the width
+    and the height in pixels. If ten random crops do not fit into the image, the result is the largest centred square.
     """
-    for _ in range(_TRIES):
-        area = width * height * rng.uniform(*_AREA)
-        ratio = np.exp(rng.uniform(*np.log(_RATIO)))
+    for _ in range(10):
+        area = width * height * rng.uniform(0.08, 1.0)
+        ratio = np.exp(rng.uniform(*np.log((3 / 4, 4 / 3))))
         w = round(np.sqrt(area * ratio))
         h = round(np.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -150,28 +132,18 @@ def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, i
     return (width - side) // 2, (height - side) // 2, side, side
 
 
-def draw_shifts(count: int, generator: torch.Generator, pad: int = 4) -> tuple[Tensor, Tensor]:
-    """Choose random shifts and mirroring for a batch; the same generator state gives the same values.
-
-    Parameters
-    ----------
-    count : int
-        Number of images B.
-    generator : torch.Generator
-        Random generator; the results are on the device of the generator.
-    pad : int
-        Largest shift in pixels.
+def draw_shifts(count: int, generator: torch.Generator, pad: int) -> tuple[Tensor, Tensor]:
+    """Choose random arguments of `shift_and_mirror`; the same generator state gives the same values.
 
     Returns
     -------
-    shifts : (B, 2) int64
-        Shifts x, y in pixels for `shift_and_mirror`, uniform from ``-pad`` to ``pad``.
-    mirrored : (B,) bool
+    shifts : (count, 2) int64
+        Shifts x, y in pixels, uniform from ``-pad`` to ``pad``.
+    mirrored : (count,) bool
         True with probability one half.
     """
-    device = generator.device
-    shifts = torch.randint(-pad, pad + 1, (count, 2), generator=generator, device=device)
-    mirrored = torch.randint(2, (count,), generator=generator, device=device, dtype=torch.bool)
+    shifts = torch.randint(-pad, pad + 1, (count, 2), generator=generator)
+    mirrored = torch.randint(2, (count,), generator=generator, dtype=torch.bool)
     return shifts, mirrored
 
 

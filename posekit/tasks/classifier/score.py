@@ -70,6 +70,10 @@ class ClassScores:
     def to_dict(self, *, weights: str | None = None, choices: Mapping | None = None, sections: Mapping | None = None) -> dict:
         """Return the contents of ``metrics.json``, errors in percent; parameters as for `posekit.scoring.score.Scores.to_dict`."""
         images = self.images
+        class_errors = {}  # NaN for a class without images
+        for index, name in enumerate(images.classes):
+            wrong = self.wrong[ERROR][images.labels == index]
+            class_errors[name] = 100 * float(wrong.mean()) if len(wrong) else float("nan")
         protocol = {
             "top_k": "the true class is among the k classes with the highest scores",
             "interval95": "95 % confidence interval of error; bootstrap over images, 1000 resamples, seed 0",
@@ -83,29 +87,14 @@ class ClassScores:
             "n_not_read": int((self.predicted < 0).sum()),
             **self.figures,
             "interval95": self.intervals95[ERROR],
-            "error_of_classes": self._class_errors(),
+            "error_of_classes": class_errors,
             **(sections or {}),
         }
         return metrics_contents(results, weights)
 
-    def _class_errors(self) -> dict[str, float]:
-        """Return the top-1 error of every class in percent; NaN for a class without images."""
-        errors = {}
-        for index, name in enumerate(self.images.classes):
-            wrong = self.wrong[ERROR][self.images.labels == index]
-            errors[name] = 100 * float(wrong.mean()) if len(wrong) else float("nan")
-        return errors
-
 
 def score_classes(images: LabelledImages, logits: np.ndarray) -> ClassScores:
-    """Compute the errors of a classifier from its logits.
-
-    Parameters
-    ----------
-    images : LabelledImages
-    logits : (N, C) float
-        NaN for images that could not be read, which count as errors.
-    """
+    """Compute the errors of a classifier from (N, C) logits; NaN for images that could not be read, which count as errors."""
     readable = np.isfinite(logits).all(1)
     best = np.where(readable[:, None], logits, 0).argmax(1)
     predicted = np.where(readable, best, -1)
@@ -125,15 +114,10 @@ class ClassRepeats(Repeats):
         weights = np.ones(len(first.images))
         differences = {}
         for figure in first.wrong:
-            wrong = _stack_wrong(self, figure, seeds)
-            other_wrong = _stack_wrong(other, figure, seeds)
+            wrong = np.stack([self.scores[seed].wrong[figure] for seed in seeds], axis=1)
+            other_wrong = np.stack([other.scores[seed].wrong[figure] for seed in seeds], axis=1)
             differences[ERROR_TITLES[figure]] = repeated_difference(wrong, other_wrong, weights)
         return differences
-
-
-def _stack_wrong(repeats: Repeats, figure: str, seeds: Sequence[int]) -> np.ndarray:
-    """Return an (N, S) bool array for N images and S seeds, True where the prediction is wrong."""
-    return np.stack([repeats.scores[seed].wrong[figure] for seed in seeds], axis=1)
 
 
 def write_classes(path: Path, scores: ClassScores) -> None:
@@ -171,21 +155,10 @@ def read_classes(path: Path, images: LabelledImages) -> ClassScores:
 
 
 def true_ranks(scores_NC: ArrayLike, labels_N: ArrayLike) -> np.ndarray:
-    """Count the classes that a classifier scores above the true class.
+    """Count the classes that a classifier scores above the true class, from 0 to C - 1; C if all scores are NaN.
 
-    The top-k error is the share of images whose rank is k or more.
-
-    Parameters
-    ----------
-    scores_NC : (N, C) float
-        Logits or probabilities. NaN ranks last; of equal scores, the lower class index ranks first, as in `numpy.argmax`.
-    labels_N : (N,) int
-        True classes.
-
-    Returns
-    -------
-    (N,) int64
-        From 0 (the true class has the highest score) to C - 1; C if all scores are NaN.
+    The top-k error is the share of images whose rank is k or more. NaN ranks last; of equal scores, the lower class index ranks
+    first, as in `numpy.argmax`.
     """
     scores = np.asarray(scores_NC)
     labels = np.asarray(labels_N)

@@ -84,7 +84,9 @@ class SceneDataset(Dataset):
             scene = _Scene(self, np.random.default_rng([self.seed, epoch, index]), index)
             images[row] = scene.image[..., ::-1]
             for place, joints in enumerate(scene.joints):
-                people[row, place] = _centre_and_side(joints, self.size)
+                inside = joints.clip(0, self.size - 1)
+                people[row, place, :2] = (inside.min(0) + inside.max(0)) / 2
+                people[row, place, 2] = np.ptp(inside, axis=0).max()
             if scene.failure:
                 failures.append(scene.failure)
         indices = torch.tensor([index for _, index in keys], dtype=torch.int64)
@@ -94,15 +96,6 @@ class SceneDataset(Dataset):
 def known_people(batch: SceneBatch) -> list[np.ndarray]:
     """Return an (N, 3) array for each scene of the batch: centre x, y and longer side of each person, in pixels."""
     return [people[~np.isnan(people[:, 0])] for people in batch.people.numpy()]
-
-
-def _centre_and_side(joints: np.ndarray, size: int) -> tuple[float, float, float]:
-    """Return the centre x, y and the longer side of the joints' bounding box, clipped to the scene."""
-    inside = joints.clip(0, size - 1)
-    low = inside.min(0)
-    high = inside.max(0)
-    x, y = (low + high) / 2
-    return x, y, (high - low).max()
 
 
 class _Scene:

@@ -12,7 +12,6 @@ from posekit.metrics.bootstrap import in_percent, interval95
 from posekit.prediction.detect import BOX_MARGIN, CANDIDATES
 from posekit.tasks.person_finder.scenes import SceneDataset, known_people
 
-_IOU = 0.5
 _BATCH = 32
 # Groups by size: range of the longer side of a person's bounding box, as a fraction of the side of the scene.
 _SIZES = {"below a quarter of the scene": (0, 0.25), "a quarter to a half": (0.25, 0.5), "larger": (0.5, np.inf)}
@@ -65,31 +64,22 @@ class Proposals:
         return int(people.sum()), float(in_percent(found.sum(), people.sum())), interval95(found, people)
 
 
-def score_proposals(
-    find: Callable[[np.ndarray], Sequence[tuple[Box, float]]], scenes: SceneDataset, *, progress: bool = True
-) -> Proposals:
-    """Run a person finder on every scene.
+def score_proposals(find: Callable[[np.ndarray], Sequence[tuple[Box, float]]], scenes: SceneDataset) -> Proposals:
+    """Run a person finder, such as `posekit.tasks.person_finder.finder.CentreFinder`, on every scene of epoch 0.
 
-    Parameters
-    ----------
-    find : callable
-        Person finder, for example `posekit.tasks.person_finder.finder.CentreFinder`. Only the boxes with the highest scores are
-        used, as many as `PoseDetector` examines.
-    scenes : SceneDataset
-        Scenes to use, those of epoch 0.
-    progress : bool
-        Whether to show a progress bar.
+    Only the boxes with the highest scores are used, as many as `PoseDetector` examines.
     """
     scene: list[int] = []
     side: list[float] = []
     found: list[bool] = []
     boxes: list[int] = []
-    for number, (image, people) in enumerate(tqdm(_iterate(scenes), total=len(scenes), unit="scene", disable=not progress)):
+    for number, (image, people) in enumerate(tqdm(_iterate(scenes), total=len(scenes), unit="scene")):
         proposed = [box for box, _ in find(image)[:CANDIDATES]]
+        squares = np.array([(*box.centre, box.side / BOX_MARGIN) for box in proposed]).reshape(-1, 3)
         boxes.append(len(proposed))
         scene += [number] * len(people)
         side += (people[:, 2] / scenes.size).tolist()
-        found += _is_found(people, proposed).tolist()
+        found += np.any(square_iou(people, squares) >= 0.5, axis=1).tolist()
     return Proposals(np.array(scene, int), np.array(side), np.array(found, bool), np.array(boxes, int))
 
 
@@ -100,9 +90,3 @@ def _iterate(scenes: SceneDataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         batch = scenes.__getitems__([(0, index) for index in range(start, stop)])
         for image, people in zip(batch.images.numpy(), known_people(batch), strict=True):
             yield np.ascontiguousarray(image[..., ::-1]), people.astype(np.float64)
-
-
-def _is_found(people_N3: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """Return an (N,) bool array, True for people with an IoU of at least 0.5 with a box."""
-    squares = np.array([(*box.centre, box.side / BOX_MARGIN) for box in boxes]).reshape(-1, 3)
-    return np.any(square_iou(people_N3, squares) >= _IOU, axis=1)

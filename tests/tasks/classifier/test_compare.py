@@ -56,7 +56,7 @@ def test_the_dry_run_trains_nothing(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{name: ce, warmup_epochs: 0}", "{name: mse}", "model 'CE': loss.name.*anchor, bce, focal, ce.*mse"),
+        ("{name: ce, warmup_epochs: 0}", "{name: anchors}", "model 'CE': loss.name.*anchor, .*anchors"),
         ("{name: ce, warmup_epochs: 0}", "{ohkm: 1}", "model 'CE': .*ohkm"),
         ("loss: {name: ce, warmup_epochs: 0}", "data: {test: train}", "data.test"),
     ],

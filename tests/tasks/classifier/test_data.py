@@ -123,7 +123,7 @@ def test_crops_equal_a_loop(pad):
 
 
 def test_all_shifts_are_equally_frequent_and_half_are_mirrored():
-    shifts, mirrored = draw_shifts(81_000, torch.Generator().manual_seed(0))
+    shifts, mirrored = draw_shifts(81_000, torch.Generator().manual_seed(0), 4)
     counts = torch.zeros(9, 9).index_put_(tuple((shifts + 4).T), torch.tensor(1.0), accumulate=True)
     assert counts.min() > 850  # 1000 each, standard deviation 31
     assert counts.max() < 1150
@@ -131,16 +131,16 @@ def test_all_shifts_are_equally_frequent_and_half_are_mirrored():
 
 
 def test_shifts_depend_on_the_generator_state():
-    first = draw_shifts(8, torch.Generator().manual_seed(1))
+    first = draw_shifts(8, torch.Generator().manual_seed(1), 4)
     generator = torch.Generator().manual_seed(1)
-    again = draw_shifts(8, generator)
-    other = draw_shifts(8, generator)
+    again = draw_shifts(8, generator, 4)
+    other = draw_shifts(8, generator, 4)
     assert all(map(torch.equal, first, again))
     assert not torch.equal(first[0], other[0])
 
 
 def test_an_empty_batch_stays_empty():
-    assert shift_and_mirror(torch.zeros(0, 8, 8, 3), *draw_shifts(0, torch.Generator())).shape == (0, 8, 8, 3)
+    assert shift_and_mirror(torch.zeros(0, 8, 8, 3), *draw_shifts(0, torch.Generator(), 4)).shape == (0, 8, 8, 3)
 
 
 def test_the_input_is_not_changed():

@@ -79,8 +79,8 @@ def test_it_learns_to_find_people(folder, tmp_path):
     [
         (["--model.stacks", "2"], "model.stacks.*1, got 2"),
         (["--sizes.least", "90"], "sizes.least.*sizes.most, got 90"),
-        (["--loss.name", "mse"], "loss.name.*anchor, bce, focal, got.*mse"),
-        (["--data.backgrounds.images", "mp3"], "data.backgrounds.images.*cifar10, cifar100, folder, got.*mp3"),
+        (["--loss.name", "anchors"], "loss.name.*anchor, .*anchors"),
+        (["--data.backgrounds.images", "mp3"], "data.backgrounds.images.*cifar10, .*mp3"),
     ],
 )
 def test_wrong_options_are_reported_in_one_line(folder, tmp_path, capsys, options, message):

@@ -36,7 +36,7 @@ def finder(scenes, *, factor=1.0, junk=0):
 
 
 def test_everybody_who_is_proposed_is_found(scenes):
-    proposals = score_proposals(finder(scenes), scenes, progress=False)
+    proposals = score_proposals(finder(scenes), scenes)
     people = annotated(scenes)
     count = sum(map(len, people))
     assert proposals.found_N.all() and len(proposals.found_N) == count
@@ -47,16 +47,16 @@ def test_everybody_who_is_proposed_is_found(scenes):
 
 @pytest.mark.parametrize(("factor", "share"), [(0.72, 100), (0.7, 0), (1.4, 100)])
 def test_boxes_need_an_iou_of_one_half(scenes, factor, share):
-    assert score_proposals(finder(scenes, factor=factor), scenes, progress=False).recall()["everybody"][1] == share
+    assert score_proposals(finder(scenes, factor=factor), scenes).recall()["everybody"][1] == share
 
 
 def test_only_the_first_hundred_boxes_count(scenes):
-    assert score_proposals(finder(scenes, junk=99), scenes, progress=False).found_N.any()
-    assert not score_proposals(finder(scenes, junk=100), scenes, progress=False).found_N.any()
+    assert score_proposals(finder(scenes, junk=99), scenes).found_N.any()
+    assert not score_proposals(finder(scenes, junk=100), scenes).found_N.any()
 
 
 def test_without_boxes_nobody_is_found(scenes):
-    proposals = score_proposals(lambda image: [], scenes, progress=False)
+    proposals = score_proposals(lambda image: [], scenes)
     assert not proposals.found_N.any() and not proposals.boxes_S.any()
 
 
