@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from posekit.prediction.predictor import Predictor, load
     from posekit.prediction.test_time import TestTimeAugmentation
 
-# Must be set before torch loads OpenMP. Threads that spin for long while they wait can make posekit 20 times slower on a busy
-# machine; a short spin makes posekit 10 % slower on an idle machine. `tools/benchmark.py --only busy` measures both cases.
+# GOMP_SPINCOUNT must be set before torch loads OpenMP. Waiting threads that spin for a long time can make posekit 20 times slower
+# on a busy machine; a short spin makes posekit 10 % slower on an idle machine. `tools/benchmark.py --only busy` measures both.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -24,7 +24,7 @@ except PackageNotFoundError:  # running from a checkout without an installed pac
 
 __all__ = ["Box", "OnnxDetector", "Pose", "PoseDetector", "Predictor", "TestTimeAugmentation", "__version__", "load"]
 
-# Module of each public name. Modules are imported on first use, so that `import posekit.losses` needs nothing but torch.
+# Module of each public name. Modules are imported on first use, so that `import posekit.losses` requires only torch.
 _LAZY = {
     "Box": "posekit.geometry",
     "OnnxDetector": "posekit.prediction.detect",

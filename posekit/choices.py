@@ -7,11 +7,11 @@ BACKENDS = ("auto", "torch", "compiled", "onnx")
 """Inference backends; see `posekit.prediction.backends.open_backend`."""
 
 PRECISIONS = ("no", "bf16", "fp16")
-"""Mixed-precision modes (number formats of matrix products and convolutions); "no" is float32."""
+"""Mixed-precision modes: data type of matrix products and convolutions; "no" means float32."""
 
 ENCODER_SIZES = {"efficientnet-lite0": 4, "efficientnet-lite0-short": 3}
-"""Encoder name to the number of resolutions of its feature maps. ``efficientnet-lite0-short`` ends at 1/16 of the input resolution
-and has 0.7 M parameters instead of 3.4 M."""
+"""Number of feature map resolutions of each encoder, by encoder name. ``efficientnet-lite0-short`` stops at 1/16 of the input
+resolution and has 0.7 M parameters; ``efficientnet-lite0`` has 3.4 M parameters."""
 
 IMAGE_DATASETS = ("mpii", "lsp", "coco")
 """Types of data sets that consist of image files; see `posekit.data.open_people`."""

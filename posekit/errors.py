@@ -1,11 +1,11 @@
-"""Errors that a user can cause, and checks that raise errors. Commands print an error as one line, without a traceback."""
+"""Errors that a user can cause, and checks of arguments. Commands print an error as one line, without a traceback."""
 
 from functools import cache
 from typing import Any
 
 
 class PosekitError(Exception):
-    """Base class of all errors that a user can cause; the message names the problem, the place and a remedy."""
+    """Base class of all errors that a user can cause; the message states what is wrong, where, and how to correct it."""
 
     exit_status = 1
     label = "error"
@@ -34,7 +34,7 @@ class WeightsError(PosekitError):
 
 
 class PredictionsError(PosekitError):
-    """A prediction file does not match the annotated people that it is scored against."""
+    """A prediction file cannot be read or does not match the annotated people."""
 
 
 class OutputError(PosekitError):
@@ -63,7 +63,7 @@ def require_array(name: str, array: Any, shape: tuple, dtype: str = "") -> None:
     shape : tuple of int or str
         Expected shape. A letter stands for any size; the same letter always stands for the same size.
     dtype : str
-        Expected dtype name or its first letters, such as "float32" or "float"; by default, any dtype.
+        Expected dtype name or a prefix of the name, e.g. "float32" or "float"; by default, any dtype.
     """
     actual = tuple(array.shape)
     expected = tuple(shape)

@@ -1,4 +1,4 @@
-"""Write files atomically, and check early that a folder can be written to."""
+"""Write files atomically, and check before long work starts that a folder is writable."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from posekit.errors import OutputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; it replaces `path` when the `with` block succeeds.
+    """Yield a temporary path to write to; the temporary file replaces `path` when the `with` block succeeds.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def writable_folder(folder: str | Path) -> Path:
-    """Create an output folder and check, before long work starts, that files can be written into it.
+    """Create an output folder and check that the folder is writable.
 
     Raises
     ------

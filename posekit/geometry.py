@@ -1,7 +1,7 @@
 """The bounding box of a person, and the crop of an image around the box.
 
-Coordinates everywhere in posekit: (x, y) in pixels, 0-based, x to the right, y down. Integers are pixel centres: an image W pixels
-wide spans -0.5 … W - 0.5, and mirroring the image maps x to W - 1 - x.
+All coordinates in posekit are (x, y) in pixels, 0-based, with x to the right and y down. Integer coordinates are pixel centres, so
+an image W pixels wide spans x from -0.5 to W - 0.5, and mirroring the image maps x to W - 1 - x.
 """
 
 import math
@@ -46,8 +46,8 @@ class Box:
     def from_xywh(cls, x: float, y: float, width: float, height: float, margin: float = 1.25) -> "Box":
         """Return the square box around a rectangle; the side of the box is the longer side of the rectangle times `margin`.
 
-        (`x`, `y`) is the top left corner. As in COCO's ``bbox``, coordinates start at the outer edge of the first pixel: the whole
-        image is ``(0, 0, W, H)``.
+        (`x`, `y`) is the top left corner. As in COCO's ``bbox``, coordinates start at the outer edge of the first pixel, so the
+        whole image is ``(0, 0, W, H)``.
         """
         if not (width > 0 and height > 0):
             raise BoxError(f"box {x:g},{y:g},{width:g},{height:g} has no area: width and height must be above 0")
@@ -61,7 +61,7 @@ class Box:
 
     @classmethod
     def around(cls, points: np.ndarray, margin: float = 1.25) -> "Box":
-        """Return the square box around `points` (N, 2).
+        """Return the square box around points, (N, 2).
 
         The side of the box is the longer side of the points' tight bounding box times `margin`, at least 1 px.
         """
@@ -97,7 +97,7 @@ class Crop:
     Parameters
     ----------
     box : Box
-        The part of the image that the crop shows, before rotation, in image pixels.
+        Part of the image that the crop shows if `rotation` is 0, in image pixels.
     size : int
         Side of the crop in crop pixels.
     rotation : float
@@ -113,7 +113,7 @@ class Crop:
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """(2, 3) float64, affine transform from image pixels to crop pixels, including the mirroring."""
+        """(2, 3) float64 array: affine transform from image pixels to crop pixels, including the mirroring."""
         (a, b), (c, d) = self._turn(self.size / self.box.side)
         x, y = self.box.centre
         middle = (self.size - 1) / 2
@@ -121,8 +121,8 @@ class Crop:
 
     @cached_property
     def inverse_matrix(self) -> np.ndarray:
-        """(2, 3) float64, affine transform from crop pixels to image pixels."""
-        # The inverse of a rotation, mirrored or not, is its transpose.
+        """(2, 3) float64 array: affine transform from crop pixels to image pixels."""
+        # The inverse of a rotation matrix, mirrored or not, is the transposed matrix.
         (a, c), (b, d) = self._turn(self.box.side / self.size)
         x, y = self.box.centre
         middle = (self.size - 1) / 2
@@ -144,9 +144,9 @@ class Crop:
         return points @ self.inverse_matrix[:, :2].T + self.inverse_matrix[:, 2]
 
     def joint_order(self, flip_order: np.ndarray) -> np.ndarray:
-        """Return the (K,) index array that reorders per-joint arrays for the crop: left and right swapped if the crop is mirrored.
+        """Return (K,) indices that reorder per-joint arrays for the crop: left and right are swapped if the crop is mirrored.
 
-        The same index array maps from the crop's order back to the skeleton's order.
+        The same indices convert from the crop's order back to the skeleton's order.
         """
         return flip_order if self.mirror else np.arange(len(flip_order))
 
@@ -154,7 +154,7 @@ class Crop:
         """Cut the crop out of an image, with a single bilinear ``cv2.warpAffine``.
 
         The image is (H, W) or (H, W, C) uint8 or float32; the crop is (size, size) or (size, size, C), with the dtype of the image,
-        and 0 where it lies outside the image.
+        and is 0 outside the image.
         """
         if image.dtype == np.uint8 and image.shape[2:] == (3,):
             return self._warp_colour(image, cv2.COLOR_BGRA2BGR)
@@ -171,17 +171,17 @@ class Crop:
             return np.zeros((self.size, self.size, 3), np.uint8)
         into_window = self.inverse_matrix.copy()
         into_window[:, 2] -= columns.start, rows.start
-        # OpenCV warps four channels in half the time of three.
+        # OpenCV warps four channels twice as fast as three.
         warped = self._warp(cv2.cvtColor(window, cv2.COLOR_BGR2BGRA), into_window)
         return cv2.cvtColor(warped, order)
 
     def _warp(self, image: np.ndarray, inverse_matrix: np.ndarray) -> np.ndarray:
-        # cv2.warpAffine needs the inverse transform: passing it saves OpenCV inverting the matrix.
+        # Pass the inverse transform, so that OpenCV need not invert the matrix.
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(image, inverse_matrix, (self.size, self.size), flags=flags)
 
     def _window(self, width: int, height: int) -> tuple[slice, slice]:
-        """Return the columns and rows of an image of `width` × `height` pixels that the crop needs."""
+        """Return the columns and rows that the crop needs from an image of `width` × `height` pixels."""
         (a, b, x), (c, d, y) = self.inverse_matrix.tolist()
         middle = (self.size - 1) / 2
         columns = _span(x + (a + b) * middle, (abs(a) + abs(b)) * middle, width)
@@ -190,6 +190,6 @@ class Crop:
 
 
 def _span(middle: float, half: float, length: int) -> slice:
-    """Return the pixels from `middle` - `half` to `middle` + `half`, plus one on either side for interpolation."""
+    """Return the pixels from `middle` - `half` to `middle` + `half`, plus one pixel on either side for interpolation."""
     first = max(math.floor(middle - half) - 1, 0)
     return slice(first, max(min(math.ceil(middle + half) + 2, length), first))

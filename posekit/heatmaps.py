@@ -1,7 +1,7 @@
 """Encode joints as heatmaps and decode joints from heatmaps, for whole batches, on any device.
 
-Joints are in crop pixels; a heatmap is `stride` times smaller than its crop. Integer coordinates are pixel centres in crops and
-in heatmaps, so ``heatmap = (crop + 0.5) / stride - 0.5``, and mirroring a crop mirrors its heatmaps exactly.
+Joint coordinates are crop pixels; a heatmap is `stride` times smaller than the crop. Integer coordinates are pixel centres in
+crops and in heatmaps, so ``heatmap = (crop + 0.5) / stride - 0.5``, and mirroring a crop mirrors its heatmaps exactly.
 """
 
 import math
@@ -38,8 +38,8 @@ def encode(
 
     Returns
     -------
-    (B, K, size, size) float32, on the device of `joints_BK2`. If a joint lies outside the crop, its heatmap shows only the part
-    of the Gaussian inside the crop, or is all zeros.
+    (B, K, size, size) float32, on the device of `joints_BK2`. If a joint lies outside the crop, the heatmap contains only
+    the part of the Gaussian inside the crop, or is all zeros.
     """
     centres = (joints_BK2.float() + 0.5) / stride - 0.5
     if not subpixel:
@@ -60,7 +60,7 @@ def decode(maps_BKHW: Tensor, *, method: str = "quarter", stride: int = STRIDE) 
     Parameters
     ----------
     maps_BKHW : (B, K, H, W) float
-        Activated heatmaps (probabilities for a sigmoid head).
+        Heatmaps after the activation function (probabilities if the function is a sigmoid).
     method : {"argmax", "quarter", "dark"}
         "argmax": the highest pixel. "quarter": the highest pixel, shifted by a quarter of a pixel toward the larger neighbour on
         each axis (hourglass paper). "dark": the highest pixel, shifted by a Newton step on the logarithm of the smoothed heatmap
@@ -135,7 +135,7 @@ def _argmax(flat: Tensor) -> Tensor:
 
 
 def _crop_points(maps: Tensor, places: Tensor, method: str, stride: int) -> Tensor:
-    """Return the crop coordinates (B, K, ..., 2) of the indices `places` (B, K, ...) into the flattened heatmaps."""
+    """Convert indices into the flattened heatmaps, `places` (B, K, ...), to crop coordinates (B, K, ..., 2)."""
     rows = places // maps.shape[-1]
     columns = torch.sub(places, rows, alpha=maps.shape[-1])
     peaks = torch.stack([columns, rows], -1)

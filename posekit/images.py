@@ -1,6 +1,6 @@
-"""Import OpenCV for all of posekit, read and write images, and read image sizes.
+"""Read and write images, read image sizes, and import OpenCV for all of posekit.
 
-Images are rotated according to their EXIF orientation. Each kind of bad file has a specific error.
+Images are rotated according to their EXIF orientation. Error messages distinguish missing, empty, truncated and damaged files.
 """
 
 import io
@@ -26,7 +26,7 @@ except ImportError as error:
         "pip uninstall opencv-python; pip install opencv-python-headless"
     ) from error
 
-# DataLoader workers already run in parallel, and OpenCV's thread pool does not survive a fork: a worker that used it would hang.
+# DataLoader workers already run in parallel, and OpenCV's thread pool makes forked workers hang.
 cv2.setNumThreads(1)
 
 if TYPE_CHECKING:
@@ -41,20 +41,20 @@ _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-# A JPEG can be decoded at 1/2, 1/4 or 1/8 of its resolution. At least 1.5 times the needed resolution is kept: with less, crops
-# were blurred and PCK fell by 0.3.
+# A JPEG can be decoded at 1/2, 1/4 or 1/8 of its resolution. At least 1.5 times the needed resolution is decoded; below that,
+# crops were blurred and PCK fell by 0.3.
 _SPARE = 1.5
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 
 LARGE = 100_000_000
-"""`read_reduced_image` downscales images with more pixels than this (300 MB as 8-bit colour), if fewer pixels are needed."""
+"""Number of pixels (300 MB as 8-bit colour) above which `read_reduced_image` downscales images if a lower resolution is enough."""
 MOST = 2**29
-"""`read_reduced_image` rejects images with more pixels than this."""
+"""Largest number of pixels of an image that `read_reduced_image` accepts."""
 
 
 @dataclass(frozen=True)
 class ReducedImage:
-    """An image that may have a lower resolution than its file.
+    """An image, possibly at a lower resolution than the image file.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def read_reduced_image(path: str | Path, resolution: float) -> ReducedImage:
     path : str or Path
     resolution : float
         Needed resolution relative to the full image (0.5: half the width and height). A downscaled image has at least 1.5 times
-        this resolution.
+        the needed resolution.
 
     Returns
     -------
@@ -104,13 +104,13 @@ def read_reduced_image(path: str | Path, resolution: float) -> ReducedImage:
     Raises
     ------
     ImageError
-        As in `read_image`, or, before any decoding, if the header claims more than `MOST` pixels.
+        As in `read_image`, or if the header states more than `MOST` pixels (such an image is not decoded).
     """
     data = read_data(path)
     name = str(path)
     width, height = _header_size(data)
     if width * height > MOST:
-        raise ImageError(f"{name}: claims to have {width:,} x {height:,} pixels, more than the limit of {MOST:,}; downscale it")
+        raise ImageError(f"{name}: the header states {width:,} x {height:,} pixels, more than the limit {MOST:,}; downscale it")
     if width * height > LARGE:
         image, reduction = decode_reduced(data, name, resolution)
         if reduction > 1:
@@ -150,7 +150,7 @@ def decode_image(data: np.ndarray, name: str) -> np.ndarray:
 
 
 def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.ndarray, int]:
-    """Decode an image; a JPEG without EXIF rotation at no higher a resolution than needed.
+    """Decode an image; a JPEG without EXIF rotation is decoded at a lower resolution if that is enough.
 
     Parameters
     ----------
@@ -163,10 +163,10 @@ def decode_reduced(data: np.ndarray, name: str, resolution: float) -> tuple[np.n
     Returns
     -------
     image : (H, W, 3) uint8
-        As from `decode_image`, or smaller.
+        BGR, possibly downscaled.
     reduction : {1, 2, 4, 8}
-        Downscaling factor along each axis. If above 1, the image has at least 1.5 times the needed resolution, its top left corner
-        is that of the full image, and its width and height are rounded up.
+        Downscaling factor along each axis. If above 1, `image` has at least 1.5 times the needed resolution, starts at the top
+        left corner of the full image, and has its width and height rounded up.
     """
     reduction = _choose_reduction(resolution)
     if reduction == 1 or not _is_upright_jpeg(data):
@@ -214,7 +214,7 @@ def _decode(data: np.ndarray, name: str, flag: int) -> np.ndarray:
     _require_complete(data, name)
     try:
         image = cv2.imdecode(data, flag)
-    except cv2.error as error:  # a header that claims more pixels than OpenCV allows
+    except cv2.error as error:  # the header states more pixels than OpenCV allows
         raise ImageError(f"{name}: the image is damaged, or too large for OpenCV ({error.err})") from error
     if image is None:
         raise ImageError(f"{name}: the file is damaged, or not an image that OpenCV can decode")
@@ -224,15 +224,15 @@ def _decode(data: np.ndarray, name: str, flag: int) -> np.ndarray:
 def _require_complete(data: np.ndarray, name: str) -> None:
     """Raise `ImageError` for a truncated JPEG, which OpenCV 4 decodes to a half-grey image without an error."""
     tail = data[-1024:].tobytes()
-    # The end marker must follow the last scan: the end marker of an embedded thumbnail comes before the scan of the image.
+    # A complete JPEG has an end marker after the last scan; an embedded thumbnail has its own end marker before the image's scan.
     if data[:2].tobytes() != _JPEG_START or tail.rfind(_JPEG_END) > tail.rfind(_JPEG_SCAN):
         return
-    # Some cameras append data after the image: only decoding with a strict decoder (Pillow) shows whether the JPEG is complete.
+    # Some cameras append data to the image, so only a strict decoder (Pillow) shows whether the JPEG is complete.
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about large images
+            warnings.simplefilter("ignore")  # ignore warnings about large images
             Image.open(io.BytesIO(data.tobytes())).load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name}: truncated or damaged JPEG ({error})") from error
@@ -294,7 +294,7 @@ def _read_size(path: str) -> tuple[int, int]:
 
 
 def _orientation(image: "Image") -> int | None:
-    # image.getexif() would decode a PNG and read XMP data. OpenCV ignores both XMP and broken EXIF data, so this function must too.
+    # image.getexif() would decode a PNG and read XMP data. OpenCV ignores XMP and broken EXIF data; so must posekit.
     from PIL.Image import Exif
 
     exif = Exif()

@@ -1,4 +1,4 @@
-"""CPU cores and memory settings of this process, and a description of hardware and software for reports."""
+"""CPU cores, memory settings and compilation errors of this process, and descriptions of hardware and software for reports."""
 
 import ctypes
 import importlib.metadata
@@ -29,7 +29,7 @@ def keep_freed_memory() -> bool:
 
     Returns
     -------
-    bool : True if the C library supports this (glibc).
+    bool : True if the C library accepts the settings (glibc does).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -41,7 +41,7 @@ def keep_freed_memory() -> bool:
 
 def why_not_compiled(error: RuntimeError) -> str | None:
     """Return the reason why `torch.compile` failed, as one line; None if `error` is not an error of `torch.compile`."""
-    # Compared by name, because importing the class from torch takes a second.
+    # Compare class names, because importing the class from torch takes a second.
     if not any(base.__name__ == "TorchDynamoException" for base in type(error).__mro__):
         return None
     return str(getattr(error, "inner_exception", error)).strip().splitlines()[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from posekit.errors import DataError
 
-# Raised by scipy for damaged files, besides its own MatReadError.
+# Errors that scipy raises for damaged files, in addition to scipy's MatReadError.
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, UnboundLocalError, NotImplementedError, zlib.error)
 
 
@@ -29,12 +29,12 @@ def load_variables(path: Path, *names: str) -> dict[str, np.ndarray]:
     for name in names:
         if name not in available:
             listed = ", ".join(sorted(available)) or "none"
-            raise DataError(f"{path}: the file has no variable {name}, only: {listed}; give another file")
+            raise DataError(f"{path}: variable {name} not found; variables in the file: {listed}; give another file")
     return _call_scipy("loadmat", path, variable_names=names)
 
 
 def _call_scipy(function: str, path: Path, **options: Any) -> Any:
-    import scipy.io  # imported here because it is slow, and --help must not wait for it
+    import scipy.io  # imported here, because the slow import would delay --help
 
     try:
         return getattr(scipy.io, function)(path, appendmat=False, **options)

@@ -1,9 +1,8 @@
-"""Annotated people: `People` stores a split of a data set as columns (one array per attribute), `Person` is one person of it.
+"""Annotated people: `People` stores a split of a data set as columns (one array per attribute); `Person` is a single person.
 
 Each person has a pixel reader, which reads from the image file or from a pack of crops (`posekit.data.pack`).
 
-A boolean array says which joints are labelled; no coordinate value marks a missing joint. The coordinates of an unlabelled joint
-are 0 and mean nothing.
+The boolean array `labelled` is True where a joint is labelled. The coordinates of an unlabelled joint are 0 and have no meaning.
 """
 
 import math
@@ -25,7 +24,7 @@ _COLUMNS = ("image_paths", "joints", "labelled", "visible", "centres", "sides", 
 
 
 class PixelReader(Protocol):
-    """Reads the pixels that show a person."""
+    """Source of the pixels that show a person."""
 
     def read(self, person: "Person", resolution: float) -> tuple[np.ndarray, np.ndarray | None]:
         """Read the pixels.
@@ -51,7 +50,7 @@ class PixelReader(Protocol):
         """
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if a crop whose side is `side` times that of the person's box needs pixels that are not stored."""
+        """Raise `ConfigError` if the stored pixels do not cover a crop with `side` times the side of the person's box."""
 
 
 class FileReader:
@@ -70,7 +69,7 @@ FILES = FileReader()
 
 
 def reduced_matrix(matrix: np.ndarray, reduction: int) -> np.ndarray:
-    """Adapt a (2, 3) affine transform to an image downscaled by the integer factor `reduction`, with aligned outer pixel edges."""
+    """Adapt a (2, 3) affine transform to an image downscaled by the integer `reduction`, so that the image borders stay aligned."""
     matrix = matrix / reduction
     matrix[:, 2] += (1 / reduction - 1) / 2
     return matrix
@@ -95,7 +94,7 @@ class Person:
     head_size : float
         Head size for PCKh in image pixels; NaN if the data set has none.
     reader : PixelReader
-        Reads the pixels; by default from the image file.
+        Source of the pixels; by default the image file.
     """
 
     image_path: str
@@ -127,7 +126,7 @@ class Person:
         return image, replace(self, joints=self.joints * matrix[0, 0] + matrix[:, 2], box=_map_box(self.box, matrix))
 
     def cut(self, crop: Crop) -> np.ndarray:
-        """Cut a crop, whose box is in pixels of the original image, out of the image: (size, size, 3) uint8, BGR.
+        """Cut out a crop, whose box is in pixels of the original image; returns (size, size, 3) uint8, BGR.
 
         Raises
         ------
@@ -171,11 +170,11 @@ class People:
     head_sizes : (N,) float64
         Head sizes for PCKh (0.6 times the diagonal of the head box), image pixels; NaN where unknown.
     box_source : str
-        Where the boxes come from, for the metrics file.
+        Source of the boxes, for ``metrics.json``.
     left_out : mapping of str to int
-        Reason to the number of people whom the loader left out for that reason.
+        Number of people whom the loader left out, by reason.
     areas : (N,) float64, optional
-        Segment areas for OKS, square image pixels; NaN where unknown (the default).
+        Areas of the segmentation masks for OKS, square image pixels; NaN where unknown (the default).
     image_ids : (N,) int64, optional
         Image ids in the annotation, for COCO results; -1 where unknown (the default).
     readers : tuple of PixelReader
@@ -236,7 +235,7 @@ class People:
             i = int(invalid[0])
             raise DataError(
                 f"{self.name} {self.split}: {len(invalid)} of {len(self)} people have impossible {name}; the first is person {i} "
-                f"({self.image_paths[i]}): {column[i].tolist()}; correct the annotation file or remove these people from it"
+                f"({self.image_paths[i]}): {column[i].tolist()}; correct or remove these people in the annotation file"
             )
 
     def __len__(self) -> int:
@@ -258,17 +257,17 @@ class People:
         return (self[index] for index in range(len(self)))
 
     def select(self, indices: np.ndarray, split: str | None = None) -> "People":
-        """Return the selected people: in the order of integer indices, or where a boolean mask is True."""
+        """Select people by integer indices (in that order) or by a boolean mask; `split` replaces the name of the split."""
         columns = {name: getattr(self, name)[indices] for name in (*_COLUMNS, "reader_index")}
         return replace(self, split=split or self.split, **columns)
 
     def require_margin(self, side: float) -> None:
-        """Raise `ConfigError` if crops whose side is `side` times that of the people's boxes need pixels that are not stored."""
+        """Raise `ConfigError` if the stored pixels do not cover crops with `side` times the side of the people's boxes."""
         for reader in self.readers:
             reader.require_margin(side)
 
     def without_unlabelled(self) -> "People":
-        """Return the people with at least one labelled joint; add the number of the others to `left_out`."""
+        """Return the people with at least one labelled joint, and add the number of removed people to `left_out`."""
         has_label = np.any(self.labelled, axis=1)
         if has_label.all():
             return self

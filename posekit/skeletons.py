@@ -1,8 +1,8 @@
 """Skeletons: joint names, left/right pairs, limbs, result groups, OKS sigmas, and mappings between skeletons by joint name.
 
 Sources: the MPII Human Pose release (16 joints), Leeds Sports Pose (14 joints), the COCO keypoint challenge (17 keypoints and
-their OKS sigmas). MPII and LSP define no sigmas, so the skeletons use the sigmas of the COCO keypoints with the same names. For
-joints that COCO lacks, the pelvis uses the sigma of the hips; thorax, neck and head top use the sigma of the shoulders.
+their OKS sigmas). MPII and LSP define no sigmas; their joints have the sigmas of the COCO keypoints of the same names. Of the
+joints that COCO lacks, the pelvis has the sigma of the hips, and thorax, neck and head top have the sigma of the shoulders.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import numpy as np
 from posekit.errors import DataError
 
 _SAME_JOINT = {"neck": "upper_neck"}  # two names of the same joint, in different data sets
-_DEFAULT: Any = None  # default that `Skeleton` replaces
+_DEFAULT: Any = None  # default of `Skeleton.groups`, which `Skeleton` replaces
 
 _COCO_SIGMAS = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072,
@@ -38,7 +38,7 @@ class Skeleton:
     limbs : tuple of (str, str)
         Pairs of joints to connect by a line in drawings.
     groups : mapping of str to tuple of str
-        Columns of the result tables, in order: column name to the joints in the column; by default one column per joint.
+        Joints in each column of the result tables, by column name; by default, one column per joint.
     sigmas : tuple of float or None
         OKS constants, one per joint; None if unknown.
 
@@ -94,7 +94,7 @@ class Skeleton:
 
     @cached_property
     def flip_order(self) -> np.ndarray:
-        """(K,) int64, joint indices with left and right swapped: ``joints[flip_order]`` swaps left and right."""
+        """(K,) int64 array of joint indices: ``joints[flip_order]`` swaps left and right joints."""
         order = np.arange(len(self.joints))
         for left, right in self.flip_pairs:
             order[[left, right]] = right, left
@@ -108,12 +108,12 @@ class Skeleton:
 
     @cached_property
     def group_indices(self) -> dict[str, tuple[int, ...]]:
-        """Group name to the indices of the group's joints."""
+        """Joint indices of each group, by group name."""
         return {name: tuple(self.index(joint) for joint in group) for name, group in self.groups.items()}
 
     @property
     def coco_category(self) -> dict[str, Any]:
-        """The skeleton as the COCO category "person" with id 1; COCO counts the joints of limbs from 1."""
+        """The skeleton as the COCO category "person" with id 1; the joint indices of limbs start at 1, as in COCO."""
         return {
             "id": 1,
             "name": "person",

@@ -1,1 +1,1 @@
-"""Draw images and figures: skeletons, heatmaps, penalty maps, curves."""
+"""Draw images and figures: skeletons, labels, heatmaps, penalty maps, curves and bars."""

@@ -64,7 +64,7 @@ def pck_curves(
     Parameters
     ----------
     curves : mapping of str to ((T,) float, (T,) float)
-        Thresholds in ascending order, relative to the reference size, and PCK in percent; by joint group or model.
+        By joint group or model: thresholds in ascending order, in reference sizes, and PCK in percent.
     metric : str
         Name of the metric, e.g. "PCKh" or "PCK@0.2"; "@" and the text after it are not shown.
     threshold : float
@@ -120,7 +120,7 @@ def error_histogram(errors: ArrayLike, *, threshold: float, reference: str) -> "
     distances = np.asarray(errors, np.float64)
     distances = distances[~np.isnan(distances)]
     upper_ends = threshold * (np.arange(1, bins + 1) / _BINS)
-    indices = np.searchsorted(upper_ends, distances, side="left")  # `bins`: beyond the last bin
+    indices = np.searchsorted(upper_ends, distances, side="left")  # index `bins`: error beyond the last bin
     indices[np.isinf(distances)] = bins + 1
     percent = 100 * np.bincount(indices, minlength=bins + 2) / max(len(distances), 1)
     starts = width * np.arange(bins)
@@ -269,7 +269,7 @@ def _bar_positions(cells: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _figure_height(cells: np.ndarray, panels: int = 1) -> float:
-    """Height in inches at which the number of each bar fits, for panels stacked vertically, with a legend of all models."""
+    """Return the height in inches of a figure with `panels` rows of bar panels and a legend, in which each bar's number fits."""
     models, rows = cells.shape[:2]
     bars = max(rows, 1) * max(0.17, 0.125 * models / _FILLED)
     titles = 0.35 * panels if panels > 1 else 0.0

@@ -56,7 +56,7 @@ def draw_boxes(image_bgr: np.ndarray, boxes: Sequence[tuple[Box, float]]) -> np.
 
 
 def named_sheet(images: Sequence[np.ndarray], people: Sequence[Person], skeleton: Skeleton, titles: Sequence[str]) -> np.ndarray:
-    """Draw people side by side with `draw_named`, each in a BGR image of any size, below a line that explains the colours.
+    """Draw people in a grid with `draw_named`, each in a BGR image of any size, below a line that explains the colours.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Figures of the loss of a true negative, computed with the training losses (figures 2 and A-1), as wide as a page.
 
-Cross entropy means -log(1 - q) for a background output q. Binary cross entropy (of a sigmoid) and cross entropy (of a
-softmax over two classes) have this same curve.
+"Cross entropy" is -log(1 - q) for a background output q: binary cross entropy (of a sigmoid) and cross entropy (of a
+softmax over two classes) have the same curve.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _BACKGROUND = "background probability q"
 _ANCHOR = "anchor probability q*"
-# For q* = 1 or gamma = 0 the curves coincide, so focal loss is a broad line at the back, cross entropy a dotted line in front.
+# The curves coincide for q* = 1 or gamma = 0, so focal loss is a wide line at the back, cross entropy a dotted line in front.
 _FOCAL: Mapping[str, Any] = {"color": "#a0a0a0", "linewidth": 2.6}
 _CROSS_ENTROPY: Mapping[str, Any] = {"color": INK, "linewidth": 1.4, "linestyle": (0, (1, 1.2)), "zorder": 3}
 # Colours of the anchors; further anchors repeat the colours with other dashes.
@@ -46,7 +46,7 @@ _LINE = 1 - torch.linspace(1, 0.01, 400, dtype=torch.float64) ** 2
 _CELLS = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
 # Contour lines of the loss, and the value of q* at which each line has its label.
 _LEVELS = {0.03: 0.6, 0.1: 0.5, 0.3: 0.4, 1.0: 0.3, 3.0: 0.2, 10.0: 0.1}
-# The contour lines of the ratio are where q - q* has these values; the lines are evenly spaced for any gamma.
+# Values of q - q* at the contour lines of the ratio, which are evenly spaced for any gamma.
 _GAPS = torch.linspace(-0.75, 0.75, 7, dtype=torch.float64)
 _LIGHTNESS = (0.3, 0.6, 0.1)  # weights of red, green and blue
 # Ticks of the logarithmic colour scales; values beyond the lowest and the highest tick have the colours of the ends.
@@ -109,7 +109,7 @@ def _draw_curves(left: "Axes", right: "Axes", gamma: float, anchors: Sequence[fl
 
 
 def loss_surface(gammas: Sequence[float] = (2.0,)) -> "Figure":
-    """Draw maps of anchor loss and of anchor loss / cross entropy over q and q*, with contour lines, in one row per gamma.
+    """Draw anchor loss and the ratio anchor loss / cross entropy as maps over q and q*, with contour lines, in one row per gamma.
 
     All rows have the same logarithmic colour scales: losses from 0.01 to 10, ratios from 1/4 to 4.
 
@@ -167,7 +167,7 @@ def _draw_map(
     colour_map: str,
     ticks: Mapping[float, str],
 ) -> None:
-    """Draw values as colours, with contour lines at `levels`, which have their labels at `label_places`."""
+    """Draw values as colours, with contour lines at `levels`, labelled at `label_places`."""
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm
 

@@ -30,7 +30,7 @@ _LINE = 0.14  # height of a line of text
 _GAP = 0.12  # between panels
 _LEGEND_MARK = 0.4
 _NARROW_BAR = 0.9  # a shorter colour bar has room for only two labels, at its ends
-# Legend: two entries fit side by side if the first has fewer letters than this, per inch of the figure's width.
+# Two legend entries fit side by side if the first has fewer letters than this per inch of figure width.
 _SHORT_ENTRY = 8
 _DIM = 0.65  # factor on the brightness of the crop under a map
 
@@ -51,8 +51,8 @@ class Scale:
     top : float
         Highest value of the scale.
     middle : float, optional
-        Middle of a diverging scale, at which the map is transparent. The scale ends at `top`, and as far below `middle`, but
-        not below 0. By default, the scale is sequential from 0 to `top`, and the map is transparent at 0.
+        Middle of a diverging scale, at which the map is transparent. The scale extends from `middle` up to `top` and equally far
+        down, but not below 0. By default, the scale is sequential from 0 to `top`, and the map is transparent at 0.
     opaque : float
         Opacity at the ends of the scale, 0 to 1.
     """
@@ -143,7 +143,7 @@ def heatmap_figure(output: "ModelOutput", joints: Sequence[int] | None = None, *
 
 
 def target_figure(output: "ModelOutput", joints: Sequence[int], *, gamma: float = 2.0, model: str = "") -> "Figure":
-    """Draw figure 3, the parts of anchor loss: image, target, mask, prediction, modulator and loss, in one row per joint.
+    """Draw the parts of anchor loss as in the paper's figure 3: image, target, mask, prediction, modulator, loss; a row per joint.
 
     The circle of high confidence (target > 0.5) is outlined on target, mask and prediction.
 
@@ -210,7 +210,7 @@ def _target_panels(output: "ModelOutput", maps: "AnchorMaps", joint: int) -> lis
 def joint_panel(
     output: "ModelOutput", joint: int, values: np.ndarray | None = None, *, title: str = "", caption: str = ""
 ) -> MapPanel:
-    """Return a panel of the person's crop, optionally with a map over the crop, with marks at the joint."""
+    """Return a panel: the person's crop, optionally below a map, with marks at the true and predicted location of the joint."""
     truth = rescaled(output.truth[joint], output.size, CROP_SIZE)
     predicted = rescaled(output.predicted[joint], output.size, CROP_SIZE)
     return MapPanel(output.view.cropped(CROP_SIZE), values, title, caption, truth, predicted)
@@ -366,7 +366,7 @@ def _draw_colour_bar(figure: "Figure", axes: np.ndarray, scale: Scale, *, ticks:
     bar.ax.tick_params(labelsize=SMALL, length=2)
     values = norm.inverse(np.linspace(0, 1, ticks))
     bar.set_ticks(values, labels=[scale.format(value) if scale.top > 0 else " " for value in values])
-    if scale.top <= 0:  # hide the bar but keep its space, to align the panels with those of other columns
+    if scale.top <= 0:  # hide the bar but keep its space, so that the panels of all columns stay aligned
         bar.solids.set_visible(False)
         bar.ax.tick_params(length=0)
     bar.minorticks_off()

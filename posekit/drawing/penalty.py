@@ -1,4 +1,4 @@
-"""Penalty maps: anchor loss minus binary cross entropy, per pixel (Ryou et al., ICCV 2019, figure 7)."""
+"""Penalty maps, anchor loss minus binary cross entropy per pixel (Ryou et al., ICCV 2019, figure 7), and heatmap overlays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
     """Return anchor loss minus binary cross entropy for each pixel; negative values are set to 0.
 
     The penalty is positive at true negatives whose probability is higher than the anchor, i.e. the highest probability in
-    the circle around the true joint. Such pixels belong to peaks that count a joint twice.
+    the circle around the true joint. Such pixels belong to peaks other than the true joint's.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def penalty_map(probability_KHW: np.ndarray, target_KHW: np.ndarray, gamma: floa
 def penalty_figure(
     outputs: Mapping[str, ModelOutput], joints: Sequence[int], *, gammas: Sequence[float] = (2.0,), quantity: str = "penalty"
 ) -> "Figure":
-    """Draw figure 7: penalty maps over the crop, with one row per joint and one column per model and gamma.
+    """Draw penalty maps over the crop as in the paper's figure 7, with one row per joint and one column per model and gamma.
 
     Each column has its own colour scale, since the penalties of different epochs differ by powers of ten.
 

@@ -21,7 +21,7 @@ class PersonView:
     Parameters
     ----------
     title : str
-        Description of the person in figures.
+        Description of the person, for titles of figures.
     image : (H, W, 3) uint8
         BGR.
     box : Box
@@ -51,7 +51,7 @@ class PersonView:
             )
 
     def crop(self, size: int) -> Crop:
-        """Return the geometry of the person's crop, `size` pixels wide and high."""
+        """Return the affine transform of the person's crop, `size` pixels wide and high."""
         return Crop(self.box, size)
 
     def cropped(self, size: int) -> np.ndarray:

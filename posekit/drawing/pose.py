@@ -1,6 +1,6 @@
 """Draw skeletons on images, and arrange such images in sheets.
 
-Left and right are those of the person. The colours are from Okabe and Ito's palette for colour-blind readers (Color
+Left and right are the person's own sides. The colours are from Okabe and Ito's palette for colour-blind readers (Color
 Universal Design, 2008). Errors are marked by shapes as well as by colour.
 """
 
@@ -46,7 +46,7 @@ def draw_pose(
         Joints in image pixels. Joints that are not finite, and limbs that end at such joints, are not drawn.
     skeleton : Skeleton
     shown_K : (K,) bool, optional
-        True for joints to draw, and to draw limbs between; all joints by default.
+        True where a joint is drawn; a limb is drawn if both of its joints are drawn. By default, all joints are drawn.
     box : Box, optional
         Bounding box to draw, as a thin frame.
     """
@@ -66,7 +66,7 @@ def draw_pose(
 
 
 def contact_sheet(images: Sequence[np.ndarray], columns: int, titles: Sequence[str] | None = None) -> np.ndarray:
-    """Arrange BGR images of equal shape in a grid, with `columns` images per row; long titles above the images are shortened.
+    """Arrange BGR images of equal shape in a grid, with `columns` images per row; titles that do not fit are shortened.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def _fixed_point(point: np.ndarray) -> tuple[int, int]:
 
 
 def _draw_line(canvas, start, end, colour, width: float) -> None:
-    """Draw a line with a dark outline, as polygons, since the width of cv2's lines must be an integer."""
+    """Draw a line with a dark outline, as polygons, because cv2's lines have integer widths."""
     along = (end - start) / max(np.hypot(*(end - start)), 1e-6)
     across = np.array([-along[1], along[0]])
     for tone, half in ((DARK, width / 2 + _outline_width(width)), (colour, width / 2)):

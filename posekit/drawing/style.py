@@ -54,7 +54,7 @@ _LETTER = 0.6  # approximate width of a letter / font size
 
 
 def curve_style(i: int) -> dict[str, Any]:
-    """Return colour and line style of curve number `i`: after all colours of `SERIES`, the next line style follows."""
+    """Return colour and line style of curve number `i`; when all colours of `SERIES` are used, the next line style follows."""
     colour, _ = SERIES[i % len(SERIES)]
     return {"color": colour, "linestyle": _DASHES[i // len(SERIES) % len(_DASHES)]}
 
@@ -62,7 +62,7 @@ def curve_style(i: int) -> dict[str, Any]:
 def canvas(height: float, *, width: float = COLUMN, rows: int = 1, columns: int = 1, **options: Any) -> "tuple[Figure, Any]":
     """Create a figure of `height` x `width` inches; `options` are passed to ``Figure.subplots``.
 
-    Return the figure and its Axes, or a (rows * columns,) array of Axes if there is more than one.
+    Return the figure, and its Axes or, if there are several, a (rows * columns,) array of Axes.
     """
     from matplotlib.figure import Figure
 
@@ -136,7 +136,7 @@ def wrapped(text: str, inches: float, size: float = TEXT) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape text for matplotlib, which would show text between "$" as a formula, and omit labels such as "_x" from legends."""
+    """Escape text for matplotlib, which would show text between "$" as a formula and leave labels such as "_x" out of legends."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

@@ -1,6 +1,6 @@
 """Figures of training curves, as wide as a page.
 
-NaN values are not drawn. A panel is omitted if no run has values for the panel.
+NaN values are not drawn. Panels without values are omitted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,19 +87,19 @@ class TrainingRun:
 def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
     """Plot loss, validation metrics, percentages of hard pixels, joints and images, and learning rate as functions of the epoch.
 
-    Values of different losses or scales (`TrainingRun.scale`) cannot be compared, so runs that differ in one of the two have
+    Values of different losses or scales (`TrainingRun.scale`) cannot be compared, so runs that differ in loss or scale have
     separate loss panels. A dotted line marks the end of the warm-up, in the colour of the run, or in black if the warm-ups of
     several runs end at the same epoch.
 
     Parameters
     ----------
     runs : mapping of str to TrainingRun
-        By name.
+        Training runs by name.
 
     Raises
     ------
     ValueError
-        If no run has any of these numbers.
+        If no run has a value to plot.
     """
     panels = list(_panels(runs))
     figure, panel_axes = _create_axes(runs, len(panels), _COLUMNS)
@@ -115,7 +115,7 @@ def training_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
 def group_curves(runs: Mapping[str, TrainingRun]) -> "Figure":
     """Plot validation PCK as a function of the epoch: one panel for all joints and one per joint group, with equal axes.
 
-    The argument and the error are those of `training_curves`.
+    For the argument and the error, see `training_curves`.
     """
     all_columns = ["pck"]
     for run in runs.values():
@@ -203,7 +203,7 @@ def _start_at_zero(panels: "Iterable[Axes]") -> None:
 def _draw_legend(figure: "Figure", axes: "Axes", runs: Mapping[str, TrainingRun]) -> None:
     """Add a legend of the runs: name, loss unless the name contains the loss, and metric if the metrics of the runs differ.
 
-    If there is only one run, the run has no entry.
+    A single run has no entry.
     """
     metrics = {run.metric for run in runs.values()} - {PCK}
     styles = _line_styles(runs)

@@ -97,7 +97,7 @@ def repeated_difference(
 
     Returns
     -------
-    Difference : first model minus second model; NaN if `whole_N` sums to 0.
+    Difference : first configuration minus second configuration; NaN if `whole_N` sums to 0.
 
     Raises
     ------

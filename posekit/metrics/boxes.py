@@ -44,11 +44,11 @@ def box_average_precision(detections: Sequence[np.ndarray], truths: Sequence[np.
         One array per image; columns: centre x, centre y, side, score. Any unit. Only the 100 highest-scoring boxes per image
         are evaluated.
     truths : sequence of (N, 3) float
-        True boxes, one array per image, in the order of `detections`; columns: centre x, centre y, side.
+        Ground truth boxes, one array per image, in the order of `detections`; columns: centre x, centre y, side.
 
     Returns
     -------
-    dict : AP50 and recall in percent; NaN if there is no true box.
+    dict : AP50 and recall in percent; NaN if there is no ground truth box.
     """
     if len(detections) != len(truths):
         raise ValueError(f"detections: expected {len(truths)} arrays, one per image, got {len(detections)}")

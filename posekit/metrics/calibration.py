@@ -16,10 +16,10 @@ _MOST_BINS = 16
 class Calibration:
     """Piecewise linear functions that map the peak heights of K joints to probabilities.
 
-    Each function is constant above its last knot. If the first knot's height is positive, the function is constant down to half
-    that height and then falls linearly to probability 0 at height 0, because the first knot averages a bin of peaks and is too
-    optimistic for the lowest of them. (Half the height was best on LSPET's held-out people.) Otherwise the function is constant
-    below its first knot.
+    Each function is constant above the last knot. Below a first knot of positive height, the function is constant down to half
+    that height and then falls linearly to 0 at height 0, because the first knot is the average of a bin of peaks, and its
+    probability is too high for the lowest peaks of the bin. (Half the height fitted LSPET's held-out people best.) Below a first
+    knot of height 0 or less, the function is constant.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def fit_calibration(
     counted_NK : (N, K) bool
         True where `correct_NK` is known; other joints are ignored.
     groups : sequence of sequence of int
-        Joint indices of each group. Each joint must be in a group; if it is in several, the first is used.
+        Joint indices of each group. Each joint must be in a group; a joint in several groups uses the first of them.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def fit_calibration(
     correct = np.asarray(correct_NK, bool)
     counted = np.asarray(counted_NK, bool) & np.isfinite(peaks)
     if not counted.any():
-        raise ValueError("calibration: expected at least one joint that is counted and has a finite peak")
+        raise ValueError("calibration: expected at least one evaluated joint with a finite peak, got none")
     knots_by_joint: dict[int, tuple[Knots, Knots]] = {}
     for joints in map(list, groups):
         known = counted[:, joints]
@@ -159,8 +159,8 @@ def reliability_bins(scores: ArrayLike, correct: ArrayLike, bins: int = 10) -> R
     """Sort joints by score into bins of (nearly) equal count.
 
     Joints of equal score are in the same bin, so the result does not depend on the order of the joints, and there are fewer bins
-    if many scores are equal. The expected calibration error was defined by Naeini et al., "Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning", AAAI 2015, with bins of equal width instead.
+    if many scores are equal. Naeini et al. ("Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015) define
+    the expected calibration error with bins of equal width instead.
 
     Parameters
     ----------

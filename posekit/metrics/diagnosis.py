@@ -41,7 +41,7 @@ class Diagnosis:
 
     @cached_property
     def percent(self) -> np.ndarray:
-        """(K, 4) float64 array: `counts` as a percentage of each joint's evaluated predictions; NaN for unevaluated joints."""
+        """(K, 4) float64 array: `counts` as a percentage of each joint's evaluated predictions; NaN for joints without any."""
         return in_percent(self.counts, self.counts.sum(1, keepdims=True))
 
     @cached_property

@@ -26,13 +26,14 @@ class DoubleCounting:
     Parameters
     ----------
     counted : (N, K) bool
-        True where the joint is evaluated: labelled, and the person has a reference size. The other masks are False elsewhere.
+        True where the joint is evaluated: labelled, and the person has a reference size. All other masks are False where this
+        mask is False.
     double : (N, K) bool
-        True where the heatmap has another peak that is high enough and far enough from the highest one.
+        True where the heatmap has another peak that is high enough and far enough from the highest peak.
     top_right : (N, K) bool
-        True where the highest peak is within the threshold of the truth (as PCK's `correct`), in double and other heatmaps.
+        True where the highest peak is within the threshold of the truth, whether or not the heatmap is double.
     other_right : (N, K) bool
-        True where another peak is within the threshold of the truth, whether or not the highest one is too.
+        True where another peak is within the threshold of the truth, wherever the highest peak is.
     other_opposite : (N, K) bool
         True where another peak is within the threshold of the same person's true opposite (left or right) joint.
     other_NK : (N, K) int64
@@ -51,7 +52,7 @@ class DoubleCounting:
 
     @cached_property
     def only_other_right(self) -> np.ndarray:
-        """(N, K) bool array, True where another peak is correct and the highest one is not."""
+        """(N, K) bool array, True where another peak is correct and the highest peak is not."""
         return self.other_right & ~self.top_right
 
     @cached_property
@@ -59,33 +60,27 @@ class DoubleCounting:
         """(K,) int64 array: number of evaluated heatmaps of each joint."""
         return self.counted.sum(0)
 
-    def _maps_with(self, finding: str) -> np.ndarray:
-        """(N, K) bool array, True for double heatmaps with the given finding; "double" selects all double heatmaps.
-
-        Raises
-        ------
-        ValueError
-            If `finding` is not one of `FINDINGS`.
-        """
-        if finding not in FINDINGS:
-            raise ValueError(f"finding: expected one of {', '.join(FINDINGS)}, got {finding!r}")
-        return self.double & getattr(self, finding)
-
     def counts(self, finding: str) -> np.ndarray:
-        """(K,) int64 array: number of each joint's heatmaps with the finding ; "double" counts all double heatmaps."""
+        """(K,) int64 array: number of each joint's double heatmaps with the finding, one of `FINDINGS`."""
         return self._maps_with(finding).sum(0)
 
     def total(self, finding: str, joints: Sequence[int] | None = None) -> float:
-        """Percentage of heatmaps with the finding, pooled over the heatmaps of `joints` (default: all).
+        """Percentage of double heatmaps with the finding, pooled over the heatmaps of `joints` (default: all).
 
-        The denominator is the number of evaluated heatmaps for "double", and of double heatmaps for every other finding, without
-        joints that have no opposite joint for "other_opposite". The percentage is NaN where the denominator is 0.
+        The denominator is the number of evaluated heatmaps for the finding "double", and the number of double heatmaps for all
+        other findings. For "other_opposite", joints without an opposite joint are left out. NaN if the denominator is 0.
         """
         columns = slice(None) if joints is None else list(joints)
         candidates = self.counted if finding == "double" else self.double
         if finding == "other_opposite":
             candidates = candidates & self.paired_K
         return float(in_percent(self._maps_with(finding)[:, columns].sum(), candidates[:, columns].sum()))
+
+    def _maps_with(self, finding: str) -> np.ndarray:
+        """(N, K) bool array, True for double heatmaps with the finding; raise `ValueError` if not one of `FINDINGS`."""
+        if finding not in FINDINGS:
+            raise ValueError(f"finding: expected one of {', '.join(FINDINGS)}, got {finding!r}")
+        return self.double & getattr(self, finding)
 
 
 def double_counting(
@@ -98,23 +93,23 @@ def double_counting(
     threshold: float,
     flip_order_K: ArrayLike,
 ) -> DoubleCounting:
-    """Find the heatmaps with several peaks, and whether the other peaks are on the true joint or on its opposite.
+    """Find heatmaps with several peaks, and check whether the lower peaks are on the true joint or on the opposite joint.
 
     A heatmap is double if its first peak is higher than 0 (not guaranteed for a linear output layer) and another peak is at least
-    `threshold` away from the first and at least half as high.
+    `threshold` away from the first peak and at least half as high.
 
     Parameters
     ----------
     peaks_NKP2 : (N, K, P, 2) float
-        Local maxima of each heatmap, highest first: (x, y) in image pixels, padded with NaN. The first one is the
-        prediction.
+        Local maxima of each heatmap, highest first: (x, y) in image pixels, padded with NaN. The first peak is
+        the prediction.
     heights_NKP : (N, K, P) float
         Heatmap values at the peaks, padded with NaN.
     truth_NK2, counted_NK, reference_size_N
         As for `posekit.metrics.pck`.
     threshold : float
-        Largest distance of a correct peak from the truth, in reference sizes; also the smallest distance between the first and
-        another peak.
+        Largest distance of a correct peak from the truth, in reference sizes; also the smallest distance of
+        another peak from the first peak.
     flip_order_K : (K,) int
         Index of each joint's opposite joint; a middle joint's own index (`Skeleton.flip_order`).
 

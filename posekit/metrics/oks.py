@@ -13,7 +13,7 @@ from posekit.errors import require_array
 from posekit.metrics.bootstrap import in_percent
 from posekit.metrics.pck import pck
 
-# The first six of the ten keypoint metrics that pycocotools returns, in that order.
+# Names of the first six of the ten keypoint metrics that pycocotools returns.
 _NAMES = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR")
 
 
@@ -55,8 +55,8 @@ def oks(pred_NK2: ArrayLike, truth_NK2: ArrayLike, labelled_NK: ArrayLike, *, ar
 def tight_area(truth_NK2: ArrayLike, labelled_NK: ArrayLike) -> np.ndarray:
     """Area of the tight bounding box of the labelled joints, each side at least 1 px.
 
-    A substitute for data sets without segmentation masks. It is not comparable to a mask's area: it is larger for a fully visible
-    person, and far smaller for a person with few labelled joints.
+    A substitute for data sets without segmentation masks. Compared with the area of a mask, the tight area is larger for a fully
+    visible person, and far smaller for a person with few labelled joints.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def average_precision(
     A prediction without any finite joint is left out, which makes its person a false negative without adding a false positive. A
     joint that is not finite adds 0 to the OKS. People without a labelled joint are left out, together with their predictions. As
     in COCO, only the 20 highest-scoring predictions per image are evaluated; areas from 32² to 96² are medium, larger areas are
-    large. Predictions of equal score are ordered by `image_N`, then by position.
+    large. Predictions of equal score are ordered by `image_N`, then by index.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ class PCK:
         return float(in_percent(self.correct[:, columns].sum(), self.counts[columns].sum()))
 
     def joint_mean(self, joints: Sequence[int] | None = None) -> float:
-        """Unweighted mean of the joints' percentages, without joints that are never evaluated; MPII's tables use it per group."""
+        """Unweighted mean of the joints' percentages, without joints that are never evaluated (MPII's group scores)."""
         values = self.percent[_columns(joints)]
         values = values[~np.isnan(values)]
         return float(values.mean()) if len(values) else float("nan")
@@ -195,7 +195,7 @@ def pck(
 
 
 def compare(a: PCK, b: PCK, joints: Sequence[int] | None = None, *, resamples: int = 1000, seed: int = 0) -> Difference:
-    """Difference between the pooled means of two models, `a` minus `b`, with an interval by paired bootstrap over people.
+    """Difference between the pooled means of two models, `a` minus `b`, with a 95 % interval by paired bootstrap over people.
 
     The difference is NaN if no joint is evaluated.
 
@@ -221,7 +221,7 @@ def compare_repeats(
         As for `compare`, or if the numbers of repeats differ or are 0.
     """
     if not len(a) == len(b) > 0:
-        raise ValueError(f"b: expected as many repeats as in a, and at least one, got {len(b)} and {len(a)}")
+        raise ValueError(f"b: expected as many repeats as in a, and at least one, got {len(b)} in b and {len(a)} in a")
     first = a[0]
     for other in (*a[1:], *b):
         _require_same_joints(first, other, joints)
@@ -240,7 +240,7 @@ def _require_same_joints(a: PCK, b: PCK, joints: Sequence[int] | None) -> None:
     require_array("b", b.errors, a.errors.shape)
     differ = (a.counted ^ b.counted)[:, _columns(joints)]
     if differ.any():
-        raise ValueError(f"b: expected the same evaluated joints as in a, but {differ.sum()} are evaluated in only one of them")
+        raise ValueError(f"b: expected the same evaluated joints as in a, but {differ.sum()} are evaluated in only one of a and b")
 
 
 def torso_sizes(truth_NK2: ArrayLike, labelled_NK: ArrayLike, skeleton: Skeleton, *, ends: tuple[str, str] = TORSO) -> np.ndarray:

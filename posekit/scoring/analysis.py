@@ -22,9 +22,9 @@ EVERYBODY = "everybody"
 
 
 def diagnosis_shares(scores: Scores, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, list[float]]:
-    """Return the percentages of good, jitter, inversion and miss for each joint group and for all joints of the mean ("All").
+    """Return the percentages of good, jitter, inversion and miss for each joint group, and for all joints in the mean ("All").
 
-    `groups` are joint indices by group name; default: the skeleton's groups.
+    `groups` contains joint indices by group name; default: the skeleton's groups.
     """
     shares = {}
     for name, joints in _with_all(scores, groups).items():
@@ -36,11 +36,11 @@ def diagnosis_shares(scores: Scores, groups: Mapping[str, Sequence[int]] | None 
 def double_shares(
     scores: Scores, double: DoubleCounting, groups: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, list[float]]:
-    """Return four percentages for each joint group and for all joints of the mean ("All").
+    """Return four percentages for each joint group, and for all joints in the mean ("All").
 
-    The first is the percentage of heatmaps that are double (have several peaks). The others are percentages of the double
-    heatmaps: the highest peak is correct, only another peak is correct, another peak is on the opposite joint.
-    `groups` are joint indices by group name; default: the skeleton's groups.
+    The first is the percentage of all heatmaps that are double (have several peaks). The other three are percentages of the
+    double heatmaps: the highest peak is correct; only a lower peak is correct; a lower peak is on the opposite joint.
+    `groups` contains joint indices by group name; default: the skeleton's groups.
     """
     shares = {}
     for name, joints in _with_all(scores, groups).items():
@@ -55,8 +55,8 @@ def _with_all(scores: Scores, groups: Mapping[str, Sequence[int]] | None) -> dic
 def analysis_numbers(scores: Scores) -> dict:
     """Return all analyses for ``metrics.json``.
 
-    Percentages per joint group, counts per joint, the PCK points that each kind of error costs, the number of people with left and
-    right swapped, and the limb scores by torso direction.
+    Percentages per joint group, counts per joint, the percentage points of PCK that each kind of error costs, the number of people
+    with left and right swapped, and the limb scores by torso direction.
     """
     diagnosis = scores.diagnosis
     double = scores.double_counting
@@ -97,7 +97,7 @@ def _diagnosis_table(scores: Scores) -> str:
     unit = scores.reference.partition(" (")[0]
     cost = ", ".join(f"{kind} {points:.2f}" for kind, points in diagnosis.cost(scores.mean_joints).items())
     lines = [
-        f"kinds of error in percent of the evaluated joints (distances in {unit}s: good within {threshold:g} of the truth;",
+        f"kinds of error, in percent of the evaluated joints (distances in {unit}s: good within {threshold:g} of the truth;",
         f"inversion within {threshold:g} of the opposite joint; jitter within {2 * threshold:g} of the truth; otherwise miss)",
         "",
         *_joint_lines(("joints", *KINDS), diagnosis.counts.sum(1), diagnosis_shares(scores, _single_joints(scores))),
@@ -113,11 +113,13 @@ def _double_table(scores: Scores) -> str:
         return "double counting needs the heatmaps' peaks, which the prediction file lacks; evaluate the model with --weights"
     columns = ("maps", "double", "top right", "only other", "on opposite")
     lines = [
-        f"double counting in percent (another peak at least half as high and {scores.pck.threshold:g} reference sizes away)",
+        "double counting in percent (a heatmap is double if another peak is at least half as high as the highest peak and at least",
+        f"{scores.pck.threshold:g} reference sizes away from the highest peak)",
         "",
         *_joint_lines(columns, double.maps, double_shares(scores, double, _single_joints(scores))),
         "maps: number of heatmaps; double: percentage of all heatmaps; the other columns are percentages of the double heatmaps:",
-        "the highest peak is correct; only another peak is correct; another peak is on the same person's opposite joint",
+        "top right: the highest peak is correct; only other: only a lower peak is correct; on opposite: a lower peak is on the",
+        "opposite joint of the same person",
     ]
     return "\n".join(lines)
 
@@ -127,7 +129,7 @@ def _single_joints(scores: Scores) -> dict[str, tuple[int]]:
 
 
 def _joint_lines(columns: Sequence[str], counts_K: np.ndarray, shares: Mapping[str, Sequence[float]]) -> list[str]:
-    """Format one line per joint, including the joint's count, and a last line for all joints of the mean."""
+    """Format one line per joint, including the joint's count, and a last line for all joints in the mean."""
     width = max(map(len, shares)) + 1
     lines = [" " * width + "".join(f"{column:>13}" for column in columns)]
     counts = [f"{count:,}" for count in counts_K]
@@ -228,7 +230,7 @@ def torso_angles(people: People) -> np.ndarray:
     """(N,) float64 array: angle between straight up and the torso vector from hips to shoulders, 0 to 180 degrees.
 
     The torso vector runs from the midpoint of the hips to the midpoint of the shoulders; if only one joint of a pair is labelled,
-    that joint replaces the midpoint. The angle is NaN if neither joint of a pair is labelled or the skeleton lacks one of the four.
+    that joint replaces the midpoint. NaN if neither joint of a pair is labelled or the skeleton lacks one of the four joints.
     """
     if not {"left_shoulder", "right_shoulder", "left_hip", "right_hip"} <= set(people.skeleton.joints):
         return np.full(len(people), np.nan)
@@ -246,14 +248,14 @@ def _middle(people: People, name: str) -> np.ndarray:
 
 
 def limb_joints(scores: Scores) -> list[int]:
-    """Return the indices of the joints of the means in all groups except the head: shoulders to wrists, hips to ankles."""
+    """Return the indices of the limb joints in the means: all groups except the head (shoulders to wrists, hips to ankles)."""
     groups = scores.people.skeleton.group_indices
     limbs = set().union(*(joints for name, joints in groups.items() if name != "Head"))
     return sorted(limbs & set(scores.mean_joints))
 
 
 def by_direction(scores: Scores) -> dict[str, DirectionScore]:
-    """Score the limb joints for each of `DIRECTIONS`, and for all people (`EVERYBODY`), including those of unknown direction."""
+    """Score the limb joints for each of `DIRECTIONS`, and for all people (`EVERYBODY`), even if their direction is unknown."""
     angles = torso_angles(scores.people)
     bins = np.where(np.isnan(angles), -1, np.searchsorted(_ENDS, angles, side="right"))
     masks = {name: bins == i for i, name in enumerate(DIRECTIONS)}

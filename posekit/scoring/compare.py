@@ -65,16 +65,16 @@ class PairedComparison:
 
     @cached_property
     def total(self) -> Difference:
-        """Difference of the pooled mean, first minus second."""
+        """Difference of the pooled means, first minus second, in percentage points with 95 % confidence interval."""
         return compare(self.first.pck, self.second.pck, self.first.mean_joints)
 
     @cached_property
     def on_double_maps(self) -> dict[str, SameJoints]:
-        """Scores on the joints whose heatmaps are double in the first model, the second, either, both or neither.
+        """Scores on five selections of joints: heatmap double in the "first" model, the "second", "either", "both" or "neither".
 
         A heatmap is double if it has several peaks (see `posekit.metrics.double_counting`). Selecting joints by one model's double
-        heatmaps favours the other model, and "either" favours the model with fewer of them; "both" is the fairest selection. The
-        result is empty if one of the predictions lacks the heatmaps' peaks.
+        heatmaps favours the other model, and "either" favours the model with fewer double heatmaps; "both" is the fairest.
+        The result is empty if one of the predictions lacks the heatmaps' peaks.
         """
         if self.first.double_counting is None or self.second.double_counting is None:
             return {}
@@ -97,7 +97,7 @@ class PairedComparison:
         )
 
     def table(self, names: tuple[str, str]) -> str:
-        """Return the table for the terminal: one line per joint group and one for the mean. `names` are those of the models."""
+        """Return the table for the terminal: one line per joint group and one for the mean. `names`: the models' names."""
         joints = [*self.first.people.skeleton.group_indices.values(), self.first.mean_joints]
         differences = {**self.groups, "Mean": self.total}
         rows = {}
@@ -112,14 +112,14 @@ class PairedComparison:
         return "\n".join(lines)
 
     def double_table(self, names: tuple[str, str]) -> str:
-        """Return the table for the terminal: one line per entry of `on_double_maps`. `names` are those of the models."""
+        """Return the table for the terminal: one line per entry of `on_double_maps`. `names`: the models' names."""
         letters = {"first": "A", "second": "B"}
         rows = {}
         for name, joints in self.on_double_maps.items():
             rows[f"{letters.get(name, name)} ({joints.n:,} joints)"] = (joints.first, joints.second, joints.difference)
         lines = [
-            f"percentage correct for A ({names[0]}) and B ({names[1]}) on joints with double heatmaps (several peaks) in A, B, …",
-            '(selecting joints by one model favours the other model; "either" favours the model with fewer; "both" is the fairest)',
+            f"percentage of correct joints for A ({names[0]}) and B ({names[1]}), where heatmaps are double (several peaks) in A, B, …",
+            '(selection by one model favours the other; "either" favours the one with fewer double heatmaps; "both" is the fairest)',
             "",
             *_table_lines(rows),
         ]

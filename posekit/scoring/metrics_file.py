@@ -1,4 +1,4 @@
-"""Write metrics.json: scores, with the weights, posekit version and commit with which they were computed."""
+"""Write metrics.json: scores, and the weights file, posekit version and commit with which the scores were computed."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def _commit() -> str | None:
 
 
 def _json_numbers(value):
-    """Round floats at any depth; replace those that are not finite by None."""
+    """Round floats at any depth, and replace floats that are not finite by None."""
     if isinstance(value, Mapping):
         return {key: _json_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Conventions of other tools: scores of the same predictions under each, and detection of a file's coordinate base."""
+"""Score predictions under the evaluation conventions of other tools, and detect the coordinate base of a prediction file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class Convention:
 def conventions(people: People, predictions: Predictions, *, root: str | Path | None = None) -> list[Convention]:
     """Score predictions under every convention, posekit's own first.
 
-    With the folder of MPII as `root`, the predictions are also scored on the ground truth in MPII's other annotation files.
+    If `root` is MPII's folder, the predictions are also scored on the ground truth in MPII's other annotation files.
     """
     scores = score(people, predictions)
     if scores.reference == HEAD_SIZE:
@@ -94,7 +94,7 @@ def _lsp_rows(scores: Scores) -> list[Convention]:
 
 
 def _strict(scores: Scores) -> PCK:
-    """Return the PCK with ``distance < threshold`` instead of ``<=``."""
+    """Return the PCK in which a joint is correct if ``distance < threshold``, instead of ``<=``."""
     return replace(scores.pck, threshold=float(np.nextafter(scores.pck.threshold, 0)))
 
 
@@ -157,7 +157,7 @@ def detect_base(people: People, read: Callable[[int], Predictions], source: str)
     Raises
     ------
     PredictionsError
-        If the difference between the bases may be due to chance.
+        If the difference in AUC between the two bases may be due to chance.
     """
     scores = (score(people, read(0)), score(people, read(1)))
     auc = (scores[0].auc, scores[1].auc)

@@ -74,7 +74,7 @@ class Repeats(ABC):
 
     @cached_property
     def figures(self) -> dict[str, Spread]:
-        """Values over the seeds of each metric that all seeds have, in percent."""
+        """Values of each metric over the seeds, in percent; without metrics that some seeds lack."""
         first, *others = [self._figures(scores) for scores in self.scores.values()]
         spreads = {}
         for name, value in first.items():
@@ -85,8 +85,8 @@ class Repeats(ABC):
     def minus(self, other: "Repeats") -> dict[str, Difference]:
         """Difference of each metric, self minus other, in percentage points.
 
-        Only seeds that both have are used; without any, the result is empty. The 95 % confidence intervals come from a paired
-        bootstrap over seeds and people (or images).
+        Only the seeds of both configurations are used; without common seeds, the result is empty. The 95 % confidence intervals
+        come from a paired bootstrap over seeds and people (or images).
         """
         seeds = sorted(self.scores.keys() & other.scores.keys())
         return self._differences(other, seeds) if seeds else {}
@@ -103,8 +103,8 @@ class Repeats(ABC):
 class PoseRepeats(Repeats):
     """Repeats of a pose model.
 
-    The metrics are PCK of each joint group, the pooled mean, and the percentages of inversions and of heatmaps with several peaks.
-    `minus` gives only the differences of PCK.
+    The metrics are the PCK of each joint group, the pooled mean, and the percentages of inversions and of heatmaps with several
+    peaks. `minus` gives only the differences in PCK.
     """
 
     low = (INVERSIONS, DOUBLE)
@@ -150,7 +150,7 @@ def _keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def differences_table(models: Mapping[str, Repeats], against: str) -> str:
-    """Return a Markdown table: each model minus the model `against`, with 95 % interval; bold where the interval excludes 0."""
+    """Return a Markdown table: each model minus the model `against`, with 95 % interval; bold if the interval excludes 0."""
     columns: list[str] = []
     rows = []
     for name, repeats in models.items():

@@ -51,9 +51,9 @@ class Scores:
     reference_sizes : (N,) float64
         Each person's reference size, image pixels; NaN where it is unknown.
     pck : PCK
-        Results in the order of `people` and of the joints in their skeleton.
+        PCK results per person and joint, in the order of `people` and of the skeleton's joints.
     lacking : tuple of str
-        Joints that the predictions' skeleton lacks; they are not evaluated.
+        Joints that the predictions' skeleton lacks; these joints are not evaluated.
     """
 
     people: People
@@ -122,7 +122,7 @@ class Scores:
 
     @cached_property
     def labelled(self) -> np.ndarray:
-        """(N, K) bool array, True where the joint is labelled and the predictions' skeleton has it."""
+        """(N, K) bool array, True where the joint is labelled and exists in the predictions' skeleton."""
         return self.people.labelled & ~np.isin(self.people.skeleton.joints, self.lacking)
 
     @cached_property
@@ -224,8 +224,10 @@ class Scores:
         ----------
         weights : str, optional
             Path of the weights file that made the predictions.
-        choices, sections : mapping, optional
-            Additional entries of "protocol", e.g. the decoding, and additional top-level entries, e.g. a comparison or AP.
+        choices : mapping, optional
+            Additional entries of "protocol", e.g. the decoding method.
+        sections : mapping, optional
+            Additional top-level entries, e.g. a comparison or AP.
         """
         results = {
             "metric": self.metric,
@@ -302,8 +304,8 @@ def score(people: People, predictions: Predictions, *, normalise: str = "auto", 
     if normalise == "head" or (normalise == "auto" and has_heads):
         if not has_heads:
             raise DataError(
-                f"{people.name} {people.split}: no head sizes: PCKh cannot be computed; normalise by the torso, or (MPII only) put "
-                "detections_our_format.mat, valid.h5 or the original .mat file into the folder of the annotation"
+                f"{people.name} {people.split}: no head sizes, so PCKh cannot be computed; normalise by the torso, or (MPII only) "
+                "put detections_our_format.mat, valid.h5 or the original .mat file into the folder of the annotation"
             )
         sizes = people.head_sizes
         result = pckh(predictions.joints, people.joints, counted, head_size_N=sizes, threshold=threshold or 0.5)
@@ -321,7 +323,7 @@ def _lacking_joints(people: People, predictions: Predictions) -> tuple[str, ...]
     if 2 * len(lacking) > len(joints):
         raise PredictionsError(
             f"the predictions' skeleton {predictions.skeleton.name} lacks {len(lacking)} of the {len(joints)} joints of "
-            f"{people.name} ({people.skeleton.name}): {', '.join(lacking)}; score them on a data set with the same joints"
+            f"{people.name} ({people.skeleton.name}): {', '.join(lacking)}; score the predictions on a data set with these joints"
         )
     return lacking
 
@@ -331,7 +333,7 @@ def _aligned(people: People, predictions: Predictions) -> Predictions:
     sources = (("data set", predictions.dataset, people.name), ("split", predictions.split, people.split))
     for source, predicted, scored in sources:
         if predicted not in ("", scored):
-            raise PredictionsError(f"the predictions are for {source} {predicted!r}, not {scored!r}; score them on {predicted!r}")
+            raise PredictionsError(f"the predictions are for {source} {predicted!r}, not {scored!r}; score on {predicted!r}")
     split = f"{people.name} {people.split}"
     index = predictions.index
     outside = index[(index < 0) | (index >= len(people))]
@@ -343,9 +345,9 @@ def _aligned(people: People, predictions: Predictions) -> Predictions:
     times = np.bincount(index, minlength=len(people))
     if (times != 1).any():
         raise PredictionsError(
-            f"{len(index)} predictions for the {len(people)} people of {split}: {(times == 0).sum()} people have none, "
-            f"{(times > 1).sum()} have several; score the predictions on the split for which they were made; if they cover only "
-            "the first N people, add --limit N"
+            f"{len(index)} predictions for the {len(people)} people of {split}: {(times == 0).sum()} people have no prediction, "
+            f"{(times > 1).sum()} have several; score the predictions on the split for which they were made; if only the "
+            "first N people were predicted, add --limit N"
         )
     return predictions.select(np.argsort(index)).mapped_to(people.skeleton)
 
@@ -416,7 +418,7 @@ def keypoint_ap(scores: Scores) -> dict:
         image_N=people.image_paths,
         sigmas_K=np.array(people.skeleton.sigmas),
     )
-    tight = "that of the tight box of the labelled joints, where the annotation has none"
+    tight = "the annotation's; where missing, the area of the tight box of the labelled joints"
     return {
         **results,
         "area": "the annotation's" if has_area.all() else tight,

@@ -228,7 +228,7 @@ def test_the_repeats_spread_widens_the_interval_and_equal_repeats_do_not():
 
 def test_repeats_that_do_not_pair_up_are_refused():
     found = [pckh(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.ones((3, 2), bool), head_size_N=[1.0] * 3)] * 2
-    with pytest.raises(ValueError, match=r"^b: .* 1 and 2$"):
+    with pytest.raises(ValueError, match=r"^b: .* 1 .* 2 "):
         compare_repeats(found, found[:1])
-    with pytest.raises(ValueError, match=r"^b: .* 0 and 0$"):
+    with pytest.raises(ValueError, match=r"^b: .* 0 .* 0 "):
         compare_repeats([], [])

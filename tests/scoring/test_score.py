@@ -142,7 +142,7 @@ def test_people_that_cannot_be_scored():
         ({"split": "train"}, "split 'train'.*'test'"),
         ({"index": np.array([0, 1, 2, 4])}, "^1 .*out of range.* 4: lsp test has 4 "),
         ({"index": np.array([0, 1, -2, -1])}, "^2 .*out of range.* -2: lsp test has 4 "),
-        ({"index": np.array([0, 1, 1, 3])}, "^4 .* 4 people of lsp test: 1 .*none, 1 .*several"),
+        ({"index": np.array([0, 1, 1, 3])}, "^4 .* 4 people of lsp test: 1 .*, 1 .*several"),
     ],
 )
 def test_predictions_of_other_people(change, message):
@@ -151,7 +151,7 @@ def test_predictions_of_other_people(change, message):
 
 
 def test_predictions_of_another_number_of_people():
-    with pytest.raises(PredictionsError, match=r"^3 .* 4 people of lsp test: 1 .*none, 0 .*--limit"):
+    with pytest.raises(PredictionsError, match=r"^3 .* 4 people of lsp test: 1 .*, 0 .*--limit"):
         score(people(), perfect(people(3)))
     with pytest.raises(PredictionsError, match=r"^1 .*out of range.* 4: lsp test has 4 "):
         score(people(), perfect(people(5)))

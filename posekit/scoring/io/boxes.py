@@ -1,8 +1,8 @@
 """Read people's bounding boxes from a detector's file: COCO detection results, a COCO annotation, or a CSV table.
 
-In COCO detection results, each entry has a ``file_name`` or an ``image_id``. An ``image_id`` is looked up in the list ``images`` of
-the same file, or else of a COCO annotation in the same folder. If there is no such list, the file name is formed as in the COCO
-data set: ``image_id`` as 12 digits, followed by ``.jpg``.
+In COCO detection results, each entry has a ``file_name`` or an ``image_id``. The file name for an ``image_id`` comes from the list
+``images`` of the same file or of a COCO annotation in the same folder. Without such a list, the file name is that of the COCO data
+set: ``image_id`` as 12 digits, followed by ``.jpg``.
 """
 
 import csv
@@ -42,7 +42,7 @@ class DetectedBox:
 
 
 def read_boxes(path: str | Path, *, min_score: float = 0.0) -> list[DetectedBox]:
-    """Read the bounding boxes of people that score at least `min_score` from a .json or .csv file, in the file's order.
+    """Read people's bounding boxes with a score of at least `min_score` from a .json or .csv file, in the file's order.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _dicts(annotation: object, key: str) -> list[dict]:
 
 
 def _image_names(annotation: object) -> dict[int, str]:
-    """Map image ids to file names of a COCO annotation; empty for anything else."""
+    """Map the image ids of a COCO annotation to file names; empty for any other content."""
     names = {}
     for image in _dicts(annotation, "images"):
         if isinstance(image.get("id"), int) and isinstance(image.get("file_name"), str):
@@ -139,7 +139,7 @@ def _image_names(annotation: object) -> dict[int, str]:
 
 
 def _names_in_folder(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
-    """Map image ids to file names with a COCO annotation in the folder of `path` that contains all images of the entries."""
+    """Map image ids to file names, from a COCO annotation in the folder of `path` that contains all images of the entries."""
     ids = {entry["image_id"] for entry in entries if isinstance(entry.get("image_id"), int)}
     if not ids:
         return {}
@@ -155,7 +155,7 @@ def _names_in_folder(path: Path, entries: Sequence[Mapping]) -> dict[int, str]:
     if any(names != first for names in names_by_file.values()):
         files = ", ".join(names_by_file)
         raise DataError(
-            f"{path}: {files} in the same folder name the images differently; keep only the annotation that belongs to the boxes"
+            f"{path}: different file names for the same image ids in {files} (same folder); keep only the annotation of the boxes"
         )
     return first
 

@@ -8,7 +8,7 @@ readers ignore these two keys. Results from other programs need an ``index`` as 
 person, in the annotation's order.
 
 ``keypoints`` contains x, y and score of each joint; 0, 0, 0 means that the joint was not predicted. ``image_id`` is the
-annotation's image id. If the annotation has none (MPII, LSP), ``image_id`` is the last number in the image's file name, or, if
+annotation's image id. If the annotation has no ids (MPII, LSP), ``image_id`` is the last number in the image's file name, or, if
 these numbers are missing or not unique, the 0-based position of the image in the list of images.
 """
 
@@ -142,12 +142,12 @@ def _index_by_order(path: Path, results: list[dict], people: People | None) -> n
 def write_dataset(path: Path, images: Sequence[ImagePeople], skeleton: Skeleton, min_score: float) -> None:
     """Write a COCO data set with ``images``, ``annotations`` and ``categories``, which annotation tools can import.
 
-    The third number of each joint is a score in COCO results, but a visibility flag (0, 1 or 2) in COCO data sets. Here the flag is
-    2; joints with a score below `min_score` are written as 0, 0, 0. The scores are written to the additional key
+    The third number of each joint is a score in COCO results, but a visibility flag (0, 1 or 2) in COCO data sets. Here, the flag
+    of a joint is 2; joints with a score below `min_score` are written as 0, 0, 0. The scores are written to the additional key
     ``keypoint_scores``, which other readers ignore.
 
-    File names are relative to the common folder of all images, which annotation tools ask for when importing. People without any
-    joint that has at least the score `min_score` are left out.
+    File names are relative to the common folder of all images; annotation tools ask for that folder when they import the file.
+    People without a joint that scores at least `min_score` are left out.
     """
     image_paths = [Path(people.image).absolute() for people in images]
     folder = os.path.commonpath([image_path.parent for image_path in image_paths]) if images else ""

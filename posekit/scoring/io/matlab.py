@@ -67,7 +67,7 @@ def write_submission(path: Path, predictions: Predictions, people: People) -> No
     for image, person, (x, y) in zip(people.image_paths.tolist(), joints, centres, strict=True):
         points = [{"x": point[0], "y": point[1], "id": float(k)} for k, point in enumerate(person.tolist())]
         rectangle = {
-            "objpos": _structs([{"x": x, "y": y}]),  # the toolkit ignores rectangles without
+            "objpos": _structs([{"x": x, "y": y}]),  # the toolkit ignores rectangles without objpos
             "annopoints": _structs([{"point": _structs(points)}]),
         }
         rectangles.setdefault(image, []).append(rectangle)

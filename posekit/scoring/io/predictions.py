@@ -64,7 +64,7 @@ class Predictions:
 
     @property
     def person_scores(self) -> np.ndarray:
-        """(N,) float64 array: mean of each person's finite joint scores; 0 for people without any."""
+        """(N,) float64 array: mean of each person's finite joint scores; 0 for people without finite scores."""
         finite = np.isfinite(self.scores)
         return np.where(finite, self.scores, 0.0).sum(1) / np.maximum(finite.sum(1), 1)
 
@@ -175,15 +175,15 @@ def checked_index(path: str | Path, index: np.ndarray) -> np.ndarray:
 
 
 def resolve_base(path: str | Path, stated: int | None, given: int | None) -> int:
-    """Return the coordinate base that is `stated` by the file or its format, or else `given` by the caller.
+    """Return the coordinate base that the file or its format states; if `stated` is None, the base given by the caller.
 
-    `PredictionsError` is raised if both are None, the two differ, or the base is not 0 or 1.
+    Raise `PredictionsError` if `stated` and `given` are both None or differ, or the base is not 0 or 1.
     """
     base = given if stated is None else stated
     if base is None:
         raise PredictionsError(
-            f"{path}: the coordinate base is unknown; add --base 1 if the file was made for the MATLAB evaluation (as the "
-            "hourglass authors' files) or --base 0 for Python; if unsure, score with both: the right base has the higher AUC"
+            f"{path}: the coordinate base is unknown; add --base 1 if the file was made for the MATLAB evaluation (like the "
+            "hourglass authors' files), or --base 0 for Python; if unsure, score with both bases: the right one has the higher AUC"
         )
     if given not in (None, base):
         raise PredictionsError(f"{path}: the file or its format states base {base}, but base {given} was given; remove --base")
