@@ -118,8 +118,8 @@ class PairedComparison:
         for name, joints in self.on_double_maps.items():
             rows[f"{letters.get(name, name)} ({joints.n:,} joints)"] = (joints.first, joints.second, joints.difference)
         lines = [
-            f"percentage of correct joints for A ({names[0]}) and B ({names[1]}), where heatmaps are double (several peaks) in A, B, …",
-            '(selection by one model favours the other; "either" favours the one with fewer double heatmaps; "both" is the fairest)',
+            f"percentage of correct joints for A ({names[0]}) and B ({names[1]}), on joints with several peaks in A, B, …",
+            '(selection by one model favours the other; "either" favours the one with fewer such heatmaps; "both" is the fairest)',
             "",
             *_table_lines(rows),
         ]
