@@ -61,7 +61,12 @@ def task_of_config(path: str | Path) -> TaskEntry:
     ConfigError
         If the file is the configuration of a comparison.
     """
-    contents = _top_level(path)
+    try:
+        contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        contents = {}  # `posekit.training.config_files` reports the error later
+    if not isinstance(contents, Mapping):
+        contents = {}
     if "models" in contents:
         raise ConfigError(f"{path}: this file is for posekit compare")
     data = contents.get("data")
@@ -76,12 +81,3 @@ def require_task(path: str | Path, command: str) -> None:
     entry = task_of_config(path)
     if entry.command != command:
         raise ConfigError(f"{path}: this file is for posekit {entry.command}, not posekit {command}")
-
-
-def _top_level(path: str | Path) -> Mapping:
-    """Return the top-level mapping of a file; empty if unreadable, an error that `posekit.training.config_files` reports later."""
-    try:
-        contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return contents if isinstance(contents, Mapping) else {}

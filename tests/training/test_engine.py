@@ -19,6 +19,7 @@ from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from posekit.training.config import TrainConfig
 from posekit.training.engine import Engine
 from posekit.training.interrupts import Interrupted, Stopped
+from tests.fixtures.runs import metrics_rows
 
 PEOPLE, BATCH = 20, 4
 
@@ -99,22 +100,12 @@ def save_weights(model, path, notes):
     save_file(model.state_dict(), path)
 
 
-def rows(folder):
-    """Rows of metrics.csv without the times, which differ from run to run."""
-    with (folder / "metrics.csv").open() as file:
-        table = list(csv.DictReader(file))
-    for row in table:
-        for name in ("images_per_s", "data_wait", "seconds"):
-            del row[name]
-    return table
-
-
 def assert_same_run(a, b):
     """The same final weights and metrics, bit for bit."""
     weights = load_file(a / "final.safetensors")
     others = load_file(b / "final.safetensors")
     assert all(torch.equal(weights[name], others[name]) for name in weights)
-    assert rows(a) == rows(b)
+    assert metrics_rows(a) == metrics_rows(b)
 
 
 def interrupt_at(epoch, batch):
@@ -136,7 +127,7 @@ def test_resuming_is_bit_identical(tmp_path, place, accumulate):
     assert caught.value.exit_status == 143
     make_engine(cut, ToyTask(Loader()), resume=True, accumulate=accumulate).run()
     assert_same_run(whole, cut)
-    assert len(rows(whole)) == 3
+    assert len(metrics_rows(whole)) == 3
 
 
 def test_interrupted_validation_is_repeated(tmp_path):
@@ -155,11 +146,11 @@ def test_interrupted_validation_is_repeated(tmp_path):
 def test_training_learns_and_best_is_kept(tmp_path):
     engine = make_engine(tmp_path, ToyTask(Loader()), epochs=12)
     engine.run()
-    scores = [float(row["score"]) for row in rows(tmp_path)]
+    scores = [float(row["score"]) for row in metrics_rows(tmp_path)]
     assert scores[-1] > 0.6 * scores[0]  # scores are negative: the error fell
     assert engine.progress.best == max(scores)
     assert (tmp_path / "best.safetensors").exists()
-    assert float(rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
+    assert float(metrics_rows(tmp_path)[1]["learning_rate"]) == pytest.approx(0.005)
 
 
 def test_the_lowest_error_is_best(tmp_path, monkeypatch):
@@ -199,7 +190,7 @@ def test_running_sums_are_added_up_within_each_epoch(tmp_path):
     task.loss = loss
     make_engine(tmp_path, task, epochs=2).run()
     assert 0 < sum(shares) < 2 * PEOPLE
-    written = [float(row["large"]) for row in rows(tmp_path)]
+    written = [float(row["large"]) for row in metrics_rows(tmp_path)]
     assert written == [sum(shares[:5]) / PEOPLE, sum(shares[5:]) / PEOPLE]
 
 
@@ -272,7 +263,7 @@ def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bi
     make_engine(cut, ToyTask(Loader()), compile=True, resume=True).run()
     assert_same_run(whole, cut)
     assert load_file(whole / "final.safetensors").keys() == load_file(plain / "final.safetensors").keys()
-    for row, expected in zip(rows(whole), rows(plain), strict=True):
+    for row, expected in zip(metrics_rows(whole), metrics_rows(plain), strict=True):
         assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
         # The bias before batch normalisation has a gradient of rounding errors alone, which RMSprop makes as large as any.
         assert float(row["score"]) == pytest.approx(float(expected["score"]), rel=0.05)
@@ -286,7 +277,7 @@ def test_too_many_failed_samples_stop_the_run(tmp_path):
 def test_few_failed_samples_are_skipped_and_counted_once(tmp_path, monkeypatch):
     monkeypatch.setattr("posekit.training.engine.require_few_failures", lambda failures, count, purpose: None)
     make_engine(tmp_path, ToyTask(Loader(bad={7, 3}))).run()
-    assert rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
+    assert metrics_rows(tmp_path)[-1]["bad_images"] == "2"  # not once per epoch
 
 
 def test_loss_that_is_not_finite_stops_the_run(tmp_path):

@@ -40,11 +40,6 @@ class ClassifierInfo(WeightsInfo):
         RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
     notes : mapping of str to str, number, bool or None
         Free notes, see `posekit.models.weights.WeightsInfo`.
-
-    Raises
-    ------
-    ValueError
-        If a field has an invalid value.
     """
 
     network: str

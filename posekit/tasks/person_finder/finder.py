@@ -30,7 +30,6 @@ from posekit.weights import PEOPLE
 
 _SIGMA = 0.08  # standard deviation in x and y, as a fraction of the person's size; at least one heatmap pixel
 _SIGMA_SIZES = 0.5  # standard deviation in size, in steps between sizes: halfway, both heatmaps are above 0.5
-_LOWEST = math.exp(-(3.0**2) / 2)  # value at 3 standard deviations, below which targets are 0
 # Scale factor between the resized images. The network finds people in a wider range of sizes, so most are found at two scales.
 _STEP = 2.0
 # Non-maximum suppression: of boxes with at least this IoU, only the box with the highest peak is kept.
@@ -39,7 +38,7 @@ _SAME_IOU = 0.7
 _MAX_PEAKS = 2000
 
 
-def sizes_between(least: float, most: float, per_octave: int = 2) -> tuple[float, ...]:
+def sizes_between(least: float, most: float, per_octave: int) -> tuple[float, ...]:
     """Return sizes in pixels, `per_octave` per doubling, from `least` to the first size that is at least `most`."""
     count = math.ceil(per_octave * math.log2(most / least) - 1e-9) + 1
     return tuple(least * 2 ** (step / per_octave) for step in range(count))
@@ -74,7 +73,7 @@ def encode_centres(people_BP3: Tensor, sizes: Sequence[float], *, size: int) -> 
     square = ((grid - centres[..., None])[:, :, None] / sigma_K[:, None, None]).square()  # (B, P, K, 2, size)
     exponent = square[..., 1, :, None] + square[..., 0, None, :] + offset_sizes.square()[..., None, None]
     maps = torch.exp(exponent / -2).nan_to_num(0.0).amax(1)
-    return F.threshold(maps, _LOWEST, 0.0, inplace=True)
+    return F.threshold(maps, math.exp(-(3.0**2) / 2), 0.0, inplace=True)
 
 
 def decode_centres(maps_KHW: Tensor, sizes: Sequence[float], *, least: float) -> np.ndarray:
@@ -135,11 +134,6 @@ class CentresInfo(WeightsInfo):
         RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
     notes : mapping of str to str, number, bool or None
         Free notes, see `posekit.models.weights.WeightsInfo`.
-
-    Raises
-    ------
-    ValueError
-        If a field has an invalid value.
     """
 
     sizes: tuple[float, ...]

@@ -19,19 +19,9 @@ from posekit.images import read_image
 from posekit.tasks.classifier.cli import main
 from posekit.tasks.classifier.predict import classify_images
 from posekit.tasks.classifier.score import score_classes
+from tests.fixtures.runs import metrics_rows
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-TIMED = ("images_per_s", "data_wait", "seconds")
-
-
-def rows(out):
-    """Rows of metrics.csv without the times, which differ from run to run."""
-    with (out / "metrics.csv").open() as file:
-        table = list(csv.DictReader(file))
-    for row in table:
-        for name in TIMED:
-            del row[name]
-    return table
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +37,8 @@ def test_run_writes_all_its_files(finished):
         assert (finished / name).exists(), name
     metrics = json.loads((finished / "metrics.json").read_text())
     # Validation and test images are the same here, so both give the same error.
-    assert metrics["error"] == pytest.approx(min(float(row["error"]) for row in rows(finished)), abs=1e-4)
-    assert all(0 <= float(row["hard_images"]) <= 100 for row in rows(finished))
+    assert metrics["error"] == pytest.approx(min(float(row["error"]) for row in metrics_rows(finished)), abs=1e-4)
+    assert all(0 <= float(row["hard_images"]) <= 100 for row in metrics_rows(finished))
     assert metrics["n_images"] == 15 and len(metrics["error_of_classes"]) == 3
 
 
@@ -84,7 +74,7 @@ def test_a_terminated_run_resumes_bit_for_bit(colours, tmp_path):
     assert process.returncode == 143, stderr
     assert f"; resume with: posekit train-classifier --resume --out {cut}\n" in stderr
     subprocess.run([*command, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
-    assert rows(cut) == rows(whole)
+    assert metrics_rows(cut) == metrics_rows(whole)
     for name in ("best.safetensors", "final.safetensors"):
         assert (whole / name).read_bytes() == (cut / name).read_bytes()
 

@@ -1,6 +1,5 @@
 """The command that trains person finders, end to end on a few synthetic people."""
 
-import csv
 import re
 
 import pytest
@@ -11,6 +10,7 @@ from posekit.models import load_weights
 from posekit.synthetic.write import write_synthetic
 from posekit.tasks.person_finder.cli import main
 from posekit.tasks.person_finder.finder import CentresInfo
+from tests.fixtures.runs import metrics_rows
 
 TINY = """
 data:
@@ -32,10 +32,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-def rows(out):
-    return list(csv.DictReader((out / "metrics.csv").read_text().splitlines()))
-
-
 @pytest.fixture(scope="module")
 def finished(folder):
     out = folder / "run"
@@ -47,7 +43,7 @@ def test_run_writes_all_its_files(finished):
     for name in ("config.yaml", "last", "best.safetensors", "final.safetensors", "figures/training.png"):
         assert (finished / name).exists(), name
     assert read_image(finished / "figures" / "scenes.png").shape[1] > 6 * 64
-    assert all(0 <= float(row["AP50"]) <= 100 and 0 <= float(row["recall"]) <= 100 for row in rows(finished))
+    assert all(0 <= float(row["AP50"]) <= 100 and 0 <= float(row["recall"]) <= 100 for row in metrics_rows(finished))
     _, info = load_weights(finished / "best.safetensors", info_class=CentresInfo)
     assert info.sizes == (8, 16, 32, 64) and info.notes["loss"] == "anchor" and info.notes["trained_on"].startswith("mpii random")
 
@@ -60,9 +56,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(folder, finished, tmp_path, c
     assert "backgrounds: synthetic\n" in shown and "IoU 0.5: AP" in shown
     (cut / "config.yaml").write_text((cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2"))
     assert main(["--resume", "--out", str(cut)]) == 0
-    for row, expected in zip(rows(cut), rows(finished), strict=True):
-        for name in ("epoch", "loss", "hard_pixels", "AP50", "recall"):
-            assert row[name] == expected[name]
+    assert metrics_rows(cut) == metrics_rows(finished)
 
 
 @pytest.mark.slow
@@ -70,7 +64,7 @@ def test_it_learns_to_find_people(folder, tmp_path):
     """The average precision rises over the epochs."""
     options = ["--model.features", "16", "--train.epochs", "60", "--optimizer.lr", "0.003", "--optimizer.schedule", "onecycle"]
     assert main(["--config", str(folder / "tiny.yaml"), "--out", str(tmp_path / "run"), *options]) == 0
-    scores = [float(row["AP50"]) for row in rows(tmp_path / "run")]
+    scores = [float(row["AP50"]) for row in metrics_rows(tmp_path / "run")]
     assert max(scores) > scores[0] + 5
 
 

@@ -84,7 +84,7 @@ def test_missing_weights_are_named(tmp_path):
         CentreFinder(tmp_path / "none.safetensors")
 
 
-SIZES = sizes_between(32, 256)
+SIZES = sizes_between(32, 256, 2)
 NOBODY = [math.nan] * 3
 
 

@@ -1,6 +1,5 @@
 """The training command, end to end on a tiny synthetic set and on a few real images."""
 
-import csv
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from posekit.tasks.pose.cli import main
 from posekit.tasks.pose.config import PoseConfig
 from posekit.training.command import default_folder
 from posekit.training.config_files import ConfigParser
+from tests.fixtures.runs import metrics_rows
 
 CONFIG = """
 data:
@@ -45,16 +45,6 @@ def root(tmp_path_factory):
     return folder
 
 
-def rows(out):
-    """Rows of metrics.csv without the times, which differ from run to run."""
-    with (out / "metrics.csv").open() as file:
-        table = list(csv.DictReader(file))
-    for row in table:
-        for name in ("images_per_s", "data_wait", "seconds"):
-            del row[name]
-    return table
-
-
 @pytest.mark.slow
 def test_run_writes_all_its_files(root, tmp_path, capsys):
     out = tmp_path / "run"
@@ -66,11 +56,11 @@ def test_run_writes_all_its_files(root, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "the mean pose" in shown
     assert str(out / "figures") in shown
-    assert all(0 < float(row["hard_pixels"]) < 100 and 0 < float(row["hard_joints"]) <= 100 for row in rows(out))
+    assert all(0 < float(row["hard_pixels"]) < 100 and 0 < float(row["hard_joints"]) <= 100 for row in metrics_rows(out))
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["metric"] == "PCKh@0.5"
     # The best epoch's validation and the final evaluation give the same score; metrics.json has four decimals.
-    assert metrics["pooled_mean"] == pytest.approx(max(float(row["pck"]) for row in rows(out)), abs=1e-4)
+    assert metrics["pooled_mean"] == pytest.approx(max(float(row["pck"]) for row in metrics_rows(out)), abs=1e-4)
     assert main(["--config", str(root / "tiny.yaml"), "--out", str(out)]) == 2
     assert re.search(f"{out} .*--resume", capsys.readouterr().err)
     assert main(["--config", str(root / "tiny.yaml"), "--resume", "--out", str(out)]) == 0  # nothing is left to do
@@ -108,7 +98,7 @@ def whole(root, tmp_path_factory):
 
 def assert_resumes_to(whole, cut):
     subprocess.run([*TRAIN, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
-    assert rows(whole) == rows(cut)
+    assert metrics_rows(whole) == metrics_rows(cut)
     for name in ("best.safetensors", "final.safetensors"):
         assert (whole / name).read_bytes() == (cut / name).read_bytes()
 
@@ -168,7 +158,7 @@ def test_a_resumed_run_keeps_its_settings(root, tmp_path, whole, capsys):
         assert f"{change[0][2:]}: {out} " in capsys.readouterr().err
     assert (out / "config.yaml").read_bytes() == before
     assert main(["--resume", "--out", str(out), "--train.epochs", "7", "--train.workers", "0"]) == 0
-    assert len(rows(out)) == 7
+    assert len(metrics_rows(out)) == 7
 
 
 def test_the_summary_warns_of_validation_on_training_images(root):
@@ -265,7 +255,7 @@ def test_weights_to_start_from_are_needed_at_the_start_only(root, tmp_path):
     (out / "final.safetensors").rename(weights)
     options = ["--train.epochs", "1", "--model.start_from", str(weights)]
     assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(again)]) == 0
-    assert float(rows(again)[0]["loss"]) < float(rows(out)[0]["loss"])
+    assert float(metrics_rows(again)[0]["loss"]) < float(metrics_rows(out)[0]["loss"])
     weights.unlink()
     assert main(["--resume", "--out", str(again)]) == 0
     assert main(["--config", str(root / "tiny.yaml"), *options, "--out", str(tmp_path / "third")]) == 1

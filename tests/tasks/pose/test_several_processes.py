@@ -1,6 +1,5 @@
 """Training in two processes, started by torchrun: gloo, on the CPU."""
 
-import csv
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import pytest
 
 from posekit.synthetic.write import write_synthetic
 from posekit.training.checkpoint import load_checkpoint
+from tests.fixtures.runs import metrics_rows
 
 pytestmark = pytest.mark.slow
 
@@ -87,10 +87,8 @@ def finish(process, status=0):
     return stdout + stderr
 
 
-def rows(out):
-    with (out / "metrics.csv").open() as file:
-        timed = ("images_per_s", "data_wait", "seconds")
-        return [{name: float(value) for name, value in row.items() if name not in timed} for row in csv.DictReader(file)]
+def numbers(out):
+    return [{name: float(value) for name, value in row.items()} for row in metrics_rows(out)]
 
 
 def assert_same_curve(out, other):
@@ -99,8 +97,8 @@ def assert_same_curve(out, other):
     Losses not weighted by each process's share would differ by 1e-6, statistics that are not shared by 1e-4. A share
     may change by a joint.
     """
-    assert len(rows(out)) == len(rows(other)) == 2
-    for row, expected in zip(rows(out), rows(other), strict=True):
+    assert len(numbers(out)) == len(numbers(other)) == 2
+    for row, expected in zip(numbers(out), numbers(other), strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=3e-7)
         assert row == pytest.approx(expected, rel=1e-6, abs=2.0)
 
@@ -131,7 +129,7 @@ def test_fewer_validation_people_than_processes(config, tmp_path):
     options = ("--config", tmp_path / "one.yaml", "--train.epochs", 1, "--out", tmp_path / "run")
     assert "valid: 1 people of lspet" in finish(start([*TOGETHER, *TRAIN], *options))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["pooled_mean"] == pytest.approx(rows(tmp_path / "run")[0]["pck"], abs=1e-4)  # evaluated in one process
+    assert metrics["pooled_mean"] == pytest.approx(numbers(tmp_path / "run")[0]["pck"], abs=1e-4)  # evaluated in one process
 
 
 def test_fewer_training_people_than_processes_are_refused_in_one_line(config, tmp_path):
