@@ -70,7 +70,7 @@ class ConfigParser(Generic[Config]):
             raise ConfigError(f"{path}: {self._one_line(str(error))}") from error
         _require_values(parsed, self.config_class, path)
         sections = self.parser.instantiate(parsed)
-        return self.config_class(**{field.name: sections[field.name] for field in fields(self.config_class)})
+        return self.config_class(**vars(sections))
 
     def _one_line(self, message: str) -> str:
         message = " ".join(message.split())

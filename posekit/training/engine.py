@@ -123,7 +123,14 @@ class Engine:
         self.batches = progress.batch + len(sampler)
         self.model.train()
         self.clock = time.perf_counter()
-        with self._progress_bar() as bar:
+        with tqdm(
+            total=self.batches,
+            initial=progress.batch,
+            desc=f"epoch {progress.epoch + 1}/{self.settings.epochs}",
+            unit="batch",
+            disable=not self.accelerator.is_main_process,
+            dynamic_ncols=True,
+        ) as bar:
             for batch in self._load_batches() if len(sampler) else ():
                 self._note_failures(batch.failures, bar)
                 self._step(batch)
@@ -274,16 +281,6 @@ class Engine:
     def _signed(self, score: float) -> float:
         """Return the score, negated if lower is better, so that higher is always better. Its own inverse."""
         return -score if self.task.lower_is_better else score
-
-    def _progress_bar(self) -> tqdm:
-        return tqdm(
-            total=self.batches,
-            initial=self.progress.batch,
-            desc=f"epoch {self.progress.epoch + 1}/{self.settings.epochs}",
-            unit="batch",
-            disable=not self.accelerator.is_main_process,
-            dynamic_ncols=True,
-        )
 
     def _show(self, bar: tqdm) -> None:
         progress = self.progress

@@ -52,7 +52,7 @@ class EpochLog:
         # Earlier rows may have other columns, for example if the run was resumed with other validation data.
         columns = list(dict.fromkeys(itertools.chain.from_iterable(self.rows)))
         with atomic_write(self._path) as unfinished:
-            with unfinished.open("w", newline="") as file:
+            with unfinished.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, fieldnames=columns)
                 writer.writeheader()
                 writer.writerows(self.rows)

@@ -1,4 +1,4 @@
-"""Two processes compute what one does from the same data: each of these tests starts two, over gloo, on the CPU."""
+"""Two processes compute the same as one process with all the data; each test starts two, with gloo on the CPU."""
 
 import json
 import subprocess
@@ -29,13 +29,13 @@ def test_shared_batch_normalisation_is_that_of_the_whole_batch(tmp_path):
 from posekit.training.distributed import share_statistics
 
 found = []
-for kind, shape in ((nn.BatchNorm2d, (8, 3, 4, 5)), (nn.BatchNorm1d, (8, 3))):
+for layer, shape in ((nn.BatchNorm2d, (8, 3, 4, 5)), (nn.BatchNorm1d, (8, 3))):
     torch.manual_seed(0)
     whole = torch.randn(shape) * 3 + 1
     weight = torch.randn(shape)
     begin, end = [(0, 5), (5, 8)][rank]
-    plain = nn.Sequential(kind(3), nn.ReLU(inplace=True))
-    shared = nn.Sequential(kind(3), nn.ReLU(inplace=True))
+    plain = nn.Sequential(layer(3), nn.ReLU(inplace=True))
+    shared = nn.Sequential(layer(3), nn.ReLU(inplace=True))
     for layers in (plain, shared):
         nn.init.uniform_(layers[0].weight)
         torch.manual_seed(0)

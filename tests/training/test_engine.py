@@ -37,7 +37,7 @@ class Points:
 
 
 class Loader:
-    """Yields what the sampler asks for; calls `before` with (epoch, batch) first."""
+    """Yields the batches of the sampler; calls `before` with (epoch, batch) first."""
 
     def __init__(self, before=lambda epoch, batch: None, bad=()):
         self.batch_sampler = EpochBatches(PEOPLE, BATCH, seed=0, shuffle=True)

@@ -29,7 +29,7 @@ class Proposals:
         Index of the scene that shows the person.
     side_N : (N,) float
         Longer side of the bounding box of the person's joints, as a fraction of the side of the scene.
-    found_N : (N,) bool
+    is_found_N : (N,) bool
         True if a proposed box has an IoU of at least 0.5 with the square that has the same centre and longer side.
     boxes_S : (S,) int
         Number of proposed boxes in each scene.
@@ -37,7 +37,7 @@ class Proposals:
 
     scene_N: np.ndarray
     side_N: np.ndarray
-    found_N: np.ndarray
+    is_found_N: np.ndarray
     boxes_S: np.ndarray
 
     def recall(self) -> dict[str, tuple[int, float, tuple[float, float]]]:
@@ -60,7 +60,7 @@ class Proposals:
     def _recall_of(self, group_N: np.ndarray) -> tuple[int, float, tuple[float, float]]:
         scenes = len(self.boxes_S)
         people = np.bincount(self.scene_N[group_N], minlength=scenes)
-        found = np.bincount(self.scene_N[group_N & self.found_N], minlength=scenes)
+        found = np.bincount(self.scene_N[group_N & self.is_found_N], minlength=scenes)
         return int(people.sum()), float(in_percent(found.sum(), people.sum())), interval95(found, people)
 
 

@@ -1,4 +1,4 @@
-"""Candidate boxes from the maps of a network."""
+"""Heatmaps of people, weights files of person finders, and boxes from the heatmaps of a network."""
 
 import math
 
@@ -12,13 +12,26 @@ from posekit.models import load_weights, save_weights
 from posekit.tasks.person_finder.finder import CentreFinder, CentresInfo, decode_centres, encode_centres, sizes_between
 from posekit.weights import locate
 
-SMALL = CentresInfo((32.0, 64.0, 128.0), 8, 2, "", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+INFO = CentresInfo((32.0, 64.0, 128.0), 8, 2, "", (0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
+SIZES = sizes_between(32, 256, 2)
+NO_PERSON = [math.nan] * 3
 
 
 @pytest.fixture
-def find(tmp_path):
-    save_weights(tmp_path / "a.safetensors", SMALL.build(), SMALL)
-    return CentreFinder(tmp_path / "a.safetensors", device="cpu", smallest=0.2)
+def model():
+    torch.manual_seed(0)
+    return INFO.build().eval()
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    save_weights(tmp_path / "a.safetensors", model, INFO.with_notes(loss="anchor"))
+    return tmp_path / "a.safetensors"
+
+
+@pytest.fixture
+def find(path):
+    return CentreFinder(path, device="cpu", smallest=0.2)
 
 
 def replace_network(find, people, image):
@@ -29,11 +42,11 @@ def replace_network(find, people, image):
         height, width = inputs.shape[2:]
         sizes.append((width, height))
         assert width % 16 == 0 and height % 16 == 0
-        # Width of the image inside its padding, which is 0 (the mean's grey).
+        # Width of the image inside its padding, which is 0 (the mean colour).
         columns = int(inputs[0].abs().amax((0, 1)).nonzero().max()) + 1
         scale = columns / image.shape[1]
         scaled = [[(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5, side * scale] for x, y, side in people]
-        maps = encode_centres(torch.tensor([scaled]), SMALL.sizes, size=max(height, width) // 4)
+        maps = encode_centres(torch.tensor([scaled]), INFO.sizes, size=max(height, width) // 4)
         return [torch.logit(maps[..., : height // 4, : width // 4], eps=1e-6)]
 
     find._model.forward = forward
@@ -84,10 +97,6 @@ def test_missing_weights_are_named(tmp_path):
         CentreFinder(tmp_path / "none.safetensors")
 
 
-SIZES = sizes_between(32, 256, 2)
-NOBODY = [math.nan] * 3
-
-
 def encoded(*people, sizes=SIZES, size=64):
     return encode_centres(torch.tensor([people]), sizes, size=size)[0]
 
@@ -112,9 +121,9 @@ def test_a_person_is_a_gaussian_along_x_y_and_size():
 def test_where_people_overlap_the_higher_value_counts():
     one = [101.5, 61.5, 128.0]
     other = [109.5, 61.5, 128.0]
-    together = encoded(one, NOBODY, other)
+    together = encoded(one, NO_PERSON, other)
     torch.testing.assert_close(together, torch.maximum(encoded(one), encoded(other)))
-    assert (encoded(NOBODY, NOBODY) == 0).all()
+    assert (encoded(NO_PERSON, NO_PERSON) == 0).all()
 
 
 @pytest.mark.parametrize("side", [30.0, 40.0, 64.0, 75.0, 130.0, 220.0, 280.0])
@@ -138,26 +147,11 @@ def test_empty_maps_have_no_people():
 
 
 def test_images_of_a_batch_are_drawn_independently():
-    people = torch.tensor([[[50.0, 60, 40], NOBODY], [[20.0, 200, 90], [120.0, 30, 200]]])
+    people = torch.tensor([[[50.0, 60, 40], NO_PERSON], [[20.0, 200, 90], [120.0, 30, 200]]])
     maps = encode_centres(people, SIZES, size=64)
     for index in range(2):
         torch.testing.assert_close(maps[index], encode_centres(people[index : index + 1], SIZES, size=64)[0])
     assert maps.isfinite().all()
-
-
-INFO = CentresInfo((32.0, 64.0, 128.0), 8, 2, "", (0.5, 0.4, 0.3), (0.2, 0.2, 0.25))
-
-
-@pytest.fixture
-def model():
-    torch.manual_seed(0)
-    return INFO.build().eval()
-
-
-@pytest.fixture
-def path(model, tmp_path):
-    save_weights(tmp_path / "a.safetensors", model, INFO.with_notes(loss="anchor"))
-    return tmp_path / "a.safetensors"
 
 
 def test_weights_read_back_as_written(path, model):

@@ -79,7 +79,7 @@ def test_people_are_found_in_pasted_scenes(predictor, real_data):
 
 
 def count_found(poses, people, image):
-    """Numbers of people found in an image, and of poses that fit nobody."""
+    """Numbers of people found in an image, and of poses that match no person."""
     boxes = [tight(person.joints[person.labelled]) for person in people if person.image_path == str(image)]
     same = np.zeros((len(poses), len(boxes)), bool)
     for i, pose in enumerate(poses):

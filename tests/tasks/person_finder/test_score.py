@@ -35,11 +35,11 @@ def finder(scenes, *, factor=1.0, junk=0):
     return find
 
 
-def test_everybody_who_is_proposed_is_found(scenes):
+def test_all_proposed_people_are_found(scenes):
     proposals = score_proposals(finder(scenes), scenes)
     people = annotated(scenes)
     count = sum(map(len, people))
-    assert proposals.found_N.all() and len(proposals.found_N) == count
+    assert proposals.is_found_N.all() and len(proposals.is_found_N) == count
     assert proposals.boxes_S.tolist() == list(map(len, people))
     assert proposals.side_N == pytest.approx(np.concatenate(people)[:, 2] / 128)
     assert proposals.recall()["everybody"] == (count, 100.0, (100.0, 100.0))
@@ -51,17 +51,17 @@ def test_boxes_need_an_iou_of_one_half(scenes, factor, share):
 
 
 def test_only_the_first_hundred_boxes_count(scenes):
-    assert score_proposals(finder(scenes, junk=99), scenes).found_N.any()
-    assert not score_proposals(finder(scenes, junk=100), scenes).found_N.any()
+    assert score_proposals(finder(scenes, junk=99), scenes).is_found_N.any()
+    assert not score_proposals(finder(scenes, junk=100), scenes).is_found_N.any()
 
 
-def test_without_boxes_nobody_is_found(scenes):
+def test_without_boxes_no_person_is_found(scenes):
     proposals = score_proposals(lambda image: [], scenes)
-    assert not proposals.found_N.any() and not proposals.boxes_S.any()
+    assert not proposals.is_found_N.any() and not proposals.boxes_S.any()
 
 
 def test_recall_by_size_and_by_number_of_people():
-    """Scene 0 has one large person, found; scene 1 two small ones, one found; scene 2 nobody."""
+    """Scene 0 has one large person, found; scene 1 two small ones, one found; scene 2 has no people."""
     proposals = Proposals(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.1]), np.array([True, True, False]), np.array([3, 4, 2]))
     recall = {name: (people, share) for name, (people, share, _) in proposals.recall().items()}
     assert recall == {

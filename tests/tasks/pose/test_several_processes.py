@@ -81,7 +81,7 @@ def start(command, *options):
 
 
 def finish(process, status=0):
-    """Wait for a process; returns what it printed."""
+    """Wait for a process; returns the output."""
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == status, stderr
     return stdout + stderr
