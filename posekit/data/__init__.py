@@ -1,4 +1,4 @@
-"""Data sets: read annotation files into `posekit.people.People`."""
+"""Load the annotation files of data sets as `posekit.people.People`."""
 
 from pathlib import Path
 
@@ -25,19 +25,19 @@ def open_people(data: str, root: str | Path, split: str = "all", *, skeleton: Sk
         The folder or the annotation file of the data set.
     split : str
         ``train``, ``valid`` or ``test``, if the data set has this split; ``all``; ``random:FRACTION:SEED``, a random fraction of
-        the images; or ``random-rest:FRACTION:SEED``, the remaining images.
+        the images; or ``random-rest:FRACTION:SEED``, the images that are not in ``random:FRACTION:SEED``.
     skeleton : Skeleton, optional
-        Skeleton to convert to: joints are matched by name, and joints missing in the data set are not labelled. By default the
-        skeleton of the data set.
+        Skeleton to convert to: joints are matched by name, and joints missing in the data set are not labelled. By default, the
+        skeleton of the data set is kept.
 
     Raises
     ------
     ConfigError
-        If there is no such data set or split; the message lists the choices.
+        If the data set or split does not exist; the message lists the choices.
     DataError
         If the annotation file cannot be read or used.
     """
     if data not in DATASETS:
-        raise ConfigError(f"no data set {data!r}; choose from {', '.join(DATASETS)}")
+        raise ConfigError(f"unknown data set {data!r}; choose from {', '.join(DATASETS)}")
     people = _LOADERS[data](root, split)
     return people if skeleton is None else people.mapped_to(skeleton)

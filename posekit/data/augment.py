@@ -1,4 +1,4 @@
-"""Augmentation: `draw` draws random parameters, `apply` makes a crop with them, in a single affine warp."""
+"""Random augmentation of crops: `draw` draws the parameters, `apply` cuts out a crop with the drawn parameters."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from posekit.people import Person
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges and probabilities of the augmentation.
+    """Ranges and probabilities of the random augmentation.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class AugmentConfig:
     colour : float
         Each colour channel is multiplied by a random factor from 1 - colour to 1 + colour.
     cutout_probability : float
-        Probability that a rectangle of the crop is hidden.
+        Probability that a rectangle of the crop is filled with a random colour.
     """
 
     scale: float = 0.25
@@ -39,7 +39,7 @@ class AugmentConfig:
 
     @property
     def reach(self) -> float:
-        """Side of the upright square that contains every crop that these settings can draw, relative to the side of the box."""
+        """Side of the smallest upright square that contains every possible crop, relative to the side of the person's box."""
         angle = math.radians(min(self.rotation, 45))
         return (1 + self.scale) * (math.cos(angle) + math.sin(angle))
 
@@ -53,7 +53,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Cutout:
-    """A rectangle that hides a part of a crop."""
+    """A rectangle of a crop that is filled with one colour."""
 
     centre: tuple[float, float]  # x, y, relative to the side of the crop
     sides: tuple[float, float]  # width and height, relative to the side of the crop
@@ -71,12 +71,12 @@ class CropParams:
     cutout: Cutout | None = None
 
     def crop(self, box: Box, size: int) -> Crop:
-        """Return the `Crop` of side `size` pixels around a person's box, with these parameters."""
+        """Return the geometry of a `size` × `size` crop around a person's box, scaled, rotated and mirrored."""
         return Crop(box.scaled(self.scale), size, rotation=self.rotation, mirror=self.mirror)
 
 
 PLAIN = CropParams()
-_CUTOUT_SIDES = (0.1, 0.35)
+_CUTOUT_SIDES = (0.1, 0.35)  # smallest and largest side of a cutout, relative to the side of the crop
 
 
 def draw(rng: np.random.Generator, ranges: AugmentConfig) -> CropParams:
@@ -115,15 +115,15 @@ class Sample:
     image : (S, S, 3) uint8
         RGB.
     joints : (K, 2) float32
-        Crop pixels, in the joint order of the skeleton; left and right joints are swapped if the crop is mirrored.
+        Joints in crop pixels, in the order of the skeleton; left and right joints are swapped if the crop is mirrored.
     labelled : (K,) bool
         True where the joint is labelled.
     index : int
         Index of the person in the data set.
     channel_gains : (float, float, float)
-        Factors for the red, green and blue channel, applied later on the GPU or other device.
+        Factors for the red, green and blue channel, applied later by `posekit.models.normalise`.
     failure : str, optional
-        Why the crop could not be made; the crop is then black and has no labelled joint.
+        Reason why the crop could not be made; None if the crop was made. A failed crop is black and has no labelled joint.
     """
 
     image: np.ndarray
@@ -140,14 +140,14 @@ class Sample:
 
 
 def apply(image: np.ndarray, person: Person, params: CropParams, *, size: int, flip_order: np.ndarray, index: int) -> Sample:
-    """Cut the crop of one person out of an image, with the given augmentation.
+    """Cut the crop of one person out of an image, with the given augmentation, in a single affine warp.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
         BGR.
     person : Person
-        With joints and box in pixels of `image`.
+        Person whose joints and box are in pixels of `image`.
     params : CropParams
     size : int
         Side of the crop in pixels.

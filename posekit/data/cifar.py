@@ -1,8 +1,8 @@
 """Load CIFAR-10 and CIFAR-100 from the official binary or python version, or from an HDF5 file of JPEG images.
 
-Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The python version consists of pickles. They are
-parsed without calling any function that they name: the three numpy names needed for an array are replaced by placeholders, and all
-other names are rejected.
+Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The python version consists of pickles,
+which are parsed without calling any function that is named in a pickle: the three numpy names needed for an array are replaced by
+placeholders, and all other names are rejected.
 """
 
 import io
@@ -21,7 +21,7 @@ from posekit.images import decode_image
 SPLITS = ("train", "test")
 _SIDE = 32
 _BYTES = 3 * _SIDE**2
-# Exceptions that pickle raises for a damaged pickle, according to its documentation, and numpy for damaged array data.
+# Exceptions that pickle (according to the documentation of pickle) and numpy raise for damaged files.
 _DAMAGE = (
     pickle.UnpicklingError,
     EOFError,
@@ -42,11 +42,11 @@ class _Form:
     """File names and keys of the official archives of one data set: the binary version and the python version."""
 
     binary: str  # top-level folder in the binary archive
-    python: str  # top-level folder in the Python archive
-    files: dict[str, tuple[str, ...]]  # of each split, without the extension .bin of the binary archive
+    python: str  # top-level folder in the python archive
+    files: dict[str, tuple[str, ...]]  # file names per split; the binary version adds the extension .bin
     names: str  # file with the class names in the binary version
     meta: str  # file with the class names in the python version
-    meta_key: str  # key of the class names
+    meta_key: str  # key of the class names in the python version
     labels: str  # key of the labels in the python version
     label_bytes: int  # number of bytes before each image in the binary version; the last of these bytes is the label
 
@@ -83,8 +83,8 @@ def read_cifar(kind: str, root: str | Path, split: str) -> Labelled:
     kind : {"cifar10", "cifar100"}
         CIFAR-100 is loaded with its 100 fine classes.
     root : str or Path
-        The folder in the unpacked archive, the folder that contains it, or an HDF5 file. The HDF5 file has the groups ``train`` and
-        ``test`` with ``jpeg`` ((bytes,) uint8, all JPEG files concatenated), ``offset`` ((N + 1,), the start of each JPEG file and
+        The folder with the unpacked files, its parent folder, or an HDF5 file. The HDF5 file has the groups ``train`` and ``test``
+        with ``jpeg`` ((bytes,) uint8, all JPEG files concatenated), ``offset`` ((N + 1,), the start of each JPEG file and
         the end of the last one) and ``label`` (N,), and the attribute ``classes``.
     split : {"train", "test"}
 
@@ -97,7 +97,7 @@ def read_cifar(kind: str, root: str | Path, split: str) -> Labelled:
     Raises
     ------
     DataError
-        If `root` contains none of these versions, or a file is missing or damaged.
+        If `root` contains neither version, or a file is missing or damaged.
     """
     images, labels, classes = _read_any(kind, Path(root), split)
     if not len(images):
@@ -176,7 +176,7 @@ def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{path}: the images or labels are damaged ({error}); unpack the archive again") from error
     if images.shape[1:] != (_BYTES,) or labels.shape != images.shape[:1]:
         raise DataError(
-            f"{path}: expected images (N, {_BYTES}) and labels (N,), got {images.shape} and {labels.shape}; unpack it again"
+            f"{path}: expected images (N, {_BYTES}) and labels (N,), got {images.shape}, {labels.shape}; unpack the archive again"
         )
     return images, labels
 
@@ -213,7 +213,7 @@ class _Unpickler(pickle.Unpickler):
         is_numpy = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
         if is_numpy and name in ("ndarray", "dtype", "_reconstruct"):
             return _Placeholder
-        raise pickle.UnpicklingError(f"the pickle names {module!r} {name!r}, which no original CIFAR file does")
+        raise pickle.UnpicklingError(f"the pickle refers to {module!r} {name!r}, which no original CIFAR file contains")
 
 
 def _read_pickle(path: Path) -> Any:
@@ -222,7 +222,7 @@ def _read_pickle(path: Path) -> Any:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())  # pickle's own messages may have several lines
         raise DataError(
-            f"{path}: the file is damaged, or not from the python version of CIFAR ({reason}); nothing was executed"
+            f"{path}: the file is damaged, or not from the python version of CIFAR ({reason}); no code in the file was run"
         ) from error
 
 

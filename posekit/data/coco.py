@@ -1,7 +1,7 @@
-"""Load keypoint annotations in COCO's format, the format for your own data; the annotation file defines the skeleton.
+"""Load keypoint annotations in COCO's format. The annotation file defines the skeleton, so the format suits your own data.
 
-Keypoints are used unchanged, because COCO stores 0-based pixel indices, like posekit. COCO measures bounding boxes
-(``bbox``) from pixel edges instead, half a pixel before the pixel's centre; `Box.from_xywh` converts them.
+Keypoints are used unchanged, because COCO, like posekit, stores 0-based pixel indices. COCO's bounding boxes (``bbox``) are
+measured from the edges of pixels, not from their centres; `Box.from_xywh` converts the boxes.
 """
 
 import contextlib
@@ -23,25 +23,25 @@ _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
 def open_coco(root: str | Path, split: str = "all") -> People:
-    """Load the people (or animals) of a keypoint annotation in COCO's format; raises the errors of `posekit.data.open_people`.
+    """Load the people (or animals) in a COCO keypoint annotation; raises the errors of `posekit.data.open_people`.
 
-    Crowds, people without a labelled keypoint and people whose box has no area are left out; `People.left_out` gives the number of
-    each. Annotations may contain ``head_size``, the head size for PCKh in pixels, as written by ``posekit prepare convert``.
+    Crowds, people without a labelled keypoint and people whose box has no area are left out; `People.left_out` counts them
+    by reason. Annotations may contain ``head_size``, the head size for PCKh in pixels, as written by ``posekit prepare convert``.
 
     Parameters
     ----------
     root : str or Path
         The annotation file, or a folder that contains ``annotations/person_keypoints_*.json``, a single JSON file, or
-        ``annotations/`` with a single JSON file. Images are searched in ``images/``, in the folder itself, and in the subfolders of
-        both (such as ``train2017/``, ``val2017/``).
+        ``annotations/`` with a single JSON file. The images are in ``images/``, in the folder itself, or in a subfolder of either
+        (such as ``train2017/``).
     split : str
-        ``train``, ``valid`` or ``test`` if the name of the annotation file contains it; ``all``, ``random:FRACTION:SEED`` or
+        ``train``, ``valid`` or ``test`` if the name of the annotation file contains this word; ``all``, ``random:FRACTION:SEED`` or
         ``random-rest:FRACTION:SEED``.
 
     Returns
     -------
-    People : with a built-in skeleton if the keypoints of the category equal the joints of this skeleton. Otherwise the skeleton is
-        created from the category, and ``Left Elbow``, ``leftElbow`` and ``l_elbow`` are renamed to ``left_elbow``.
+    People : the keypoints are renamed, for example ``Left Elbow``, ``leftElbow`` and ``l_elbow`` to ``left_elbow``. If the renamed
+        keypoints are the joints of a built-in skeleton, that skeleton is used; otherwise a skeleton is created from the category.
     """
     wanted = parse_split(split)
     root = Path(root)
@@ -75,7 +75,7 @@ def _annotation_files(root: Path, split: Split) -> list[Path]:
     if len(paths) != 1:
         names = ", ".join(path.name for path in paths) or "none"
         raise DataError(
-            f"{root}: expected one COCO annotation file (.json) in this folder or its annotations/, found {names}; "
+            f"{root}: expected one COCO annotation file (.json) in this folder or in annotations/, found {names}; "
             "give the path of the file instead of the folder"
         )
     return paths
@@ -127,7 +127,7 @@ def _skeleton(coco: COCO, path: Path) -> tuple[Skeleton, set[int]]:
     by_joints = {tuple(map(joint_name, category["keypoints"])): category for category in categories}
     if len(by_joints) != 1:
         names = ", ".join(str(category["name"]) for category in by_joints.values()) or "none"
-        raise DataError(f"{path}: expected exactly one category with keypoints, found {len(by_joints)}: {names}; remove the others")
+        raise DataError(f"{path}: expected exactly one category with keypoints, found {len(by_joints)}: {names}; keep only one")
     ((joints, category),) = by_joints.items()
     ids = {category["id"] for category in categories}
     for skeleton in SKELETONS.values():
@@ -153,7 +153,7 @@ def _keypoints(person: dict, count: int, path: Path) -> list[list[float]]:
 
 
 def _positive_numbers(persons: list[dict], key: str) -> np.ndarray:
-    """Return the number under `key` for each person: (N,) float64, NaN where the number is missing or not above 0."""
+    """Return the number `key` of each person, (N,) float64; NaN where the number is missing or not above 0."""
     numbers = np.array([float(person.get(key) or "nan") for person in persons], dtype=np.float64)
     return np.where(numbers > 0, numbers, np.nan)
 
@@ -166,7 +166,7 @@ def _box(person: dict) -> Box | None:
 
 
 def _images_folder(path: Path, root: Path, names: list[Path]) -> Path:
-    """Return the first candidate folder that contains the first image."""
+    """Return the first of the possible folders that contains the first image; ``images/`` if none does."""
     folder = path.parent if root.is_file() else root
     root = folder.parent if folder.name == "annotations" else folder
     candidates = [root / "images", root]

@@ -21,8 +21,8 @@ _MARGIN = 1.25  # default margin of `posekit.geometry.Box.from_xywh`
 _CATEGORY = 1
 _FIRST_PIXEL = 1  # the hourglass files have 1-based pixels
 _SCALE_PX = 200  # the hourglass files store the side of a box in units of 200 px
-# In the hourglass files (0, 0) marks an unlabelled joint. Labelled joints at (0, 0) (the evaluation file has four) are therefore
-# shifted by this many pixels.
+# In the hourglass files, (0, 0) marks an unlabelled joint. Labelled joints at (0, 0), of which the evaluation file has four, are
+# therefore shifted by this number of pixels.
 _SHIFT_PX = 1e-7
 
 
@@ -32,7 +32,7 @@ def write_coco(path: str | Path, people: People, image_ids: np.ndarray, headers:
     Loading the file gives the same joints, labels, visibility and boxes. Coordinates are 0-based pixel indices, not rounded.
 
     - ``bbox`` is the square box with its side divided by 1.25, the margin that programs add when loading the file.
-    - ``area`` is the area of the segment if known, otherwise of the tight box of the labelled joints, as in posekit's OKS.
+    - ``area`` is the area of the person's segmentation mask if known, otherwise of the tight box around the labelled joints.
     - ``head_size``, the head size for PCKh in pixels, is not part of COCO's format; it is written if known.
 
     Parameters
@@ -109,7 +109,7 @@ def write_hourglass(path: str | Path, people: People) -> None:
     Parameters
     ----------
     path : str or Path
-        An existing file is overwritten. Programs expect the name ``train.h5`` or ``valid.h5``, depending on the split.
+        An existing file is overwritten. Other programs expect the name ``train.h5`` or ``valid.h5``, depending on the split.
     people : People
 
     Raises
@@ -122,7 +122,7 @@ def write_hourglass(path: str | Path, people: People) -> None:
     if people.skeleton.joints != MPII16.joints:
         raise ConfigError(
             f"{people.name}: the hourglass HDF5 format needs MPII's 16 joints, but skeleton {people.skeleton.name} has "
-            f"{len(people.skeleton)} different joints; write COCO's format instead"
+            f"{len(people.skeleton)} other joints; write COCO's format instead"
         )
     names = [Path(image).name for image in people.image_paths.tolist()]
     joints = people.joints + _FIRST_PIXEL

@@ -1,4 +1,4 @@
-"""Load annotated people as batches of crops, in DataLoader workers."""
+"""Load annotated people as batches of crops in DataLoader workers, and run a model on these batches."""
 
 import math
 import multiprocessing
@@ -41,7 +41,7 @@ class CropDataset(Dataset):
     Raises
     ------
     ConfigError
-        If the people come from a pack whose margin is too small for the crops; as in `PyramidDataset`.
+        If the people come from a pack whose margin is too small for the crops. `PyramidDataset` raises the same error.
     """
 
     def __init__(self, people: People, *, size: int, ranges: augment.AugmentConfig | None = None, seed: int = 0):
@@ -55,7 +55,7 @@ class CropDataset(Dataset):
         return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Sample:
-        """Return the crop of one person, black if it cannot be made; `key` is the person's index, or (epoch, index)."""
+        """Return the crop of one person (black if the crop cannot be made); `key` is the person's index, or (epoch, index)."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         params = augment.PLAIN
         if self.ranges is not None:
@@ -86,7 +86,7 @@ class PyramidDataset(Dataset):
         return len(self.people)
 
     def __getitem__(self, key: int | tuple[int, int]) -> list[Sample]:
-        """Return the crops of one person, in the order of the scales; all are black if the crops cannot be made."""
+        """Return the crops of one person, one per scale, all black if they cannot be made; `key` as in `CropDataset`."""
         index = key[1] if isinstance(key, tuple) else key
         return _make_samples(self.people, index, self.params, self.size, is_training=False)
 
@@ -106,7 +106,7 @@ def _make_samples(
         failure = f"person {index}: {error}"
     except BoxError:
         failure = f"person {index}: {person.image_path}: {person.box} lies completely outside the image"
-    # A black crop replaces the failed one, so that every batch has the same size and all processes take the same number of steps.
+    # A black crop replaces a failed crop, so that every batch has the same size and all processes take the same number of steps.
     blank = Sample(
         image=np.zeros((size, size, 3), np.uint8),
         joints=np.zeros((len(people.skeleton), 2), np.float32),
@@ -126,7 +126,7 @@ class Failure:
 
 
 class TensorBatch:
-    """Base class of batches: dataclasses whose first field is ``images``, then other tensors, ``index`` and ``failures``."""
+    """Base class of batches: dataclasses with the fields ``images``, other tensors, ``index`` and ``failures``, in this order."""
 
     images: torch.Tensor
     index: torch.Tensor
@@ -136,8 +136,8 @@ class TensorBatch:
         return len(self.index)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A DataLoader worker sends each tensor through its own shared memory, which costs a millisecond. Therefore only the images
-        # are sent as a tensor, and the other fields as numpy arrays.
+        # A DataLoader worker sends each tensor in a separate block of shared memory, which takes a millisecond per tensor.
+        # Therefore only the images are sent as a tensor, and the other fields as numpy arrays.
         values = [getattr(self, field.name) for field in fields(self)[1:]]
         arrays = [value.cpu().numpy() if isinstance(value, torch.Tensor) else value for value in values]
         return _rebuild, (type(self), self.images, *arrays)
@@ -177,7 +177,7 @@ class Batch(TensorBatch):
     index : (B,) int64
         Index of each person in the data set.
     failures : tuple of Failure
-        One per crop that could not be made. Such a crop is black and has no labelled joint, so it does not affect the loss.
+        One for each crop that could not be made. A failed crop is black and has no labelled joint, so it does not affect the loss.
     """
 
     images: torch.Tensor
@@ -197,7 +197,7 @@ class Batch(TensorBatch):
 
 
 def collate(items: Sequence[Sample | list[Sample]]) -> Batch:
-    """Collate samples into a batch, which may be empty; an item may also be a list of samples (of one person)."""
+    """Collate samples into a batch, which may be empty. Each item is one sample, or a list with all samples of one person."""
     samples: list[Sample] = []
     for item in items:
         samples += item if isinstance(item, list) else [item]
@@ -221,7 +221,7 @@ def identity_collate(batch: Any) -> Any:
 
 
 class EpochBatches:
-    """Batch sampler: yields batches of (epoch, index), in an order that depends only on seed and epoch, from any batch on.
+    """Batch sampler of (epoch, index) pairs that can start at any batch; the order depends only on the seed and the epoch.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def predict_batches(
     Yields
     ------
     index : (B,) int64
-        Indices in `people`.
+        Index of each person in `people`.
     points : (B, ..., 2) float64
         Image pixels. Points and scores are NaN for people whose crops could not be made.
     scores : (B, ...) float64
@@ -343,9 +343,9 @@ def predict_batches(
 
 
 def require_few_failures(failures: Sequence[Failure], people: int, purpose: str) -> None:
-    """Raise `DataError` if more than 1 % of `people` samples failed; `purpose` names the samples in the message ("validation")."""
+    """Raise `DataError` if more than 1 % of `people` samples failed; `purpose` is their name in the message, e.g. "validation"."""
     if len(failures) > 0.01 * people:
         raise DataError(
-            f"{len(failures)} of {people} {purpose} samples cannot be read (limit: 1 %); the last one: {failures[-1].message}; "
+            f"{len(failures)} of {people} {purpose} samples cannot be read (limit: 1 %); last error: {failures[-1].message}; "
             "check the data set folder"
         )

@@ -80,12 +80,12 @@ def open_images(kind: str, root: str | Path, split: str) -> LabelledImages:
     split : str
         ``train`` or ``test``; with ``folder`` also ``valid`` (the folder ``valid`` or ``val``). ``random:FRACTION:SEED`` is a
         random fraction of the training images, ``random-rest:FRACTION:SEED`` the remaining training images. For example
-        ``random-rest:0.9:1`` gives 5,000 of CIFAR's training images; the paper uses that number for validation.
+        ``random-rest:0.9:1`` gives 5,000 of CIFAR's training images, the number that the paper uses for validation.
 
     Raises
     ------
     ConfigError
-        If there is no such kind or split; the message lists the choices.
+        If the kind or split does not exist; the message lists the choices.
     DataError
         If files are missing or damaged, if a folder has no class folders, or if a class folder has no images.
     """
@@ -107,7 +107,7 @@ def open_images(kind: str, root: str | Path, split: str) -> LabelledImages:
 def _open_folder(root: Path, split: str) -> LabelledImages:
     folder = next((root / name for name in _FOLDERS[split] if (root / name).is_dir()), None)
     if folder is None:
-        raise DataError(f"{root}: expected a folder {' or '.join(_FOLDERS[split])} with one folder of images per class")
+        raise DataError(f"{root}: no folder {' or '.join(_FOLDERS[split])} found; expected this folder, with a subfolder per class")
     class_folders = [entry for entry in _visible_entries(folder) if entry.is_dir()]
     if not class_folders:
         raise DataError(f"{folder}: no class folders; expected one folder of images per class")

@@ -1,11 +1,11 @@
 """Load Leeds Sports Pose (LSP) and its extension (LSPET): ``joints.mat`` and numbered images.
 
-Both data sets have a file ``joints.mat`` with the same joints; the loader distinguishes them by the shape of the array. LSP's array
-is (3, 14, N): x, y, and whether the joint is occluded. LSPET's array is (14, 3, N): x, y, and whether the joint is labelled; the
+Both data sets have a file ``joints.mat`` with the same joints; the shape of the array distinguishes the data sets. LSP's array is
+(3, 14, N): x, y, and whether the joint is occluded. LSPET's array is (14, 3, N): x, y, and whether the joint is labelled; the
 coordinates of unlabelled joints are meaningless.
 
 Coordinates are assumed to be 0-based: in LSPET the smallest coordinates of labelled joints are 0 and the largest, except for five
-broken joints, are below W - 1 and H - 1. LSP, by the same authors, is read in the same way.
+broken joints, are below W - 1 and H - 1. LSP is by the same authors, so the same is assumed for LSP.
 """
 
 from dataclasses import replace

@@ -46,16 +46,16 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
 
     If the folder of the annotation file contains the evaluation file of the validation split (``detections_our_format.mat``; HRNet:
     ``gt_valid.mat``, mmpose: ``mpii_gt_val.mat``), the joints and head sizes of ``valid`` are taken from the evaluation file, so
-    that scores are comparable with published ones. Its joints agree with the annotation file within rounding, except for 13 joints
-    that lack a coordinate.
+    that scores are comparable with published scores. The joints of both files agree within rounding, except for 13 joints that lack
+    a coordinate in the evaluation file.
 
     Parameters
     ----------
     root : str or Path
         The folder of the data set (data/README.md describes the layouts), or an annotation file. If a folder contains several
         annotation files, the ``.mat`` takes precedence, then ``mpii_annotations.json``, then the files per split. For ``valid``
-        only, a ``valid.h5`` in the same folder as an evaluation file takes precedence over all of these, because it loads fast.
-        `People.box_source` names the loaded file.
+        only, a ``valid.h5`` in the same folder as an evaluation file takes precedence over all other files, because it is
+        fast to load. `People.box_source` names the loaded file.
     split : str
         ``train``, ``valid`` (in the order of ``valid.h5``), ``all``, ``random:FRACTION:SEED`` or ``random-rest:FRACTION:SEED``;
         the last three refer to all annotated people of the file.
@@ -73,9 +73,9 @@ def open_mpii(root: str | Path, split: str = "all") -> People:
 
 
 def validation_truths(root: str | Path) -> dict[str, People]:
-    """Load the ground truth of the official validation split from every file in a folder that contains it.
+    """Load the ground truth of the official validation split from each file of a folder that contains this split.
 
-    The joints differ a little between the files. For files without head sizes (JSON), the head sizes of the first file are used.
+    The joints differ slightly between files. For files without head sizes (JSON), the head sizes of the first file are used.
     `root` is the folder of the data set, or an annotation file in this folder. The keys of the result are the paths of the files
     relative to the folder; the evaluation file comes first if present.
     """
@@ -148,7 +148,7 @@ class _FilePeople:
     """N people as stored in a file, in 1-based pixels."""
 
     image_names: Sequence[str]
-    rectangles: Sequence[int]  # 0-based index of the person within the image; -1 where unknown
+    rectangles: Sequence[int]  # 0-based index of the person's rectangle in the image; -1 where unknown
     joints: ArrayLike  # (N, 16, 2)
     labelled: ArrayLike  # (N, 16)
     visible: ArrayLike  # (N, 16)
@@ -199,7 +199,7 @@ def _reader(path: Path) -> Callable[[Path], _FilePeople]:
 
 
 def _official_splits(content: _FilePeople, path: Path) -> dict[str, np.ndarray]:
-    """Return the official splits that the file contains: split name to the indices of its people."""
+    """Return the indices of the people in each official split that the file contains, by split name."""
     persons = zip(content.image_names, map(int, content.rectangles), strict=True)
     index_of = {person: index for index, person in enumerate(persons)}
     valid = [index_of[person] for person in official_validation() if person in index_of]
@@ -338,7 +338,7 @@ def _read_json(path: Path) -> _FilePeople:
     if records and "joint_self" in records[0]:
         return _from_hourglass_records(records)
     if records and "joints" not in records[0]:
-        raise DataError(f"{path}: the records have no joints (is it a test set?); training and scoring need a file with joints")
+        raise DataError(f"{path}: the records have no joints, as in a test set; training and scoring need a file with joints")
     return _from_hrnet_records(records)
 
 

@@ -1,7 +1,7 @@
 """Load people from a pack: one HDF5 file, or several part files, written by `posekit.data.packing`.
 
 The annotations are in pixels of the original images, and each crop has an affine transform from image pixels to crop pixels.
-Therefore packed people are used for training, prediction and scoring like people with image files. `People.image_paths` contains
+Therefore packed people can be used for training, prediction and scoring like people with image files. `People.image_paths` contains
 the path of the pack and the image name: ``lspet.h5/im00001.jpg``. A crop is found by the image path and the person's box, so packed
 people can be selected, concatenated and mapped to other skeletons like any other people.
 
@@ -61,7 +61,6 @@ def open_packed(root: str | Path, split: str = "all") -> People:
         ``all``, or the name of the split that was packed, selects all people in the pack. An official split can be selected if
         all its people are in the pack. ``random:FRACTION:SEED`` and ``random-rest:FRACTION:SEED`` can be selected if the whole
         data set was packed; they select the same people as in the original data set, unless packing left some people out.
-
     """
     return PackReader(_find_part(Path(root))).choose(split)
 
@@ -120,7 +119,7 @@ class _Part:
 
 
 class PackReader:
-    """A `posekit.people.PixelReader` that reads the crops of people from all parts of a pack; `path` is that of any part."""
+    """A `posekit.people.PixelReader` that reads the crops of people from all parts of a pack; `path` is the path of any part."""
 
     def __init__(self, path: Path):
         self.parts = _read_parts(path)
@@ -207,7 +206,7 @@ class PackReader:
         position = int(np.searchsorted(self.keys, key))
         if position == len(self.keys) or self.keys[position] != key:
             raise ImageError(
-                f"{person.image_path}: no packed person in this image has this box ({person.box}); use the boxes of the pack"
+                f"{person.image_path}: the pack has no person with this box ({person.box}) in this image; use the boxes of the pack"
             )
         return int(self.order[position])
 
@@ -237,13 +236,12 @@ def _read_parts(path: Path) -> list[_Part]:
     paths = [path] if count == 1 else [part_path(_pack_path(path), number) for number in range(count)]
     for number, other in enumerate(paths, 1):
         if not other.is_file():
-            raise DataError(f"{other}: part {number} of {count} is missing; all parts must lie in the same folder")
+            raise DataError(f"{other}: part {number} of {count} is missing; all parts must be in the same folder")
     parts = [first if other == path else _read_part(other) for other in paths]
     for number, part in enumerate(parts):
         if (part.header["pack"], part.header["part"], part.header["parts"]) != (pack, number, count):
             raise DataError(
-                f"{part.path}: expected part {number + 1} of {count} of the pack that {path} belongs to, found another file; "
-                "replace it with the right part"
+                f"{part.path}: not from the same pack as {path}; replace the file with the right part {number + 1} of {count}"
             )
     return parts
 
@@ -260,9 +258,11 @@ def _read_part(path: Path) -> _Part:
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:  # raised by h5py for damaged files
         raise DataError(f"{path}: not a readable pack ({error})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{path}: expected the format {FORMAT!r} of this posekit version, found another format; pack again")
+        raise DataError(f"{path}: not in the format {FORMAT!r} of this version of posekit; pack again")
     if digest(columns, header) != checksum:
         raise DataError(f"{path}: the annotations are damaged (wrong checksum); copy the file again or pack again")
     if (start is None and size) or size != columns["ends"].max(initial=0):
-        raise DataError(f"{path}: the crops are not stored contiguously (was h5repack used?); use the original file or pack again")
+        raise DataError(
+            f"{path}: the crops are not stored contiguously (for example after h5repack); use the original file or pack again"
+        )
     return _Part(path, header, columns, start or 0)

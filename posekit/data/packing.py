@@ -34,7 +34,7 @@ from posekit.machine import processors
 from posekit.people import People, Person
 
 _JPEG_START = b"\xff\xd8"
-_HDF5_BYTES = 65_536  # bytes reserved in each part for HDF5's own data, which needs about a fifth of this
+_HDF5_BYTES = 65_536  # bytes reserved in each part for HDF5's own data, about five times as many as needed
 _BATCH_SIZE = 8
 
 
@@ -139,7 +139,7 @@ class _CropStore:
         self.crops = crops
         self.lines = lines
         lines.seek(0)
-        # A line without an end was interrupted while being written.
+        # A line without a line break at the end was not written completely.
         self.entries = [json.loads(line) for line in lines if line.endswith(b"\n")]
         size = crops.seek(0, os.SEEK_END)
         ends = np.cumsum([entry["bytes"] for entry in self.entries])
@@ -216,7 +216,7 @@ def write_pack(
     people : People
     packing : Packing
     official : mapping of str to People, optional
-        Official splits of the data set. A split can be loaded from the pack if `people` contains all its people.
+        Official splits of the data set. A split can be loaded from the pack if `people` contains all people of the split.
     part_bytes : int, optional
         Largest size of a part in bytes; by default one file is written.
     workers : int, optional
@@ -291,7 +291,7 @@ def _header(people: People, packing: Packing, columns: Mapping[str, np.ndarray],
 
 @contextmanager
 def _open_store(out: Path, header: Mapping[str, Any]) -> Iterator[_CropStore]:
-    """Open the folder of crops, new or from an interrupted run; remove the folder after the `with` block has succeeded."""
+    """Open the crop store of a new or interrupted run; delete the folder of the store after the `with` block has succeeded."""
     folder = out.with_name(out.name + ".unfinished")
     header_path = folder / "header.json"
     header_text = json.dumps(header)
@@ -393,7 +393,7 @@ def _follow_parent(worker: int) -> None:
 
 
 def _exit_with_parent() -> None:
-    # Without this, a worker that is blocked on a full pipe would wait forever if the parent is killed.
+    # Without this thread, a worker that is blocked on a full pipe would wait forever if the parent is killed.
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -34,7 +34,7 @@ class Split:
 
 
 def parse_split(text: str) -> Split:
-    """Parse a split such as ``train`` or ``random:0.9:1``; raise `ConfigError`, which lists the formats, if this fails."""
+    """Parse a split such as ``train`` or ``random:0.9:1``; raise `ConfigError`, which lists the formats, for any other text."""
     if text in (*OFFICIAL_SPLITS, "all"):
         return Split(text, text)
     match = _RANDOM.fullmatch(text)
@@ -47,7 +47,7 @@ def parse_split(text: str) -> Split:
 
 
 def split_of_file(path: Path) -> str:
-    """Return the split that a file name contains: ``train``, ``valid`` or ``test``; ``all`` if it contains none or several."""
+    """Return the split named in a file name: ``train``, ``valid`` or ``test``; ``all`` if the name contains none or several."""
     words = re.findall(r"[a-z]+", path.name.split(".")[0].lower())
     splits = {_FILE_SPLITS[word] for word in words if word in _FILE_SPLITS}
     return splits.pop() if len(splits) == 1 else "all"
@@ -88,10 +88,10 @@ def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.nda
 class Annotations:
     """All people in an annotation file, before a split is chosen."""
 
-    people: People  # N people, including those that `choose` leaves out; their boxes may be arbitrary
+    people: People  # N people, including people that `choose` leaves out, whose boxes may be arbitrary
     reasons: np.ndarray  # (N,) str: why the person is left out; empty if the person is used
     source: str  # name of the annotation file, for error messages
-    official: Mapping[str, np.ndarray] = field(default_factory=dict)  # split to the indices of its people, in the split's order
+    official: Mapping[str, np.ndarray] = field(default_factory=dict)  # indices of the people in each split, by split name
 
     def choose(self, split: Split) -> People:
         """Return the people of a split; `People.left_out` gives the number of people left out.

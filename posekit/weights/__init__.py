@@ -1,4 +1,4 @@
-"""Bundled weights. The model card of each (NAME.md, in the same folder) gives training data, accuracy and limits."""
+"""Bundled weights. The model card of each weights file (NAME.md, in the same folder) gives training data, accuracy and limits."""
 
 from pathlib import Path
 

@@ -154,7 +154,7 @@ def test_nothing_in_a_pickle_is_executed(tmp_path, place, protocol):
         pickle.loads(data)  # executes it
         witness.rmdir()
         (tmp_path / place).write_bytes(data)
-        with pytest.raises(DataError, match=rf"\A.*{place}: .*'\w+' '\w+'.*nothing was executed\)?\Z"):
+        with pytest.raises(DataError, match=rf"\A.*{place}: .*'\w+' '\w+'.*\Z"):
             open_images("cifar10", tmp_path, "test")
         assert not witness.exists()
 

@@ -1,4 +1,4 @@
-"""Check annotation files and their images: the results of the checks, and their printed table."""
+"""Results of the checks of annotation files and images, and the printed table of these results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ OK, LOOK, BAD = "OK", "LOOK", "BAD"
 class CheckResult:
     """Result of one check.
 
-    The verdict is "OK"; "LOOK": you should look at the data, or the check cannot decide; or "BAD": training would fail or learn
-    something wrong.
+    The verdict is "OK", "LOOK" (you should look at the data, or the check cannot decide) or "BAD" (training would fail or learn
+    something wrong).
     """
 
     verdict: str

@@ -1,4 +1,4 @@
-"""Check before training that a data set has all people and images, and that the labels fit the images."""
+"""Check, before training, that a data set is complete, that its splits share no images, and that the labels fit the images."""
 
 import itertools
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ def check(splits: Mapping[str, People], headers: ImageHeaders | None = None, *, 
     Parameters
     ----------
     splits : mapping of str to People
-        Split name (as in the results) to people.
+        The people of each split, by split name.
     headers : ImageHeaders, optional
         Headers of the images; read from the files by default.
     known_counts : bool
-        Whether to compare the number of people with that of the published data set; False for a synthetic data set.
+        Whether to compare the number of people with the published data set; use False for a synthetic data set.
     """
     if headers is None:
         headers = read_headers(path for people in splits.values() for path in people.image_paths)
@@ -74,12 +74,12 @@ def _check_count(people: People, known_counts: bool) -> CheckResult:
     if published is None or not known_counts:
         return CheckResult(OK, "people", message)
     if len(people) == published:
-        return CheckResult(OK, "people", f"{message}; the published number")
-    return CheckResult(LOOK, "people", f"{message}; the published number is {published:,}")
+        return CheckResult(OK, "people", f"{message}, as published")
+    return CheckResult(LOOK, "people", f"{message}; the published data set has {published:,} people")
 
 
 def _check_repeated(people: People) -> CheckResult:
-    """Check for duplicate people: the same joints in the same image."""
+    """Check for duplicate people, with the same joints in the same image."""
     seen = set()
     repeated = []
     for index, (path, joints) in enumerate(zip(people.image_paths.tolist(), people.joints, strict=True)):
@@ -89,7 +89,7 @@ def _check_repeated(people: People) -> CheckResult:
         seen.add(key)
     if not repeated:
         return CheckResult(OK, "repeated people", "none")
-    message = f"{len(repeated):,} duplicates of other people: people {first_few(repeated)}"
+    message = f"{len(repeated):,} people have the image and joints of an earlier person: people {first_few(repeated)}"
     return CheckResult(LOOK, "repeated people", message, tuple(repeated))
 
 
@@ -98,7 +98,7 @@ def _check_images(people: People, headers: ImageHeaders) -> CheckResult:
     missing = [path for path in headers.missing if path in paths]
     unreadable = [path for path in headers.unreadable if path in paths]
     n_affected = int(np.count_nonzero(np.isin(people.image_paths, missing + unreadable)))
-    message = f"{len(paths):,}, of which {_count_files(missing, 'missing')}; {_count_files(unreadable, 'unreadable')}"
+    message = f"{len(paths):,} files, {_count_files(missing, 'missing')}, {_count_files(unreadable, 'unreadable')}"
     if not n_affected:
         return CheckResult(OK, "images", message)
     message += f"; {n_affected:,} people are affected; expected folder of the images: {Path(people.image_paths[0]).parent}"
@@ -119,13 +119,13 @@ def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
     n_outside = int(np.count_nonzero(outside))
     n_labelled = int(np.count_nonzero(people.labelled))
     n_unknown = int(np.count_nonzero(np.isnan(sizes[:, 0])))
-    message = f"{n_outside:,} of {n_labelled:,} ({percent(n_outside, n_labelled)})"
+    message = f"{n_outside:,} of {n_labelled:,} labelled joints ({percent(n_outside, n_labelled)})"
     if n_outside:
         person, joint = np.unravel_index(distance.argmax(), distance.shape)
         image = Path(people.image_paths[person]).name
-        message += f"; farthest outside, by {distance.max():.1f} px: {people.skeleton.joints[joint]} of person {person} ({image})"
+        message += f"; the farthest: {people.skeleton.joints[joint]} of person {person} ({image}), {distance.max():.1f} px outside"
     if n_unknown:
-        message += f"; right and bottom edges not checked for {n_unknown:,} people (unknown image size)"
+        message += f"; right and bottom edges were not checked for {n_unknown:,} people (unknown image size)"
     verdict = LOOK if n_outside <= _TOLERATED_SHARE * n_labelled else BAD
     if not n_outside and not n_unknown:
         verdict = OK
@@ -133,22 +133,22 @@ def _check_outside(people: People, sizes: np.ndarray) -> CheckResult:
 
 
 def _check_limits(people: People, sizes: np.ndarray) -> CheckResult:
-    """Check for labelled joints with a coordinate exactly at an image border: clipped, or a missing coordinate stored as 0."""
+    """Check for labelled joints exactly at an image border, whose coordinates may be clipped, or missing and stored as 0."""
     limits = {"-1": -1, "0": 0, "the last pixel": sizes[:, None] - 1}
     counts = []
     for name, limit in limits.items():
         at_limit = ((people.joints == limit) & people.labelled[..., None]).any(-1)
         counts.append(f"{np.count_nonzero(at_limit):,} at {name}")
-    message = "number of joints with a coordinate of exactly -1, 0 or the last pixel: " + ", ".join(counts)
+    message = "labelled joints with x or y exactly at a limit: " + ", ".join(counts)
     lost = ((people.joints == -1) & people.labelled[..., None]).any((1, 2))
     persons = tuple(np.flatnonzero(lost).tolist())
     if persons:
-        message += f"; -1 may be a missing coordinate (0 in a file with 1-based pixels): people {first_few(persons)}"
+        message += f"; -1 may be a missing coordinate (stored as 0 in a file with 1-based pixels): people {first_few(persons)}"
     return CheckResult(LOOK if persons else OK, "joints at limits", message, persons)
 
 
 def _check_reference_sizes(people: People) -> list[CheckResult]:
-    """Check the reference sizes of the score: head sizes if there are any, otherwise torso sizes, as in `posekit.scoring.score`."""
+    """Check the reference sizes by which scores divide errors: head sizes if the data set has any, otherwise torso sizes."""
     if (people.head_sizes > 0).any():
         return [_check_head_boxes(people)]
     if people.name == "mpii":
@@ -160,7 +160,7 @@ def _check_head_boxes(people: People) -> CheckResult:
     lacking = tuple(np.flatnonzero(~(people.head_sizes > 0)).tolist())
     message = f"{len(lacking):,} of {len(people):,} people have no head box"
     if len(lacking) == len(people):
-        message += "; scores use the torso size; for PCKh put detections_our_format.mat beside the annotation file"
+        message += ", so scores use the torso size; for PCKh put detections_our_format.mat into the folder of the annotation file"
     elif lacking:
         message += "; PCKh does not evaluate these people"
     return CheckResult(LOOK if lacking else OK, "head boxes", message, lacking)
@@ -179,7 +179,7 @@ def _check_torsos(people: People) -> CheckResult:
 
 
 def _check_shared_images(people: People, other: People) -> CheckResult:
-    """Check that two splits have no images in common; otherwise one split cannot be used to test a model trained on the other."""
+    """Check that two splits share no images; otherwise one split cannot be used to test a model trained on the other split."""
     other_paths = set(other.image_paths.tolist())
     shared = [Path(path).name for path in dict.fromkeys(people.image_paths.tolist()) if path in other_paths]
     message = f"{len(shared):,} images are in both splits"

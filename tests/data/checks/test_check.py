@@ -91,7 +91,7 @@ def test_repeated_people_are_listed():
 
 def test_all_images_are_present():
     result = result_of(sample_people(), "images")
-    assert (result.verdict, result.message) == ("OK", "3, of which 0 missing; 0 unreadable")
+    assert (result.verdict, result.message) == ("OK", "3 files, 0 missing, 0 unreadable")
 
 
 def test_missing_and_unreadable_images_are_listed():
@@ -146,11 +146,11 @@ def test_a_joint_outside_its_image(point, worst):
     people.joints[2, 4] = point
     result = result_of(people, "joints outside")
     if worst is None:
-        assert (result.verdict, result.message) == ("OK", "0 of 70 (0.0 %)")
+        assert (result.verdict, result.message) == ("OK", "0 of 70 labelled joints (0.0 %)")
     else:
         assert result.verdict == "BAD"  # one in 70 is more than 1 %
-        assert result.message.startswith("1 of 70 (1.4 %)")
-        assert f"{worst:.1f} px: left_knee of person 2 (2.jpg)" in result.message
+        assert result.message.startswith("1 of 70 labelled joints (1.4 %)")
+        assert f"left_knee of person 2 (2.jpg), {worst:.1f} px" in result.message
         assert result.persons == (2,)
 
 
@@ -165,7 +165,7 @@ def test_a_small_share_of_joints_outside_is_not_bad():
     people.joints[7, 4] = 500
     result = result_of(people, "joints outside")
     assert result.verdict == "LOOK"
-    assert "1 of 700 (0.1 %)" in result.message
+    assert "1 of 700 labelled joints (0.1 %)" in result.message
 
 
 def test_only_the_left_and_top_edges_are_known_without_sizes():
@@ -175,7 +175,7 @@ def test_only_the_left_and_top_edges_are_known_without_sizes():
     result = result_of(people, "joints outside", ImageHeaders({}))
     assert result.verdict == "LOOK"
     assert "1 of 700" in result.message
-    assert "9.5 px: left_knee of person 8" in result.message
+    assert "left_knee of person 8 (8.jpg), 9.5 px" in result.message
     assert "50 people" in result.message
     assert result_of(sample_people(50), "joints outside", ImageHeaders({})).verdict == "LOOK"
 
@@ -279,7 +279,7 @@ def test_real_lspet_is_sound(real_data):
     assert {subject: result.verdict for subject, result in suspicious.items()} == dict.fromkeys(
         ("people", "joints outside", "torsos"), "LOOK"
     )
-    assert "145.8 px: right_knee of person 7262 (im07263.jpg)" in suspicious["joints outside"].message
+    assert "right_knee of person 7262 (im07263.jpg), 145.8 px" in suspicious["joints outside"].message
 
 
 def test_real_mpii_lacks_only_its_images(real_data, real_mpii_train):
@@ -287,9 +287,9 @@ def test_real_mpii_lacks_only_its_images(real_data, real_mpii_train):
     bad = [(result.split, result.subject) for result in results if result.verdict == "BAD"]
     assert bad == [("train", "images"), ("valid", "images")]
     messages = {(result.split, result.subject): result.message for result in results}
-    assert messages["train", "people"].startswith("22,246;")
-    assert messages["valid", "people"].startswith("2,958;")
-    assert messages["valid", "images"].startswith("2,729, of which 2,724 missing")
+    assert messages["train", "people"].startswith("22,246,")
+    assert messages["valid", "people"].startswith("2,958,")
+    assert messages["valid", "images"].startswith("2,729 files, 2,724 missing")
     assert messages["valid", "head boxes"].startswith("0 of 2,958")
     assert "13 at -1" in messages["valid", "joints at limits"]  # the evaluation file has lost a coordinate of 13 joints
     assert messages["train, valid", "splits apart"].startswith("0 ")

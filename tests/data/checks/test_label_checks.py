@@ -131,7 +131,7 @@ def test_contradictory_evidence_of_the_base_is_undecided():
 def test_base_without_labels_near_a_border_is_undecided():
     result = check_coordinate_base(repeated(FACING, 1), np.array([[100.0, 200.0]]))
     assert result.verdict == "LOOK"
-    assert "none at all" in result.message
+    assert "no evidence" in result.message
 
 
 def test_labels_that_get_rarer_towards_the_border_are_no_evidence():
