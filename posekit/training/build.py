@@ -113,10 +113,10 @@ def count_parameters(model: nn.Module) -> int:
 
 def training_notes(loss: str, gamma: float, data: People | LabelledImages) -> dict[str, Note]:
     """Return the notes for a weights file: name of the loss, gamma if the loss has one, and training data."""
-    notes: dict[str, Note] = {"loss": loss, "trained_on": f"{data.name} {data.split}"}
+    notes: dict[str, Note] = {"loss": loss}
     if loss in LOSSES_WITH_GAMMA:
         notes["gamma"] = gamma
-    return notes
+    return {**notes, "trained_on": f"{data.name} {data.split}"}
 
 
 def build_loaders(

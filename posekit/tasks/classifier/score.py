@@ -17,11 +17,7 @@ from posekit.scoring.metrics_file import metrics_contents
 from posekit.scoring.repeats import ERROR_TITLES, Repeats
 
 ERROR = "error"
-ERROR_TOP5 = "error_top5"
-"""Names of the errors in metrics.csv and metrics.json."""
-_TOP = {ERROR: 1, ERROR_TOP5: 5}
-_FEW_CLASSES = 10  # top-5 errors are computed only with more classes than this
-_COLUMNS = ("image", "label", "predicted", "rank")
+"""Name of the top-1 error in metrics.csv and metrics.json."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +40,10 @@ class ClassScores:
     @cached_property
     def wrong(self) -> dict[str, np.ndarray]:
         """(N,) bool arrays by name of the error (top-1; top-5 with more than 10 classes), True for wrong images."""
-        figures = [ERROR] if len(self.images.classes) <= _FEW_CLASSES else [ERROR, ERROR_TOP5]
-        return {figure: self.ranks >= _TOP[figure] for figure in figures}
+        wrong = {ERROR: self.ranks >= 1}
+        if len(self.images.classes) > 10:
+            wrong["error_top5"] = self.ranks >= 5
+        return wrong
 
     @property
     def figures(self) -> dict[str, float]:
@@ -125,7 +123,7 @@ def write_classes(path: Path, scores: ClassScores) -> None:
     names = [*scores.images.classes, ""]  # the empty name is for class -1
     with atomic_write(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        writer.writerow(["image", "label", "predicted", "rank"])
         for index, label in enumerate(scores.images.labels):
             writer.writerow([index, names[label], names[scores.predicted[index]], scores.ranks[index]])
 
