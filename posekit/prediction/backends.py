@@ -22,12 +22,12 @@ DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _EXPORT = "the model's ONNX export"
 # Number of crops after which a model is exported to ONNX: for fewer crops, the export takes longer than it saves.
 _MIN_CROPS = 32
-# Most float32 values in a layer's output for one chunk of crops on a CPU: 8 MB, which fit into the processor's cache.
+# Maximum number of float32 values in a layer's output per chunk of crops on a CPU: 8 MB, which fit into the processor's cache.
 _CHUNK_VALUES = 2**21
 
 
 class Backend(ABC):
-    """Base of the inference backends: each runs a network on at least one RGB crop, (B, S, S, 3) uint8.
+    """Base class of the inference backends, which run a network on RGB crops, (B, S, S, 3) uint8, with B of at least 1.
 
     Attributes
     ----------
@@ -51,8 +51,8 @@ class Backend(ABC):
 class TorchBackend(Backend):
     """Runs a network in torch, with batch normalisation folded into the convolutions and in channels-last memory format.
 
-    The backend runs a copy of `model`, which is in eval mode on any device. `precision` is the number format of the network, a key
-    of `DTYPES`; logits are always activated in float32. If `compiled`, torch.compile compiles the network at the first crops.
+    The backend runs a copy of `model` (in eval mode) on the device of `model`. `precision`, a key of `DTYPES`, is the number format
+    of the network; logits are always activated in float32. With `compiled`, torch.compile runs at the first crops.
     """
 
     def __init__(self, model: StackedHourglass, info: ModelInfo, *, precision: str = "no", compiled: bool = False):
@@ -68,7 +68,7 @@ class TorchBackend(Backend):
 
     @torch.inference_mode()
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """See `Backend`; on the model's device. Raise `ConfigError` if torch.compile does not work on this machine."""
+        """Return heatmaps as in `Backend`, on the model's device; raise `ConfigError` if torch.compile does not work."""
         chunks = _chunks(crops_BSS3, self.info)
         try:
             return torch.cat([onnx.predict_maps(self._model, self.info, chunk, self._dtype) for chunk in chunks])
@@ -102,12 +102,12 @@ class OnnxBackend(Backend):
         self.info, self._decode = onnx.read_metadata(self._session, name)
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """See `Backend`."""
+        """Return heatmaps as in `Backend`."""
         (maps,) = self._run(crops_BSS3, ["maps"])
         return maps
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """See `Backend`; decoded in the ONNX graph if the graph contains this decoding method."""
+        """Return joints and scores as in `Backend`, decoded in the ONNX graph if the graph contains this decoding method."""
         if decode != self._decode:
             return super().joints(crops_BSS3, decode)
         joints, scores = self._run(crops_BSS3, ["joints", "scores"])
@@ -131,7 +131,7 @@ class OnnxBackend(Backend):
 
 
 class AutoBackend(Backend):
-    """Fastest backend on a CPU: torch for the first crops, then ONNX Runtime.
+    """Runs the fastest backend on a CPU: torch for the first crops, then ONNX Runtime.
 
     The model, on the CPU in eval mode, is exported to ONNX once, and the export is kept in the user's cache folder. If the folder
     is not writable, torch runs all crops, and the reason is printed to stderr.
@@ -147,11 +147,11 @@ class AutoBackend(Backend):
         self._use(OnnxBackend(exported, _EXPORT) if exported else TorchBackend(model, info))
 
     def maps(self, crops_BSS3: Tensor) -> Tensor:
-        """See `Backend`."""
+        """Return heatmaps as in `Backend`."""
         return self._choose(len(crops_BSS3)).maps(crops_BSS3)
 
     def joints(self, crops_BSS3: Tensor, decode: str) -> tuple[Tensor, Tensor]:
-        """See `Backend`."""
+        """Return joints and scores as in `Backend`."""
         return self._choose(len(crops_BSS3)).joints(crops_BSS3, decode)
 
     def _choose(self, crops: int) -> Backend:

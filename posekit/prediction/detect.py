@@ -30,7 +30,8 @@ _SUPPORT_WEIGHT = 0.5
 # were not in the training data of either network: 5 of 6 people are found, with one false person per 3 scenes.
 _MIN_PROBABILITY = 0.65
 _MIN_PEAK = 0.25
-# Poses with at least this OKS are the same person. Low, since missing one of two close people is better than a double detection.
+# Poses with at least this OKS are the same person. The value is low, because missing one of two close people is better than
+# detecting one person twice.
 _SAME_OKS = 0.2
 
 _ADVICE = "export it again, or choose another detector"
@@ -38,7 +39,7 @@ _LAYOUTS = (
     "one output in the layout of YOLOv8 or 11 (1, 4 + classes, N), YOLOv5 or 7 (1, N, 5 + classes), Ultralytics' RT-DETR "
     "(1, N, 4 + classes) or an end-to-end export (1, N, 6); or outputs named boxes, scores and labels, as from RT-DETR and SSD"
 )
-# YOLO's values: side of the input if the file does not fix it, and the grey that pads the image.
+# YOLO's values: side of the input if the file does not fix the side, and the grey that pads the image.
 _SIDE = 640
 _GREY = 114
 # Boxes with at least this intersection over union belong to the same person.
@@ -103,7 +104,7 @@ def _similarity(poses: Sequence[Pose]) -> np.ndarray:
     """Return the OKS (N, N) of all pairs of poses.
 
     Models confuse front and back views, so each pair is also compared with left and right joints swapped in one pose; the higher
-    OKS counts.
+    OKS is returned.
     """
     if not poses:
         return np.zeros((0, 0))

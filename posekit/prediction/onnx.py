@@ -25,7 +25,7 @@ from posekit.files import atomic_write, writable_folder
 from posekit.models import ModelInfo, StackedHourglass, encoder, hourglass, inputs, normalise
 
 PACKAGES = ("onnx", "onnxruntime")
-"""Packages that export a model to ONNX and run the ONNX export."""
+"""Packages needed to export a model to ONNX and to run the export."""
 INPUT = "crops"
 ADVICE = "export it again with tools/export.py"
 """End of error messages about a file that should come from `to_onnx`."""
@@ -120,9 +120,9 @@ def _trace(network: _CropsToJoints, size: int) -> bytes:
     file = io.BytesIO()
     crops = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # about sizes that become constants, as intended
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants, as intended
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "Constant folding")  # about the encoder's padding, which works without folding
+        warnings.filterwarnings("ignore", "Constant folding")  # the encoder's padding works without folding
         torch.onnx.export(
             network,
             (crops,),
@@ -240,8 +240,8 @@ def read_onnx_file(path: str | Path) -> bytes:
 def open_onnx(data: bytes, name: str, advice: str) -> Any:
     """Open an ONNX file in ONNX Runtime on the CPU, with as many threads as torch uses, and return the ``InferenceSession``.
 
-    Files from others are not trusted: a file must contain all its weights and only standard ONNX operators. Error messages begin
-    with the `name` of the file, and end with `advice`.
+    Third-party files are not trusted: a file must contain all of the weights, and only standard ONNX operators. Error messages
+    start with the `name` of the file and end with `advice`.
 
     Raises
     ------

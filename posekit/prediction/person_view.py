@@ -11,7 +11,7 @@ from posekit.prediction.predictor import Predictor
 
 
 def annotated_view(people: People, index: int) -> PersonView:
-    """Return the view of one person of a data set; if the people come from a pack, in pixels of the packed image.
+    """Return the view of one person of a data set, in pixels of the image file; for a pack, in pixels of the packed crop.
 
     Raises
     ------

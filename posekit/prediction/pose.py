@@ -60,7 +60,7 @@ class Pose:
         return Box.around(self.keypoints[sure], _MARGIN) if sure.mean() >= 0.5 else self.box
 
     def top(self, min_score: float = 0.0) -> tuple[float, float]:
-        """Return x, y in image pixels for a label: at the top of the keypoints that score at least `min_score`, else of the box."""
+        """Return x, y in image pixels for a label: the top of the keypoints that score at least `min_score`, or of the box."""
         shown = self.keypoints[self.sure(min_score)]
         if len(shown):
             return float(shown[:, 0].mean()), float(shown[:, 1].min())
@@ -116,6 +116,6 @@ def body_oks(
 
     Each person's area is estimated from `extent_N`, the longer side of the person's tight box in pixels.
     """
-    # Half the area of the square around the person. Unlike the area of the tight box, it does not shrink in a side view.
+    # Half the area of the square around the person; unlike the tight box, the square does not shrink in a side view.
     areas = np.maximum(extent_N**2 / 2, 1.0)
     return oks(pred_NK2, truth_NK2, compared_NK, area_N=areas, sigmas_K=skeleton.sigmas or [_SIGMA] * len(skeleton))

@@ -1,4 +1,4 @@
-"""`Predictor`: predict poses from images; a weights file is all that is needed."""
+"""Predict poses from images with `Predictor`, which needs only a weights file."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _PEAKS = 8
 
 
 class Predictor:
-    """Finds the keypoints of people whose bounding boxes are given.
+    """Predicts the keypoints of people in given bounding boxes.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class Predictor:
     device : str
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
     decode : {"dark", "quarter", "argmax"}
-        How a joint is decoded from a heatmap; see `posekit.heatmaps.decode`. Papers evaluate with "quarter", and so do training,
-        `posekit eval` and `posekit compare`.
+        How a joint is decoded from a heatmap; see `posekit.heatmaps.decode`. For evaluation, papers use "quarter", and so do
+        training, `posekit eval` and `posekit compare`.
     views : TestTimeAugmentation
         Test-time augmentation: the heatmaps of all views of a person are averaged. `posekit.prediction.test_time.PYRAMID` is the
         paper's choice: six scales with flipping.
@@ -109,7 +109,7 @@ class Predictor:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Settings that the predictions depend on, and a description of the model, for ``metrics.json``."""
+        """Settings that affect the predictions, and a description of the model, for ``metrics.json``."""
         info = self.info
         return {
             "decode": self.decode,
@@ -262,14 +262,14 @@ class Predictor:
         return heatmaps.find_peaks(maps, count=_PEAKS, method=self.decode, stride=stride)
 
     def predict_people(self, people: People, *, progress: bool = True) -> Predictions:
-        """Find the keypoints of all annotated people in their bounding boxes, for evaluation, with or without a progress bar.
+        """Predict the keypoints of all annotated people in the annotated bounding boxes, for evaluation.
 
-        People whose crop cannot be made get NaN keypoints and are reported on stderr.
+        People whose crop cannot be made get NaN keypoints and are reported on stderr. `progress` shows a progress bar.
 
         Returns
         -------
-        Predictions : one row for each person, in order: the joints of the model's skeleton in image pixels, and the peaks of each
-            heatmap.
+        Predictions : one row for each person, in order: the joints of the model's skeleton, in image pixels, and the peaks of
+            each heatmap.
 
         Raises
         ------
@@ -305,12 +305,12 @@ class Predictor:
     def heatmaps(self, people: People) -> np.ndarray:
         """Predict activated heatmaps (N, K, H, W) float32 of annotated people, averaged over the views, for display.
 
-        The heatmaps show the crop of each person's box, at 1/4 of the resolution; a black crop if the person's crop cannot be made.
+        The heatmaps cover the crop of each person's box, at 1/4 of the resolution. A crop that cannot be made is replaced by black.
         """
         return torch.cat([maps.cpu() for _, maps, _ in self.map_batches(people)]).numpy()
 
     def map_batches(self, people: People) -> Iterator[tuple[np.ndarray, torch.Tensor, tuple[Failure, ...]]]:
-        """Predict the same heatmaps as `heatmaps`, one batch at a time, for when they do not all fit in memory.
+        """Predict the same heatmaps as `heatmaps`, but yield one batch at a time, to save memory.
 
         Yields
         ------
@@ -333,19 +333,19 @@ class Predictor:
 
 
 def load(weights: str | Path = DEFAULT, **options: Any) -> Predictor:
-    """Make a `Predictor` from a weights file or from bundled weights; `options` are the keyword arguments of `Predictor`."""
+    """Create a `Predictor` from a weights file or from bundled weights; `options` are the keyword arguments of `Predictor`."""
     return Predictor(weights, **options)
 
 
 def load_image(image: str | Path | np.ndarray) -> np.ndarray:
     """Load an image file, or convert an image array as for `Predictor`, to (H, W, 3) uint8 BGR.
 
-    Grey is repeated in all three channels, 16 bits are reduced to 8, an alpha channel is dropped.
+    A grey channel is repeated three times, 16 bits are reduced to 8, and an alpha channel is dropped.
 
     Raises
     ------
     ImageError
-        If the file cannot be read, or the array has another shape or dtype. Float arrays are refused because white can be 1 or 255.
+        If the file cannot be read, or the array has another shape or dtype. Float arrays are invalid because white can be 1 or 255.
     """
     if not isinstance(image, np.ndarray):
         return read_image(image)

@@ -12,14 +12,14 @@ from posekit.errors import ConfigError
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
-    """The views of each person whose heatmaps are averaged; by default only the unscaled, unmirrored crop.
+    """Views of each person; the heatmaps of all views are averaged. By default, the unscaled, unmirrored crop is the only view.
 
     Parameters
     ----------
     scales : tuple of float
-        Factors on the side of the person's box: one view each.
+        Factors for the side of the person's box; each factor gives one view.
     flip : bool
-        Add the mirror image of each view.
+        Whether to add the mirror image of each view.
 
     Raises
     ------

@@ -19,10 +19,10 @@ _SAME_BOX = 0.7
 _COASTING_S = 1.0
 # Weight of each new measurement in the running mean of a person's velocity.
 _NEW_MOTION = 0.5
-# Increase of the tolerance factor (1 for a person just seen) per second in which a person is unseen.
+# Increase of the tolerance factor (1 for a person just seen) for each second in which the person is unseen.
 _TOLERANCE_PER_S = 3.0
-# Minimum fraction of sure joints in a pose. The first applies to a pose that starts a new person, updates a person who was not
-# seen in the previous frame, or is confident; the second to a pose that updates a person seen in the previous frame.
+# Minimum fraction of sure joints in a pose: `_SURE_NEW` for a pose that starts a new person, updates a person who was not seen in
+# the previous frame, or is confident; `_SURE_FOLLOWED` for a pose that updates a person who was seen in the previous frame.
 _SURE_NEW = 0.5
 _SURE_FOLLOWED = 0.25
 # A pose is not confident if its mean score is below this fraction of the person's usual score. The usual score is a running
@@ -81,11 +81,11 @@ class _Track:
 
 
 class Tracker:
-    """Assigns ids to people and keeps them from frame to frame.
+    """Assigns ids to people and keeps the ids from frame to frame.
 
     The tracker extrapolates the motion of each person's body to get the expected joints. Poses are matched to people by the OKS
-    with the expected joints, with the Hungarian method (highest sum of OKS over all pairs). People seen in the previous frame are
-    matched first, then the others, the most recently seen first; the tolerance grows with the time a person is unseen. A person
+    with the expected joints, with the Hungarian method (highest sum of OKS over all pairs). People are matched in the order
+    in which they were last seen, the most recent first; the tolerance grows while a person is unseen. A person
     unseen for more than `keep` frames is forgotten and gets a new id on reappearing. A different person who appears where
     a person was just lost gets the lost person's id, since only positions are compared, not appearance.
 
@@ -120,8 +120,8 @@ class Tracker:
     def boxes(self, frame_size: tuple[int, int], time: float) -> list[Box]:
         """Return the bounding boxes in which to predict the tracked people in the next frame, in order of their ids.
 
-        A box is the tight box around a person's expected joints, enlarged 1.25 times. The centre stays inside the image, at the
-        border for a person who has left the image. `frame_size` is (width, height) in pixels; `time` is the frame's, in seconds.
+        A box is the tight box around a person's expected joints, enlarged 1.25 times. The centre of the box stays inside the image,
+        at the border for a person who has left the image. `frame_size` is (width, height) in pixels; `time` is in seconds.
         """
         self._frame_size = frame_size
         self._boxes = [_box_around(self._expected(track, time)) for track in self._tracks]

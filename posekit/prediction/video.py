@@ -20,7 +20,7 @@ from posekit.images import cv2
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # In order of preference: browsers play only H.264, but many builds of OpenCV cannot write H.264.
 CODECS = {"avc1": "H.264", "mp4v": "MPEG-4 part 2"}
-# Frame rate if a file or webcam gives none, or one that is not plausible.
+# Frame rate if a file or webcam gives no frame rate, or one above the maximum.
 _DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
 # Number of frames that are prefetched and held in memory.
@@ -33,8 +33,8 @@ _MAX_FAILED_READS = 300
 class Frame:
     """One frame of a video.
 
-    `index` counts from 0, and counts frames that cannot be decoded too. `time` is in seconds since the start of the video, and
-    always later than the previous frame's. `image` is (H, W, 3) uint8 BGR, rotated according to the file's metadata.
+    `index` starts at 0, and also counts frames that cannot be decoded. `time` is in seconds since the start of the video, and
+    always later than the time of the previous frame. `image` is (H, W, 3) uint8 BGR, rotated according to the file's metadata.
     """
 
     index: int
@@ -56,10 +56,10 @@ class VideoReader:
     size : (int, int)
         Width and height in pixels, according to the source.
     count : int or None
-        Number of frames according to the file; None if the file gives none, and for webcams.
+        Number of frames according to the file; None for a webcam, or if the file gives no number.
     skipped : list of range
-        Index ranges of the frames that could not be decoded so far. After the last frame, includes the indices up to `count`
-        that could not be read.
+        Index ranges of the frames that could not be decoded so far. After the last frame, this includes the missing indices up to
+        `count`.
 
     Raises
     ------

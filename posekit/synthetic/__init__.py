@@ -1,1 +1,1 @@
-"""Synthetic datasets: rendered people with exact annotations."""
+"""Synthetic data sets: rendered people with exact annotations."""

@@ -1,4 +1,4 @@
-"""Sample poses as joint angles, and compute joints in 3D from the angles by forward kinematics.
+"""Sample poses (as joint angles) and body sizes, and compute the joints of the body in 3D by forward kinematics.
 
 Angles are in degrees, within the range of human joints. If all angles are zero, the person stands upright with hanging arms.
 Positive angles flex hips, shoulders and elbows forward and knees backward. Positive ``spread`` moves a limb away from the body's
@@ -42,7 +42,7 @@ class Stance:
     """Kind of pose, such as standing or running: ranges of the angles of legs and trunk."""
 
     weight: float  # relative frequency of the stance
-    lead: LegRange  # it is random which of the two legs is the left leg
+    lead: LegRange  # left or right leg, at random; `trail` is the other leg
     trail: LegRange
     bend: Range = (-5, 15)  # forward bend of the spine
     lean: Range = (-5, 8)  # forward rotation of the whole body; 90 is face down
@@ -122,7 +122,7 @@ def sample_posture(rng: np.random.Generator) -> Posture:
 
 
 def _draw_yaw(rng: np.random.Generator) -> float:
-    """Sample a yaw: all directions occur; as in real images, most people face the viewer."""
+    """Sample a yaw; all directions occur, but most people face the viewer, as in real images."""
     direction = rng.random()
     if direction < 0.58:
         return rng.normal(0, 27)
@@ -159,8 +159,8 @@ def _draw_arm(rng: np.random.Generator, ranges: ArmRange) -> dict[str, float]:
 class Build:
     """Lengths of body parts in metres, and `stoutness`, a factor on the thickness.
 
-    The defaults are an adult with the proportions of MPII's annotations: relative to the head (upper neck to head top),
-    the upper arm is 1.1 long, thigh and shin 1.6, and the trunk 1.9.
+    The defaults are an adult with the proportions of MPII's annotations: in head lengths (upper neck to head top), the upper arm
+    measures 1.1, thigh and shin 1.6, and the trunk 1.9.
     """
 
     thigh: float = 0.43

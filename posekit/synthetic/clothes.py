@@ -1,8 +1,8 @@
 """Sample the appearance of people: skin, hair, and clothes as textures around the body.
 
 A texture is a (rows, `AROUND`, 3) uint8 array. The first row is the upper end of the body part, the middle column is the front
-of the body part, and columns increase toward the person's left. Left and right arm have the same texture, as have left and
-right leg, so texture does not reveal the side.
+of the body part, and columns increase toward the person's left. Both arms have the same texture, and so have both legs, so
+that textures do not reveal left and right.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FRONT = AROUND // 2
 _TRUNK_ROWS = 40
 _LIMB_ROWS = 24
 
-# BGR.
+# Colours are BGR.
 _SKIN_LIGHT = np.array([185.0, 205, 240])
 _SKIN_DARK = np.array([62.0, 88, 132])
 _HAIR = np.array([[25, 28, 32], [35, 55, 80], [60, 95, 135], [110, 165, 200], [40, 60, 125], [170, 175, 180]])
@@ -55,7 +55,7 @@ def draw_outfit(rng: np.random.Generator) -> Outfit:
     trousers = pattern(rng, plain=0.75)
     sleeve = rng.choice([0.0, 0.55, 1.0], p=[0.2, 0.4, 0.4])
     leg = rng.choice([0.25, 0.6, 1.0], p=[0.1, 0.3, 0.6])
-    bare = _bare_limb(rng, skin)
+    bare = np.clip(skin * (1 + 0.03 * rng.standard_normal((_LIMB_ROWS, AROUND, 1))), 0, 255).astype(np.uint8)
     return Outfit(
         skin=skin,
         hair=_hair_colour(rng, skin),
@@ -100,7 +100,7 @@ def pattern(rng: np.random.Generator, plain: float = 0.55) -> np.ndarray:
 
 
 def _motif(rng: np.random.Generator) -> np.ndarray:
-    """Sample a motif: (_TRUNK_ROWS, AROUND) array, fraction of the second colour, 0 to 1."""
+    """Sample a motif: a (_TRUNK_ROWS, AROUND) array with the fraction of the second colour, from 0 to 1."""
     rows, columns = np.mgrid[:_TRUNK_ROWS, :AROUND]
     period = int(rng.choice([4, 6, 8, 12]))
     motif = rng.integers(6)
@@ -123,12 +123,8 @@ def _motif(rng: np.random.Generator) -> np.ndarray:
 def _folds(rng: np.random.Generator) -> np.ndarray:
     depth = rng.uniform(0.02, 0.14)
     coarse = 1 + depth * rng.standard_normal((9, 9))
-    coarse[:, -1] = coarse[:, 0]  # the texture closes around the body
+    coarse[:, -1] = coarse[:, 0]  # the first and the last column of the texture meet at the back
     return cv2.resize(coarse, (AROUND, _TRUNK_ROWS), interpolation=cv2.INTER_CUBIC)
-
-
-def _bare_limb(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
-    return np.clip(skin * (1 + 0.03 * rng.standard_normal((_LIMB_ROWS, AROUND, 1))), 0, 255).astype(np.uint8)
 
 
 def _covered(bare: np.ndarray, cloth: np.ndarray, share: float) -> np.ndarray:

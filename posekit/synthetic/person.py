@@ -1,4 +1,4 @@
-"""Posed and dressed person: the solids of the body, and which solids must be visible for a joint to be visible."""
+"""Posed and dressed person: the solids of the body, and the visibility of the joints."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from posekit.synthetic.clothes import AROUND, Outfit, draw_outfit
 from posekit.synthetic.render import HEAD_DEPTH, HEAD_WIDTH, Camera, Canvas, Head, Hull, Light
 
 _TRUNK = ("chest", "pelvis", "skirt")
-# Solids that belong to each joint; a joint is visible where one of the solids is visible. Limbs: the joint's side only.
+# Solids that belong to each joint; a joint is visible if one of its solids is visible at the joint. Limbs: the joint's side only.
 _SHOWN_BY = {
     "ankle": ("shin", "foot"),
     "knee": ("thigh", "shin"),
@@ -183,7 +183,7 @@ def _around_head(head: Head) -> list[Hull]:
 
 
 def _head_hull(head: Head, name: str, places: list[tuple], radius: float, colour: np.ndarray) -> Hull:
-    """Create a hull at the head; places are relative to the head's half axes (left, up, forward), the radius to its length."""
+    """Create a hull at the head; `places` are in units of the head's half axes (left, up, forward), `radius` of the head length."""
     scale = np.array([HEAD_WIDTH, 0.5, HEAD_DEPTH]) * head.length
     centres = np.array([head.centre + head.frame @ (scale * place) for place in places])
     up = head.frame[:, 1]

@@ -1,7 +1,7 @@
-"""Render solids: convex hulls of spheres, wrapped in a texture, and heads: ellipsoids with face, hair and hat.
+"""Render two kinds of solids: convex hulls of spheres with a texture, and heads (ellipsoids with face, hair and hat).
 
 Solids are painted from far to near on a canvas with `SUPERSAMPLING` times the width and height of the image. The canvas also
-stores which solid is visible at each pixel; the occlusion of joints is derived from these numbers.
+stores the number of the solid that is visible at each pixel, which shows whether a joint is occluded.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Canvas:
 class Hull:
     """Convex hull of spheres, with a texture around the axis of the hull; in metres, in the viewer's space."""
 
-    name: str  # of the body part
+    name: str  # body part
     centres: np.ndarray  # (N, 3) float64: centres of the spheres
     radii: np.ndarray  # (N,) float64
     axis: np.ndarray  # (2, 3) float64: upper and lower end of the texture
@@ -206,7 +206,7 @@ class Head:
         return points.astype(np.float32), (rest > 0).astype(np.uint8)
 
     def _palette(self) -> np.ndarray:
-        """(7, 3) float32 array: BGR colour of each label."""
+        """Return the BGR colour of each label, (7, 3) float32."""
         skin = self.outfit.skin
         eye = np.full(3, 30.0)
         white = np.full(3, 225.0)

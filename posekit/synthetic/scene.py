@@ -1,4 +1,4 @@
-"""Render images of people: place people, frame the image, determine which joints are visible; background, light and camera."""
+"""Render images of people: sample the people, camera, background and light, and determine which joints are visible."""
 
 from dataclasses import dataclass, replace
 
@@ -153,7 +153,7 @@ def _to_image_pixels(canvas_px: np.ndarray) -> np.ndarray:
     return (canvas_px + 0.5) / SUPERSAMPLING - 0.5
 
 
-# Everything but the people
+# Background, distractors, light and image quality
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -178,7 +178,7 @@ def _muted_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Sample noise of three scales around a base colour; the finer the noise, the less its hue varies."""
+    """Sample noise of three scales around a base colour; the hue varies most at the coarsest scale."""
     image: np.ndarray = np.empty((size[1], size[0], 3), np.uint8)
     image[:] = _muted_colour(rng)
     contrast = rng.uniform(5, 32)
@@ -191,7 +191,7 @@ def _clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def _draw_parallel_lines(rng: np.random.Generator, image: np.ndarray) -> None:
-    """Draw lines like those of bricks, boards and fences."""
+    """Draw parallel lines that resemble bricks, boards or fences."""
     height, width = image.shape[:2]
     colour = _muted_colour(rng).tolist()
     step = int(rng.integers(8, 40))

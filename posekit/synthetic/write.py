@@ -1,6 +1,6 @@
-"""Write a synthetic dataset of rendered images, with an annotation file like that of MPII, LSP or LSPET.
+"""Write a synthetic data set: rendered images, and an annotation file in the format of MPII, LSP or LSPET.
 
-An interrupted run leaves no incomplete dataset.
+An interrupted run leaves no incomplete data set.
 """
 
 import json
@@ -34,10 +34,10 @@ _RECIPE = "synthetic.json"
 _ANNOTATED = (0.03, 0.86, 0.11)
 _CHUNK = 8  # images per task of a worker
 _EMPTY = np.empty((0, 0))
-# As in the real file: a person's scale (in units of 200 px) is exactly 4.8 times the diagonal of the head box.
+# As in MPII's file, a person's scale (in units of 200 px) is exactly 4.8 times the diagonal of the head box.
 _SCALE_PER_DIAGONAL = 4.8 / 200
 _WITHOUT_VISIBILITY = (MPII16.index("upper_neck"), MPII16.index("head_top"))
-_MEANINGLESS_PX = 130
+_MEANINGLESS_PX = 130  # coordinates of joints that LSPET does not label are between minus this number and 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class _Image:
 def _write_mpii(folder: Path, images: Sequence[_Image], rng: np.random.Generator) -> None:
     """Write MPII's ``.mat`` file, with 1-based pixel coordinates.
 
-    The irregularities are those of the real file: images without rectangles; test images, whose rectangles have only
+    The file has the irregularities of the original file: images without rectangles; test images, whose rectangles have only
     position and scale; rectangles without points; people with fewer than 16 points, since joints outside the image are
     missing; and ``is_visible`` as a number, a string, or empty (upper neck and head top).
     """
@@ -151,15 +151,15 @@ def _cells(values: Sequence) -> np.ndarray:
 
 
 def _write_lsp(folder: Path, images: Sequence[_Image], rng: np.random.Generator) -> None:
-    """Write LSP's ``joints.mat``, (3, 14, N): x, y, occluded. Pixel coordinates are 0-based, as in the real file."""
+    """Write LSP's ``joints.mat``, (3, 14, N): x, y, occluded. Pixel coordinates are 0-based, as in the original file."""
     joints, visible, _ = _lsp_joints(images)
     savemat(folder / "joints.mat", {"joints": np.concatenate([joints.transpose(2, 1, 0), 1.0 - visible.T[None]])})
 
 
 def _write_lspet(folder: Path, images: Sequence[_Image], rng: np.random.Generator) -> None:
-    """Write LSPET's ``joints.mat``, (14, 3, N): x, y, labelled. Pixel coordinates are 0-based, as in the real file.
+    """Write LSPET's ``joints.mat``, (14, 3, N): x, y, labelled. Pixel coordinates are 0-based, as in the original file.
 
-    Joints outside the image and half of the occluded ones are not labelled; their coordinates are meaningless.
+    Joints outside the image and half of the occluded joints are not labelled; the coordinates of unlabelled joints are meaningless.
     """
     joints, visible, inside = _lsp_joints(images)
     labelled = visible | (inside & (rng.random(inside.shape) < 0.5))
@@ -179,12 +179,12 @@ def _lsp_joints(images: Sequence[_Image]) -> tuple[np.ndarray, np.ndarray, np.nd
     return joints, visible, inside
 
 
-# The dataset
+# The data set
 
 
 @dataclass(frozen=True)
 class _Format:
-    """Properties of a dataset format: image names, function that writes the annotations, and people per image."""
+    """Properties of a data set format: image names, function that writes the annotations, and people per image."""
 
     image_name: str
     write: Callable[[Path, Sequence[_Image], np.random.Generator], None]
@@ -202,10 +202,10 @@ _FORMATS = {
 def write_synthetic(
     out: str | Path, *, people: int, seed: int, format: str = "mpii", workers: int | None = None, progress: bool = True
 ) -> Path:
-    """Render people and write a synthetic dataset in the format of MPII, LSP or LSPET.
+    """Render people and write a synthetic data set in the format of MPII, LSP or LSPET.
 
-    Equal arguments give bitwise equal files, for any number of workers. The dataset is written to a temporary folder, which
-    is renamed to `out` when complete. If `out` already contains the same dataset, nothing is written.
+    Equal arguments give bitwise equal files, for any number of workers. The data set is written to a temporary folder, which
+    is renamed to `out` when complete. If `out` already contains the same data set, nothing is written.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def write_synthetic(
         Random seed, >= 0.
     format : {"mpii", "lsp", "lspet"}
     workers : int, optional
-        Number of processes; by default, the number of processors.
+        Number of processes; by default, the number of available CPU cores.
     progress : bool
         Whether to show a progress bar on a terminal.
 
@@ -247,9 +247,9 @@ def write_synthetic(
 
 def _require_arguments(people: int, seed: int, format: str, workers: int | None) -> None:
     if format not in SYNTHETIC_FORMATS:
-        raise ConfigError(f"format {format!r} of the synthetic dataset: choose from {', '.join(SYNTHETIC_FORMATS)}")
+        raise ConfigError(f"format {format!r} of the synthetic data set: choose from {', '.join(SYNTHETIC_FORMATS)}")
     if people < 1:
-        raise ConfigError(f"synthetic dataset of {people} people: expected at least 1")
+        raise ConfigError(f"synthetic data set of {people} people: expected at least 1")
     if seed < 0:
         raise ConfigError(f"seed {seed}: expected 0 or more")
     if workers is not None and workers < 1:
@@ -257,7 +257,7 @@ def _require_arguments(people: int, seed: int, format: str, workers: int | None)
 
 
 def _is_complete(out: Path, recipe: dict) -> bool:
-    """Return whether the folder contains this dataset; raise `OutputError` if the folder contains anything else."""
+    """Return whether the folder contains this data set; raise `OutputError` if the folder contains anything else."""
     try:
         if not out.exists() or not any(out.iterdir()):
             return False
@@ -265,14 +265,14 @@ def _is_complete(out: Path, recipe: dict) -> bool:
         image_count = existing.pop("pictures")
         complete = len(list((out / "images").iterdir())) == image_count
     except (OSError, ValueError, TypeError, AttributeError, LookupError):
-        raise OutputError(f"{out}: the folder is not empty and not a complete synthetic dataset; choose another folder") from None
+        raise OutputError(f"{out}: the folder is not empty and not a complete synthetic data set; choose another folder") from None
     if existing != recipe:
         raise OutputError(
-            f"{out}: contains a different synthetic dataset ({_describe(existing)}; requested: {_describe(recipe)}); "
-            "choose another folder or delete it"
+            f"{out}: contains a different synthetic data set ({_describe(existing)}; requested: {_describe(recipe)}); "
+            "choose another folder, or delete this folder"
         )
     if not complete:
-        raise OutputError(f"{out}: images of the synthetic dataset are missing; delete the folder and run the command again")
+        raise OutputError(f"{out}: images of the synthetic data set are missing; delete the folder and run the command again")
     return True
 
 
@@ -332,8 +332,8 @@ def _render_image(folder: Path, seed: int, format: str, job: tuple[int, int]) ->
 
 
 def _pool(workers: int) -> multiprocessing.pool.Pool:
-    # Forked workers need not import torch again, which would take longer than the rendering. The workers use neither torch
-    # nor threads, so Python's warning about forking a process with several threads does not apply.
+    # Forked workers need not import torch again, which would take longer than rendering. The workers use neither torch nor
+    # threads, so Python's warning about forking a process with several threads does not apply.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
