@@ -56,8 +56,8 @@ def split_of_file(path: Path) -> str:
 def random_images(image_paths: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Draw a random fraction of the images; the result is the same on every platform and for every order of the images.
 
-    Images are sorted by a hash of the seed and the image path (relative to the common folder of all images), and the first ones
-    are drawn. With the same seed, the images of a smaller fraction are a subset of the images of a larger fraction.
+    Images are sorted by a hash of the seed and the image path (relative to the common folder of all images), and the first
+    images are drawn. With the same seed, the images of a smaller fraction are a subset of the images of a larger fraction.
 
     At least one image is drawn; if there are several images, at least one is not drawn.
 
