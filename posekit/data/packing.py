@@ -1,8 +1,7 @@
 """Pack the crop and annotation of every person into one HDF5 file or several part files (`posekit.data.pack` loads them).
 
 Crops are first written to the folder ``FILE.unfinished``, so that interrupted packing can be resumed. The pack is written when the
-folder contains all crops. The same people and options always give the same files, byte for
-byte.
+folder contains all crops. The same people and options always give the same files, byte for byte.
 """
 
 import json
