@@ -121,8 +121,8 @@ def write_hourglass(path: str | Path, people: People) -> None:
     """
     if people.skeleton.joints != MPII16.joints:
         raise ConfigError(
-            f"{people.name}: the hourglass HDF5 format needs MPII's 16 joints, but skeleton {people.skeleton.name} has "
-            f"{len(people.skeleton)} other joints; write COCO's format instead"
+            f"{people.name}: the hourglass HDF5 format needs MPII's 16 joints, but skeleton {people.skeleton.name} has a "
+            f"different set of {len(people.skeleton)} joints; write COCO's format instead"
         )
     names = [Path(image).name for image in people.image_paths.tolist()]
     joints = people.joints + _FIRST_PIXEL

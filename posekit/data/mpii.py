@@ -318,7 +318,10 @@ def _read_h5(path: Path) -> _FilePeople:
 
 
 def _h5_image_names(file: h5py.File, path: Path) -> list[str]:
-    """Read the image names: strings or rows of character codes (files written in Lua) in the HDF5 file, or NAME_images.txt."""
+    """Read the image names from the HDF5 file, or from NAME_images.txt if the HDF5 file has none.
+
+    In the HDF5 file, the names are strings or, if the file was written in Lua, rows of character codes.
+    """
     if "imgname" not in file:
         return path.with_name(f"{path.stem}_images.txt").read_text(encoding="utf-8").split()
     names = file["imgname"][()]

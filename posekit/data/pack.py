@@ -241,7 +241,7 @@ def _read_parts(path: Path) -> list[_Part]:
     for number, part in enumerate(parts):
         if (part.header["pack"], part.header["part"], part.header["parts"]) != (pack, number, count):
             raise DataError(
-                f"{part.path}: not from the same pack as {path}; replace the file with the right part {number + 1} of {count}"
+                f"{part.path}: belongs to another pack than {path}; replace the file with part {number + 1} of {count} of that pack"
             )
     return parts
 

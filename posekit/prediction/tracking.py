@@ -83,16 +83,16 @@ class _Track:
 class Tracker:
     """Assigns ids to people and keeps the ids from frame to frame.
 
-    The tracker extrapolates the motion of each person's body to get the expected joints. Poses are matched to people by the OKS
-    with the expected joints, with the Hungarian method (highest sum of OKS over all pairs). People are matched in the order
-    in which they were last seen, the most recent first; the tolerance grows while a person is unseen. A person
-    unseen for more than `keep` frames is forgotten and gets a new id on reappearing. A different person who appears where
-    a person was just lost gets the lost person's id, since only positions are compared, not appearance.
+    The tracker extrapolates the motion of each person's body to get the expected joints, and compares poses with them by OKS.
+    People who were last seen in the same frame are matched together with the Hungarian method (highest total OKS), starting with
+    the people seen most recently; the tolerance grows while a person is unseen. A person unseen for more than `keep` frames is
+    forgotten and gets a new id on reappearing. A different person who appears where a person was just lost gets the lost
+    person's id, since only positions are compared, not appearance.
 
     Parameters
     ----------
     min_score : float
-        Minimum score of a sure joint. Only sure joints are used to locate a person.
+        Lowest score of a joint that counts as sure. Only sure joints are used to locate a person.
     keep : int
         Number of frames for which an id is kept while there is no pose with enough sure joints.
 

@@ -22,7 +22,7 @@ EVERYBODY = "everybody"
 
 
 def diagnosis_shares(scores: Scores, groups: Mapping[str, Sequence[int]] | None = None) -> dict[str, list[float]]:
-    """Return the percentages of good, jitter, inversion and miss for each joint group, and for all joints in the mean ("All").
+    """Return the percentages of good, jitter, inversion and miss for each joint group, and for all joints of the mean ("All").
 
     `groups` contains joint indices by group name; default: the skeleton's groups.
     """

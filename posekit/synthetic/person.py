@@ -54,7 +54,7 @@ class Actor:
             solid.paint(canvas, camera, light, number)
 
     def visible(self, canvas: Canvas, camera: Camera, first_owner: int) -> np.ndarray:
-        """Return a (16,) bool array, True where the canvas shows a solid of the joint at the joint's location."""
+        """Return a (16,) bool array, True for each joint in whose place the canvas shows a body part that has this joint."""
         xy = np.round(camera.project(self.joints)[0]).astype(int)
         height, width = canvas.owners.shape
         shown = []
@@ -183,7 +183,7 @@ def _around_head(head: Head) -> list[Hull]:
 
 
 def _head_hull(head: Head, name: str, places: list[tuple], radius: float, colour: np.ndarray) -> Hull:
-    """Create a hull at the head; `places` are in units of the head's half axes (left, up, forward), `radius` of the head length."""
+    """Create a hull at the head: `places` in units of its half axes (left, up, forward), `radius` as a share of its length."""
     scale = np.array([HEAD_WIDTH, 0.5, HEAD_DEPTH]) * head.length
     centres = np.array([head.centre + head.frame @ (scale * place) for place in places])
     up = head.frame[:, 1]

@@ -136,7 +136,7 @@ def test_h5_keeps_a_labelled_joint_at_the_position_of_unlabelled_ones(tmp_path, 
 
 
 def test_h5_of_another_skeleton_is_refused(tmp_path, people):
-    with pytest.raises(ConfigError, match=r"mpii: .*16 joints.* lsp14 has 14 "):
+    with pytest.raises(ConfigError, match=r"mpii: .*16 joints.* lsp14.*14 "):
         write_hourglass(tmp_path / "a.h5", people.mapped_to(LSP14))
     assert not (tmp_path / "a.h5").exists()
 

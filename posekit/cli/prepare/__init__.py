@@ -256,7 +256,7 @@ def _add_release_detector(commands: argparse._SubParsersAction) -> None:
     add = parser.add_argument
     add(
         "--weights", required=True, type=Path, metavar="W",
-        help="weights file written by train-detector, in the same folder as the run's config.yaml",
+        help="weights file written by train-detector; the run's config.yaml must be in the same folder",
     )  # fmt: skip
     add("--name", required=True, help="name of the released weights")
     add("--root", metavar="DIR", help="folder that contains the data sets (default: the same as in the training run)")

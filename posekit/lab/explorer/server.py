@@ -67,8 +67,8 @@ def listen(port: int) -> socket.socket:
 class Guard:
     """ASGI middleware that rejects large uploads and requests from other sites, and sets security headers.
 
-    `max_bytes` is the size of the largest allowed request body. Use the guard together with Starlette's
-    ``TrustedHostMiddleware``, which must check the host name against this machine's names.
+    `max_bytes` is the size of the largest allowed request body. Host names are not checked here, but by Starlette's
+    ``TrustedHostMiddleware``, which must be added too.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int):

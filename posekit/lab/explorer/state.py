@@ -77,7 +77,7 @@ class ExplorerState:
 
     @property
     def placed(self) -> bool:
-        """Whether the user placed the shown joint; otherwise the model's peak serves as its true position."""
+        """Whether the user placed the shown joint. If not, the peak of the model's heatmap is used as the true position."""
         return bool(self.output.view.known[self.joint])
 
     @property

@@ -105,7 +105,7 @@ def decode_centres(maps_KHW: Tensor, sizes: Sequence[float], *, least: float) ->
 
 
 def _vertex_offset(logs_KHW: np.ndarray, size: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Return the offset of the parabola's vertex from the size of the peak, in steps between sizes, from -0.5 to 0.5."""
+    """Fit a parabola through each peak and the neighbouring sizes, and return the offset of its vertex in sizes, -0.5 to 0.5."""
     last = len(logs_KHW) - 1
     below = logs_KHW[(size - 1).clip(0, last), row, column]
     at = logs_KHW[size, row, column]
