@@ -291,7 +291,7 @@ class OHEM(ClassificationLoss):
         return counted * (rank < self.kept((counted > 0).sum())).view_as(counted)
 
     def kept(self, examples: Tensor) -> Tensor:
-        """Return how many of `examples` (a scalar tensor) are used."""
+        """Return the number of used examples; `examples` is the number of all examples, as a scalar tensor."""
         return (self.ratio * examples).round().clamp_min(1)
 
 

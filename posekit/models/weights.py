@@ -43,7 +43,7 @@ class WeightsInfo(ABC):
     key: ClassVar[str]
     """Metadata key of the description; it starts with "posekit"."""
     title: ClassVar[str]
-    """What messages call such a network, for example "a pose model"."""
+    """Name of this kind of network in messages, for example "a pose model"."""
     tuples: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that are tuples, which JSON stores as lists."""
 
@@ -56,7 +56,7 @@ class WeightsInfo(ABC):
         return replace(self, notes={**self.notes, **notes})  # type: ignore[type-var]  # every subclass is a dataclass
 
     def to_json(self) -> str:
-        """Text for the file's metadata; `from_json` reads it back."""
+        """Return the description as JSON for the file's metadata; `from_json` is the inverse."""
         return json.dumps({"version": _VERSION, **asdict(self)})  # type: ignore[call-overload]
 
     @classmethod
@@ -91,26 +91,20 @@ class ModelInfo(WeightsInfo):
     Parameters
     ----------
     skeleton : Skeleton
-        Its joints are the joints of the heatmaps, in the same order.
+        Skeleton with the joints of the heatmaps, in the same order.
     input_size : int
         Side of the square crops in pixels, a multiple of ``4 * 2**depth``.
-    stacks, features, depth : int
+    stacks, features, depth, blocks, encoder, stem
         See `posekit.models.hourglass.StackedHourglass`.
     head : {"sigmoid", "linear"}
-        How logits are turned into heatmaps; see `posekit.models.hourglass.StackedHourglass.activate`.
+        Activation that converts logits to heatmaps; see `posekit.models.hourglass.StackedHourglass.activate`.
     mean, std : three floats
-        For red, green and blue in [0, 1]: the network's input is ``(x / 255 - mean) / std``.
-    blocks : int
-        See `posekit.models.hourglass.StackedHourglass`.
-    encoder : str
-        See `posekit.models.hourglass.StackedHourglass`.
-    stem : (int, int, int), optional
-        See `posekit.models.hourglass.StackedHourglass`.
+        RGB statistics for values in [0, 1]: the network's input is ``(x / 255 - mean) / std`` for uint8 images x.
     notes : mapping of str to str, number, bool or None
         See `WeightsInfo`.
     calibrations : mapping of str to Calibration
-        Maps the peak height of a joint to the probability that the joint is right, one calibration for each test-time
-        augmentation, by key (`posekit.prediction.test_time.TestTimeAugmentation.key`).
+        Functions from the peak height of a joint to the probability that the joint is correct: one calibration for each
+        test-time augmentation, by key (`posekit.prediction.test_time.TestTimeAugmentation.key`).
 
     Raises
     ------
@@ -181,7 +175,7 @@ class ModelInfo(WeightsInfo):
         )
 
     def to_json(self) -> str:
-        """Text for the file's metadata; `from_json` reads it back."""
+        """Return the description as JSON for the file's metadata; `from_json` is the inverse."""
         values = {part.name: getattr(self, part.name) for part in fields(self)}
         values["skeleton"] = self.skeleton.to_dict()
         values["notes"] = dict(self.notes)

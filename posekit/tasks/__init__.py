@@ -28,8 +28,8 @@ class TaskEntry:
     command : str
         Training command, for example ``train`` for ``posekit train``.
     data_key : str
-        Key in the section ``data`` that only configuration files of this task have. Empty: all files without such a key are of
-        this task.
+        Key in the section ``data`` that only configuration files of this task have. Empty: the files of this task have no
+        key of another task.
     """
 
     name: str

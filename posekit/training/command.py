@@ -129,7 +129,7 @@ def _run(command: TrainingCommand, parser: ConfigParser[Any], argv: list[str]) -
 
 
 def _read_config(command: TrainingCommand, parser: ConfigParser, options: argparse.Namespace, out: Path, overrides: list[str]):
-    """Read the configuration. To resume, read that of the run; if --config is given too, both must be equal."""
+    """Read the configuration file, or the run's config.yaml to resume; if --config is also given, both must be equal."""
     from posekit.training.build import with_settled_precision
 
     def read(path: str | Path, overrides: Sequence[str] = ()) -> Any:

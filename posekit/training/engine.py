@@ -279,7 +279,7 @@ class Engine:
         return loss
 
     def _signed(self, score: float) -> float:
-        """Return the score, negated if lower is better, so that higher is always better. Its own inverse."""
+        """Return the score, negated if lower is better, so that higher is always better; the function is its own inverse."""
         return -score if self.task.lower_is_better else score
 
     def _show(self, bar: tqdm) -> None:

@@ -1,4 +1,4 @@
-"""Log of a training run: metrics.csv and TensorBoard, with one row per epoch."""
+"""Write the log of a training run (metrics.csv and TensorBoard, one row per epoch), and read and draw the log."""
 
 import csv
 import itertools

@@ -19,7 +19,7 @@ from posekit.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from posekit.training.config import TrainConfig
 from posekit.training.engine import Engine
 from posekit.training.interrupts import Interrupted, Stopped
-from tests.fixtures.runs import metrics_rows
+from tests.fixtures.runs import assert_same_run, metrics_rows
 
 PEOPLE, BATCH = 20, 4
 
@@ -98,14 +98,6 @@ def nan_loss(model, batch, epoch):
 def save_weights(model, path, notes):
     path.parent.mkdir(exist_ok=True)
     save_file(model.state_dict(), path)
-
-
-def assert_same_run(a, b):
-    """The same final weights and metrics, bit for bit."""
-    weights = load_file(a / "final.safetensors")
-    others = load_file(b / "final.safetensors")
-    assert all(torch.equal(weights[name], others[name]) for name in weights)
-    assert metrics_rows(a) == metrics_rows(b)
 
 
 def interrupt_at(epoch, batch):

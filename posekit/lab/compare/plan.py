@@ -61,8 +61,6 @@ class CompareConfig:
 class Comparison(Protocol):
     """Scoring and tabulation of one task's runs; the `compare` module of each task implements this protocol as `Comparison`."""
 
-    config_class: type
-    """Class of a run's training configuration."""
     open: ClassVar[Callable[[Any], Training]]
     """Function that creates a `Training` from a training configuration."""
     same_data: Sequence[str]
@@ -207,7 +205,7 @@ def read_plan(path: Path, out: Path | None, overrides: Sequence[str]) -> Plan:
     if not task.has("compare"):
         raise ConfigError(f"{base}: posekit compare does not support configurations of posekit {task.command}")
     comparison_class: type[Comparison] = task.load("compare").Comparison
-    parser: ConfigParser[Any] = ConfigParser(comparison_class.config_class)
+    parser: ConfigParser[Any] = ConfigParser(task.load("config").CONFIG_CLASS)
     shared = [*_options(config.shared), *overrides]
     runs = []
     for seed in config.seeds:

@@ -15,9 +15,8 @@ _PREDICTIONS = "predictions.csv"
 
 
 class Comparison:
-    """Comparison of classifiers (a `posekit.lab.compare.plan.Comparison`)."""
+    """Comparison of classifiers (implements `posekit.lab.compare.plan.Comparison`)."""
 
-    config_class = ClassifierConfig
     open = ClassifierTraining
     same_data = ("images", "path", "test")
     metric_column = "error"

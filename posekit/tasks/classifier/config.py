@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from posekit.data.labelled_images import KINDS
 from posekit.errors import choose, require
 from posekit.training.config import OptimizerConfig, TrainConfig
 
@@ -44,7 +45,7 @@ class ImagesConfig:
     pad: int = 4
 
     def __post_init__(self):
-        choose("data.images", self.images, ("cifar10", "cifar100", "folder"))
+        choose("data.images", self.images, KINDS)
         require(self.size >= 1, "data.size", self.size, "1 or more")
         require(self.images == "folder" or self.size == _CIFAR_SIZE, "data.size", self.size, f"{_CIFAR_SIZE} for CIFAR")
         require(0 <= self.pad < self.size, "data.pad", self.pad, "0 or more and below data.size")
@@ -81,14 +82,14 @@ class ClassifierLossConfig:
         Margin of anchor loss: the loss is also amplified for wrong classes whose probability is below that of the true class
         by less than the margin.
     anchor : float or str
-        Which terms of anchor loss are scaled: background (those of the wrong classes, relative to the probability of the true
-        class), target (that of the true class, relative to the highest probability of a wrong class), or both. A number from 0
-        to 1 scales the terms of the wrong classes relative to this constant.
+        Which terms of anchor loss are scaled: background (the terms of the wrong classes, relative to the probability of the
+        true class), target (the term of the true class, relative to the highest probability of a wrong class), or both. A
+        number from 0 to 1: the terms of the wrong classes, relative to this number.
     warmup_epochs : int
         Number of epochs at the start that train with softmax cross entropy (anchor loss only).
     ohem : float
-        Online hard example mining (OHEM): fraction of the images of each batch, those with the highest loss, that enter the
-        loss. 1: all images.
+        Online hard example mining (OHEM): fraction of each batch that enters the loss, namely the images with the highest
+        loss; 1: all images.
     """
 
     name: str = "anchor"
@@ -142,4 +143,4 @@ class ClassifierConfig:
 
 
 CONFIG_CLASS = ClassifierConfig
-"""Configuration class of this task; every task module uses this name."""
+"""Configuration class of the task; the module `config` of every task defines this name."""

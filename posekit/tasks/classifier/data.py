@@ -133,15 +133,7 @@ def draw_crop(rng: np.random.Generator, width: int, height: int) -> tuple[int, i
 
 
 def draw_shifts(count: int, generator: torch.Generator, pad: int) -> tuple[Tensor, Tensor]:
-    """Choose random arguments of `shift_and_mirror`; the same generator state gives the same values.
-
-    Returns
-    -------
-    shifts : (count, 2) int64
-        Shifts x, y in pixels, uniform from ``-pad`` to ``pad``.
-    mirrored : (count,) bool
-        True with probability one half.
-    """
+    """Draw the shifts (uniform from ``-pad`` to ``pad``) and the mirroring (probability 0.5) for `shift_and_mirror`."""
     shifts = torch.randint(-pad, pad + 1, (count, 2), generator=generator)
     mirrored = torch.randint(2, (count,), generator=generator, dtype=torch.bool)
     return shifts, mirrored
@@ -154,15 +146,14 @@ def shift_and_mirror(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor
     ----------
     images : (B, H, W, 3)
     shifts : (B, 2) int64
-        Coordinates x, y in the image of the result's top left pixel (before mirroring). Pixels outside the image are black.
+        Position x, y in the input of the result's top left pixel, before mirroring. Pixels outside the input are black.
     mirrored : (B,) bool
         True for images to mirror.
 
     Returns
     -------
     (B, H, W, 3)
-        Shifted, then mirrored images, in the dtype of the input: before mirroring, the result at (x, y) is the image at
-        (x + shift_x, y + shift_y).
+        Shifted, then mirrored images, in the dtype of the input.
     """
     count, height, width, _ = images.shape
     device = images.device

@@ -148,7 +148,7 @@ def read_classes(path: Path, images: LabelledImages) -> ClassScores:
             f"{path}: cannot be parsed as predictions of {images.name} {images.split} ({error}); write the predictions again"
         ) from error
     if not np.array_equal(labels, images.labels):
-        raise DataError(f"{path}: contains predictions of other images than {images.name} {images.split}")
+        raise DataError(f"{path}: contains predictions for other images than {images.name} {images.split}")
     return ClassScores(images, predicted, ranks)
 
 

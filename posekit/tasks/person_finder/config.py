@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from posekit.data.labelled_images import KINDS
 from posekit.errors import choose, require
 from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
 
@@ -23,7 +24,7 @@ class BackgroundsConfig:
 
     def __post_init__(self):
         if self.images:
-            choose("data.backgrounds.images", self.images, ("cifar10", "cifar100", "folder"))
+            choose("data.backgrounds.images", self.images, KINDS)
 
 
 @dataclass(frozen=True)
@@ -129,4 +130,4 @@ class DetectorConfig:
 
 
 CONFIG_CLASS = DetectorConfig
-"""Configuration class of this task; every task module uses this name."""
+"""Configuration class of the task; the module `config` of every task defines this name."""

@@ -91,8 +91,8 @@ def decode_centres(maps_KHW: Tensor, sizes: Sequence[float], *, least: float) ->
     Returns
     -------
     (N, 4) float64
-        Centre x, y and side in image pixels, and the peak value; the highest peak first. The side is interpolated: it is the
-        vertex of the parabola through the logarithms of the peak and of the heatmaps of the adjacent sizes at the same pixel.
+        Centre x, y and side in image pixels, and the peak value; the highest peak first. The side is interpolated: a
+        parabola is fitted to the logarithms of the peak and of the heatmaps of the adjacent sizes at the same pixel.
     """
     maps = maps_KHW.float()
     peaks = (maps >= least) & (maps == F.max_pool3d(maps[None], 3, stride=1, padding=1)[0])
@@ -209,8 +209,8 @@ class CentreFinder:
     def _sides(self) -> list[float]:
         """Return the longer sides of the resized images, in pixels.
 
-        In the first, people as long as the image have the network's largest size; in the last, the smallest people to find have
-        at least the network's smallest size.
+        In the smallest resized image, people as long as the image have the network's largest size; in the largest one, the
+        smallest people to find have at least the network's smallest size.
         """
         first = self._info.sizes[-1]
         last = self._info.sizes[0] / self._smallest

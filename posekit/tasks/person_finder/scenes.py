@@ -23,7 +23,7 @@ _ZOOM = (0.8, 1.6)  # range of the scale of an image that fills the scene; at 1,
 _LOG2_SIDES = (math.log2(1 / 8), math.log2(0.8))  # range of the size of all other people, relative to the scene's side
 _SHARP_PROBABILITY = 0.3  # probability that an image is pasted with a sharp edge
 _VISIBLE_SHARE = 0.4  # people are annotated if more than this fraction of their joints is inside the scene and uncovered
-_DRAWN_PROBABILITY = 0.5  # probability of a synthetic background although there are background images
+_DRAWN_PROBABILITY = 0.5  # probability of a synthetic background if there are background images
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SceneBatch(TensorBatch):
 
 
 class SceneDataset(Dataset):
-    """Data set that returns whole batches of scenes. There is one scene per person: the first person to be pasted.
+    """Data set that returns whole batches of scenes. Each person has one scene, into which this person is pasted first.
 
     A scene depends only on the seed, the epoch and the index.
 
@@ -104,9 +104,9 @@ class _Scene:
     Attributes
     ----------
     image : (S, S, 3) uint8
-        Blue, green, red.
+        BGR image.
     joints : list of (J, 2) float64
-        Labelled joints of every visible person, scene pixels.
+        Labelled joints of every visible person, in scene pixels.
     failure : Failure or None
         The last person who is missing because the image could not be read.
     """

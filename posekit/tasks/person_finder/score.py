@@ -30,7 +30,7 @@ class Proposals:
     side_N : (N,) float
         Longer side of the bounding box of the person's joints, as a fraction of the side of the scene.
     is_found_N : (N,) bool
-        True if a proposed box has an IoU of at least 0.5 with the square that has the same centre and longer side.
+        True where a proposed box has an IoU of at least 0.5 with the person's square, whose side is the longer side.
     boxes_S : (S,) int
         Number of proposed boxes in each scene.
     """

@@ -16,9 +16,8 @@ _PREDICTIONS = "predictions.h5"
 
 
 class Comparison:
-    """Comparison of pose models (a `posekit.lab.compare.plan.Comparison`)."""
+    """Comparison of pose models (implements `posekit.lab.compare.plan.Comparison`)."""
 
-    config_class = PoseConfig
     open = PoseTraining
     same_data = ("valid",)
     metric_column = "pck"
@@ -34,7 +33,7 @@ class Comparison:
 
     @staticmethod
     def results_folder(decode: str) -> str:
-        """Return the name of the results folder, which contains the decoding method: one model may have several results."""
+        """Return the name of the results folder, one for each decoding method."""
         return f"final-{decode}"
 
     def evaluate(self, config: PoseConfig, weights: Path, results: Path, decode: str) -> Evaluation:

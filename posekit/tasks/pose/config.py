@@ -86,8 +86,8 @@ class LossConfig:
     gamma : float
         Focusing exponent of anchor and focal loss; the other losses ignore gamma.
     ohkm : int
-        Online hard keypoint mining (OHKM): number of joints per person, those with the highest loss, that enter the loss. 0:
-        all joints.
+        Online hard keypoint mining (OHKM): number of joints per person that enter the loss, namely the joints with the
+        highest loss; 0: all joints.
     warmup_epochs : int
         Number of epochs at the start that train with binary cross entropy on all joints instead of loss.name; must be 0 for mse.
     """
@@ -146,4 +146,4 @@ class PoseConfig:
 
 
 CONFIG_CLASS = PoseConfig
-"""Configuration class of this task; every task module uses this name."""
+"""Configuration class of the task; the module `config` of every task defines this name."""

@@ -19,7 +19,7 @@ from posekit.images import read_image
 from posekit.tasks.classifier.cli import main
 from posekit.tasks.classifier.predict import classify_images
 from posekit.tasks.classifier.score import score_classes
-from tests.fixtures.runs import metrics_rows
+from tests.fixtures.runs import assert_same_run, metrics_rows
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -74,9 +74,7 @@ def test_a_terminated_run_resumes_bit_for_bit(colours, tmp_path):
     assert process.returncode == 143, stderr
     assert f"; resume with: posekit train-classifier --resume --out {cut}\n" in stderr
     subprocess.run([*command, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
-    assert metrics_rows(cut) == metrics_rows(whole)
-    for name in ("best.safetensors", "final.safetensors"):
-        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+    assert_same_run(whole, cut)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from posekit.models import load_weights
 from posekit.synthetic.write import write_synthetic
 from posekit.tasks.person_finder.cli import main
 from posekit.tasks.person_finder.finder import CentresInfo
-from tests.fixtures.runs import metrics_rows
+from tests.fixtures.runs import assert_same_run, metrics_rows
 
 TINY = """
 data:
@@ -56,7 +56,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(folder, finished, tmp_path, c
     assert "backgrounds: synthetic\n" in shown and "IoU 0.5: AP" in shown
     (cut / "config.yaml").write_text((cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2"))
     assert main(["--resume", "--out", str(cut)]) == 0
-    assert metrics_rows(cut) == metrics_rows(finished)
+    assert_same_run(cut, finished)
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from posekit.tasks.pose.cli import main
 from posekit.tasks.pose.config import PoseConfig
 from posekit.training.command import default_folder
 from posekit.training.config_files import ConfigParser
-from tests.fixtures.runs import metrics_rows
+from tests.fixtures.runs import assert_same_run, metrics_rows
 
 CONFIG = """
 data:
@@ -98,9 +98,7 @@ def whole(root, tmp_path_factory):
 
 def assert_resumes_to(whole, cut):
     subprocess.run([*TRAIN, "--resume", "--out", cut], check=True, env=ENVIRONMENT, capture_output=True)
-    assert metrics_rows(whole) == metrics_rows(cut)
-    for name in ("best.safetensors", "final.safetensors"):
-        assert (whole / name).read_bytes() == (cut / name).read_bytes()
+    assert_same_run(whole, cut)
 
 
 @pytest.mark.slow
