@@ -1,4 +1,4 @@
-"""A task's folder can be removed: the rest still imports, and its tests pass."""
+"""A task's folder can be removed: all other modules can still be imported, and their tests pass."""
 
 import os
 import shutil

@@ -15,7 +15,7 @@ def model():
 
 
 def moved(model, steps):
-    """The model at every step."""
+    """Change the weights at random, and yield the model after each step."""
     for _ in range(steps):
         with torch.no_grad():
             for parameter in model.parameters():
@@ -25,16 +25,16 @@ def moved(model, steps):
 
 
 def test_it_equals_pytorchs_average_to_the_last_bit(model):
-    mine = MovingAverage(model, 0.9)
+    average = MovingAverage(model, 0.9)
     known = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     for now in moved(model, 5):
-        mine.update(now)
+        average.update(now)
         known.update_parameters(now)
-    for (name, value), expected in zip(mine.module.named_parameters(), known.module.parameters(), strict=True):
+    for (name, value), expected in zip(average.module.named_parameters(), known.module.parameters(), strict=True):
         assert torch.equal(value, expected), name
-    assert torch.equal(mine.module[1].running_var, known.module[1].running_var)
-    assert mine.module[1].num_batches_tracked == 5  # a count is not averaged
-    assert mine.state_dict().keys() == known.state_dict().keys()
+    assert torch.equal(average.module[1].running_var, known.module[1].running_var)
+    assert average.module[1].num_batches_tracked == 5  # a count is not averaged
+    assert average.state_dict().keys() == known.state_dict().keys()
 
 
 def test_it_resumes_from_its_state(model):

@@ -1,4 +1,4 @@
-"""Configuration files: their keys, overrides and errors; and learning rates at known points."""
+"""Keys, overrides and errors of configuration files, and learning rates at known points."""
 
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def test_shipped_configurations_are_valid(path):
 
 @pytest.mark.parametrize(
     ("epoch", "factor"),
-    # Section 4.2 of the paper: 100 epochs, then times 0.5 and times 0.2 in turn every 20.
+    # Section 4.2 of the paper: constant for 100 epochs, then multiplied alternately by 0.5 and 0.2, every 20 epochs.
     [(0, 1), (99.9, 1), (100, 0.5), (119.9, 0.5), (120, 0.1), (140, 0.05), (160, 0.01), (180, 0.005)],
 )
 def test_schedule_paper(epoch, factor):
@@ -147,7 +147,7 @@ def test_other_schedules(schedule, epoch, factor):
 
 @pytest.mark.parametrize(("epoch", "factor"), [(0, 1), (159.9, 1), (160, 0.1), (179.9, 0.1), (180, 0.01), (200, 0.01)])
 def test_schedule_steps(epoch, factor):
-    """Section 4.1 of the paper: dropped by a factor of 0.1 at 160 and 180 epochs."""
+    """Section 4.1 of the paper: multiplied by 0.1 after 160 and 180 epochs."""
     rate = learning_rate(OptimizerConfig(schedule="steps", lr=0.1, milestones=[160, 180]), 200, epoch)
     assert rate == pytest.approx(0.1 * factor)
 

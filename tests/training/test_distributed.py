@@ -1,4 +1,4 @@
-"""Two processes compute the same as one process with all the data; each test starts two, with gloo on the CPU."""
+"""Two processes compute the same as one process with all the data; each test starts two processes, with gloo on the CPU."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def run_two(tmp_path, code):
 
 
 def test_shared_batch_normalisation_is_that_of_the_whole_batch(tmp_path):
-    """Unequal parts, images and vectors; compared in each process with plain layers on all of it."""
+    """Each process compares its part of the batch with plain layers on the whole batch; the parts have different sizes."""
     code = """
 from posekit.training.distributed import share_statistics
 
@@ -59,7 +59,7 @@ for layer, shape in ((nn.BatchNorm2d, (8, 3, 4, 5)), (nn.BatchNorm1d, (8, 3))):
 
 
 def test_losses_are_weighted_by_each_process_s_share(tmp_path):
-    """Three labelled joints here, one there, the gradients averaged as DistributedDataParallel does."""
+    """Three labelled joints in one process, one in the other; gradients are averaged as by DistributedDataParallel."""
     code = """
 from posekit.training.distributed import mean_over_processes
 

@@ -191,7 +191,7 @@ def test_accumulation_takes_fewer_steps_and_a_last_one_at_the_epochs_end(tmp_pat
     steps = []
     engine.optimizer.step = lambda: steps.append(engine.progress.batch)
     engine.run()
-    assert steps == [1, 3, 4]  # five batches: two pairs, and the one that is left
+    assert steps == [1, 3, 4]  # five batches: two pairs and a single batch
 
 
 def test_without_an_average_the_plain_model_is_validated(tmp_path):
@@ -243,7 +243,7 @@ def test_share_of_time_spent_waiting_for_data(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # PyTorch's own, when its compiler is imported
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # raised inside PyTorch when its compiler is imported
 def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bit(tmp_path):
     plain, whole, cut = (tmp_path / name for name in ("plain", "whole", "cut"))
     make_engine(plain, ToyTask(Loader())).run()
@@ -257,7 +257,7 @@ def test_a_compiled_model_learns_the_same_keeps_its_names_and_resumes_bit_for_bi
     assert load_file(whole / "final.safetensors").keys() == load_file(plain / "final.safetensors").keys()
     for row, expected in zip(metrics_rows(whole), metrics_rows(plain), strict=True):
         assert float(row["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
-        # The bias before batch normalisation has a gradient of rounding errors alone, which RMSprop makes as large as any.
+        # The gradient of the bias before batch normalisation consists of rounding errors, which RMSprop scales up.
         assert float(row["score"]) == pytest.approx(float(expected["score"]), rel=0.05)
 
 

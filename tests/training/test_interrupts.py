@@ -72,7 +72,7 @@ def test_a_repeated_signal_counts_once_and_a_later_one_interrupts(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     with catch_signals() as received:
         os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)  # a scheduler's, forwarded by torchrun
+        os.kill(os.getpid(), signal.SIGTERM)  # the same signal, forwarded by torchrun
         assert received[0] == signal.SIGTERM
         monkeypatch.setattr(interrupts, "_SAME_SIGNAL_S", 0.0)
         time.sleep(0.01)
@@ -83,7 +83,7 @@ def test_a_repeated_signal_counts_once_and_a_later_one_interrupts(monkeypatch):
 
 @pytest.mark.slow
 def test_the_first_of_several_processes_to_fail_reports_its_error(monkeypatch):
-    """The processes meet at the store that torchrun's first process keeps."""
+    """The processes share a store, which the first process of torchrun hosts."""
     keeper = (
         "import torch, sys\n"
         "store = torch.distributed.TCPStore('localhost', 0, is_master=True)\n"
@@ -100,7 +100,7 @@ def test_the_first_of_several_processes_to_fail_reports_its_error(monkeypatch):
     assert caught.value.code == 2
     process.communicate("")
     monkeypatch.setattr(interrupts, "_STORE_TIMEOUT_S", 0.1)
-    with pytest.raises(DataError), first_error_only():  # the store is gone: better twice than never
+    with pytest.raises(DataError), first_error_only():  # the store is gone, so every process reports its error
         raise DataError("gone")
 
 

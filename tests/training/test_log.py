@@ -1,4 +1,4 @@
-"""Tables of training runs are read as they were written, and damaged files are reported in one line."""
+"""Tables of training runs read back as written; damaged files are reported in one line."""
 
 import json
 
@@ -78,7 +78,7 @@ def test_an_unfinished_run_has_no_threshold(tmp_path):
         (None, "", ""),
     ],
 )
-def test_losses_are_described_from_whatever_settings_there_are(tmp_path, config, loss, scale):
+def test_the_loss_is_described_from_the_available_settings(tmp_path, config, loss, scale):
     run = read_run(write_run(tmp_path, config=config))
     assert (run.loss, run.scale, run.warmup_epochs) == (loss, scale, 0)
 
@@ -114,7 +114,7 @@ def test_a_folder_without_a_run_is_named(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert data_error(read_run, folder).startswith(f"{folder}: no metrics.csv")
     assert str(tmp_path) in data_error(read_metrics, tmp_path)
-    assert EpochLog(tmp_path).rows == [], "a new run has none yet"
+    assert EpochLog(tmp_path).rows == [], "a new run has no rows"
 
 
 @pytest.mark.parametrize("content", ["", "epoch,loss\n"])

@@ -42,11 +42,11 @@ engine.run()
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_memory_does_not_grow_with_the_epochs(real_data, tmp_path, workers):
-    """Of all processes together. One 64 px crop kept of each sample would add 18 MB, a decoded image of each 100 or more."""
+    """Memory of all processes. Keeping a 64 px crop of each sample would add 18 MB; decoded images would add 100 MB or more."""
     pack = tmp_path / "people.h5"
     write_pack(pack, open_people("lsp", real_data / "lspet", "random:0.02:0"), Packing(side=608), workers=1, progress=False)
     command = [sys.executable, "-c", _TRAINED, pack, tmp_path / "run", str(workers)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # on a busy machine more of them would wait for each other
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # with more threads, the processes would wait for each other
     shown = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     used = [float(line) for line in shown.splitlines()]
     assert len(used) == 20

@@ -1,4 +1,4 @@
-"""A training step never waits for the device, as far as a CPU can show it."""
+"""A training step never waits for a GPU; checked on the CPU by the names of the operations."""
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ from posekit.tasks.pose.config import DataConfig, LossConfig, PoseConfig
 from posekit.training.build import build_accelerator
 from posekit.training.config import ModelConfig, OptimizerConfig, SourceConfig, TrainConfig
 
-# Reading numbers from a tensor, shapes that depend on its contents, tensors made from Python's numbers.
+# Operations that read numbers from a tensor, whose output shape depends on values, or that copy Python numbers to a tensor.
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "lift_fresh")
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails where a step would wait for a GPU."""
+    """Fails at an operation that would wait for a GPU."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
@@ -61,7 +61,7 @@ def test_a_step_waits_for_nothing(data, people, tmp_path, loss, optimizer):
     engine = build_engine(config, *people, out=tmp_path, accelerator=accelerator, resume=False)
     engine.batches = 100
     batch = next(iter(engine.task.loader))
-    engine._step(batch)  # the first step of all may wait
+    engine._step(batch)  # only the first step may wait
     with NoWaiting():
         for _ in range(5):
             engine._step(batch)

@@ -1,4 +1,4 @@
-"""The loss and images that a classifier's configuration describes."""
+"""Loss and images built from a classifier's configuration."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The command that trains classifiers, end to end on a few coloured images and on real images of CIFAR-10."""
+"""`posekit train-classifier`, end to end on a few coloured images and on images of CIFAR-10."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ def test_weights_give_the_written_predictions(colours, finished):
 
 
 def test_mistakes_are_drawn(colours, tmp_path):
-    """After one step at a tiny rate the network predicts nearly the same class for all images."""
+    """After one step at a tiny learning rate, the network predicts nearly the same class for all images."""
     out = tmp_path / "run"
     options = ["--train.epochs", "1", "--train.batch_size", "36", "--optimizer.lr", "1e-6"]
     assert main(["--config", str(colours / "tiny.yaml"), "--out", str(out), *options]) == 0

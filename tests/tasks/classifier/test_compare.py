@@ -1,4 +1,4 @@
-"""Comparing classifiers: the command finds the task in the base configuration."""
+"""Comparison of classifiers; `posekit compare` recognises the task from the base configuration."""
 
 import csv
 import re

@@ -105,7 +105,7 @@ def test_logits_come_with_their_indices_and_are_nan_for_unreadable_images(folder
 
 
 def crop_by_hand(image, x, y, mirrored, pad):
-    """Pad with black, cut out, mirror: like torchvision's RandomCrop and RandomHorizontalFlip on one image."""
+    """Pad with black, crop and mirror one image, like RandomCrop and RandomHorizontalFlip of torchvision."""
     height, width, _ = image.shape
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
     crop = padded[pad + y : pad + y + height, pad + x : pad + x + width]

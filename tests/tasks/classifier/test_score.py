@@ -21,7 +21,7 @@ def labelled(classes, n=N):
 
 
 def guess(images, right, seed=0):
-    """Scores of logits with the true class first in a share of the images, and second in the others."""
+    """Scores of logits that rank the true class first in the fraction `right` of the images, and second in the other images."""
     logits = np.random.default_rng(seed).uniform(size=(len(images), len(images.classes)))
     index = np.arange(len(images))
     logits[index, images.labels] = np.where(np.arange(len(images)) < right * len(images), 3, 1.5)
@@ -33,7 +33,7 @@ def test_errors_and_their_interval():
     scores = guess(labelled(10), 0.75)
     assert scores.figures == {"error": 25.0}
     low, high = scores.intervals95["error"]
-    # Of 400 images the deviation of a share of 0.25 is 2.17 points.
+    # For 400 images, the standard error of a proportion of 0.25 is 2.17 percentage points.
     assert low == pytest.approx(25 - 1.96 * 2.17, abs=1) and high == pytest.approx(25 + 1.96 * 2.17, abs=1)
     assert "top-1 error" in scores.table() and "top-5" not in scores.table()
 
@@ -60,9 +60,9 @@ def test_files_hold_the_scores(tmp_path):
     write_classes(tmp_path / "predictions.csv", scores)
     again = read_classes(tmp_path / "predictions.csv", images)
     assert again.figures == scores.figures and np.array_equal(again.ranks, scores.ranks)
-    found = json.loads(write_metrics(tmp_path, scores, weights="w").read_text())
-    assert found["error"] == 50 and found["n_images"] == N and found["weights"] == "w" and found["posekit"]
-    shares = [(images.labels == i).mean() * found["error_of_classes"][f"class {i}"] for i in range(11)]
+    metrics = json.loads(write_metrics(tmp_path, scores, weights="w").read_text())
+    assert metrics["error"] == 50 and metrics["n_images"] == N and metrics["weights"] == "w" and metrics["posekit"]
+    shares = [(images.labels == i).mean() * metrics["error_of_classes"][f"class {i}"] for i in range(11)]
     assert sum(shares) == pytest.approx(50, abs=0.01)
 
 
@@ -83,12 +83,13 @@ def test_repeats_are_compared_over_images_and_seeds():
     good = ClassRepeats({seed: guess(images, 0.9 + 0.01 * seed, seed) for seed in (0, 1, 2)})
     bad = ClassRepeats({seed: guess(images, 0.7, seed) for seed in (0, 1)})
     assert good.figures["top-1 error"].mean == pytest.approx(9) and good.figures["top-1 error"].deviation == pytest.approx(1)
-    found = good.minus(bad)["top-1 error"]
-    assert found.difference == pytest.approx(9.5 - 30) and found.decided and found.low < -20.5 < found.high
+    comparison = good.minus(bad)["top-1 error"]
+    assert comparison.difference == pytest.approx(9.5 - 30) and comparison.decided
+    assert comparison.low < -20.5 < comparison.high
     assert good.minus(ClassRepeats({7: bad.scores[0]})) == {}
     models = {"good": good, "bad": bad}
     table = scores_table(models, {})
-    assert "| good | 3 | **9.00 ± 1.00** |" in table  # the lower is the better
+    assert "| good | 3 | **9.00 ± 1.00** |" in table  # lower is better
     assert "| bad | **+20.50**" in differences_table(models, "good")
 
 
@@ -98,7 +99,7 @@ def test_repeats_are_compared_over_images_and_seeds():
         ([0.1, 0.7, 0.2], 1, 0),
         ([0.1, 0.7, 0.2], 2, 1),
         ([0.1, 0.7, 0.2], 0, 2),
-        ([0.5, 0.5, 0.5], 0, 0),  # of equal scores argmax takes the first
+        ([0.5, 0.5, 0.5], 0, 0),  # argmax returns the first of equal scores
         ([0.5, 0.5, 0.5], 2, 2),
         ([NAN, 0.1, 0.2], 0, 2),
         ([NAN, NAN, NAN], 0, 3),

@@ -12,7 +12,7 @@ from posekit.tasks.classifier.data import IGNORED, ImageBatch, ImageDataset
 from posekit.tasks.classifier.task import ClassificationTask, hard_images
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
-LABELS = torch.tensor([0, 1, 1, IGNORED])  # right, wrong, a tie, not read
+LABELS = torch.tensor([0, 1, 1, IGNORED])  # correct, wrong, a tie, unreadable
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_first_epochs_use_the_loss_of_the_warm_up(batch):
 
 def test_images_are_shifted_and_mirrored_before_the_network_sees_them(batch):
     batch.images[0, 2, 1] = 9
-    batch.shifts[0] = torch.tensor([1, -1])  # the crop begins one to the right and one above
+    batch.shifts[0] = torch.tensor([1, -1])  # the crop starts one pixel to the right and one pixel above
     batch.mirrored[0] = True
     seen = []
     make_task(BCE()).loss(lambda images: seen.append(images) or LOGITS, batch, epoch=0)

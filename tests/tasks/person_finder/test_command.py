@@ -1,4 +1,4 @@
-"""The command that trains person finders, end to end on a few synthetic people."""
+"""`posekit train-detector`, end to end on a few synthetic people."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Heatmaps of people, weights files of person finders, and boxes from the heatmaps of a network."""
+"""Target heatmaps of people, weights files of person finders, and boxes decoded from heatmaps."""
 
 import math
 
@@ -35,14 +35,14 @@ def find(path):
 
 
 def replace_network(find, people, image):
-    """Replace the network by one that outputs these people's maps; returns a list to which it adds its inputs' sizes."""
+    """Replace the network by one that outputs the heatmaps of `people`; returns the list that collects the input sizes."""
     sizes = []
 
     def forward(inputs):
         height, width = inputs.shape[2:]
         sizes.append((width, height))
         assert width % 16 == 0 and height % 16 == 0
-        # Width of the image inside its padding, which is 0 (the mean colour).
+        # Width of the image without its padding, which is 0 (the mean colour).
         columns = int(inputs[0].abs().amax((0, 1)).nonzero().max()) + 1
         scale = columns / image.shape[1]
         scaled = [[(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5, side * scale] for x, y, side in people]
@@ -61,7 +61,7 @@ def test_people_are_found_in_image_pixels(find):
     for x, y, side in people:
         box, score = min(boxes, key=lambda candidate: abs(candidate[0].centre[0] - x) + abs(candidate[0].side - 1.25 * side))
         assert box.centre == pytest.approx((x, y), abs=8) and box.side == pytest.approx(1.25 * side, rel=0.05) and score > 0.5
-    assert [width for width, _ in sizes] == [128, 256], "the smallest people sought, 80 px of 400, have 51 px of 256"
+    assert [width for width, _ in sizes] == [128, 256], "the smallest people to find (80 of 400 px) have 51 of 256 px"
     assert len(boxes) == 2, "a person found in both sizes has one box"
     scores = [score for _, score in boxes]
     assert scores == sorted(scores, reverse=True)
@@ -107,7 +107,7 @@ def test_sizes_reach_the_largest():
 
 
 def test_a_person_is_a_gaussian_along_x_y_and_size():
-    maps = encoded([101.5, 61.5, 128.0])  # exactly on the map's pixel (25, 15), exactly the fifth size
+    maps = encoded([101.5, 61.5, 128.0])  # exactly on heatmap pixel (25, 15), exactly the fifth size
     assert maps.shape == (7, 64, 64)
     assert maps[4, 15, 25] == maps.max() == 1
     sigma = 0.08 * 128 / 4

@@ -1,4 +1,4 @@
-"""Finding people, and refining their boxes, on real images. With -rP pytest shows the figures."""
+"""Find people and refine their boxes in real images; pytest -rP prints the results."""
 
 import time
 
@@ -37,7 +37,7 @@ def mpii(real_data):
 
 
 def test_more_people_are_found_than_by_whole_images(predictor, mpii, real_data):
-    """IoU 0.5 of tight boxes, in the images of COCO and of MPII's validation part."""
+    """At an IoU of 0.5 between tight boxes, in images of COCO and of the validation part of MPII."""
     detect = PoseDetector(predictor, CentreFinder(device="cpu"))
     coco = open_people("coco", real_data / "coco" / "test_coco.json", skeleton=LSP14)
     people = concatenate([coco, mpii])
@@ -50,7 +50,7 @@ def test_more_people_are_found_than_by_whole_images(predictor, mpii, real_data):
     found, false = np.sum(by_detector, axis=0)
     found_whole, false_whole = np.sum(by_whole_image, axis=0)
     print(
-        f"of {len(people)} people {found} found, {false} false, {seconds:.1f} s an image; "
+        f"of {len(people)} people {found} found, {false} false, {seconds:.1f} s per image; "
         f"whole images {found_whole}, {false_whole} false"
     )
     assert found >= max(found_whole + 4, 15)
@@ -58,7 +58,7 @@ def test_more_people_are_found_than_by_whole_images(predictor, mpii, real_data):
 
 
 def test_people_are_found_in_pasted_scenes(predictor, real_data):
-    """Held-out people of LSPET in front of drawn backgrounds and CIFAR-10's images. IoU 0.5 of the squares around them."""
+    """Held-out people of LSPET on synthetic backgrounds and CIFAR-10 images, at an IoU of 0.5 between squares."""
     people = open_people("lsp", real_data / "lspet", "random:0.1111:0").without_unlabelled()
     backgrounds = open_images("cifar10", real_data / "cifar10" / "cifar10_jpeg.h5", "train").images
     scenes = SceneDataset(people, backgrounds, size=512, seed=2).__getitems__([(0, index) for index in range(40)])
@@ -79,7 +79,7 @@ def test_people_are_found_in_pasted_scenes(predictor, real_data):
 
 
 def count_found(poses, people, image):
-    """Numbers of people found in an image, and of poses that match no person."""
+    """Number of people found in an image, and number of poses that match no person."""
     boxes = [tight(person.joints[person.labelled]) for person in people if person.image_path == str(image)]
     same = np.zeros((len(poses), len(boxes)), bool)
     for i, pose in enumerate(poses):
@@ -98,7 +98,7 @@ def iou(box, other):
 
 
 def test_refining_helps_where_boxes_are_off(predictor, real_data):
-    """Boxes shifted by a fifth of their side in any direction, and a fifth too large or too small."""
+    """The boxes are shifted by 1/5 of their side in a random direction, and are 1/5 too large or too small."""
     people = open_people("lsp", real_data / "lspet", "random:0.1111:0").select(np.arange(100))
     rng = np.random.default_rng(0)
     boxes = [person.box for person in people]
@@ -119,7 +119,7 @@ def shifted(box, rng):
 
 
 def pck_by_refinement(predictor, people, boxes):
-    """PCK without and with one refinement."""
+    """PCK without refinement, and with one refinement."""
     scores = []
     for refine in (0, 1):
         poses = [predictor(person.image_path, [box], refine=refine)[0] for person, box in zip(people, boxes, strict=True)]

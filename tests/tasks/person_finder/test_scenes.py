@@ -1,4 +1,4 @@
-"""Scenes pasted together from images of one person each."""
+"""Scenes composed of images of single people."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Recall of proposed boxes, in scenes of synthetic people."""
+"""Recall of proposed boxes in scenes with synthetic people."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def annotated(scenes):
 
 
 def finder(scenes, *, factor=1.0, junk=0):
-    """A finder that returns `junk` wrong boxes, then the annotated people with the size of their boxes scaled."""
+    """A person finder that returns `junk` wrong boxes, then the annotated boxes, scaled by `factor`."""
     people_by_scene = iter(annotated(scenes))
 
     def find(image):
@@ -61,7 +61,7 @@ def test_without_boxes_no_person_is_found(scenes):
 
 
 def test_recall_by_size_and_by_number_of_people():
-    """Scene 0 has one large person, found; scene 1 two small ones, one found; scene 2 has no people."""
+    """Scene 0: one large person, found. Scene 1: two small people, one of them found. Scene 2: no people."""
     proposals = Proposals(np.array([0, 1, 1]), np.array([0.8, 0.2, 0.1]), np.array([True, True, False]), np.array([3, 4, 2]))
     recall = {name: (people, share) for name, (people, share, _) in proposals.recall().items()}
     assert recall == {

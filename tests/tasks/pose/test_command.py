@@ -1,4 +1,4 @@
-"""The training command, end to end on a tiny synthetic set and on a few real images."""
+"""`posekit train`, end to end on a tiny synthetic data set and on a few real images."""
 
 import json
 import os

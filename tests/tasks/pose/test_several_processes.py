@@ -92,10 +92,10 @@ def numbers(out):
 
 
 def assert_same_curve(out, other):
-    """The order of the sums changes the loss by 1e-8, which every step enlarges, more so at higher learning rates.
+    """The order of summation changes the loss by 1e-8; every step amplifies the difference, more at higher learning rates.
 
-    Losses not weighted by each process's share would differ by 1e-6, statistics that are not shared by 1e-4. A share
-    may change by a joint.
+    Unweighted losses of the processes would differ by 1e-6, statistics that are not shared by 1e-4. A percentage may change
+    by the share of one joint.
     """
     assert len(numbers(out)) == len(numbers(other)) == 2
     for row, expected in zip(numbers(out), numbers(other), strict=True):
@@ -112,7 +112,7 @@ def alone(config, tmp_path_factory):
 
 
 def test_two_processes_have_the_curve_of_one_and_only_the_first_writes(config, alone, tmp_path):
-    """The halves of a batch have different numbers of joints that count, and there are seven validation people."""
+    """The halves of a batch have different numbers of labelled joints; the number of validation people, seven, is odd."""
     script = tmp_path / "script.py"
     script.write_text(ONE_WRITER)
     output = finish(start([*TOGETHER, script], "--config", config, "--out", tmp_path / "run"))
@@ -139,7 +139,7 @@ def test_fewer_training_people_than_processes_are_refused_in_one_line(config, tm
 
 
 def worker(launcher, rank):
-    """Process id of torchrun's process of a rank."""
+    """Process id of the training process with this rank, a child of torchrun."""
     for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
         if f"\0RANK={rank}\0".encode() in Path(f"/proc/{child}/environ").read_bytes():
             return int(child)

@@ -29,7 +29,7 @@ def task():
 
 
 def outputs(batch):
-    """Two stacks: in the first every pixel is hard; in the last two pixels of a labelled joint, and one of an unlabelled joint."""
+    """Two stacks. First: every pixel is hard. Last: two pixels of a labelled joint and one of an unlabelled joint are hard."""
     target = encode(batch.joints, batch.labelled, size=MAP)
     first = torch.where(target > 0, -5.0, 5.0)
     last = torch.where(target > 0, 0.0, -5.0)

@@ -68,7 +68,7 @@ def test_targets_are_drawn_with_the_configured_sigma_and_centre(make_engine, sub
 
 
 def test_training_crops_are_augmented_as_configured(make_engine, people):
-    """Every crop is the one whose parameters a seeded generator draws within the configured ranges."""
+    """A seeded generator draws the parameters of every crop within the configured ranges."""
     dataset = make_engine(augment=AUGMENT, seed=3).task.loader.dataset
     for epoch, index in [(0, 0), (1, 4), (7, 2)]:
         params = draw(np.random.default_rng([3, epoch, index]), AUGMENT)
