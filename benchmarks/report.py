@@ -14,6 +14,7 @@ from benchmarks.ratio import Ratio
 from posekit.errors import DataError
 from posekit.files import atomic_write
 from posekit.machine import describe_load, describe_machine, describe_software
+from posekit.tables import text_table
 
 _FORMAT = "posekit benchmark 1"
 _CONDITIONS = {"machine": "on another machine", "software": "with other software", "settings": "with other settings"}
@@ -63,7 +64,7 @@ def table(ratios: Sequence[Ratio]) -> str:
     for ratio in ratios:
         posekit, yardstick, *cells = _cells(ratio)
         rows.append([ratio.name, posekit, f"{yardstick}, {ratio.yardstick}", *cells])
-    return _align(rows)
+    return text_table(rows)
 
 
 def _cells(ratio: Ratio) -> list[str]:
@@ -78,15 +79,6 @@ def _cells(ratio: Ratio) -> list[str]:
     bound = "at least" if ratio.is_rate else "at most"
     ms = "" if ratio.target.ms is None else f" and {ratio.target.ms:g} ms"
     return [*cells, f"{bound} {ratio.target.ratio:g}{ms}", "met" if ratio.met else "missed"]
-
-
-def _align(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def _format_ratio(value: float) -> str:
@@ -143,7 +135,7 @@ def comparison(ratios: Sequence[Ratio], run: Mapping, earlier: EarlierRun) -> st
     rows = [("figure", "ratio earlier", "ratio now", "change", "quartile ranges apart")]
     for ratio in ratios:
         rows.append(_compare(ratio, earlier.ratios.get(ratio.name)))
-    return "\n".join([*lines, _align(rows)])
+    return "\n".join([*lines, text_table(rows)])
 
 
 def _compare(ratio: Ratio, earlier: Ratio | None) -> tuple[str, str, str, str, str]:

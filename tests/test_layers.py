@@ -10,7 +10,7 @@ import posekit
 
 BASE = {
     "errors", "files", "machine", "skeletons", "geometry", "images", "matlab", "people", "weights", "choices",
-    "command_line",
+    "command_line", "tables",
 }  # fmt: skip
 TASKS = {"tasks.pose", "tasks.classifier", "tasks.person_finder"}
 CORE = BASE | {"heatmaps", "losses", "metrics", "models", "data", "synthetic", "drawing", "scoring", "prediction", "training"}
@@ -37,6 +37,7 @@ MAY_IMPORT = {
 DOES_WITHOUT = {
     "errors": {"numpy", "torch", "scipy"},
     "files": {"numpy", "torch", "scipy"},
+    "tables": {"numpy", "torch", "scipy"},
     "skeletons": {"torch", "scipy"},
     "geometry": {"torch", "scipy"},
     "images": {"torch", "scipy"},

@@ -13,6 +13,7 @@ from posekit.metrics import KINDS, Difference, compare_repeats
 from posekit.scoring.analysis import diagnosis_shares, double_shares
 from posekit.scoring.metrics_file import HasMetrics
 from posekit.scoring.score import Scores
+from posekit.tables import markdown_table
 
 ERROR_TITLES = {"error": "top-1 error", "error_top5": "top-5 error"}
 """Error metrics of classifiers: key in metrics.json and title in tables."""
@@ -166,12 +167,3 @@ def _difference_cell(difference: Difference) -> str:
         return "-"
     bold = "**" if difference.decided else ""
     return f"{bold}{difference.difference:+.2f}{bold} ({difference.low:+.2f} to {difference.high:+.2f})"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; the character ``|`` in cells is escaped."""
-    lines = []
-    for cells in (header, ["---"] * len(header), *rows):
-        escaped = [cell.replace("|", "\\|") for cell in cells]
-        lines.append(f"| {' | '.join(escaped)} |")
-    return "\n".join(lines)

@@ -11,6 +11,7 @@ from posekit.drawing.loss import loss_curves, loss_surface
 from posekit.drawing.training import CURVES, TrainingRun, group_curves, training_curves
 from posekit.errors import ConfigError, DataError
 from posekit.files import writable_folder
+from posekit.tables import text_table
 from posekit.training.log import read_run
 
 _HEADER = ["run", "loss", "epochs", "last loss", "hard %, first epoch", "hard %, last", "best epoch", "best validation"]
@@ -56,12 +57,7 @@ def _table(runs: Mapping[str, TrainingRun]) -> str:
     rows = [_HEADER]
     for name, run in runs.items():
         rows.append([name, run.loss or "-", *_cells(run)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return text_table(rows)
 
 
 def _cells(run: TrainingRun) -> list[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from posekit.tables import text_table
+
 OK, LOOK, BAD = "OK", "LOOK", "BAD"
 
 
@@ -23,13 +25,7 @@ class CheckResult:
 
 def results_table(results: Sequence[CheckResult]) -> str:
     """Format results as a table with one line per result."""
-    rows = [(result.verdict, result.split, result.subject, result.message) for result in results]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return text_table([(result.verdict, result.split, result.subject, result.message) for result in results])
 
 
 def percent(part: float, whole: float) -> str:

@@ -11,7 +11,7 @@ from torch.utils.benchmark import Timer
 
 from posekit.errors import ConfigError, DataError
 from posekit.files import atomic_write, writable_folder
-from posekit.scoring.repeats import markdown_table
+from posekit.tables import markdown_table
 
 _TIMING_SECONDS = 4.0
 

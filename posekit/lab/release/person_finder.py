@@ -21,8 +21,8 @@ from posekit.lab.release.card import (
 )
 from posekit.models import load_weights, save_weights
 from posekit.prediction.detect import CANDIDATES
-from posekit.scoring.repeats import markdown_table
 from posekit.synthetic.scene import render_scene
+from posekit.tables import markdown_table
 from posekit.tasks.person_finder.build import build_scene_parts
 from posekit.tasks.person_finder.config import DetectorConfig
 from posekit.tasks.person_finder.finder import CentreFinder, CentresInfo

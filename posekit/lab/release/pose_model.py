@@ -27,8 +27,8 @@ from posekit.models import ModelInfo, load_weights, save_weights
 from posekit.prediction.predictor import Predictor
 from posekit.prediction.test_time import PLAIN, PYRAMID, TestTimeAugmentation
 from posekit.scoring.analysis import DIRECTIONS, EVERYBODY, by_direction, calibrate, limb_joints, torso_angles
-from posekit.scoring.repeats import markdown_table
 from posekit.scoring.score import Scores, score
+from posekit.tables import markdown_table
 
 _VIEWS = {"one view": PLAIN, "one view, mirrored": TestTimeAugmentation(flip=True), "six scales, mirrored": PYRAMID}
 _DECODE = "dark"
