@@ -154,7 +154,7 @@ class _FilePeople:
     visible: ArrayLike  # (N, 16)
     centres: ArrayLike  # (N, 2)
     sides: ArrayLike
-    head_sizes: ArrayLike = np.nan
+    head_sizes: ArrayLike | None = None
     reasons: ArrayLike = ""  # why a person with labelled joints is left out; empty if the person is used
     is_valid: Sequence[bool] | None = None  # True for validation people; None if the file does not mark them
 
@@ -171,6 +171,7 @@ def _annotations(path: Path, images_folder: Path) -> Annotations:
         content = _reader(path)(path)
         labelled = np.array(content.labelled, dtype=bool).reshape(-1, _K)
         joints = np.array(content.joints, dtype=np.float64).reshape(-1, _K, 2)
+        head_sizes = np.full(len(joints), np.nan) if content.head_sizes is None else content.head_sizes
         people = People(
             name="mpii",
             split="all",
@@ -181,7 +182,7 @@ def _annotations(path: Path, images_folder: Path) -> Annotations:
             visible=labelled & np.array(content.visible, dtype=bool).reshape(-1, _K),
             centres=np.array(content.centres, dtype=np.float64).reshape(-1, 2) - 1,
             sides=np.array(content.sides, dtype=np.float64),
-            head_sizes=np.full(len(joints), content.head_sizes, dtype=np.float64),
+            head_sizes=np.array(head_sizes, dtype=np.float64),
             box_source=f"position and scale of {path.name}",
         )
     except (OSError, EOFError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -313,7 +314,7 @@ def _read_h5(path: Path) -> _FilePeople:
             visible=file["visible"][()],
             centres=file["center"][()],  # already adjusted for the crop
             sides=200 * file["scale"][()],
-            head_sizes=file["normalize"][()] if "normalize" in file else np.nan,
+            head_sizes=file["normalize"][()] if "normalize" in file else None,
         )
 
 

@@ -55,8 +55,9 @@ def draw_pose(
     require_array("joints", joints, (len(skeleton), 2), "float64")
     shown = _is_drawable(joints)
     if shown_K is not None:
-        require_array("shown", shown_K, (len(skeleton),), "bool")
-        shown = shown & shown_K
+        drawn = np.asarray(shown_K, bool)
+        require_array("shown", drawn, (len(skeleton),), "bool")
+        shown = shown & drawn
     canvas = image_bgr.copy()
     stroke = _stroke_width(joints[shown])
     if box is not None:

@@ -51,14 +51,16 @@ class EpochLog:
         self.rows.append(row)
         # Earlier rows may have other columns, for example if the run was resumed with other validation data.
         columns = list(dict.fromkeys(itertools.chain.from_iterable(self.rows)))
-        with atomic_write(self._path) as unfinished:
-            with unfinished.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=columns)
-                writer.writeheader()
-                writer.writerows(self.rows)
+        with atomic_write(self._path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        try:
             for name, value in row.items():
                 self._board.add_scalar(name, value, row["epoch"])
             self._board.flush()
+        except OSError as error:
+            raise OutputError(f"{self._path.parent / 'tensorboard'}: cannot be written ({error.strerror})") from error
 
     def close(self) -> None:
         """Close the TensorBoard file."""

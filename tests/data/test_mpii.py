@@ -258,6 +258,19 @@ def test_h5_person_and_its_three_forms_of_image_names(tmp_path, names):
     assert people.head_sizes.tolist() == [30.0]
 
 
+@pytest.mark.parametrize("sizes", [[30.0], 30.0, [30.0, 31.0, 32.0]])
+def test_h5_head_sizes_of_another_number_of_people_are_refused(tmp_path, sizes):
+    with h5py.File(tmp_path / "train.h5", "w") as file:
+        file["part"] = np.ones((2, 16, 2))
+        file["visible"] = np.ones((2, 16))
+        file["center"] = np.ones((2, 2))
+        file["scale"] = np.ones(2)
+        file["normalize"] = sizes
+        file["imgname"] = np.array([b"a.jpg", b"b.jpg"])
+    with pytest.raises(DataError, match=r"train\.h5.*head_sizes.*\(2,\)"):
+        open_mpii(tmp_path, "train")
+
+
 # Unreadable files
 
 

@@ -58,6 +58,7 @@ def test_impossible_joint_is_left_out_with_its_limbs(coordinate):
 def test_joint_that_is_not_shown_is_left_out_with_its_limbs():
     shown = np.array([True, True, False, True, True])
     image = draw_pose(grey(400, 150), legs(300), LEGS, shown_K=shown)
+    np.testing.assert_array_equal(draw_pose(grey(400, 150), legs(300), LEGS, shown_K=shown.tolist()), image)
     assert (image[200:, 60:] == 128).all()
     assert has_colour(image[200:, :60], RIGHT).any()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from posekit.choices import SYNTHETIC_FORMATS
 from posekit.data import open_people
 from posekit.errors import ConfigError, OutputError
 from posekit.images import cv2, read_image
@@ -14,7 +15,7 @@ from posekit.skeletons import LSP14, MPII16, joint_mapping
 from posekit.synthetic.body import SIDES, STANCES, Build, Posture, place, sample_posture, turn
 from posekit.synthetic.render import Camera, Canvas, Hull, Light
 from posekit.synthetic.scene import render_scene
-from posekit.synthetic.write import write_synthetic
+from posekit.synthetic.write import _FORMATS, write_synthetic
 
 LEFT, RIGHT = 1, -1
 LEG = {"flexion": 0.0, "spread": 0.0, "twist": 0.0, "knee": 0.0, "foot": 0.0}
@@ -27,6 +28,10 @@ def posed(leg=None, arm=None, **angles):
     arms = {side: {**ARM, **(arm or {})} for side in SIDES}
     posture = Posture("stand", **{**UPRIGHT, **angles}, legs=legs, arms=arms)
     return place(posture, Build(), camera=np.eye(3), position=np.zeros(3)).joints
+
+
+def test_every_format_that_a_user_can_choose_has_a_writer():
+    assert tuple(_FORMATS) == SYNTHETIC_FORMATS
 
 
 def test_a_person_facing_the_viewer_has_the_left_side_on_the_right():

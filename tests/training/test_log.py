@@ -1,10 +1,11 @@
 """Tables of training runs read back as written; damaged files are reported in one line."""
 
+import errno
 import json
 
 import pytest
 
-from posekit.errors import DataError
+from posekit.errors import DataError, OutputError
 from posekit.training.log import EpochLog, read_metrics, read_run
 
 ROWS = [{"epoch": 1, "loss": 0.25, "pck": 10.5, "bad_images": 0}, {"epoch": 2, "loss": 0.125, "pck": 30.0, "bad_images": 3}]
@@ -51,6 +52,18 @@ def test_a_resumed_log_keeps_the_epochs_that_were_done(tmp_path):
     log = EpochLog(write_run(tmp_path), epochs_done=1)
     log.close()
     assert log.rows == ROWS[:1]
+
+
+def test_an_epoch_is_kept_when_tensorboard_cannot_be_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = EpochLog(tmp_path)
+    monkeypatch.setattr(log._board, "add_scalar", full)
+    with pytest.raises(OutputError, match=r"tensorboard.*No space left"):
+        log.add(ROWS[0])
+    log.close()
+    assert read_metrics(tmp_path / "metrics.csv") == ROWS[:1]
 
 
 def test_a_finished_run_has_its_loss_and_metric(tmp_path):

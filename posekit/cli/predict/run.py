@@ -104,7 +104,7 @@ def _accuracy(pose: Pose, truth_px: np.ndarray) -> str:
 
 def _require_video_options(args: argparse.Namespace, videos: Sequence[str | int], *, only_videos: bool) -> None:
     if args.save and only_videos:
-        raise ConfigError("--save applies to images only; for a video, remove --save: both output files are always written")
+        raise ConfigError("--save applies to images only; remove --save: NAME.overlay.mp4 and NAME.poses.jsonl are always written")
     if args.boxes_file:
         raise ConfigError("--boxes applies to images only; for a video, give the boxes in the first frame with --box")
     names = [output_name(video) for video in videos]
